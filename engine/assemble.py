@@ -1,0 +1,100 @@
+"""From parts to what the next stage needs: a scored population, toys by statistic, the table."""
+
+from functools import partial
+from types import ModuleType
+
+import numpy as np
+import pyarrow as pa
+
+from engine import plugins, schemas, scores
+from engine.cluster.store import Ledger
+from engine.diagnostics import Diagnostics
+from engine.inference.cells import Background, Population, Toys, populate
+from engine.inference.pools import KINDS, Pool
+from engine.physics.spectra import wimp_si
+from engine.plan import SLOTS, Plan
+
+REFERENCE_SIGMA_CM2 = 1e-45  # the signal is linear in sigma_SI: weights are kept for this one
+
+
+def statistics(plan: Plan) -> list[tuple[float, ModuleType]]:
+    """Every (R, statistic module) of the study, in the plan's order."""
+    return [(R, plugins.load("engine.inference.teststats", name)) for R, name in plan.wanted]
+
+
+def _scored(plan: Plan, ledger: Ledger, purpose: str) -> tuple[pa.Table, dict[str, int], dict[str, np.ndarray]]:
+    """Selected events of a purpose, the number thrown of each kind, and their terms."""
+    truth, terms, thrown = [], {}, dict.fromkeys(KINDS, 0)
+    for shard in plan.shards[purpose]:
+        events = ledger.table(shard.item)
+        thrown[shard.kind] += len(events)
+        truth.append(events.filter(events["selected"]))
+        for slot in SLOTS:
+            columns = ledger.table(plan.score_item(shard, slot))
+            for name in columns.column_names:
+                terms.setdefault(name, []).append(columns[name].to_numpy())
+    return pa.concat_tables(truth), thrown, {name: np.concatenate(parts) for name, parts in terms.items()}
+
+
+def population(plan: Plan, ledger: Ledger) -> Population:
+    """The scored pool with its weights under every background, and f0 for every R."""
+    events, thrown, terms = _scored(plan, ledger, "pool")
+    pool = Pool(
+        kind=(events["kind"].to_numpy() == "NR").astype(np.int8),
+        energy_keV=events["energy_keV"].to_numpy(),
+        proposal_per_keV=events["proposal_per_keV"].to_numpy(),
+        half=(events["event"].to_numpy() % 2).astype(np.int8),
+        n_thrown=np.array([thrown[kind] for kind in KINDS]),
+        terms=terms,
+    )
+    study = plan.study
+    return populate(
+        pool,
+        {R: scores.anomaly_score(terms, plan.beta, R) for R in study.score.R},
+        [_background(name) for name in study.backgrounds.components],
+        idealised=study.backgrounds.rates == "idealised",
+        tail_b0=study.toys.tail_b0,
+        bandwidth=study.score.bandwidth,
+        relative_floor=study.score.relative_floor,
+        stream_key=plan.stream_key,
+    )
+
+
+def _background(name: str) -> Background:
+    spectrum = plugins.load("engine.physics.spectra", name)
+    return Background(name, spectrum.KIND, spectrum.rate, spectrum.RELATIVE_UNCERTAINTY)
+
+
+def signal_weights(population: Population, m_chi_GeV: float) -> np.ndarray:
+    """(pool,) selected WIMP events per t y that each pool event stands for, at the reference cross-section."""
+    rate = partial(wimp_si.rate, m_chi_GeV=m_chi_GeV, sigma_si_cm2=REFERENCE_SIGMA_CM2)
+    return population.pool.weights(wimp_si.KIND, rate)
+
+
+def diagnostics(plan: Plan, ledger: Ledger) -> Diagnostics:
+    """The test events as the fitted models see them."""
+    events, _, terms = _scored(plan, ledger, "test")
+    return Diagnostics(
+        is_nr=events["kind"].to_numpy() == "NR",
+        energy_keV=events["energy_keV"].to_numpy(),
+        logit=terms["logit"],
+        negative_elbo=scores.negative_elbo(terms, plan.beta),
+    )
+
+
+def toys(plan: Plan, ledger: Ledger, exposure_ty: float, hypothesis: str) -> list[Toys]:
+    """Background toys of one exposure and hypothesis for every (R, statistic); the first n that are asked for."""
+    n_toys = getattr(plan.study.toys, "null" if hypothesis == "null" else "signal")
+    found = []
+    for pair in plan.wanted:
+        rows = ledger.rows(plan.null_items(exposure_ty, hypothesis, *pair), "item").slice(0, n_toys)
+        found.append(Toys(rows["n_events"].to_numpy(), rows["total"].to_numpy()))
+    return found
+
+
+def table(plan: Plan, ledger: Ledger) -> pa.Table:
+    """All rows of the study, sorted; `point` says whether the grid or the benchmark asked for the row."""
+    rows = ledger.rows(list(plan.cells), "lineage")
+    origin = [plan.cells[item][0].origin for item in rows["lineage"].to_pylist()]
+    columns = {name: rows[name] for name in rows.column_names} | {"point": origin}
+    return schemas.table(schemas.RESULTS, columns).sort_by([(name, "ascending") for name in schemas.ROW_ORDER])

@@ -1,0 +1,255 @@
+"""Finished parts in a folder or a bucket: whole or absent, never changed, verified when read."""
+
+import hashlib
+import io
+import json
+import os
+import time
+import uuid
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import obstore
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from obstore.exceptions import AlreadyExistsError
+from obstore.store import LocalStore, from_url
+
+from engine.errors import StoreError
+
+LEDGER = "ledger"
+ASIDE = "aside"
+ITEMS = b"recoilscan.items"
+FLUSH_S = 2.0
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a task hands over: a path in the store, the items (digests) in it, and its content."""
+
+    path: str
+    items: tuple[str, ...]
+    content: pa.Table | bytes
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A committed part as the ledger knows it."""
+
+    path: str
+    sha256: str
+    items: tuple[str, ...]
+
+
+def sha256(data: bytes) -> str:
+    """The whole-file hash that the ledger holds."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def encode(part: Part) -> bytes:
+    """A part's bytes: for a table, Parquet with page checksums and the list of its items."""
+    if isinstance(part.content, bytes):
+        return part.content
+    metadata = {**(part.content.schema.metadata or {}), ITEMS: json.dumps(part.items)}
+    sink = io.BytesIO()
+    table = part.content.replace_schema_metadata(metadata)
+    pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
+    return sink.getvalue()
+
+
+def decode(data: bytes) -> pa.Table:
+    """A table from a part's bytes; raises OSError where a page's checksum fails."""
+    return pq.read_table(io.BytesIO(data), page_checksum_verification=True)
+
+
+def _items(path: str, data: bytes) -> tuple[str, ...]:
+    """The items of a part: listed in a table's metadata, else the one that gave the path its name."""
+    if path.endswith(".parquet"):
+        return tuple(json.loads(decode(data).schema.metadata[ITEMS]))
+    return (Path(path).stem,)
+
+
+class Store:
+    """A folder or an object store, by URI: a path, file://, s3://, gs://, az://. Pickles."""
+
+    def __init__(self, uri: str):
+        self.uri = uri
+        self._backend = _open(uri)
+
+    def __reduce__(self):
+        return Store, (self.uri,)
+
+    def check_writable(self) -> None:
+        """Writes and removes a small object; raises StoreError in one line."""
+        path = f"probe-{uuid.uuid4().hex}"
+        try:
+            obstore.put(self._backend, path, b"probe")
+            obstore.delete(self._backend, path)
+        except Exception as error:  # obstore raises its own, OSError or ValueError, by backend
+            raise StoreError(f"cannot write to the store {self.uri!r}: {_first_line(error)}") from error
+
+    def put_new(self, path: str, data: bytes) -> None:
+        """Create-if-absent: a part that exists with the same content stays; with another, it is set aside."""
+        try:
+            obstore.put(self._backend, path, data, mode="create")
+        except AlreadyExistsError:
+            if sha256(self.get(path)) != sha256(data):
+                self.set_aside(path)
+                self.put_new(path, data)
+
+    def put(self, path: str, data: bytes) -> None:
+        """Writes or replaces: for figures and what else may be drawn again, never for parts."""
+        obstore.put(self._backend, path, data)
+
+    def get(self, path: str) -> bytes:
+        """The object's bytes; raises FileNotFoundError where there is none."""
+        return bytes(obstore.get(self._backend, path).bytes())
+
+    def list(self, prefix: str) -> list[str]:
+        """Paths under a prefix, sorted."""
+        return sorted(item["path"] for page in obstore.list(self._backend, prefix) for item in page)
+
+    def set_aside(self, path: str) -> str:
+        """Moves a part that does not verify out of the way, keeping it for inspection."""
+        name = f"{ASIDE}/{path}.{uuid.uuid4().hex[:8]}"
+        obstore.rename(self._backend, path, name)
+        return name
+
+    def where(self, path: str) -> str:
+        """The path as a user opens it."""
+        if isinstance(self._backend, LocalStore):
+            return str(_folder(self.uri) / path)
+        return f"{self.uri.rstrip('/')}/{path}"
+
+    def folder(self) -> Path | None:
+        """The local folder, or None for an object store."""
+        return _folder(self.uri) if isinstance(self._backend, LocalStore) else None
+
+
+def _folder(uri: str) -> Path:
+    return Path(uri.removeprefix("file://")).absolute()
+
+
+def _open(uri: str):
+    if uri.startswith("memory:"):
+        raise StoreError(f"the store {uri!r} would be gone with the process; give a folder or s3://")
+    try:
+        if "://" in uri and not uri.startswith("file://"):
+            options = {"aws_allow_http": "true"} if os.environ.get("AWS_ENDPOINT_URL", "").startswith("http:") else {}
+            return from_url(uri, **options)
+        return LocalStore(_folder(uri), mkdir=True)
+    except Exception as error:
+        raise StoreError(f"cannot open the store {uri!r}: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+class Ledger:
+    """Which part holds which item, with its hash: small create-only segments, written by the driver alone."""
+
+    def __init__(self, store: Store):
+        self.store = store
+        self.entries: dict[str, Entry] = {}
+        self._pending: list[Entry] = []
+        self._verified: set[str] = set()
+        self._flushed = time.monotonic()
+        for path in store.list(LEDGER):
+            for line in store.get(path).decode().splitlines():
+                raw = json.loads(line)
+                self._learn(Entry(raw["path"], raw["sha256"], tuple(raw["items"])))
+
+    def _learn(self, entry: Entry) -> None:
+        for item in entry.items:
+            self.entries[item] = entry
+
+    def add(self, entries: Iterable[Entry]) -> None:
+        """Notes committed parts, at most every FLUSH_S seconds; `flush` makes the rest durable."""
+        for entry in entries:
+            self._learn(entry)
+            self._verified.add(entry.path)
+            self._pending.append(entry)
+        if time.monotonic() - self._flushed > FLUSH_S:
+            self.flush()
+
+    def flush(self) -> None:
+        """Writes what was noted since the last flush as one new segment."""
+        if self._pending:
+            lines = "\n".join(json.dumps(asdict(entry)) for entry in self._pending)
+            self.store.put_new(f"{LEDGER}/{time.time_ns()}-{uuid.uuid4().hex[:8]}.jsonl", lines.encode())
+            self._pending.clear()
+        self._flushed = time.monotonic()
+
+    def set_aside(self, entry: Entry) -> None:
+        """Moves a part that does not verify out of the way; its items are missing from now on."""
+        self.entries = {item: known for item, known in self.entries.items() if known.path != entry.path}
+        if entry.path in self.store.list(entry.path.rpartition("/")[0]):
+            self.store.set_aside(entry.path)
+
+    def read(self, item: str) -> bytes:
+        """The bytes of the part that holds an item; raises CorruptPart where they do not verify."""
+        return read(self.store, self.entries[item])
+
+    def table(self, item: str) -> pa.Table:
+        """The table of the part that holds an item."""
+        return decode(self.read(item))
+
+    def rows(self, items: list[str], column: str) -> pa.Table:
+        """The rows of these items, in the items' order; `column` says whose row it is. Reads each part once."""
+        by_part: dict[str, list[str]] = {}
+        for item in items:
+            by_part.setdefault(self.entries[item].path, []).append(item)
+        parts = []
+        for mine in by_part.values():
+            part = self.table(mine[0])
+            parts.append(part.filter(pc.is_in(part[column].cast(pa.string()), pa.array(mine))))
+        found = pa.concat_tables(parts).unify_dictionaries()
+        place = pc.index_in(found[column].cast(pa.string()), pa.array(items)).to_numpy()
+        return found.take(np.argsort(place, kind="stable"))
+
+    def check(self, items: Iterable[str]) -> list[Entry]:
+        """Reads every part that these items live in, once; returns those that do not verify."""
+        parts = {self.entries[item].path: self.entries[item] for item in items if item in self.entries}
+        return [entry for path, entry in parts.items() if path not in self._verified and not self._verify(entry)]
+
+    def _verify(self, entry: Entry) -> bool:
+        try:
+            read(self.store, entry)
+        except CorruptPart:
+            return False
+        self._verified.add(entry.path)
+        return True
+
+    def adopt(self, prefix: str) -> list[str]:
+        """Notes parts that were committed but not noted, since the driver died in between.
+
+        Returns the paths of those that do not decode, which are left to be set aside.
+        """
+        known, damaged = {entry.path for entry in self.entries.values()}, []
+        for path in self.store.list(prefix):
+            if path not in known:
+                data = self.store.get(path)
+                try:
+                    self.add([Entry(path, sha256(data), _items(path, data))])
+                except (OSError, ValueError, KeyError):
+                    damaged.append(path)
+        return damaged
+
+
+class CorruptPart(OSError):
+    """A part is missing or its bytes are not those that were committed."""
+
+
+def read(store: Store, entry: Entry) -> bytes:
+    """A part's bytes, verified against the ledger's hash."""
+    try:
+        data = store.get(entry.path)
+    except FileNotFoundError as error:
+        raise CorruptPart(f"{entry.path} is gone") from error
+    if sha256(data) != entry.sha256:
+        raise CorruptPart(f"{entry.path} does not have the bytes that were committed")
+    return data

@@ -1,0 +1,1 @@
+"""From scored events to p-values. Knows neither Ray nor torch."""

@@ -1,0 +1,93 @@
+"""f0: the density of the anomaly score under background, each component by itself, then mixed by rate."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+
+from engine.inference.pools import effective_size
+
+N_BINS = 4096
+PADDING = 4.0  # in bandwidths, beyond the outermost event
+
+
+@dataclass(frozen=True)
+class Component:
+    """A smoothed histogram in u = asinh((TS - location) / scale), which tames a score that spans decades."""
+
+    location: float
+    scale: float
+    first_u: float
+    step_u: float
+    height: np.ndarray
+
+    def density(self, ts: np.ndarray) -> np.ndarray:
+        """Density per unit of TS: the density in u times |du/dTS|."""
+        x = (ts - self.location) / self.scale
+        centres = self.first_u + self.step_u * np.arange(len(self.height))
+        return np.interp(np.arcsinh(x), centres, self.height, left=0, right=0) / (self.scale * np.hypot(1, x))
+
+
+@dataclass(frozen=True)
+class Density:
+    """A mixture of components with shares that sum to one, and a floor below which it never falls."""
+
+    shares: tuple[float, ...]
+    components: tuple[Component, ...]
+    floor: float
+
+    def ln(self, ts: np.ndarray) -> np.ndarray:
+        """ln f0 per event, in nat per unit of TS."""
+        return np.log(np.maximum(self._mixture(ts), self.floor))
+
+    def on_floor(self, ts: np.ndarray) -> np.ndarray:
+        """Which events lie where the pool says nothing, so that the floor speaks for them."""
+        return self._mixture(ts) <= self.floor
+
+    def _mixture(self, ts: np.ndarray) -> np.ndarray:
+        pairs = zip(self.shares, self.components, strict=True)
+        return sum(share * component.density(ts) for share, component in pairs)
+
+
+def estimate(ts: np.ndarray, weights: np.ndarray, *, bandwidth: float, relative_floor: float) -> Density:
+    """f0 from scores (n,) and weights (components, n); bandwidth is a factor on Silverman's rule.
+
+    The floor is `relative_floor` times the highest density met at the events themselves.
+    """
+    totals = weights.sum(axis=1)
+    kept = totals > 0
+    components = tuple(_component(ts, w, bandwidth) for w in weights[kept])
+    shares = tuple((totals[kept] / totals.sum()).tolist())
+    peak = Density(shares, components, 0.0)._mixture(ts).max()
+    return Density(shares, components, float(relative_floor * peak))
+
+
+def _component(ts: np.ndarray, weights: np.ndarray, bandwidth: float) -> Component:
+    used = weights > 0
+    ts, weights = ts[used], weights[used]
+    low, location, high = weighted_quantiles(ts, weights, (0.25, 0.5, 0.75))
+    scale = max(high - low, 1e-9 * max(1.0, abs(location)))
+    u = np.arcsinh((ts - location) / scale)
+    width = bandwidth * _silverman(u, weights)
+    first, last = u.min() - PADDING * width, u.max() + PADDING * width
+    height, edges = np.histogram(u, bins=N_BINS, range=(first, last), weights=weights, density=True)
+    step = edges[1] - edges[0]
+    smooth = gaussian_filter1d(height, width / step, mode="constant", truncate=PADDING)
+    return Component(float(location), float(scale), float(edges[0] + step / 2), float(step), smooth)
+
+
+def _silverman(u: np.ndarray, weights: np.ndarray) -> float:
+    """0.9 min(sd, IQR / 1.34) n^(-1/5), with the effective sample size (Silverman 1986, Eq. 3.31)."""
+    low, high = weighted_quantiles(u, weights, (0.25, 0.75))
+    mean = np.average(u, weights=weights)
+    spread = np.sqrt(np.average((u - mean) ** 2, weights=weights))
+    spread = min(spread, (high - low) / 1.34) or spread or 1.0
+    return 0.9 * spread * effective_size(weights) ** -0.2
+
+
+def weighted_quantiles(values: np.ndarray, weights: np.ndarray, at: tuple[float, ...]) -> np.ndarray:
+    """Quantiles of weighted values, interpolated between the middles of their steps."""
+    order = np.argsort(values, kind="stable")
+    steps = weights[order]
+    middle = np.cumsum(steps) - steps / 2
+    return np.interp(np.array(at) * steps.sum(), middle, values[order])

@@ -1,0 +1,42 @@
+"""Scored events as a population: one broad pool serves every spectrum by importance weights."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+KINDS = ("ER", "NR")
+DENSITY_HALF, TOY_HALF = 0, 1  # f0 and thresholds come from one half of the pool, toys from the other
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Selected events of both kinds; all arrays have one entry per event.
+
+    kind: 0 ER, 1 NR; energy_keV: true recoil energy; proposal_per_keV: the density it was drawn from;
+    half: 0 or 1, alternating; n_thrown (2,): events thrown of each kind, selected or not;
+    terms: recon, kl, logit.
+    """
+
+    kind: np.ndarray
+    energy_keV: np.ndarray
+    proposal_per_keV: np.ndarray
+    half: np.ndarray
+    n_thrown: np.ndarray
+    terms: dict[str, np.ndarray]
+
+    def weights(self, kind: str, rate) -> np.ndarray:
+        """Selected events per t y that each event stands for, under `rate` (energy_keV -> 1 / (t y keV)).
+
+        Zero for the other kind. Their sum is the rate that passes the selection (importance sampling).
+        """
+        code = KINDS.index(kind)
+        mine = self.kind == code
+        out = np.zeros(len(self.energy_keV))
+        out[mine] = rate(self.energy_keV[mine]) / self.proposal_per_keV[mine]
+        return out / self.n_thrown[code]
+
+
+def effective_size(weights: np.ndarray) -> float:
+    """Kish's effective sample size of weighted events, (sum w)^2 / sum w^2; 0 for none."""
+    squares = np.square(weights).sum()
+    return float(weights.sum() ** 2 / squares) if squares > 0 else 0.0

@@ -1,0 +1,58 @@
+"""p-values from toys with their errors; upper tails, one-sided Z, never zero."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+CENTRAL = 0.682689492137086  # the probability within one standard deviation
+
+
+@dataclass(frozen=True)
+class Significance:
+    """A median p-value: p, its central 68.27 % interval, and how its tail was obtained."""
+
+    q_median: float
+    p: float
+    p_low: float
+    p_high: float
+    tail: str
+
+    @property
+    def z(self) -> float:
+        """One-sided significance, Z = Phi^-1(1 - p)."""
+        return float(stats.norm.isf(self.p))
+
+
+def median_significance(q_null: np.ndarray, q_signal: np.ndarray) -> Significance:
+    """The p-value of the median signal toy under sorted null toys, p = (k + 1) / (n + 1).
+
+    (Davison & Hinkley 1997, section 4.2.) The interval is Clopper and Pearson's, evaluated at the ends of
+    the median's own order-statistic interval. With no null toy at or above the median the row is a bound.
+    """
+    ranked = np.sort(q_signal)
+    low, high = median_ranks(len(ranked))
+    q_median = float(np.median(ranked))
+    n = len(q_null)
+    k, k_low, k_high = (n_at_or_above(q_null, q) for q in (q_median, ranked[high], ranked[low]))
+    p_low, p_high = clopper_pearson(k_low, n)[0], clopper_pearson(k_high, n)[1]
+    return Significance(q_median, (k + 1) / (n + 1), p_low, p_high, "counted" if k else "bound")
+
+
+def n_at_or_above(q_sorted: np.ndarray, q: float) -> int:
+    """How many null toys reach q: P(q >= q_obs) counts ties."""
+    return len(q_sorted) - int(np.searchsorted(q_sorted, q, side="left"))
+
+
+def median_ranks(n: int) -> tuple[int, int]:
+    """Ranks (from 0) whose order statistics enclose the median with at least 68.27 % probability."""
+    low = int(stats.binom.ppf((1 - CENTRAL) / 2, n, 0.5))
+    return max(low - 1, 0), min(n - low, n - 1)
+
+
+def clopper_pearson(k: int, n: int, level: float = CENTRAL) -> tuple[float, float]:
+    """The central interval of a probability from k successes in n trials (Clopper & Pearson 1934)."""
+    alpha = (1 - level) / 2
+    low = stats.beta.ppf(alpha, k, n - k + 1) if k > 0 else 0.0
+    high = stats.beta.isf(alpha, k + 1, n - k) if k < n else 1.0
+    return float(low), float(high)

@@ -1,0 +1,112 @@
+"""Detectors: a file is a choice, and a detector is a module of constants.
+
+Contract: a module `name.py` has `CONSTANTS: TPC`, each number with its unit and source on its line, and
+the steps it shares with its siblings (quanta, collection, pulses) do the rest. A study may override any
+constant by its name.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+Positive = Field(gt=0)
+Fraction = Field(ge=0, le=1)
+
+
+class TPC(BaseModel):
+    """The constants of a cylindrical two-phase xenon time projection chamber; z is 0 at the cathode."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    drift_field_V_cm: float = Positive
+    radius_cm: float = Positive
+    drift_length_cm: float = Positive
+    wall_distance_cm: float = Field(ge=0, description="of the fiducial volume, from every wall")
+    temperature_K: float = Positive
+    pressure_bar: float = Positive
+    density_g_cm3: float = Positive
+    g1: float = Field(gt=0, le=1, description="photons detected per photon")
+    g1_gas: float = Field(gt=0, le=1, description="photons detected per electroluminescence photon")
+    el_photons_per_electron: float = Positive
+    el_fano: float = Field(ge=0, description="variance over mean of the electroluminescence photons")
+    extraction: float = Field(gt=0, le=1)
+    electron_lifetime_us: float = Positive
+    drift_velocity_mm_us: float = Positive
+    diffusion_longitudinal_cm2_s: float = Field(ge=0)
+    electron_trapping_us: float = Positive
+    gas_transit_us: float = Positive
+    light_collection_map: tuple[float, ...] = Field(
+        min_length=1, description="S1 collection: polynomial in z in cm, 0 at the top, negative below"
+    )
+    light_collection_height_cm: float = Field(gt=0, description="height for which the polynomial was made")
+    double_pe_probability: float = Fraction
+    spe_resolution: float = Field(ge=0, description="relative width of one photoelectron's charge")
+    s1_coincidence: int = Field(ge=1, description="photons that must fall within s1_coincidence_ns")
+    s1_coincidence_ns: float = Positive
+    s1_transport_ns: float = Field(gt=0, description="mean time of a reflected photon to a PMT")
+    pmt_transit_ns: float = Field(ge=0, description="sigma of transit time and electronics")
+    pmt_pitch_cm: float = Positive
+    pmt_array_radius_cm: float = Positive
+    s2_top_fraction: float = Fraction
+    s2_focused_fraction: float = Fraction
+    s2_light_height_cm: float = Positive
+    sample_ns: float = Positive
+    s1_samples: int = Field(ge=1)
+    s2_samples: int = Field(ge=1)
+
+    @property
+    def g2(self) -> float:
+        """Photons detected per electron that reaches the liquid's surface."""
+        return self.extraction * self.single_electron_gain
+
+    @property
+    def single_electron_gain(self) -> float:
+        """Photons detected per extracted electron."""
+        return self.el_photons_per_electron * self.g1_gas
+
+    @property
+    def fiducial_radius_cm(self) -> float:
+        """Radius inside which events are thrown."""
+        return self.radius_cm - self.wall_distance_cm
+
+    @property
+    def fiducial_mass_t(self) -> float:
+        """Mass inside the fiducial volume, in tonnes."""
+        height = self.drift_length_cm - 2 * self.wall_distance_cm
+        return math.pi * self.fiducial_radius_cm**2 * height * self.density_g_cm3 * 1e-6
+
+    def pmt_positions_cm(self) -> np.ndarray:
+        """(n, 2) centres of one PMT array: a hexagonal lattice with a tube in its middle."""
+        return hexagonal_lattice(self.pmt_pitch_cm, self.pmt_array_radius_cm)
+
+
+@dataclass(frozen=True)
+class Readout:
+    """What is recorded of n events, in PE as float32, and photons detected as drawn.
+
+    s1_waveform (n, s1_samples), s2_waveform (n, s2_samples), s2_top and s2_bottom (n, PMTs);
+    s1_area, s2_area (n,): charge over the mean charge of a photon, in photons detected;
+    coincident (n,) bool: the S1 has enough photons within the window.
+    """
+
+    s1_waveform: np.ndarray
+    s2_waveform: np.ndarray
+    s2_top: np.ndarray
+    s2_bottom: np.ndarray
+    s1_area: np.ndarray
+    s2_area: np.ndarray
+    coincident: np.ndarray
+
+
+@lru_cache(maxsize=8)
+def hexagonal_lattice(pitch_cm: float, array_radius_cm: float) -> np.ndarray:
+    """(n, 2) lattice points within the radius, one of them at the origin, sorted by y, then x."""
+    reach = int(array_radius_cm / pitch_cm * 2) + 2
+    i, j = np.meshgrid(np.arange(-reach, reach + 1), np.arange(-reach, reach + 1))
+    x, y = pitch_cm * (i + j / 2), pitch_cm * np.sqrt(3) / 2 * j
+    inside = np.hypot(x, y) <= array_radius_cm
+    xy = np.column_stack([x[inside], y[inside]])
+    return xy[np.lexsort((xy[:, 0].round(6), xy[:, 1].round(6)))]

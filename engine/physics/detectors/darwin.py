@@ -1,0 +1,43 @@
+"""DARWIN: 2.6 m x 2.6 m, 40 t active, 31.5 t fiducial, 200 V/cm (the papers' detector).
+
+The papers' own simulation is private. Its public twin is the "DARWIN baseline detector" of the study
+DanielBaur/sfsv2 ("sfs" below); NEST is nestpy 2.1.3; "choice" marks a modelling choice without a source.
+"""
+
+from engine.physics.detectors import TPC
+
+CONSTANTS = TPC(
+    drift_field_V_cm=200.0,  # the papers, section 3.1
+    radius_cm=130.0,  # the papers, section 2
+    drift_length_cm=260.0,  # the papers, section 2
+    wall_distance_cm=9.6,  # choice: equal distance to every wall that leaves the papers' 31.5 t
+    temperature_K=175.0,  # sfs
+    pressure_bar=1.9,  # sfs
+    density_g_cm3=2.8749,  # NEST SetDensity at this temperature
+    g1=0.125,  # sfs (scanned there from 0.080 to 0.170)
+    g1_gas=0.125,  # sfs
+    el_photons_per_electron=497.6,  # NEST CalculateG2 at 8 kV/cm over a 7 mm gap
+    el_fano=2.0,  # sfs
+    extraction=0.7295,  # NEST CalculateG2 at 8 kV/cm, 175 K
+    electron_lifetime_us=10_000.0,  # sfs (scanned there from 0.8 to 19.2 ms)
+    drift_velocity_mm_us=1.5249,  # NEST at 200 V/cm, 175 K
+    diffusion_longitudinal_cm2_s=17.97,  # NEST at 200 V/cm
+    electron_trapping_us=0.416,  # NEST at 200 V/cm (0.140 in fuse)
+    gas_transit_us=1.27,  # NEST: 7 mm at 5.52 mm/us
+    light_collection_map=(0.568299226, 7.29787915e-5, -4.37731127e-6, -6.39383595e-8, -1.873874e-10),  # flamedisx
+    light_collection_height_cm=193.36,  # flamedisx xlzd.py: made for a shorter detector, stretched here (choice)
+    double_pe_probability=0.20,  # sfs
+    spe_resolution=0.35,  # sfs (0.38 in flamedisx)
+    s1_coincidence=4,  # the papers: N4T200
+    s1_coincidence_ns=200.0,  # the papers: N4T200
+    s1_transport_ns=17.5,  # choice between 15 and 20; LUX 11.15 in NEST
+    pmt_transit_ns=5.42,  # 9 ns FWHM of the tube (fuse) and 3.84 ns of the electronics (NEST), in quadrature
+    pmt_pitch_cm=8.0109,  # XENONnT's public positions; gives 955 tubes within the radius
+    pmt_array_radius_cm=130.0,  # choice: the TPC's radius
+    s2_top_fraction=0.63,  # fuse, public configuration
+    s2_focused_fraction=0.65,  # choice: part of the top light that falls off from the event's position
+    s2_light_height_cm=7.5,  # choice: gas gap to window
+    sample_ns=10.0,  # fuse and NEST; that DARWIN used it is a choice
+    s1_samples=200,  # choice: the split of the 1925 samples is only in a figure
+    s2_samples=1725,  # choice
+)

@@ -1,0 +1,72 @@
+"""Events of one kind, simulated in shards: truth, what is reconstructed, and the readout."""
+
+import numpy as np
+
+from engine import lineage
+from engine.physics.detectors import TPC, Readout, _collection, _pulses, _quanta
+
+
+def simulate(tpc: TPC, kind: str, energy_keV: np.ndarray, key: object) -> tuple[dict[str, np.ndarray], Readout]:
+    """Simulates one event per energy; `key` names the random streams, and nothing else enters.
+
+    Returns the columns (x_cm, y_cm, z_cm, s1_pe, s2_pe, cs1_pe, cs2_pe, drift_us, ces_keVee, coincident), each of
+    the length of `energy_keV`, and the readout. S1 and S2 carry the charge of every photon once.
+    """
+    rng = lineage.stream("detector", key)
+    x, y, z = _collection.positions(tpc, len(energy_keV), rng)
+    drift = _collection.drift_us(tpc, z)
+    nest_seed = lineage.seed("nest", key) % 2**32
+    photons, electrons, excitons = _quanta.quanta(
+        kind, energy_keV, tpc.drift_field_V_cm, tpc.density_g_cm3, nest_seed
+    ).T
+    light = _collection.relative_light_collection(tpc, z)
+    detected = rng.binomial(photons, np.minimum(tpc.g1 * light, 1.0))
+    extracted = rng.binomial(electrons, _collection.survival(tpc, drift) * tpc.extraction)
+    exciton_share = np.minimum(excitons / np.maximum(photons, 1), 1.0)
+    readout = _readout(tpc, kind, energy_keV, (x, y, drift), detected, exciton_share, extracted, rng, key)
+    cs1, cs2 = readout.s1_area / light, readout.s2_area / _collection.survival(tpc, drift)
+    pe_per_photon = mean_charge(tpc)
+    return {
+        "x_cm": x, "y_cm": y, "z_cm": z,
+        "s1_pe": readout.s1_area * pe_per_photon, "s2_pe": readout.s2_area * pe_per_photon,
+        "cs1_pe": cs1 * pe_per_photon, "cs2_pe": cs2 * pe_per_photon,
+        "drift_us": drift, "ces_keVee": _collection.combined_energy_keVee(tpc, cs1, cs2),
+        "coincident": readout.coincident,
+    }, readout  # fmt: skip
+
+
+def mean_charge(tpc: TPC) -> float:
+    """Mean charge of a detected photon in PE: 1 + double-PE probability, but for the truncation at zero."""
+    return float(_pulses.charge_table(tpc.double_pe_probability, tpc.spe_resolution).mean(dtype=np.float64))
+
+
+def _readout(tpc, kind, energy_keV, place, detected, exciton_share, extracted, rng, key) -> Readout:
+    x, y, drift = place
+    n = len(energy_keV)
+    keys = lineage.stream("photons", key).integers(0, 2**64, (2, n), dtype=np.uint64)
+    charges = _pulses.charge_table(tpc.double_pe_probability, tpc.spe_resolution)
+    pmts = tpc.pmt_positions_cm()
+
+    owner = np.repeat(np.arange(n), detected)
+    is_exciton = rng.random(len(owner)) < exciton_share[owner]
+    s1_times = _pulses.s1_times_ns(tpc, kind, energy_keV[owner], is_exciton, rng)
+    s1_first = _offsets(detected)
+    s1_waveform, s1_charge = np.zeros((n, tpc.s1_samples), np.float32), np.zeros(n)
+    _pulses.fill_s1(s1_times, s1_first, keys[0], charges, tpc.sample_ns, s1_waveform, s1_charge)
+
+    times = _pulses.electron_times_ns(tpc, np.repeat(drift, extracted), rng)
+    photons = _pulses.photons_per_electron(tpc, len(times), rng)
+    delays = _pulses.gas_time_table(tpc.gas_transit_us, tpc.pmt_transit_ns)
+    s2_waveform, s2_charge = np.zeros((n, tpc.s2_samples), np.float32), np.zeros(n)
+    top, bottom = np.zeros((n, len(pmts)), np.float32), np.zeros((n, len(pmts)), np.float32)
+    _pulses.fill_s2(
+        times, photons, _offsets(extracted), keys[1], charges, delays, x, y, pmts, tpc.s2_light_height_cm,
+        tpc.s2_top_fraction, tpc.s2_focused_fraction, tpc.sample_ns, s2_waveform, top, bottom, s2_charge,
+    )  # fmt: skip
+    coincident = _pulses.in_coincidence(s1_times, s1_first, tpc.s1_coincidence, tpc.s1_coincidence_ns)
+    mean = mean_charge(tpc)
+    return Readout(s1_waveform, s2_waveform, top, bottom, s1_charge / mean, s2_charge / mean, coincident)
+
+
+def _offsets(counts: np.ndarray) -> np.ndarray:
+    return np.concatenate([[0], np.cumsum(counts)])

@@ -1,0 +1,20 @@
+"""The papers' vector: summed S1 waveform, summed S2 waveform, top and bottom S2 hit pattern; 3835 for DARWIN."""
+
+import numpy as np
+
+from engine.physics.detectors import TPC, Readout
+
+SATURATION = np.iinfo(np.uint16).max  # PE; about seven times the hottest sample of a 100 keV electron recoil
+
+
+def sections(tpc: TPC) -> dict[str, int]:
+    """Lengths of the vector's stretches, in their order."""
+    pmts = len(tpc.pmt_positions_cm())
+    return {"s1_waveform": tpc.s1_samples, "s2_waveform": tpc.s2_samples, "s2_top": pmts, "s2_bottom": pmts}
+
+
+def features(readout: Readout) -> np.ndarray:
+    """(n, length) uint16, whole PE per sample and per PMT."""
+    parts = readout.s1_waveform, readout.s2_waveform, readout.s2_top, readout.s2_bottom
+    whole = np.minimum(np.rint(np.concatenate(parts, axis=1)), SATURATION)
+    return whole.astype(np.uint16)

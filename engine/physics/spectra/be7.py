@@ -1,0 +1,33 @@
+"""Solar 7Be neutrinos (lines at 384 and 861 keV) scattering on electrons."""
+
+import numpy as np
+
+from engine.physics.spectra import _neutrino_electron as scattering
+
+KIND = "ER"
+RELATIVE_UNCERTAINTY = 0.03  # semi-supervised search in DARWIN (Aalbers et al.), Table 3: solar ER
+LABEL = r"$^{7}$Be $\nu$"
+
+FLUX = 4.93e9  # neutrinos / (cm2 s), both lines, 6 %, O'Hare 2109.03116
+LINES_MEV = {0.8613: 0.897, 0.3843: 0.103}  # MeV: branching ratio, Bahcall 1994
+SURVIVAL = 0.52  # electron-neutrino survival probability at 7Be energies, a choice (0.52 to 0.54)
+
+
+def free_electron_rate(energy_keV):
+    """Events / (t y keV) on free electrons at rest; 0 above the 664 keV endpoint of the upper line."""
+    energy = np.asarray(energy_keV, dtype=np.float64)
+    per_electron = sum(
+        branching
+        * np.where(
+            (energy > 0) & (energy <= scattering.endpoint_keV(line)),
+            scattering.cross_section(energy, line, SURVIVAL),
+            0.0,
+        )
+        for line, branching in LINES_MEV.items()
+    )
+    return scattering.ELECTRON_SECONDS * FLUX * per_electron
+
+
+def rate(energy_keV: np.ndarray) -> np.ndarray:
+    """Events / (t y keV) at true recoil energies, with atomic binding; 1.6 per t y in 2-10 keV."""
+    return scattering.binding_factor(energy_keV) * free_electron_rate(energy_keV)

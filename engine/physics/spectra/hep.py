@@ -1,0 +1,26 @@
+"""Solar hep neutrinos (3He + p) scattering coherently on xenon nuclei."""
+
+from functools import lru_cache
+
+import numpy as np
+
+from engine.physics.spectra import _cevns
+from engine.physics.spectra._fusion import neutrino_spectrum
+
+KIND = "NR"
+RELATIVE_UNCERTAINTY = 0.30  # of the flux, O'Hare 2109.03116
+LABEL = r"hep $\nu$"
+
+FLUX = 7.98e3  # neutrinos / (cm2 s), 30 %, O'Hare 2109.03116
+ENDPOINT_MEV = 18.784  # MeV, as in cajohare/NeutrinoFog
+
+
+@lru_cache(maxsize=1)
+def _table():
+    spectrum = neutrino_spectrum(ENDPOINT_MEV)
+    return _cevns.tabulated_rate(lambda e: FLUX * spectrum(e), ENDPOINT_MEV)
+
+
+def rate(energy_keV: np.ndarray) -> np.ndarray:
+    """Events / (t y keV) at true recoil energies up to 6.1 keV; 0.85 per t y above 1 keV."""
+    return _table()(energy_keV)

@@ -1,0 +1,228 @@
+"""The corridor: simulate -> fit -> score -> toys -> cells -> table. What exists is not computed again."""
+
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from engine import assemble, work
+from engine.cluster import fan_out
+from engine.cluster.store import CorruptPart, Entry, Ledger, Part, Store, encode, sha256
+from engine.diagnostics import Diagnostics
+from engine.inference.cells import Population
+from engine.plan import HYPOTHESES, SLOTS, Plan
+from engine.progress import Silent
+from engine.study import Study
+
+BLOCKS_PER_TASK = 2
+
+
+@dataclass
+class Run:
+    """One pass over a study: what it found, made and set aside. The cluster starts when work is missing."""
+
+    plan: Plan
+    store: Store
+    ledger: Ledger
+    progress: Silent
+    address: str | None = None
+    workers: int | None = None
+    computed: dict[str, int] = field(default_factory=dict)
+    set_aside: list[str] = field(default_factory=list)
+    resources: ExitStack = field(default_factory=ExitStack)
+    cpus: int = 0
+
+    def stage(self, name: str, items: list[str], work: Callable, tasks: Callable[[set[str]], Iterable[tuple]]) -> None:
+        """Computes the items that are missing: `tasks(missing)` gives the arguments of each call of `work`."""
+        missing = {item for item in items if item not in self.ledger.entries}
+        self.computed[name] = len(missing)
+        self.progress.stage(name, len(items), len(items) - len(missing))
+        if missing:
+            self._start()
+            for entries in fan_out.fan_out(work, tasks(missing), self.store, self.cpus):
+                self.ledger.add(entries)
+                self.progress.advance(sum(item in missing for entry in entries for item in entry.items))
+            self.ledger.flush()
+        self.progress.done()
+
+    def _start(self) -> None:
+        if not self.cpus:
+            self.cpus = self.resources.enter_context(fan_out.cluster(self.address, self.workers))
+
+    def share(self, value: object) -> object:
+        """Puts a big input where all tasks can read it."""
+        self._start()
+        return fan_out.share(value)
+
+    def commit(self, part: Part) -> None:
+        """A part that the driver itself made."""
+        data = encode(part)
+        self.store.put_new(part.path, data)
+        self.ledger.add([Entry(part.path, sha256(data), part.items)])
+        self.ledger.flush()
+
+    def repair(self) -> None:
+        """Adopts what was committed but not noted, and sets aside what does not verify."""
+        for stage, items in self.plan.items.items():
+            for path in self.ledger.adopt(f"{stage}/"):
+                self._aside(Entry(path, "", ()))
+            for entry in self.ledger.check(items):
+                self._aside(entry)
+        self.ledger.flush()
+
+    def _aside(self, entry: Entry) -> None:
+        self.ledger.set_aside(entry)
+        self.set_aside.append(entry.path)
+        self.progress.note(f"corrupt: {entry.path} does not verify; set aside, its items are computed again")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A finished scan: its table, where it is, and what was done for it."""
+
+    table: pa.Table
+    path: str
+    computed: dict[str, int]
+    set_aside: list[str]
+    diagnostics: Diagnostics
+    population: Population
+
+
+def scan(study: Study, store: Store | str = "./recoilscan-store", **options: object) -> pa.Table:
+    """The whole path for a study, resumed where it stands; returns the result table (`engine.schemas.RESULTS`).
+
+    Options: `address` of a Ray cluster (default: a local one), `workers` of the local one, `progress`.
+    """
+    store = Store(store) if isinstance(store, str) else store
+    return run(study, store, **options).table
+
+
+def run(
+    study: Study,
+    store: Store,
+    *,
+    address: str | None = None,
+    workers: int | None = None,
+    progress: Silent | None = None,
+) -> Outcome:
+    """`scan` with everything that is known at its end. Raises BadInput before any work starts."""
+    store.check_writable()
+    plan = Plan(study)
+    state = Run(plan, store, Ledger(store), progress or Silent(), address, workers)
+    try:
+        with state.resources:
+            return _run(state)
+    finally:
+        state.ledger.flush()
+
+
+def _run(run: Run) -> Outcome:
+    run.repair()
+    plan = run.plan
+    run.stage("events", plan.items["events"], work.simulate, lambda missing: _simulations(plan, missing))
+    run.stage("models", plan.items["models"], work.fit, lambda missing: _fits(run, missing))
+    run.stage("scores", plan.items["scores"], work.score, lambda missing: _scorings(run, missing))
+    population = assemble.population(plan, run.ledger)
+    run.stage("nulls", plan.items["nulls"], work.background_toys, lambda missing: _nulls(run, population, missing))
+    run.stage("cells", plan.items["cells"], work.cells, lambda missing: _cells(run, population, missing))
+    diagnostics = assemble.diagnostics(plan, run.ledger)
+    table, path = _table(run)
+    return Outcome(table, path, run.computed, run.set_aside, diagnostics, population)
+
+
+def _simulations(plan: Plan, missing: set[str]) -> Iterable[tuple]:
+    return [(plan, shard) for shard in plan.shards["train"] if shard.item in missing]
+
+
+def _fits(run: Run, missing: set[str]) -> Iterable[tuple]:
+    for slot in SLOTS:
+        if run.plan.models[slot] in missing:
+            model = getattr(run.plan.study.models, slot)
+            entries = [run.ledger.entries[shard.item] for shard in run.plan.training(model)]
+            yield run.plan, slot, run.store, entries
+
+
+def _scorings(run: Run, missing: set[str]) -> Iterable[tuple]:
+    plan = run.plan
+    models = run.share({slot: run.ledger.read(plan.models[slot]) for slot in SLOTS})
+    for purpose in ("test", "pool"):
+        for shard in plan.shards[purpose]:
+            slots = [slot for slot in SLOTS if plan.score_item(shard, slot) in missing]
+            if slots or shard.item in missing:
+                yield plan, shard, slots, models
+
+
+def _nulls(run: Run, population: Population, missing: set[str]) -> Iterable[tuple]:
+    plan, shared = run.plan, run.share(population)
+    for exposure in plan.study.grid.exposure_ty.points():
+        for hypothesis in HYPOTHESES:
+            blocks = [
+                block
+                for block in range(plan.n_blocks(hypothesis))
+                if any(plan.null_item(exposure, hypothesis, block, *pair) in missing for pair in plan.wanted)
+            ]
+            for start in range(0, len(blocks), BLOCKS_PER_TASK):
+                yield plan, shared, exposure, hypothesis, blocks[start : start + BLOCKS_PER_TASK]
+
+
+def _cells(run: Run, population: Population, missing: set[str]) -> Iterable[tuple]:
+    plan, shared = run.plan, run.share(population)
+    wanted: dict[float, dict[float, set[float]]] = {}
+    for item, (point, _, _) in plan.cells.items():
+        if item in missing:
+            masses = wanted.setdefault(point.exposure_ty, {})
+            masses.setdefault(point.m_chi_GeV, set()).add(point.sigma_si_cm2)
+    for exposure, masses in wanted.items():
+        toys = run.share({hypothesis: assemble.toys(plan, run.ledger, exposure, hypothesis) for hypothesis in HYPOTHESES})
+        for mass, sigmas in masses.items():
+            weights = run.share(assemble.signal_weights(population, mass))
+            yield plan, shared, toys, weights, exposure, mass, sorted(sigmas)
+
+
+def _table(run: Run) -> tuple[pa.Table, str]:
+    item = run.plan.table
+    path = f"tables/{item}.parquet"
+    if item not in run.ledger.entries:
+        run.commit(Part(path, (item,), assemble.table(run.plan, run.ledger)))
+    return run.ledger.table(item), run.store.where(path)
+
+
+@dataclass(frozen=True)
+class Status:
+    """How far a study is in a store; `missing` includes what is corrupt."""
+
+    done: int
+    missing: int
+    corrupt: list[str]
+    by_stage: dict[str, tuple[int, int]]
+    table: str | None
+
+
+def status(study: Study, store: Store) -> Status:
+    """Counts a study's items; changes nothing in the store."""
+    plan, ledger = Plan(study), Ledger(store)
+    corrupt, by_stage, table = [], {}, None
+    for stage, items in plan.items.items():
+        damaged = ledger.adopt(f"{stage}/") + [entry.path for entry in ledger.check(items)]
+        corrupt += damaged
+        good = [item for item in items if item in ledger.entries and ledger.entries[item].path not in damaged]
+        by_stage[stage] = len(good), len(items)
+        if stage == "tables" and good:
+            table = store.where(ledger.entries[plan.table].path)
+    done, total = (sum(counts) for counts in zip(*by_stage.values(), strict=True))
+    return Status(done, total - done, corrupt, by_stage, table)
+
+
+def finished(study: Study, store: Store) -> Outcome | None:
+    """A study's results as they are in the store, or None when the scan has not ended there."""
+    plan = Plan(study)
+    run = Run(plan, store, Ledger(store), Silent())
+    try:
+        table = run.ledger.table(plan.table)
+        population = assemble.population(plan, run.ledger)
+        diagnostics = assemble.diagnostics(plan, run.ledger)
+    except (KeyError, CorruptPart):
+        return None
+    path = store.where(f"tables/{plan.table}.parquet")
+    return Outcome(table, path, {}, [], diagnostics, population)

@@ -1,0 +1,211 @@
+"""What a study asks for: the digest of every item, and what it takes to compute it. Pure; touches no store."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from engine import lineage, plugins
+from engine.inference.pools import KINDS
+from engine.inference.toys import BLOCK
+from engine.study import Model, Study
+
+# A stage's version is raised whenever its output changes for unchanged fields; a test holds its output's hash.
+VERSIONS = {"events": 1, "models": 1, "scores": 1, "nulls": 1, "cells": 1, "table": 1}
+
+SHARD = 2000  # events thrown per shard: a second or two of work
+SLOTS = ("vae", "classifier")
+HYPOTHESES = ("null", "background")
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Some events of one kind, thrown for one purpose: train, test or pool."""
+
+    item: str
+    purpose: str
+    kind: str
+    number: int
+    n_thrown: int
+
+
+@dataclass(frozen=True)
+class Point:
+    """Where in the plane, at which exposure, and whether the grid or the benchmark asks for it."""
+
+    exposure_ty: float
+    m_chi_GeV: float
+    sigma_si_cm2: float
+    origin: str = field(compare=False)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The items of a study, each under the digest of everything that makes it."""
+
+    study: Study
+
+    @cached_property
+    def shards(self) -> dict[str, list[Shard]]:
+        """Event shards by purpose."""
+        events, pool = self.study.events, self.study.pool
+        sizes = {
+            "train": (events.train_per_kind, events.train_per_kind),
+            "test": (events.test_per_kind, events.test_per_kind),
+            "pool": (pool.er_events, pool.nr_events),
+        }
+        return {
+            purpose: [s for kind, n in zip(KINDS, pair, strict=True) for s in self._shards(purpose, kind, n)]
+            for purpose, pair in sizes.items()
+        }
+
+    def _shards(self, purpose: str, kind: str, n_events: int) -> list[Shard]:
+        sizes = [min(SHARD, n_events - start) for start in range(0, n_events, SHARD)]
+        return [Shard(self._shard_item(purpose, kind, i, n), purpose, kind, i, n) for i, n in enumerate(sizes)]
+
+    def _shard_item(self, purpose: str, kind: str, number: int, n_thrown: int) -> str:
+        study = self.study
+        fields = {
+            "seed": study.seed, "purpose": purpose, "kind": kind, "number": number, "n": n_thrown,
+            "energy_keV": self.energy_range(purpose, kind), "detector": study.detector.constants,
+            "window": self.window(kind) if purpose == "pool" else None,
+            "representation": plugins.identity("engine.physics.representations", study.representation.name)
+            if purpose == "train" else None,
+        }  # fmt: skip
+        return lineage.digest("events", VERSIONS["events"], fields)
+
+    def energy_range(self, purpose: str, kind: str) -> tuple[float, float]:
+        """True energies (keV) between which a purpose's events are thrown, uniformly."""
+        if purpose != "pool":
+            return self.study.events.energy_keV
+        return self.study.pool.er_energy_keV if kind == "ER" else self.study.pool.nr_energy_keV
+
+    def window(self, kind: str) -> dict[str, tuple[float, float]]:
+        """The pool's selection of a kind: a range of `ces_keVee`, or of true `energy_keV` for NR."""
+        backgrounds = self.study.backgrounds
+        if kind == "ER" or backgrounds.nr_window == "ces":
+            return {"ces_keVee": backgrounds.er_window_keVee}
+        return {"energy_keV": backgrounds.nr_window}
+
+    @cached_property
+    def models(self) -> dict[str, str]:
+        """Item of the fitted model in each slot."""
+        return {slot: self._model_item(getattr(self.study.models, slot)) for slot in SLOTS}
+
+    def _model_item(self, model: Model) -> str:
+        inputs = [shard.item for shard in self.training(model)]
+        fields = {"family": plugins.identity("zoo", model.name), "config": model.config, "seed": self.study.seed}
+        return lineage.digest("models", VERSIONS["models"], fields, inputs)
+
+    def training(self, model: Model) -> list[Shard]:
+        """The shards a model is trained on: only the kinds that its family asks for."""
+        kinds = plugins.load("zoo", model.name).TRAINS_ON
+        return [shard for shard in self.shards["train"] if shard.kind in kinds]
+
+    def score_item(self, shard: Shard, slot: str) -> str:
+        """Item of one model's terms on one shard."""
+        fields = {"representation": plugins.identity("engine.physics.representations", self.study.representation.name)}
+        return lineage.digest("scores", VERSIONS["scores"], fields, [shard.item, self.models[slot]])
+
+    def score_items(self, purpose: str) -> list[str]:
+        """Items of all terms on the shards of a purpose."""
+        return [self.score_item(shard, slot) for shard in self.shards[purpose] for slot in SLOTS]
+
+    @cached_property
+    def stream_key(self) -> tuple:
+        """What names the toys' random streams: the event pool, never a model, a statistic or R."""
+        return (self.study.seed, lineage.digest("pool", 1, None, [shard.item for shard in self.shards["pool"]]))
+
+    @cached_property
+    def wanted(self) -> list[tuple[float, str]]:
+        """Every (R, statistic) of the study."""
+        return [(R, name) for R in self.study.score.R for name in self.study.toys.statistics]
+
+    def n_blocks(self, hypothesis: str) -> int:
+        """Blocks of background toys that a hypothesis needs."""
+        toys = self.study.toys
+        return -(-(toys.null if hypothesis == "null" else toys.signal) // BLOCK)
+
+    @cached_property
+    def scored_pool(self) -> str:
+        """Digest of the pool with all its terms."""
+        return lineage.digest("scored_pool", 1, None, self.score_items("pool"))
+
+    def null_item(self, exposure_ty: float, hypothesis: str, block: int, R: float, statistic: str) -> str:
+        """Item of one block of background toys of one statistic."""
+        study = self.study
+        numbers = study.score.model_dump() | study.toys.model_dump()
+        module = plugins.load("engine.inference.teststats", statistic)
+        fields = {
+            "seed": study.seed, "exposure_ty": exposure_ty, "hypothesis": hypothesis, "block": block, "R": R,
+            "beta": self.beta, "statistic": plugins.identity("engine.inference.teststats", statistic),
+            "numbers": {name: numbers[name] for name in module.DEPENDS_ON},
+            "components": study.backgrounds.components, "rates": study.backgrounds.rates,
+        }  # fmt: skip
+        return lineage.digest("nulls", VERSIONS["nulls"], fields, [self.scored_pool])
+
+    def null_items(self, exposure_ty: float, hypothesis: str, R: float, statistic: str) -> list[str]:
+        """Items of all blocks of background toys of one statistic."""
+        blocks = range(self.n_blocks(hypothesis))
+        return [self.null_item(exposure_ty, hypothesis, block, R, statistic) for block in blocks]
+
+    @property
+    def beta(self) -> float:
+        """Weight of the KL term in the score: the one that the VAE was trained with."""
+        return float(self.study.models.vae.config["beta"])
+
+    @cached_property
+    def points(self) -> list[Point]:
+        """The grid's points, and at every exposure the benchmark's; the grid's name wins where they meet."""
+        grid, benchmark = self.study.grid, self.study.benchmark
+        found = {}
+        for exposure in grid.exposure_ty.points():
+            for mass in grid.m_chi_GeV.points():
+                for sigma in grid.sigma_si_cm2.points():
+                    found[exposure, mass, sigma] = "grid"
+            found.setdefault((exposure, benchmark.m_chi_GeV, benchmark.sigma_si_cm2), "benchmark")
+        return [Point(*place, origin) for place, origin in sorted(found.items())]
+
+    @cached_property
+    def cells(self) -> dict[str, tuple[Point, float, str]]:
+        """Every row of the table: item -> (point, R, statistic)."""
+        inputs = {}
+        for exposure in self.study.grid.exposure_ty.points():
+            for R, statistic in self.wanted:
+                items = [self.null_items(exposure, hypothesis, R, statistic) for hypothesis in HYPOTHESES]
+                inputs[exposure, R, statistic] = lineage.digest("toys", 1, None, items)
+        return {
+            self._cell_item(point, R, name, inputs[point.exposure_ty, R, name]): (point, R, name)
+            for point in self.points
+            for R, name in self.wanted
+        }
+
+    def _cell_item(self, point: Point, R: float, statistic: str, toys: str) -> str:
+        study = self.study
+        fields = {
+            "m_chi_GeV": point.m_chi_GeV, "sigma_si_cm2": point.sigma_si_cm2, "exposure_ty": point.exposure_ty,
+            "R": R, "statistic": statistic, "signal": study.signal, "toys": [study.toys.null, study.toys.signal],
+            "names": [study.detector.name, study.tuned_on], "window": [self.window(kind) for kind in KINDS],
+        }  # fmt: skip
+        return lineage.digest("cells", VERSIONS["cells"], fields, [toys])
+
+    @cached_property
+    def table(self) -> str:
+        """Item of the study's table."""
+        origins = [point.origin for point in self.points]
+        return lineage.digest("table", VERSIONS["table"], origins, list(self.cells))
+
+    @cached_property
+    def items(self) -> dict[str, list[str]]:
+        """All items of the study by stage, in the order of the work."""
+        train, test, pool = ([shard.item for shard in self.shards[name]] for name in ("train", "test", "pool"))
+        nulls = [
+            item
+            for exposure in self.study.grid.exposure_ty.points()
+            for hypothesis in HYPOTHESES
+            for R, statistic in self.wanted
+            for item in self.null_items(exposure, hypothesis, R, statistic)
+        ]
+        return {
+            "events": train, "models": list(self.models.values()),
+            "scores": test + self.score_items("test") + pool + self.score_items("pool"),
+            "nulls": nulls, "cells": list(self.cells), "tables": [self.table],
+        }  # fmt: skip

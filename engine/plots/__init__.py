@@ -1,0 +1,53 @@
+"""Figures, one file each, and the only home of matplotlib.
+
+Each function takes arrays or the result table and returns a `matplotlib.figure.Figure`. None of them opens a
+pyplot figure, shows, or writes: `render` gives the bytes, the caller puts them somewhere.
+"""
+
+import io
+
+import matplotlib
+import mplhep
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from engine.errors import BadInput
+
+STYLE = mplhep.style.ROOT | {
+    "figure.figsize": (8.0, 6.0),
+    "font.size": 15,
+    "axes.titlesize": 12,
+    "axes.titlelocation": "left",
+    "axes.linewidth": 1.2,
+    "legend.fontsize": 12,
+    "xtick.major.size": 8,
+    "xtick.minor.size": 4,
+    "ytick.major.size": 8,
+    "ytick.minor.size": 4,
+}
+METADATA = {"png": {"Software": None}, "pdf": {"CreationDate": None}}  # no dates: same figure, same bytes
+styled = matplotlib.rc_context(STYLE)  # decorates: draw in our style, leave rcParams alone
+
+
+def canvas() -> tuple[Figure, Axes]:
+    """An empty figure that pyplot does not know, and its axes."""
+    figure = Figure(layout="constrained")
+    return figure, figure.subplots()
+
+
+def legend_below(figure: Figure) -> None:
+    """A legend under the axes, where it hides nothing; none if nothing has a label."""
+    if figure.axes[0].get_legend_handles_labels()[0]:
+        figure.legend(loc="outside lower center", ncols=3)
+
+
+@styled
+def render(figure: Figure, format: str) -> bytes:
+    """The figure as `png` or `pdf` bytes, without dates. Raises BadInput for another format."""
+    if format not in METADATA:
+        raise BadInput(f"figure format {format!r}; accepted: {', '.join(METADATA)}")
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # constrained layout moves a little with every drawing
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=format, dpi=200, metadata=METADATA[format])
+    return buffer.getvalue()

@@ -1,0 +1,67 @@
+"""The rows of the result table that one figure shows, and the words that name them."""
+
+import math
+
+import numpy as np
+import pyarrow as pa
+
+from engine.errors import BadInput
+
+MODELS = ("vae", "classifier", "beta", "rates")
+SETTING = (*MODELS, "nr_window")
+
+
+def select(table: pa.Table, **wanted) -> pa.Table:
+    """Rows whose columns hold the values wanted (floats to 1e-9); BadInput lists the values there are."""
+    for name, value in wanted.items():
+        held = table[name].to_pylist()
+        chosen = [_same(one, value) for one in held]
+        if not any(chosen):
+            raise BadInput(f"no row with {name} = {value!r}; there is {_listed(held)}")
+        table = table.filter(pa.array(chosen))
+    return table
+
+
+def setting(table: pa.Table) -> dict:
+    """What all rows of a figure must share, by column; BadInput if they do not."""
+    for name in SETTING:
+        if len(held := table[name].unique()) > 1:
+            there = _listed(held.to_pylist())
+            raise BadInput(f"one figure shows one {name}, the rows have {there}: filter the table")
+    return {name: table[name][0].as_py() for name in SETTING}
+
+
+def column(table: pa.Table, name: str) -> np.ndarray:
+    """A numeric column as float64, null as NaN."""
+    return table[name].to_numpy().astype(float)
+
+
+def number(value: float) -> str:
+    """A number for a label: 200, or 2.5 x 10^5 in mathtext."""
+    mantissa, _, exponent = f"{value:.4g}".partition("e")
+    if not exponent:
+        return mantissa
+    power = rf"10^{{{int(exponent)}}}"
+    return f"${power}$" if mantissa == "1" else rf"${mantissa}\times{power}$"
+
+
+def words(name: str) -> str:
+    """A name of the code as words."""
+    return name.replace("_", " ")
+
+
+def describe(shared: dict) -> str:
+    """The setting as one line of a title."""
+    models = " + ".join(shared[name] for name in ("vae", "classifier") if shared[name])
+    beta = "" if shared["beta"] is None else rf", $\beta$ = {number(shared['beta'])}"
+    return f"{models}{beta}; NR window {shared['nr_window']}; {words(shared['rates'])} rates"
+
+
+def _same(one, value) -> bool:
+    if isinstance(one, float) and isinstance(value, int | float):
+        return math.isclose(one, value, rel_tol=1e-9)
+    return one == value
+
+
+def _listed(values: list) -> str:
+    return ", ".join(str(value) for value in sorted(set(values) - {None})) or "nothing"

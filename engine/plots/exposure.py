@@ -1,0 +1,70 @@
+"""Median p-value against exposure at one point of the plane (Fig. 4, left, of the EPJC paper)."""
+
+import numpy as np
+import pyarrow as pa
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+from scipy.stats import norm
+
+from engine.plots import canvas, legend_below, styled
+from engine.plots._rows import column, describe, number, select, setting, words
+
+LEVELS_SIGMA = (1, 2, 3)
+
+
+@styled
+def p_against_exposure(table: pa.Table, *, m_chi_GeV: float, sigma_si_cm2: float) -> Figure:
+    """p_median with its interval for each statistic and R, and the p of the bare count.
+
+    An arrow marks a bound (the toys end there, p is at most this), a cross a point limited by the pool.
+    Series are set apart by 2 % in exposure so that equal points stay visible. The point must be one of the
+    table: BadInput lists what there is, or names what differs between the rows.
+    """
+    rows = select(table, m_chi_GeV=m_chi_GeV, sigma_si_cm2=sigma_si_cm2).sort_by("exposure_ty")
+    shared = setting(rows)
+    figure, axes = canvas()
+    axes.set(xscale="log", yscale="log", xlabel="exposure [t y]", ylabel="median p-value (one-sided)")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    _count(axes, rows)
+    names = sorted(set(zip(rows["statistic"].to_pylist(), rows["R"].to_pylist(), strict=True)))
+    for i, (statistic, R) in enumerate(names):
+        one = select(rows, statistic=statistic, R=R)
+        _series(axes, one, 1.02 ** (i - (len(names) - 1) / 2), f"{words(statistic)}, R = {number(R)}")
+    _levels(axes, column(rows, "p_median"))
+    point = rf"$m_\chi$ = {number(m_chi_GeV)} GeV, $\sigma_{{\mathrm{{SI}}}}$ = {number(sigma_si_cm2)} cm$^2$"
+    axes.set_title(f"{point}\n{describe(shared)}")
+    legend_below(figure)
+    return figure
+
+
+def _series(axes: Axes, rows: pa.Table, shift: float, label: str) -> None:
+    x, p = column(rows, "exposure_ty") * shift, column(rows, "p_median")
+    bound = rows["tail"].to_numpy() == "bound"
+    low = np.where(bound, 0.0, np.clip(p - column(rows, "p_low"), 0.0, None))
+    high = np.clip(column(rows, "p_high") - p, 0.0, None)
+    drawn = axes.errorbar(x, p, [low, high], fmt="o-", ms=6, lw=1.8, elinewidth=1.5, capsize=3, label=label)
+    colour = drawn.lines[0].get_color()
+    if bound.any():
+        arrow = {"uplims": True, "fmt": "none", "color": colour, "elinewidth": 1.5}
+        axes.errorbar(x[bound], p[bound], 0.5 * p[bound], **arrow)
+    poor = column(rows, "pool_limited") == 1
+    axes.plot(x[poor], p[poor], "x", color="black", ms=9, zorder=4)
+
+
+def _count(axes: Axes, rows: pa.Table) -> None:
+    x, first = np.unique(column(rows, "exposure_ty"), return_index=True)
+    axes.plot(x, norm.sf(column(rows, "z_count")[first]), color="0.6", lw=1, label="count alone")
+
+
+def _levels(axes: Axes, p: np.ndarray) -> None:
+    lowest = np.nanmin(np.append(p[p > 0], norm.sf(LEVELS_SIGMA[-1])))
+    axes.set_ylim(lowest / 5, 1.5)
+    for level in LEVELS_SIGMA:
+        axes.axhline(norm.sf(level), color="black", ls="--", lw=1, zorder=0)
+        axes.annotate(
+            rf"{level}$\sigma$", (1, norm.sf(level)), (-6, 3), xycoords=("axes fraction", "data"),
+            textcoords="offset points", ha="right", fontsize="small",
+        )  # fmt: skip

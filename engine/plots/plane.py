@@ -1,0 +1,116 @@
+"""Median significance over the WIMP plane with its contours (Fig. 4, right, of the EPJC paper)."""
+
+import itertools
+
+import matplotlib.patheffects as effects
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from matplotlib.axes import Axes
+from matplotlib.collections import PatchCollection, QuadMesh
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from engine.plots import canvas, legend_below, styled
+from engine.plots._rows import MODELS, column, describe, number, select, setting, words
+
+HATCH = {"facecolor": "none", "edgecolor": (0.0, 0.0, 0.0, 0.35), "hatch": "////", "linewidth": 0.0}
+OVERLAY_COLOURS = ("#ff5e5e", "#7fe5ff", "#ffb347", "#ff9de2")
+OUTLINE = [effects.withStroke(linewidth=3.5, foreground="black")]
+
+
+@styled
+def plane(
+    table: pa.Table,
+    contours: pa.Table,
+    *,
+    exposure_ty: float,
+    statistic: str,
+    R: float,
+    overlays=(),
+    benchmark: tuple[float, float] | None = None,
+) -> Figure:
+    """Colour map of z_median over (m_chi, sigma_SI), contours with the error of p, bounds hatched.
+
+    `overlays` are (label, m_chi_GeV, sigma_si_cm2), `benchmark` is (m_chi_GeV, sigma_si_cm2). Triangles mark
+    contour points that are upper estimates, crosses cells limited by the pool. Raises BadInput if the table
+    has no such rows, or rows of several model pairs.
+    """
+    wanted = {"exposure_ty": exposure_ty, "statistic": statistic, "R": R}
+    rows = select(table.filter(pc.field("sigma_si_cm2") > 0), **wanted)
+    shared = setting(rows)
+    figure, axes = canvas()
+    axes.set(xscale="log", yscale="log", xlabel=r"$m_\chi$ [GeV]", ylabel=r"$\sigma_{\mathrm{SI}}$ [cm$^2$]")
+    mesh = _cells(axes, rows)
+    _colour_bar(figure, mesh)
+    _contours(axes, select(contours, **wanted, **{name: shared[name] for name in MODELS}))
+    for (label, m_chi_GeV, sigma_si_cm2), colour in zip(overlays, itertools.cycle(OVERLAY_COLOURS)):
+        axes.plot(m_chi_GeV, sigma_si_cm2, "--", color=colour, lw=2, label=label, path_effects=OUTLINE)
+    if benchmark is not None:
+        axes.plot(*benchmark, "*", color="#ffcc33", mec="black", ms=18, label="benchmark", zorder=5)
+    axes.set_title(f"{number(exposure_ty)} t y; {words(statistic)}; R = {number(R)}\n{describe(shared)}")
+    legend_below(figure)
+    return figure
+
+
+def log_edges(points: np.ndarray) -> np.ndarray:
+    """Edges of cells around sorted positive points: midway in the log, the outer ones as far outward."""
+    x = np.log10(points)
+    half = np.diff(x) / 2 if len(x) > 1 else np.array([0.25])
+    return 10 ** np.concatenate([[x[0] - half[0]], (x[1:] + x[:-1]) / 2, [x[-1] + half[-1]]])
+
+
+def _cells(axes: Axes, rows: pa.Table) -> QuadMesh:
+    m, sigma = column(rows, "m_chi_GeV"), column(rows, "sigma_si_cm2")
+    (masses, i), (sigmas, j) = np.unique(m, return_inverse=True), np.unique(sigma, return_inverse=True)
+    z = np.full((len(sigmas), len(masses)), np.nan)
+    z[j, i] = column(rows, "z_median")
+    x, y = log_edges(masses), log_edges(sigmas)
+    top = np.clip(np.max(z, where=np.isfinite(z), initial=0.0), 3.0, 5.0)
+    axes.set_facecolor("0.85")
+    shown = np.clip(z, -99.0, 99.0)  # p = 1 and p = 0 have colours too; only a missing cell has none
+    mesh = axes.pcolormesh(x, y, shown, cmap="viridis", vmin=0.0, vmax=top, rasterized=True)
+    bound = rows["tail"].to_numpy() == "bound"
+    _hatch(axes, x, y, zip(i[bound], j[bound], strict=True))
+    poor = column(rows, "pool_limited") == 1
+    if poor.any():
+        axes.plot(m[poor], sigma[poor], "x", color="white", mec="0.6", ms=5, mew=1.2, label="pool limited")
+    axes.set(xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
+    return mesh
+
+
+def _hatch(axes: Axes, x: np.ndarray, y: np.ndarray, cells) -> None:
+    boxes = [Rectangle((x[i], y[j]), x[i + 1] - x[i], y[j + 1] - y[j]) for i, j in cells]
+    if boxes:
+        axes.add_collection(PatchCollection(boxes, **HATCH))
+        axes.fill([], [], label="Z is a lower bound", **HATCH)  # a collection has no hatch in the legend
+
+
+def _colour_bar(figure: Figure, mesh: QuadMesh) -> None:
+    bar = figure.colorbar(mesh, extend="both", label="median significance Z (one-sided)")
+    for level in (1, 2, 3):
+        bar.ax.axhline(level, color="white", lw=1.5)
+
+
+def _contours(axes: Axes, curves: pa.Table) -> None:
+    for level in curves["level_sigma"].unique().to_pylist():
+        _contour(axes, select(curves, level_sigma=level).sort_by("m_chi_GeV"), rf"{level:g}$\sigma$")
+    estimates = curves.filter((pc.field("status") == "bound_limited") & pc.field("sigma_si_cm2").is_valid())
+    if estimates.num_rows:
+        m, sigma = column(estimates, "m_chi_GeV"), column(estimates, "sigma_si_cm2")
+        axes.plot(m, sigma, "v", color="white", mec="black", ms=8, zorder=4, label="contour: upper estimate")
+
+
+def _contour(axes: Axes, curve: pa.Table, label: str) -> None:
+    m, sigma = column(curve, "m_chi_GeV"), column(curve, "sigma_si_cm2")
+    found = np.isfinite(sigma)
+    if not found.any():
+        return
+    bottom, top = axes.get_ylim()  # an error that leaves the grid is drawn to its edge
+    low = np.nan_to_num(column(curve, "sigma_low_cm2"), nan=bottom)
+    high = np.nan_to_num(column(curve, "sigma_high_cm2"), nan=top)
+    axes.fill_between(m, low, high, where=found, color="white", alpha=0.3, lw=0)
+    axes.plot(m, sigma, "o-", color="white", ms=3, lw=2, path_effects=OUTLINE, gid=f"contour {label}")
+    at = np.flatnonzero(found)[3 * found.sum() // 4]
+    text = {"ha": "center", "va": "center", "fontsize": "small", "zorder": 5, "path_effects": OUTLINE}
+    axes.text(m[at], sigma[at], label, color="white", **text)

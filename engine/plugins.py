@@ -1,0 +1,46 @@
+"""Choices are modules: a study names a file of ours, a dotted path, or a .py file of the user's own."""
+
+import hashlib
+import importlib
+import importlib.util
+import pkgutil
+from pathlib import Path
+from types import ModuleType
+
+from engine.errors import BadInput, unknown
+
+
+def names(package: str) -> list[str]:
+    """The choices that ship in a package: its public modules."""
+    path = importlib.import_module(package).__path__
+    return sorted(m.name for m in pkgutil.iter_modules(path) if not m.name.startswith("_"))
+
+
+def load(package: str, name: str) -> ModuleType:
+    """The module that a study means by `name`; raises BadInput that lists what would be accepted."""
+    if name in names(package):
+        return importlib.import_module(f"{package}.{name}")
+    if name.endswith(".py"):
+        return _from_file(Path(name))
+    if "." in name:
+        try:
+            return importlib.import_module(name)
+        except ImportError as error:
+            raise BadInput(f"cannot import {name!r}: {error}") from error
+    raise unknown(f"choice in {package}", name, names(package))
+
+
+def _from_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise BadInput(f"no such file: {str(path)!r}")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def identity(package: str, name: str) -> str:
+    """What a choice is called in a digest: its name, or the hash of the text of a user's file."""
+    if name.endswith(".py") and name not in names(package):
+        return hashlib.sha256(Path(name).read_bytes()).hexdigest()
+    return name

@@ -1,0 +1,79 @@
+"""What a user sees while a scan runs: bars on a terminal, plain lines elsewhere, nothing when quiet."""
+
+import time
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+LINE_EVERY_S = 10.0
+
+
+class Silent:
+    """Reports nothing; the interface of its siblings."""
+
+    def stage(self, name: str, total: int, reused: int) -> None:
+        """A stage begins: `total` items, of which `reused` are there already."""
+
+    def advance(self, n_items: int) -> None:
+        """Some items of the current stage were computed."""
+
+    def done(self) -> None:
+        """The current stage has ended."""
+
+    def note(self, line: str) -> None:
+        """Something the user should know."""
+
+
+class Lines(Silent):
+    """Plain lines: one when a stage begins and ends, and every ten seconds in between."""
+
+    def __init__(self, console: Console):
+        self.console = console
+
+    def stage(self, name: str, total: int, reused: int) -> None:
+        self.name, self.missing, self.computed = name, total - reused, 0
+        self.begun = self.spoken = time.monotonic()
+        self.note(f"{name}: {total} items, {reused} reused, {self.missing} to compute")
+
+    def advance(self, n_items: int) -> None:
+        self.computed += n_items
+        now = time.monotonic()
+        if now - self.spoken > LINE_EVERY_S and self.computed:
+            left = (now - self.begun) * (self.missing - self.computed) / self.computed
+            self.note(f"{self.name}: {self.computed} of {self.missing} computed, about {left:.0f} s left")
+            self.spoken = now
+
+    def done(self) -> None:
+        if self.missing:
+            self.note(f"{self.name}: done in {time.monotonic() - self.begun:.1f} s")
+
+    def note(self, line: str) -> None:
+        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+class Bars(Lines):
+    """The same, with a live bar and an estimate of what is left."""
+
+    def stage(self, name: str, total: int, reused: int) -> None:
+        super().stage(name, total, reused)
+        columns = TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+        self.bar = Progress(*columns, console=self.console, transient=True)
+        self.task = self.bar.add_task(name, total=total, completed=reused)
+        if self.missing:
+            self.bar.start()
+
+    def advance(self, n_items: int) -> None:
+        self.computed += n_items
+        self.bar.advance(self.task, n_items)
+
+    def done(self) -> None:
+        self.bar.stop()
+        super().done()
+
+
+def reporter(quiet: bool) -> Silent:
+    """The reporter that suits where the output goes."""
+    console = Console()
+    if quiet:
+        return Silent()
+    return Bars(console) if console.is_terminal else Lines(console)

@@ -1,0 +1,89 @@
+"""Tables that cross a border: every column with its unit and meaning."""
+
+import pyarrow as pa
+
+
+
+def _field(name: str, kind: pa.DataType, unit: str, meaning: str, nullable: bool = False) -> pa.Field:
+    return pa.field(name, kind, nullable, {"unit": unit, "meaning": meaning})
+
+
+EVENTS = pa.schema([
+    _field("event", pa.int64(), "", "number of the thrown event within its kind, over all shards"),
+    _field("kind", pa.dictionary(pa.int8(), pa.string()), "", "ER or NR: electron or nuclear recoil"),
+    _field("energy_keV", pa.float64(), "keV", "true recoil energy"),
+    _field("proposal_per_keV", pa.float64(), "1/keV", "density that the energy was drawn from"),
+    _field("x_cm", pa.float64(), "cm", "true position"),
+    _field("y_cm", pa.float64(), "cm", "true position"),
+    _field("z_cm", pa.float64(), "cm", "true height above the cathode"),
+    _field("s1_pe", pa.float64(), "PE", "S1 charge"),
+    _field("s2_pe", pa.float64(), "PE", "S2 charge"),
+    _field("cs1_pe", pa.float64(), "PE", "S1 corrected for light collection"),
+    _field("cs2_pe", pa.float64(), "PE", "S2 corrected for electron lifetime"),
+    _field("drift_us", pa.float64(), "us", "drift time"),
+    _field("ces_keVee", pa.float64(), "keVee", "combined energy scale"),
+    _field("selected", pa.bool_(), "", "passes the S1 coincidence and the study's window for its kind"),
+])  # fmt: skip
+
+AUTOENCODER_TERMS = pa.schema([
+    _field("recon", pa.float64(), "nat", "reconstruction loss, summed over features"),
+    _field("kl", pa.float64(), "nat", "Kullback-Leibler divergence, without the weight beta"),
+])  # fmt: skip
+
+CLASSIFIER_TERMS = pa.schema([
+    _field("logit", pa.float64(), "", "log odds of a nuclear recoil; H_B = softplus(logit)"),
+])  # fmt: skip
+
+TOYS = pa.schema([
+    _field("item", pa.dictionary(pa.int32(), pa.string()), "", "lineage of the block these toys belong to"),
+    _field("n_events", pa.int64(), "", "events of the toy"),
+    _field("total", pa.float64(), "", "the statistic's quantity, summed over the toy's events"),
+])  # fmt: skip
+
+RESULTS = pa.schema([
+    _field("m_chi_GeV", pa.float64(), "GeV/c2", "WIMP mass"),
+    _field("sigma_si_cm2", pa.float64(), "cm2", "spin-independent WIMP-nucleon cross-section"),
+    _field("exposure_ty", pa.float64(), "t y", "fiducial mass times live time"),
+    _field("statistic", pa.string(), "", "test statistic; large values speak against background only"),
+    _field("vae", pa.string(), "", "model family behind -ELBO"),
+    _field("classifier", pa.string(), "", "model family behind H_B"),
+    _field("beta", pa.float64(), "", "weight of the KL term in the score"),
+    _field("R", pa.float64(), "", "weight of H_B in the score, TS = -ELBO + R H_B"),
+    _field("n_background", pa.float64(), "events", "expected selected background events, B"),
+    _field("n_signal", pa.float64(), "events", "expected selected signal events"),
+    _field("q_median", pa.float64(), "", "median of the statistic over signal toys"),
+    _field("p_median", pa.float64(), "", "p-value of q_median under background only, (k + 1) / (n + 1)"),
+    _field("p_low", pa.float64(), "", "lower end of the central 68.27 % interval of p_median"),
+    _field("p_high", pa.float64(), "", "upper end of the central 68.27 % interval of p_median"),
+    _field("z_median", pa.float64(), "sigma", "one-sided significance of p_median"),
+    _field("z_count", pa.float64(), "sigma", "the same from the number of events alone, on the same toys"),
+    _field("tail", pa.string(), "", "how p was obtained: counted, or bound (no null toy reached q_median)"),
+    _field("rates", pa.string(), "", "prior_predictive (rates drawn per toy) or idealised (fixed)"),
+    _field("n_toys_null", pa.int64(), "", "toys under background only"),
+    _field("n_toys_signal", pa.int64(), "", "toys with signal"),
+    _field("nr_window", pa.string(), "", "selection of nuclear recoils; electron recoils: see er_window"),
+    _field("er_window", pa.string(), "", "selection of electron recoils"),
+    _field("tuned_on", pa.string(), "", "the signal that R, threshold or network were chosen on"),
+    _field("pool_limited", pa.bool_(), "", "too few pool events above the tail threshold; its error is in the null"),
+    _field("signal_pool_size", pa.float64(), "events", "effective pool events that signal toys draw from"),
+    _field("floor_events", pa.float64(), "events", "expected background and signal events where f0 is its floor"),
+    _field("entropy_nat", pa.float64(), "nat", "h = -<ln f0> under f0, per event; moves with the unit of TS"),
+    _field("ts_unit", pa.string(), "", "unit of TS: nat, of features preprocessed this way"),
+    _field("detector", pa.string(), "", "detector"),
+    _field("representation", pa.string(), "", "representation of the readout"),
+    _field("signal", pa.string(), "", "signal model"),
+    _field("point", pa.string(), "", "grid, or benchmark (a point that the study names beside its grid)"),
+    _field("lineage", pa.string(), "", "digest of everything that made this row"),
+])  # fmt: skip
+
+CELLS = pa.schema([field for field in RESULTS if field.name != "point"])
+
+ROW_ORDER = ["point", "exposure_ty", "m_chi_GeV", "sigma_si_cm2", "R", "statistic"]
+
+
+def table(schema: pa.Schema, columns: dict[str, object]) -> pa.Table:
+    """Columns as a table of exactly this schema, in its order; raises KeyError on a column too few or many."""
+    if set(columns) != set(schema.names):
+        raise KeyError(f"columns differ from the schema: {sorted(set(columns) ^ set(schema.names))}")
+    arrays = [pa.array(columns[name]).cast(schema.field(name).type) for name in schema.names]
+    return pa.Table.from_arrays(arrays, schema=schema)

@@ -1,0 +1,159 @@
+"""What tasks do: each function takes a plan and its inputs, and returns finished parts. Knows no Ray."""
+
+import numpy as np
+import pyarrow as pa
+
+import zoo
+from engine import assemble, lineage, plugins, schemas, scores
+from engine.cluster.store import Entry, Part, Store, decode, read
+from engine.inference import cells as inference
+from engine.inference.cells import Population, Toys
+from engine.inference.pools import KINDS, TOY_HALF, effective_size
+from engine.physics.events import simulate as simulate_events
+from engine.plan import SHARD, Plan, Shard
+
+
+def simulate(plan: Plan, shard: Shard) -> list[Part]:
+    """A shard of training events: the selected ones, with their features."""
+    columns, features = _events(plan, shard)
+    selected = columns["selected"]
+    table = schemas.table(schemas.EVENTS, {name: values[selected] for name, values in columns.items()})
+    flat = pa.array(features[selected].reshape(-1))
+    table = table.append_column("features", pa.FixedSizeListArray.from_arrays(flat, features.shape[1]))
+    return [Part(f"events/{shard.item}.parquet", (shard.item,), table)]
+
+
+def _events(plan: Plan, shard: Shard) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """All thrown events of a shard as columns, and their features."""
+    key = (plan.study.seed, shard.purpose, shard.kind, shard.number)
+    low, high = plan.energy_range(shard.purpose, shard.kind)
+    energy = lineage.stream("energy", *key).uniform(low, high, shard.n_thrown)
+    tpc = plan.study.detector.constants
+    columns, readout = simulate_events(tpc, shard.kind, energy, key)
+    columns["energy_keV"] = energy
+    selected = columns.pop("coincident")
+    if shard.purpose == "pool":
+        for name, (lowest, highest) in plan.window(shard.kind).items():
+            selected = selected & (columns[name] >= lowest) & (columns[name] < highest)
+    columns |= {
+        "event": shard.number * SHARD + np.arange(shard.n_thrown),
+        "kind": np.full(shard.n_thrown, shard.kind),
+        "proposal_per_keV": np.full(shard.n_thrown, 1 / (high - low)),
+        "selected": selected,
+    }
+    view = plugins.load("engine.physics.representations", plan.study.representation.name)
+    return columns, view.features(readout)
+
+
+def fit(plan: Plan, slot: str, store: Store, entries: list[Entry]) -> list[Part]:
+    """Fits the model of a slot to the training parts; one torch thread, since parallelism is Ray's."""
+    model = getattr(plan.study.models, slot)
+    family = plugins.load("zoo", model.name)
+    tables = [decode(read(store, entry)) for entry in entries]
+    features = np.concatenate([_features(table) for table in tables])
+    labels = np.concatenate([table["kind"].to_numpy() == "NR" for table in tables]).astype(np.float32)
+    fitted = zoo.fit(family, zoo.configure(family, model.config), features, labels, seed=plan.study.seed, threads=1)
+    item = plan.models[slot]
+    return [Part(f"models/{item}.safetensors", (item,), zoo.save(fitted))]
+
+
+def _features(table: pa.Table) -> np.ndarray:
+    column = table["features"].combine_chunks()
+    return column.flatten().to_numpy().reshape(len(column), -1)
+
+
+def score(plan: Plan, shard: Shard, slots: list[str], models: dict[str, bytes]) -> list[Part]:
+    """A shard of test or pool events, simulated and scored in one stream: its features are never stored."""
+    columns, features = _events(plan, shard)
+    parts = [Part(f"events/{shard.item}.parquet", (shard.item,), schemas.table(schemas.EVENTS, columns))]
+    for slot in slots:
+        family = plugins.load("zoo", getattr(plan.study.models, slot).name)
+        terms = scores.evaluate(zoo.load(models[slot], family), features[columns["selected"]])
+        item = plan.score_item(shard, slot)
+        parts.append(Part(f"scores/{item}.parquet", (item,), terms))
+    return parts
+
+
+def background_toys(
+    plan: Plan, population: Population, exposure_ty: float, hypothesis: str, blocks: list[int]
+) -> list[Part]:
+    """Blocks of background toys for every score and statistic, as one part."""
+    wanted = assemble.statistics(plan)
+    items, n_events, totals = [], [], []
+    for block in blocks:
+        drawn, sums = inference.background_block(population, exposure_ty, hypothesis, block, wanted)
+        for pair, column in zip(plan.wanted, sums.T, strict=True):
+            items.append(plan.null_item(exposure_ty, hypothesis, block, *pair))
+            n_events.append(drawn)
+            totals.append(column)
+    names = np.repeat(items, [len(drawn) for drawn in n_events])
+    columns = {"item": names, "n_events": np.concatenate(n_events), "total": np.concatenate(totals)}
+    return [_bundle("nulls", items, schemas.table(schemas.TOYS, columns))]
+
+
+def cells(
+    plan: Plan,
+    population: Population,
+    toys: dict[str, list[Toys]],
+    signal_weights: np.ndarray,
+    exposure_ty: float,
+    m_chi_GeV: float,
+    sigmas_si_cm2: list[float],
+) -> list[Part]:
+    """The rows of one mass and exposure for ascending cross-sections, as one part."""
+    results = inference.signal_cells(
+        population, signal_weights, (plan.study.signal.name, m_chi_GeV),
+        np.array(sigmas_si_cm2) / assemble.REFERENCE_SIGMA_CM2, exposure_ty,
+        assemble.statistics(plan), toys["null"], toys["background"],
+    )  # fmt: skip
+    places = {(point.exposure_ty, point.m_chi_GeV, point.sigma_si_cm2, R, statistic): item
+              for item, (point, R, statistic) in plan.cells.items()}  # fmt: skip
+    common = _score_columns(plan, population, signal_weights, exposure_ty)
+    rows = []
+    for sigma, row in zip(sigmas_si_cm2, results, strict=True):
+        for (R, statistic), cell in zip(plan.wanted, row, strict=True):
+            item = places[exposure_ty, m_chi_GeV, sigma, R, statistic]
+            rows.append({
+                "m_chi_GeV": m_chi_GeV, "sigma_si_cm2": sigma, "exposure_ty": exposure_ty, "statistic": statistic,
+                "R": R, "n_signal": cell.n_signal, "z_count": cell.z_count, "lineage": item,
+                "q_median": cell.significance.q_median, "p_median": cell.significance.p,
+                "p_low": cell.significance.p_low, "p_high": cell.significance.p_high,
+                "z_median": cell.significance.z, "tail": cell.significance.tail,
+                "floor_events": common[R]["floor_background"] + cell.n_signal * common[R]["floor_signal_share"],
+                "pool_limited": common[R]["pool_limited"], "entropy_nat": common[R]["entropy_nat"],
+            } | common["all"])  # fmt: skip
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    return [_bundle("cells", columns["lineage"], schemas.table(schemas.CELLS, columns))]
+
+
+def _score_columns(plan: Plan, population: Population, signal_weights: np.ndarray, exposure_ty: float) -> dict:
+    """The columns that rows of one mass and exposure share, and those that follow from the score (by R)."""
+    study = plan.study
+    windows = {kind: " and ".join(f"{name} {low:g}-{high:g}" for name, (low, high) in plan.window(kind).items())
+               for kind in KINDS}  # fmt: skip
+    coincidence = f"N{study.detector.constants.s1_coincidence}T{study.detector.constants.s1_coincidence_ns:g}"
+    toy_half = population.pool.half == TOY_HALF
+    columns = {"all": {
+        "vae": study.models.vae.name, "classifier": study.models.classifier.name, "beta": plan.beta,
+        "n_background": population.n_background(exposure_ty), "rates": study.backgrounds.rates,
+        "n_toys_null": study.toys.null, "n_toys_signal": study.toys.signal,
+        "nr_window": f"{coincidence}, {windows['NR']}", "er_window": f"{coincidence}, {windows['ER']}",
+        "tuned_on": study.tuned_on, "detector": study.detector.name, "representation": study.representation.name,
+        "signal": study.signal.name, "signal_pool_size": effective_size(signal_weights[toy_half]),
+        "ts_unit": f"nat, preprocess = {study.models.vae.config['preprocess']}",
+    }}  # fmt: skip
+    background = population.weights.sum(axis=0)
+    for R in study.score.R:
+        ln_f0 = population.f0[R].ln(population.ts[R])
+        floor = population.f0[R].on_floor(population.ts[R])
+        columns[R] = {
+            "floor_background": float(background[floor].sum() * exposure_ty),
+            "floor_signal_share": float(signal_weights[floor].sum() / (signal_weights.sum() or 1.0)),
+            "pool_limited": population.null(R, exposure_ty).pool_limited,
+            "entropy_nat": float(-(background @ ln_f0) / background.sum()),
+        }
+    return columns
+
+
+def _bundle(stage: str, items: list[str], table: pa.Table) -> Part:
+    return Part(f"{stage}/{lineage.digest('bundle', 1, None, items)}.parquet", tuple(items), table)

@@ -1,0 +1,189 @@
+"""Every figure shows what it was given, leaves nothing behind, and gives the same bytes twice."""
+
+import matplotlib
+import matplotlib.pyplot
+import numpy as np
+import pyarrow as pa
+import pytest
+from matplotlib.collections import PatchCollection
+from matplotlib.patches import StepPatch
+from scipy.stats import norm
+
+from engine.contours import contours
+from engine.errors import BadInput
+from engine.plots import render
+from engine.plots.exposure import p_against_exposure
+from engine.plots.plane import log_edges, plane
+from engine.plots.roc import roc
+from engine.plots.scores import score_distribution
+
+MASSES = np.geomspace(10, 1000, 9)
+SIGMAS = np.concatenate([[0.0], np.geomspace(1e-49, 1e-46, 10)])
+EXPOSURES = (20.0, 60.0, 200.0, 600.0)
+SETTING = {"vae": "dense_vae", "classifier": "mlp_classifier", "beta": 10.0, "rates": "prior_predictive"}
+POINT = {"exposure_ty": 200.0, "statistic": "extended_poisson", "R": 2.5e5}
+
+
+def make_row(m, sigma, exposure, statistic, R, n_toys=10_000, **other):
+    """A result row as toys would give it: z grows with S / sqrt(B), counted down to 1 / (n + 1)."""
+    strength = sigma / 6.5e-48 * np.sqrt(exposure / 200) * np.exp(-(np.log(m / 45) ** 2) / 3)
+    z = (3.0 if statistic == "extended_poisson" else 4.2) * (1.0 if R else 0.6) * strength
+    k = int(n_toys * norm.sf(z))
+    p = (k + 1) / (n_toys + 1)
+    low, high = (0.0 if k == 0 else p * (1 - 1 / np.sqrt(k + 1))), min(1.0, p * (1 + 1 / np.sqrt(k + 1)))
+    return {
+        "m_chi_GeV": m, "sigma_si_cm2": sigma, "exposure_ty": exposure, "statistic": statistic, "R": R,
+        "p_median": p, "p_low": low, "p_high": high, "z_median": norm.isf(p), "z_count": 0.5 * z,
+        "tail": "counted" if k else "bound", "nr_window": "ces", "pool_limited": bool(R == 0.0 and m > 700),
+    } | SETTING | other  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def table():
+    cells = [(m, s, x, t, R) for m in MASSES for s in SIGMAS for x in EXPOSURES
+             for t in ("extended_poisson", "tail_count") for R in (0.0, 2.5e5)]  # fmt: skip
+    return pa.Table.from_pylist([make_row(*cell) for cell in cells])
+
+
+@pytest.fixture(scope="module")
+def pool():
+    rng = np.random.default_rng(7)
+    er, nr = rng.normal(2.5, 0.3, 20_000), rng.normal(6.0, 0.35, 5_000)
+    ts, is_nr = np.exp(np.concatenate([er, nr])), np.repeat([False, True], [20_000, 5_000])
+    backgrounds = {"ER": np.where(is_nr, 0.0, 6600 / 20_000), "NR": np.where(is_nr, 7.5 / 5_000, 0.0)}
+    bump = np.exp(-((np.log(ts) - 6.2) ** 2) / 0.05)
+    signals = {"WIMP 20 GeV": is_nr * 0.5, "WIMP 500 GeV": is_nr * bump}
+    return ts, backgrounds, signals
+
+
+@pytest.fixture(params=["plane", "exposure", "scores", "roc"])
+def figure(request, table, pool):
+    ts, backgrounds, signals = pool
+    rng = np.random.default_rng(3)
+    if request.param == "plane":
+        return plane(table, contours(table), **POINT, benchmark=(50, 6.5e-48))
+    if request.param == "exposure":
+        return p_against_exposure(table, m_chi_GeV=float(MASSES[3]), sigma_si_cm2=float(SIGMAS[7]))
+    if request.param == "scores":
+        return score_distribution(ts, backgrounds, signals, exposure_ty=200.0, R=2.5e5)
+    return roc(rng.normal(-6, 3, 4000), rng.normal(6, 3, 4000))
+
+
+def test_a_figure_renders_to_the_same_bytes_twice(figure):
+    first = [render(figure, format) for format in ("png", "pdf")]
+    assert first == [render(figure, format) for format in ("png", "pdf")]
+    assert [image[:4] for image in first] == [b"\x89PNG", b"%PDF"]
+    assert b"CreationDate" not in first[1]
+
+
+def test_drawing_leaves_no_global_figure_and_no_style_behind(table):
+    before = dict(matplotlib.rcParams)
+    render(plane(table, contours(table), **POINT), "png")
+    assert dict(matplotlib.rcParams) == before
+    assert not matplotlib.pyplot.get_fignums()
+
+
+def test_an_unknown_format_lists_the_known_ones(figure):
+    with pytest.raises(BadInput, match="'bmp'; accepted: png, pdf"):
+        render(figure, "bmp")
+
+
+def test_the_plane_shows_the_contour_table_the_bound_cells_and_the_overlays(table):
+    curves = contours(table)
+    limit = ("limit", MASSES, MASSES * 1e-49)
+    figure = plane(table, curves, **POINT, overlays=[limit], benchmark=(50, 6.5e-48))
+    axes = figure.axes[0]
+    drawn = {line.get_gid(): line for line in axes.lines}
+    for level in (1.0, 2.0, 3.0):
+        wanted = POINT | {"level_sigma": level}
+        chosen = [row for row in curves.to_pylist() if wanted.items() <= row.items()]
+        sigma = np.array([row["sigma_si_cm2"] for row in chosen], dtype=float)
+        np.testing.assert_array_equal(drawn[rf"contour {level:g}$\sigma$"].get_ydata(), sigma)
+    hatched = [one for one in axes.collections if isinstance(one, PatchCollection)]
+    bounds = [row for row in table.to_pylist() if POINT.items() <= row.items() and row["tail"] == "bound"]
+    assert [len(one.get_paths()) for one in hatched] == [len(bounds)]
+    assert hatched[0].get_hatch()
+    labels = {text.get_text() for text in figure.legends[0].texts}
+    assert labels == {"limit", "benchmark", "Z is a lower bound", "contour: upper estimate"}
+
+
+def test_the_plane_without_bounds_has_no_hatch_and_no_legend():
+    table = pa.Table.from_pylist([make_row(m, 1e-48, 200.0, "extended_poisson", 2.5e5) for m in MASSES])
+    figure = plane(table, contours(table), **POINT)
+    assert not [one for one in figure.axes[0].collections if isinstance(one, PatchCollection)]
+    assert not figure.legends
+
+
+def test_the_mesh_leaves_a_missing_cell_open_and_drops_sigma_zero(table):
+    rows = [row for row in table.to_pylist() if POINT.items() <= row.items()]
+    axes = plane(pa.Table.from_pylist(rows[:-1]), contours(table), **POINT).axes[0]
+    z = axes.collections[0].get_array()
+    assert z.shape == (len(SIGMAS) - 1, len(MASSES))
+    assert np.ma.getmaskarray(z).sum() == 1
+
+
+def test_log_edges_lie_midway():
+    np.testing.assert_allclose(log_edges(np.array([1.0, 100.0, 1e4])), [0.1, 10.0, 1e3, 1e5])
+    assert log_edges(np.array([50.0])).size == 2
+
+
+def test_a_missing_value_and_a_mixed_table_are_refused(table):
+    with pytest.raises(BadInput, match=r"exposure_ty = 7\.0; there is 20\.0, 60\.0, 200\.0, 600\.0"):
+        plane(table, contours(table), **POINT | {"exposure_ty": 7.0})
+    with pytest.raises(BadInput, match=r"no row with m_chi_GeV = 11; there is 10\.0"):
+        p_against_exposure(table, m_chi_GeV=11, sigma_si_cm2=1e-47)
+    other = make_row(10.0, 1e-47, 200.0, "tail_count", 0.0, beta=1.0)
+    mixed = pa.concat_tables([table, pa.Table.from_pylist([other])])
+    with pytest.raises(BadInput, match=r"one figure shows one beta, the rows have 1\.0, 10\.0"):
+        p_against_exposure(mixed, m_chi_GeV=10, sigma_si_cm2=1e-47)
+
+
+def test_exposure_has_a_series_per_statistic_and_R_and_arrows_at_bounds(table):
+    figure = p_against_exposure(table, m_chi_GeV=float(MASSES[3]), sigma_si_cm2=float(SIGMAS[7]))
+    axes, labels = figure.axes[0], [text.get_text() for text in figure.legends[0].texts]
+    assert len(labels) == 5 and "count alone" in labels
+    arrows = [line for line in axes.lines if line.get_marker() == matplotlib.markers.CARETDOWNBASE]
+    point = {"m_chi_GeV": MASSES[3], "sigma_si_cm2": SIGMAS[7]}
+    held = [row for row in table.to_pylist() if point.items() <= row.items()]
+    assert sum(len(line.get_xdata()) for line in arrows) == sum(row["tail"] == "bound" for row in held) > 0
+    levels = {float(line.get_ydata()[0]) for line in axes.lines if line.get_linestyle() == "--"}
+    np.testing.assert_allclose(sorted(levels), [1.349898e-3, 2.275013e-2, 0.1586553], rtol=1e-6)
+
+
+@pytest.mark.parametrize("shift", [0.0, 100.0], ids=["positive", "both signs"])
+def test_bars_lines_and_f0_hold_all_the_expected_events(pool, shift):
+    ts, backgrounds, signals = pool
+    ts, total = ts - shift, sum(weights.sum() for weights in backgrounds.values())
+    spread = ts.max() - ts.min()
+    flat = {"f0": lambda x: np.ones_like(x) / spread}
+    axes = score_distribution(ts, backgrounds, signals, exposure_ty=200.0, R=0.0, **flat).axes[0]
+    steps = {step.get_label(): step.get_data() for step in axes.patches if isinstance(step, StepPatch)}
+    for label, weights in (backgrounds | signals).items():
+        bars = steps[label]
+        base = 0.0 if bars.baseline is None else bars.baseline
+        assert np.sum(bars.values - base) == pytest.approx(weights.sum(), rel=1e-9)
+    line = next(line for line in axes.lines if line.get_color() == "black")
+    assert line.get_ydata()[5::10].sum() == pytest.approx(total, rel=1e-2)
+
+
+@pytest.mark.parametrize("ts", [[], [3.0], [0.0, 0.0]])
+def test_few_scores_still_make_a_figure(ts):
+    weights = np.ones(len(ts))
+    assert render(score_distribution(np.array(ts), {"ER": weights}, {}, exposure_ty=1.0, R=0.0), "png")
+
+
+def test_roc_states_auc_and_leakage():
+    rng = np.random.default_rng(3)
+    er, nr = rng.normal(0, 1, 20_000), rng.normal(2, 1, 20_000)
+    axes = roc(er, nr).axes[0]
+    label = axes.get_legend().texts[0].get_text()
+    (mark,) = [line for line in axes.lines if line.get_marker() == "x"]
+    assert float(label.removeprefix("AUC = ")) == pytest.approx(norm.cdf(2 / np.sqrt(2)), abs=3e-3)
+    assert mark.get_xdata()[0] == pytest.approx(norm.sf(2 - norm.ppf(0.3)), rel=0.3)
+    assert mark.get_ydata()[0] == 0.3
+
+
+def test_roc_of_separated_classes_is_a_limit_and_of_none_a_note():
+    axes = roc(np.arange(-100.0, 0.0), np.arange(1.0, 101.0)).axes[0]
+    assert axes.get_legend().texts[-1].get_text() == "leakage < 0.01 at 30% NR"
+    assert roc(np.empty(0), np.ones(3)).axes[0].texts[0].get_text() == "0 ER and 3 NR events"

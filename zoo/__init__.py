@@ -1,0 +1,51 @@
+"""The model zoo: the only home of torch. NumPy in, NumPy out; it imports nothing else of this project.
+
+**A family is a file.** Its file name is the name a study uses: a public module of this package, or a user's
+own `.py` file. The caller looks the module up and passes the module object, called `family` below. It holds
+
+- `KIND`, "autoencoder" or "classifier";
+- `TRAINS_ON`, the kinds of event it is trained on: `("ER",)` or `("ER", "NR")`;
+- `Config`, a frozen dataclass whose defaults are the paper's table as printed. Its fields include `epochs`,
+  `batch_size`, `learning_rate`, `validation_fraction` and `preprocess`. A field declared with a helper of
+  `zoo._fields` carries its range; a plain field accepts what has the type of its default;
+- `build(config, n_features)` -> `torch.nn.Module`, initialised from torch's global generator;
+- `optimizer(parameters, config)` -> `torch.optim.Optimizer`;
+- `loss(module, x, label, generator, config)` -> (mean loss per event with its graph, dict of detached
+  scalars: the mean per event of each part to be shown as a curve). Noise is drawn from `generator`;
+- `terms(module, x)` -> dict of float64 tensors of shape (n,), **summed over features, never a batch mean**,
+  each value depending on its own event alone. An autoencoder gives `recon` = -log N(x; mu_D, diag
+  sigma_D^2) with its full constant, at z = mu, and `kl` = KL(q(z|x) || N(0, 1)) without beta; a classifier
+  gives `logit`, before the sigmoid;
+- autoencoders also `encode(module, x)` -> mu of shape (n, latent) and `reconstruct(module, x)` -> mu_D.
+
+`x` is float32 of shape (n, n_features) after preprocessing, `label` float32 of shape (n,), 0 for ER, 1 for
+NR. A module acts on each event by itself: no batch normalisation. Inside `fit` torch's global generator is
+the `generator` handed to `loss`, seeded anew at every step, so a layer that draws by itself (dropout) is
+reproducible too; outside `fit` it is left as it was found.
+
+`recon` is a density of the *preprocessed* features: `preprocess` changes its offset and its scale.
+"""
+
+import pkgutil
+
+from zoo._fields import configure
+from zoo._fitted import Fitted, encode, load, reconstruct, save, terms
+from zoo._training import NonFiniteLoss, fit
+
+__all__ = [
+    "Fitted",
+    "NonFiniteLoss",
+    "configure",
+    "encode",
+    "fit",
+    "load",
+    "names",
+    "reconstruct",
+    "save",
+    "terms",
+]
+
+
+def names() -> list[str]:
+    """The built-in families, sorted."""
+    return sorted(info.name for info in pkgutil.iter_modules(__path__) if not info.name.startswith("_"))

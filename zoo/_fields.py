@@ -1,0 +1,141 @@
+"""Fields of a `Config`: what each accepts, and the one-line error that says so."""
+
+import dataclasses
+import difflib
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from numbers import Integral, Real
+from types import ModuleType
+from typing import Any
+
+TRAINING_FIELDS = ("epochs", "batch_size", "learning_rate", "validation_fraction", "preprocess")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`convert` returns the normalised value, or None if it is not accepted; `accepts` says what is."""
+
+    convert: Callable[[Any], Any]
+    accepts: str
+
+
+def _field(default: Any, convert: Callable[[Any], Any], accepts: str) -> Any:
+    return dataclasses.field(default=default, metadata={"rule": Rule(convert, accepts)})
+
+
+def _as_float(value: Any) -> float | None:
+    is_number = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    return float(value) if is_number else None
+
+
+def _as_int(value: Any) -> int | None:
+    return int(value) if isinstance(value, Integral) and not isinstance(value, bool) else None
+
+
+def real(
+    default: float, *, at_least: float = -math.inf, above: float = -math.inf, below: float = math.inf
+) -> Any:
+    """A finite number; integers are accepted and become floats."""
+
+    def convert(value):
+        number = _as_float(value)
+        return number if number is not None and at_least <= number and above < number < below else None
+
+    bounds = [("at least", at_least), ("above", above), ("below", below)]
+    said = " and ".join(f"{word} {bound:g}" for word, bound in bounds if math.isfinite(bound))
+    return _field(default, convert, f"a finite number {said}".rstrip())
+
+
+def whole(default: int, *, at_least: int) -> Any:
+    """An integer; 10.0 is refused."""
+
+    def convert(value):
+        number = _as_int(value)
+        return number if number is not None and number >= at_least else None
+
+    return _field(default, convert, f"an integer of at least {at_least}")
+
+
+def choice(default: str, options: tuple[str, ...]) -> Any:
+    """One of a few words."""
+    accepts = "one of " + ", ".join(repr(option) for option in options)
+    return _field(default, lambda value: value if value in options else None, accepts)
+
+
+def widths(default: tuple[int, ...]) -> Any:
+    """Units of the hidden layers, first to last: a non-empty list of positive integers."""
+
+    def convert(value):
+        numbers = [_as_int(item) for item in value] if isinstance(value, list | tuple) else []
+        return tuple(numbers) if numbers and all(n is not None and n > 0 for n in numbers) else None
+
+    return _field(default, convert, "a non-empty list of positive integers")
+
+
+def interval(default: tuple[float, float]) -> Any:
+    """A pair (low, high) of finite numbers."""
+
+    def convert(value):
+        ends = [_as_float(item) for item in value] if isinstance(value, list | tuple) else []
+        is_interval = len(ends) == 2 and None not in ends and ends[0] < ends[1]
+        return tuple(ends) if is_interval else None
+
+    return _field(default, convert, "two finite numbers [low, high] with low < high")
+
+
+def _plain_rule(default: Any) -> Rule:
+    """A field declared without a rule accepts what has the type of its default."""
+    kind = type(default)
+
+    def same_type(value):
+        return value if type(value) is kind else None
+
+    return Rule({float: _as_float, int: _as_int}.get(kind, same_type), f"a {kind.__name__}")
+
+
+def name_of(family: ModuleType) -> str:
+    """The name a study uses for a family: its file's name."""
+    return family.__name__.rpartition(".")[2]
+
+
+def _nearest(key: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(str(key), known, n=1)
+    return f"{near[0]!r} (the nearest) among " if near else ""
+
+
+def _require_family(family: ModuleType) -> None:
+    """Raise ValueError unless the module has the parts of the contract in `zoo`."""
+    parts = ["KIND", "TRAINS_ON", "Config", "build", "optimizer", "loss", "terms"]
+    if getattr(family, "KIND", None) == "autoencoder":
+        parts += ["encode", "reconstruct"]
+    absent = [part for part in parts if not hasattr(family, part)]
+    absent = absent or [f"Config.{name}" for name in TRAINING_FIELDS if not hasattr(family.Config, name)]
+    if absent:
+        raise ValueError(f"{name_of(family)} is not a model family: it lacks {', '.join(absent)}.")
+
+
+def configure(family: ModuleType, fields: dict[str, Any]) -> Any:
+    """The family's `Config` with these fields, typed and normalised: 10 and 10.0 give equal configs.
+
+    Raises ValueError, one sentence, for a module that is no family, an unknown key (with the nearest known
+    one) or a value that is not accepted.
+    """
+    _require_family(family)
+    known = {field.name: field for field in dataclasses.fields(family.Config)}
+    accepted = {}
+    for key, value in fields.items():
+        if key not in known:
+            hint = _nearest(key, list(known)) + ", ".join(sorted(known))
+            raise ValueError(f"{name_of(family)} has no field {key!r}; accepted are {hint}.")
+        accepted[key] = _accept(family, known[key], value)
+    return family.Config(**accepted)
+
+
+def _accept(family: ModuleType, field: dataclasses.Field, value: Any) -> Any:
+    rule = field.metadata.get("rule") or _plain_rule(field.default)
+    converted = rule.convert(value)
+    if converted is None:
+        shown = f"{name_of(family)}: {field.name} = {value!r}"
+        raise ValueError(f"{shown} is not accepted; it must be {rule.accepts}.")
+    return converted

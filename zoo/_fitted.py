@@ -1,0 +1,160 @@
+"""A fitted model: what is asked of it, and its one form in bytes."""
+
+import dataclasses
+import json
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+
+from zoo._fields import configure, name_of
+from zoo._preprocess import Preprocess
+
+BATCH_SIZE = 512  # events per evaluation batch; the engine keeps to it, see `terms`
+FORMAT = 1
+KEY = "recoilscan"
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained module in eval mode with all that is needed to use it again.
+
+    `history` has one value per epoch: `train_loss`, `validation_loss` and the same of every part of the loss.
+    """
+
+    family: ModuleType
+    config: Any
+    n_features: int
+    module: torch.nn.Module
+    preprocess: Preprocess
+    history: dict[str, list[float]]
+    seed: int
+
+
+@contextmanager
+def torch_threads(n: int) -> Iterator[None]:
+    """Torch's intra-op threads set to n, and set back."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(n)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def check_features(features: np.ndarray, n_features: int | None = None) -> None:
+    """Raise ValueError unless features is a real (n, n_features) array."""
+    width = "n_features" if n_features is None else n_features
+    right_shape = features.ndim == 2 and n_features in (None, features.shape[1])
+    if not right_shape or features.dtype.kind not in "uifb":
+        raise ValueError(
+            f"features of shape {features.shape} and dtype {features.dtype} are not accepted; "
+            f"they must be a real array of shape (n, {width})."
+        )
+
+
+def terms(fitted: Fitted, features: np.ndarray, batch_size: int = BATCH_SIZE) -> dict[str, np.ndarray]:
+    """Per-event columns, float64 of shape (n,): `recon` and `kl` of an autoencoder, `logit` of a classifier.
+
+    `recon` (with the Gaussian's full constant, at z = mu) and `kl` (unweighted) are summed in float64. The
+    layers are float32, and a matrix product may round differently in a batch of another size: the same
+    event then agrees to about 1e-6 of a term, not to the bit. Keep `batch_size` and the shards fixed where
+    bytes matter. Runs on one torch thread. Raises ValueError for features of the wrong shape.
+    """
+    batches = _evaluate(fitted, fitted.family.terms, features, batch_size)
+    return {name: np.concatenate([batch[name].double().numpy() for batch in batches]) for name in batches[0]}
+
+
+def encode(fitted: Fitted, features: np.ndarray) -> np.ndarray:
+    """mu of q(z|x), float32 of shape (n, latent). Raises ValueError for a classifier."""
+    _require_autoencoder(fitted)
+    return torch.cat(_evaluate(fitted, fitted.family.encode, features)).numpy()
+
+
+def reconstruct(fitted: Fitted, features: np.ndarray) -> np.ndarray:
+    """mu_D at z = mu in the features' own unit, float32 of shape (n, n_features). Raises as `encode`."""
+    _require_autoencoder(fitted)
+    batches = _evaluate(fitted, fitted.family.reconstruct, features)
+    return torch.cat([fitted.preprocess.invert(batch) for batch in batches]).numpy()
+
+
+def _require_autoencoder(fitted: Fitted) -> None:
+    if fitted.family.KIND != "autoencoder":
+        raise ValueError(
+            f"{name_of(fitted.family)} is a {fitted.family.KIND}; only families of kind 'autoencoder' "
+            "encode and reconstruct."
+        )
+
+
+def _evaluate(fitted: Fitted, function: Callable, features: np.ndarray, size: int = BATCH_SIZE) -> list:
+    """function(module, x) of every batch of scaled features; an empty event list gives one empty batch."""
+    features = np.asarray(features)
+    check_features(features, fitted.n_features)
+    starts = range(0, max(len(features), 1), size)
+    with torch.inference_mode(), torch_threads(1):
+        batches = (fitted.preprocess.apply(features[start : start + size]) for start in starts)
+        return [function(fitted.module, x) for x in batches]
+
+
+def save(fitted: Fitted) -> bytes:
+    """The fit as one safetensors blob, the same bytes for the same fit.
+
+    All that is not a tensor is JSON under one metadata key: with several their order is not deterministic.
+    """
+    about = {
+        "config": dataclasses.asdict(fitted.config),
+        "family": name_of(fitted.family),
+        "format": FORMAT,
+        "history": fitted.history,
+        "n_features": fitted.n_features,
+        "seed": fitted.seed,
+    }
+    tensors = {f"weights.{name}": tensor.contiguous() for name, tensor in fitted.module.state_dict().items()}
+    tensors |= {"preprocess.shift": fitted.preprocess.shift, "preprocess.scale": fitted.preprocess.scale}
+    return save_tensors(tensors, metadata={KEY: json.dumps(about, sort_keys=True)})
+
+
+def load(data: bytes, family: ModuleType) -> Fitted:
+    """The fit that `save` wrote.
+
+    Raises ValueError if the bytes are not whole, not ours, of another family, or not of this version of it.
+    """
+    tensors, about = _read(data)
+    if about["family"] != name_of(family):
+        raise ValueError(f"the model is a {about['family']!r}, and was asked for as {name_of(family)!r}.")
+    config, n_features = configure(family, about["config"]), about["n_features"]
+    preprocess = Preprocess(
+        config.preprocess, tensors.pop("preprocess.shift"), tensors.pop("preprocess.scale")
+    )
+    module = _restored(family, config, n_features, tensors)
+    return Fitted(family, config, n_features, module, preprocess, about["history"], about["seed"])
+
+
+def _read(data: bytes) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    try:
+        tensors = load_tensors(data)  # refuses what is truncated
+        (length,) = struct.unpack("<Q", data[:8])
+        about = json.loads(json.loads(data[8 : 8 + length])["__metadata__"][KEY])
+    except Exception as error:
+        raise ValueError(f"{len(data)} bytes are not a model saved by zoo.save: {error!r}.") from error
+    if about["format"] != FORMAT:
+        raise ValueError(f"the model has format {about['format']!r}; this version reads format {FORMAT}.")
+    return tensors, about
+
+
+def _restored(family: ModuleType, config: Any, n_features: int, tensors: dict) -> torch.nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        module = family.build(config, n_features)
+    try:
+        module.load_state_dict({name.removeprefix("weights."): tensor for name, tensor in tensors.items()})
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"the saved weights do not fit {name_of(family)}: {reason}") from error
+    return module.eval()
