@@ -81,6 +81,7 @@ class Run:
 class Outcome:
     """A finished scan: its table, where it is, and what was done for it."""
 
+    plan: Plan
     table: pa.Table
     path: str
     computed: dict[str, int]
@@ -108,6 +109,8 @@ def run(
 ) -> Outcome:
     """`scan` with everything that is known at its end. Raises BadInput before any work starts."""
     store.check_writable()
+    if address:
+        fan_out.check_address(address)
     plan = Plan(study)
     state = Run(plan, store, Ledger(store), progress or Silent(), address, workers)
     try:
@@ -128,7 +131,7 @@ def _run(run: Run) -> Outcome:
     run.stage("cells", plan.items["cells"], work.cells, lambda missing: _cells(run, population, missing))
     diagnostics = assemble.diagnostics(plan, run.ledger)
     table, path = _table(run)
-    return Outcome(table, path, run.computed, run.set_aside, diagnostics, population)
+    return Outcome(plan, table, path, run.computed, run.set_aside, diagnostics, population)
 
 
 def _simulations(plan: Plan, missing: set[str]) -> Iterable[tuple]:
@@ -174,7 +177,7 @@ def _cells(run: Run, population: Population, missing: set[str]) -> Iterable[tupl
             masses = wanted.setdefault(point.exposure_ty, {})
             masses.setdefault(point.m_chi_GeV, set()).add(point.sigma_si_cm2)
     for exposure, masses in wanted.items():
-        toys = run.share({hypothesis: assemble.toys(plan, run.ledger, exposure, hypothesis) for hypothesis in HYPOTHESES})
+        toys = run.share({name: assemble.toys(plan, run.ledger, exposure, name) for name in HYPOTHESES})
         for mass, sigmas in masses.items():
             weights = run.share(assemble.signal_weights(population, mass))
             yield plan, shared, toys, weights, exposure, mass, sorted(sigmas)
@@ -183,7 +186,8 @@ def _cells(run: Run, population: Population, missing: set[str]) -> Iterable[tupl
 def _table(run: Run) -> tuple[pa.Table, str]:
     item = run.plan.table
     path = f"tables/{item}.parquet"
-    if item not in run.ledger.entries:
+    run.computed["tables"] = int(item not in run.ledger.entries)
+    if run.computed["tables"]:
         run.commit(Part(path, (item,), assemble.table(run.plan, run.ledger)))
     return run.ledger.table(item), run.store.where(path)
 
@@ -225,4 +229,4 @@ def finished(study: Study, store: Store) -> Outcome | None:
     except (KeyError, CorruptPart):
         return None
     path = store.where(f"tables/{plan.table}.parquet")
-    return Outcome(table, path, {}, [], diagnostics, population)
+    return Outcome(plan, table, path, {}, [], diagnostics, population)

@@ -3,7 +3,6 @@
 import pyarrow as pa
 
 
-
 def _field(name: str, kind: pa.DataType, unit: str, meaning: str, nullable: bool = False) -> pa.Field:
     return pa.field(name, kind, nullable, {"unit": unit, "meaning": meaning})
 

@@ -101,7 +101,7 @@ def name_of(family: ModuleType) -> str:
 
 def _nearest(key: str, known: list[str]) -> str:
     near = difflib.get_close_matches(str(key), known, n=1)
-    return f"{near[0]!r} (the nearest) among " if near else ""
+    return f", did you mean {near[0]!r}" if near else ""
 
 
 def _require_family(family: ModuleType) -> None:
@@ -126,8 +126,8 @@ def configure(family: ModuleType, fields: dict[str, Any]) -> Any:
     accepted = {}
     for key, value in fields.items():
         if key not in known:
-            hint = _nearest(key, list(known)) + ", ".join(sorted(known))
-            raise ValueError(f"{name_of(family)} has no field {key!r}; accepted are {hint}.")
+            shown = f"{name_of(family)} has no field {key!r}{_nearest(key, list(known))}"
+            raise ValueError(f"{shown}; accepted are {', '.join(sorted(known))}.")
         accepted[key] = _accept(family, known[key], value)
     return family.Config(**accepted)
 

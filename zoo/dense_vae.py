@@ -23,7 +23,6 @@ import torch
 from torch import nn
 
 from zoo import _fields as fields
-from zoo._adamax import Adamax
 from zoo._layers import ACTIVATIONS, bounded, mlp
 from zoo._losses import gaussian_nll, kl_to_standard_normal
 from zoo._preprocess import KINDS
@@ -76,7 +75,7 @@ def build(config: Config, n_features: int) -> DenseVAE:
 
 def optimizer(parameters, config: Config) -> torch.optim.Optimizer:
     """Adamax, Table 1."""
-    return Adamax(parameters, lr=config.learning_rate)
+    return torch.optim.Adamax(parameters, lr=config.learning_rate)
 
 
 def loss(module: DenseVAE, x: torch.Tensor, label: torch.Tensor, generator: torch.Generator, config: Config):

@@ -1,6 +1,7 @@
 """Functions over a cluster: a bounded window of tasks, each of which commits its own parts."""
 
 import os
+import socket
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from engine.cluster.store import Entry, Part, Store, encode, sha256
 from engine.errors import BadInput, ScanStalled
 
 STALL_S = 900.0
+CONNECT_S = 10.0
 WINDOW_PER_CPU = 2
 
 
@@ -22,16 +24,25 @@ def cluster(address: str | None, workers: int | None) -> Iterator[int]:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     quiet = {"logging_level": "ERROR", "log_to_driver": False}
     if address:
-        try:
-            ray.init(address=address, **quiet)
-        except ConnectionError as error:
-            raise BadInput(f"no Ray cluster answers at {address!r}") from error
+        check_address(address)
+        ray.init(address=address, **quiet)
     else:
         ray.init(address="local", num_cpus=workers or os.cpu_count(), include_dashboard=False, **quiet)
     try:
         yield max(int(ray.cluster_resources().get("CPU", 1)), 1)
     finally:
         ray.shutdown()
+
+
+def check_address(address: str) -> None:
+    """Raises BadInput where nobody listens at `[ray://]host:port`: Ray itself would try for many minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if address == "auto":
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=CONNECT_S).close()
+    except (OSError, ValueError) as error:
+        raise BadInput(f"no Ray cluster answers at {address!r} ({error}); expected auto or host:port") from error
 
 
 def share(value: object) -> ray.ObjectRef:

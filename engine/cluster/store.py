@@ -138,8 +138,8 @@ def _open(uri: str):
         raise StoreError(f"the store {uri!r} would be gone with the process; give a folder or s3://")
     try:
         if "://" in uri and not uri.startswith("file://"):
-            options = {"aws_allow_http": "true"} if os.environ.get("AWS_ENDPOINT_URL", "").startswith("http:") else {}
-            return from_url(uri, **options)
+            plain = os.environ.get("AWS_ENDPOINT_URL", "").startswith("http:")
+            return from_url(uri, client_options={"allow_http": plain})
         return LocalStore(_folder(uri), mkdir=True)
     except Exception as error:
         raise StoreError(f"cannot open the store {uri!r}: {_first_line(error)}") from error

@@ -36,9 +36,13 @@ class Density:
     components: tuple[Component, ...]
     floor: float
 
+    def __call__(self, ts: np.ndarray) -> np.ndarray:
+        """f0 per unit of TS."""
+        return np.maximum(self._mixture(ts), self.floor)
+
     def ln(self, ts: np.ndarray) -> np.ndarray:
         """ln f0 per event, in nat per unit of TS."""
-        return np.log(np.maximum(self._mixture(ts), self.floor))
+        return np.log(self(ts))
 
     def on_floor(self, ts: np.ndarray) -> np.ndarray:
         """Which events lie where the pool says nothing, so that the floor speaks for them."""

@@ -4,7 +4,7 @@ import numpy as np
 
 from engine.physics.detectors import TPC, Readout
 
-SATURATION = np.iinfo(np.uint16).max  # PE; about seven times the hottest sample of a 100 keV electron recoil
+SATURATION = np.iinfo(np.uint16).max  # PE; five to eight times the hottest PMT of a 100 keV electron recoil
 
 
 def sections(tpc: TPC) -> dict[str, int]:

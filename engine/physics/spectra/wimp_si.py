@@ -14,7 +14,6 @@ with warnings.catch_warnings():  # it announces at import that its defaults are 
     import wimprates
 
 KIND = "NR"
-RELATIVE_UNCERTAINTY = 0.0  # the signal's rate is the parameter of the scan
 LABEL = "WIMP (SI)"
 
 TABLE_SIGMA_CM2 = 1e-45  # cm2; small, so that wimprates' quadrature stops at one pass (good to 1e-4)

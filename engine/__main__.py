@@ -1,0 +1,5 @@
+"""`python -m engine` is `recoilscan`."""
+
+from engine.cli import main
+
+main()

@@ -1,0 +1,222 @@
+"""The command line: thin commands over public functions, one clear line for a mistake."""
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from engine.errors import BadInput, ScanStalled
+from engine.progress import Silent, reporter
+
+BAD_INPUT, INTERRUPTED = 2, 130
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+                  help="How sensitive is a xenon detector to something that is not background?")  # fmt: skip
+zoo_app = typer.Typer(no_args_is_help=True, help="Model families.")
+scans_app = typer.Typer(no_args_is_help=True, help="Studies that come with the package.")
+app.add_typer(zoo_app, name="zoo")
+app.add_typer(scans_app, name="scans")
+console = Console()
+
+StudyName = Annotated[str, typer.Argument(help="A TOML file, or the name of a shipped study (scans list).")]
+StoreUri = Annotated[str, typer.Option("--store", help="Where results live: a folder or s3://bucket/prefix.")]
+Tracking = Annotated[str | None, typer.Option("--tracking", help="MLflow URI; by default SQLite in the store.")]
+Address = Annotated[str | None, typer.Option("--address", help="A Ray cluster; by default a local one is started.")]
+Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Processes of the local Ray.")]
+Setting = Annotated[list[str] | None, typer.Option("--set", help="Override a key of the study: key.path=value.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Only errors and where the results are.")]
+Overlay = Annotated[list[Path] | None, typer.Option("--overlay", help="CSV of a limit curve: m_chi_GeV,sigma_si_cm2.")]
+DEFAULT_STORE = "./recoilscan-store"
+
+
+@app.command()
+def scan(
+    study: StudyName,
+    store: StoreUri = DEFAULT_STORE,
+    tracking: Tracking = None,
+    address: Address = None,
+    workers: Workers = None,
+    settings: Setting = None,
+    overlay: Overlay = None,
+    quiet: Quiet = False,
+) -> None:
+    """Runs a study: simulate, fit, score, toys, p-values, table, figures. Run it again to resume."""
+    from engine import pipeline  # torch and Ray take seconds to import: only commands that use them pay
+    from engine.cluster.store import Store
+    from engine.study import load
+
+    parsed, progress = load(study, tuple(settings or ())), reporter(quiet)
+    curves = _overlays(overlay)
+    place = Store(store)
+    outcome = pipeline.run(parsed, place, address=address, workers=workers, progress=progress)
+    computed, total = sum(outcome.computed.values()), sum(map(len, outcome.plan.items.values()))
+    progress.note(f"computed {computed} of {total} items, reused {total - computed}, corrupt {len(outcome.set_aside)}")
+    files = _draw(outcome, place, curves, "png")
+    _track(study, outcome, place, files, tracking, progress)
+    _summarise(outcome, progress)
+    console.print(f"table: {outcome.path}", soft_wrap=True, highlight=False)
+    console.print(f"figures: {place.where(_figures(outcome))}", soft_wrap=True, highlight=False)
+    progress.note(f"next: recoilscan status {study} --store {store}")
+
+
+@app.command()
+def status(
+    study: StudyName,
+    store: StoreUri = DEFAULT_STORE,
+    settings: Setting = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
+) -> None:
+    """How far a study is: items done, missing, corrupt; and where its table is. Changes nothing."""
+    from engine import pipeline
+    from engine.cluster.store import Store
+    from engine.study import load
+
+    found = pipeline.status(load(study, tuple(settings or ())), Store(store))
+    if as_json:
+        print(json.dumps(asdict(found) | {"corrupt": len(found.corrupt), "corrupt_paths": found.corrupt}))
+        return
+    rows = Table("stage", "done", "of")
+    for stage, (done, total) in found.by_stage.items():
+        rows.add_row(stage, str(done), str(total))
+    console.print(rows)
+    for path in found.corrupt:
+        console.print(f"corrupt: {path}", soft_wrap=True)
+    console.print(f"done {found.done}, missing {found.missing}, corrupt {len(found.corrupt)}")
+    console.print(f"table: {found.table or 'none yet: recoilscan scan ' + study}", soft_wrap=True, highlight=False)
+
+
+@app.command()
+def plot(
+    study: StudyName,
+    store: StoreUri = DEFAULT_STORE,
+    settings: Setting = None,
+    overlay: Overlay = None,
+    format: Annotated[str, typer.Option(help="png or pdf")] = "png",
+) -> None:
+    """Draws a finished study's figures again, with curves of your own on the plane."""
+    from engine import pipeline
+    from engine.cluster.store import Store
+    from engine.study import load
+
+    curves, place = _overlays(overlay), Store(store)
+    outcome = pipeline.finished(load(study, tuple(settings or ())), place)
+    if outcome is None:
+        raise BadInput(f"{study!r} has no finished table in {store!r}; run: recoilscan scan {study} --store {store}")
+    for name in _draw(outcome, place, curves, format):
+        console.print(place.where(f"{_figures(outcome)}/{name}"), soft_wrap=True, highlight=False)
+
+
+@app.command()
+def bench(seconds: Annotated[float, typer.Option(min=0.1, help="Time given to each kernel.")] = 2.0) -> None:
+    """Speed of the fast kernels beside their slow, obvious twins, in the same run."""
+    from engine.bench import run
+
+    rows = Table("kernel", "fast", "plain", "unit", "ratio")
+    for result in run(seconds):
+        fast, slow = (f"{rate:,.0f}" for rate in (result.fast_per_s, result.slow_per_s))
+        rows.add_row(result.name, fast, slow, result.unit, f"{result.ratio:.1f}")
+    console.print(rows)
+
+
+@zoo_app.command("list")
+def zoo_list() -> None:
+    """The model families that ship, and what each is."""
+    import zoo
+    from engine import plugins
+
+    for name in zoo.names():
+        family = plugins.load("zoo", name)
+        summary = (family.__doc__ or "").strip().splitlines()[0]
+        console.print(f"{name:<16} {family.KIND:<12} {summary}", soft_wrap=True, highlight=False)
+
+
+@scans_app.command("list")
+def scans_list() -> None:
+    """The studies that ship, each with its question."""
+    from engine.study import shipped, text
+
+    for name in shipped():
+        console.print(f"{name:<16} {text(name).splitlines()[0].lstrip('# ')}", soft_wrap=True, highlight=False)
+
+
+@scans_app.command("copy")
+def scans_copy(name: str, to: Annotated[Path | None, typer.Argument(help="By default ./NAME.toml.")] = None) -> None:
+    """Copies a shipped study here, to be changed."""
+    from engine.study import shipped, text
+
+    target = to or Path(f"{name}.toml")
+    if name not in shipped():
+        raise BadInput(f"unknown study {name!r} (accepted: {', '.join(shipped())})")
+    if target.exists():
+        raise BadInput(f"{str(target)!r} exists; nothing was overwritten")
+    target.write_text(text(name))
+    console.print(f"{target}: edit it, then recoilscan scan {target}", soft_wrap=True, highlight=False)
+
+
+def _overlays(paths: list[Path] | None) -> tuple:
+    from engine.contours import read_overlay
+
+    return tuple((path.stem, *read_overlay(path)) for path in paths or ())
+
+
+def _figures(outcome) -> str:
+    return f"figures/{outcome.plan.table}"
+
+
+def _draw(outcome, store, overlays: tuple, format: str) -> dict[str, bytes]:
+    from engine.figures import draw
+
+    files = draw(outcome.plan, outcome, overlays, format)
+    for name, data in files.items():
+        store.put(f"{_figures(outcome)}/{name}", data)
+    return files
+
+
+def _track(study: str, outcome, store, files: dict[str, bytes], uri: str | None, progress: Silent) -> None:
+    from engine import tracking
+    from engine.cluster.store import Ledger
+    from engine.records import records
+
+    uri = uri or tracking.default_uri(store.folder())
+    try:
+        new = tracking.log(records(Path(study).stem, outcome.plan, Ledger(store), outcome, files), uri)
+    except Exception as error:  # the results are safe in the store: tracking never decides success
+        print(f"warning: MLflow at {uri} took no runs ({type(error).__name__}: {error})", file=sys.stderr)
+        return
+    progress.note(f"tracking: {new} new runs in {uri}; look: mlflow ui --backend-store-uri {uri}")
+
+
+def _summarise(outcome, progress: Silent) -> None:
+    numbers = outcome.diagnostics.numbers()
+    progress.note("models: " + ", ".join(f"{name} {value:.4f}" for name, value in numbers.items()))
+    at = outcome.plan.study.benchmark
+    for row in outcome.table.to_pylist():
+        if row["m_chi_GeV"] == at.m_chi_GeV and row["sigma_si_cm2"] == at.sigma_si_cm2:
+            progress.note(
+                f"{at.m_chi_GeV:g} GeV, {at.sigma_si_cm2:g} cm2, {row['exposure_ty']:g} t y, R = {row['R']:g}: "
+                f"{row['statistic']} p = {row['p_median']:.3g} [{row['p_low']:.3g}, {row['p_high']:.3g}] "
+                f"Z = {row['z_median']:.2f} ({row['tail']}), count alone Z = {row['z_count']:.2f}"
+            )
+
+
+def main() -> None:
+    """Runs the command line; a mistake of the user's is one line and exit code 2."""
+    try:
+        app(standalone_mode=False)
+    except BadInput as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(BAD_INPUT)
+    except typer.Exit as stop:
+        sys.exit(stop.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        print(f"interrupted; what was finished is kept. Resume with: {' '.join(['recoilscan', *sys.argv[1:]])}",
+              file=sys.stderr)  # fmt: skip
+        sys.exit(INTERRUPTED)
+    except ScanStalled as error:
+        print(f"error: {error}; what was finished is kept, run the command again", file=sys.stderr)
+        sys.exit(1)

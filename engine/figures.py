@@ -1,0 +1,55 @@
+"""The figures and files that a finished scan is looked at by: names and bytes."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from engine import assemble, contours, plots
+from engine.pipeline import Outcome
+from engine.plan import Plan
+from engine.plots import exposure, plane, roc, scores
+
+Overlay = tuple[str, np.ndarray, np.ndarray]  # label, m_chi_GeV, sigma_si_cm2
+SIGNAL_MASSES_GEV = (20.0, 500.0)  # EPJC paper, Fig. 2
+SIGNAL_SIGMA_CM2 = 1e-46
+
+
+def draw(plan: Plan, outcome: Outcome, overlays: tuple[Overlay, ...] = (), format: str = "png") -> dict[str, bytes]:
+    """Every figure of a scan by file name, and `contours.csv`. Raises BadInput for an unknown format."""
+    grid = outcome.table.filter(pc.field("point") == "grid")
+    lines = contours.contours(grid)
+    files = {"contours.csv": contours.write_csv(lines)}
+    for name, figure in _figures(plan, outcome, grid, lines, overlays):
+        files[f"{name}.{format}"] = plots.render(figure, format)
+    return files
+
+
+def _figures(plan: Plan, outcome: Outcome, grid: pa.Table, lines: pa.Table, overlays: tuple[Overlay, ...]) -> Iterator:
+    study, at = plan.study, plan.study.benchmark
+    exposures = study.grid.exposure_ty.points()
+    for R, statistic in plan.wanted:
+        for exposure_ty in exposures:
+            where = {"exposure_ty": exposure_ty, "statistic": statistic, "R": R}
+            name = f"plane_{statistic}_R{R:g}_{exposure_ty:g}ty"
+            benchmark = (at.m_chi_GeV, at.sigma_si_cm2)
+            yield name, plane.plane(grid, lines, **where, overlays=overlays, benchmark=benchmark)
+    yield "p_against_exposure", exposure.p_against_exposure(outcome.table, **at.model_dump())
+    tests = outcome.diagnostics
+    yield "roc", roc.roc(tests.logit[~tests.is_nr], tests.logit[tests.is_nr])
+    for R in study.score.R:
+        yield f"scores_R{R:g}", _scores(outcome, R, exposures[-1])
+
+
+def _scores(outcome: Outcome, R: float, exposure_ty: float):
+    population = outcome.population
+    expected = population.weights.sum(axis=0) * exposure_ty
+    backgrounds = {kind: expected * (population.pool.kind == code) for code, kind in enumerate(("ER", "NR"))}
+    scale = exposure_ty * SIGNAL_SIGMA_CM2 / assemble.REFERENCE_SIGMA_CM2
+    signals = {
+        f"{mass:g} GeV, {SIGNAL_SIGMA_CM2:g} cm$^2$": assemble.signal_weights(population, mass) * scale
+        for mass in SIGNAL_MASSES_GEV
+    }
+    options = {"exposure_ty": exposure_ty, "R": R, "f0": population.f0[R]}
+    return scores.score_distribution(population.ts[R], backgrounds, signals, **options)

@@ -1,0 +1,142 @@
+"""One contract, kept by a folder and by a bucket: whole or absent, never changed, verified when read."""
+
+import json
+import os
+
+import boto3
+import pyarrow as pa
+import pytest
+from moto.server import ThreadedMotoServer
+
+from engine.cluster import store as stores
+from engine.cluster.store import CorruptPart, Entry, Ledger, Part, Store, encode, sha256
+from engine.errors import StoreError
+
+TABLE = pa.table({"item": ["a", "a", "b", "c"], "x": [1.0, 2.0, 3.0, 4.0]})
+
+
+@pytest.fixture(scope="module")
+def bucket():
+    settings = {
+        "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }  # fmt: skip
+    server = ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    settings["AWS_ENDPOINT_URL"] = f"http://{host}:{port}"
+    before = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
+    boto3.client("s3").create_bucket(Bucket="scans")
+    yield "s3://scans"
+    server.stop()
+    for name, value in before.items():
+        os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def store(request, tmp_path):
+    if request.param == "folder":
+        return Store(str(tmp_path / "store"))
+    return Store(f"{request.getfixturevalue('bucket')}/{tmp_path.name}")
+
+
+def commit(store: Store, ledger: Ledger, part: Part) -> Entry:
+    data = encode(part)
+    store.put_new(part.path, data)
+    entry = Entry(part.path, sha256(data), part.items)
+    ledger.add([entry])
+    return entry
+
+
+def damage(store: Store, path: str) -> None:
+    data = bytearray(store.get(path))
+    data[len(data) // 2] ^= 1
+    store.put(path, bytes(data))
+
+
+def test_what_is_there_is_not_written_again(store):
+    store.put_new("events/x", b"first")
+    store.put_new("events/x", b"first")
+    assert store.list("events") == ["events/x"]
+    assert not store.list("aside")
+
+
+def test_other_bytes_under_a_taken_name_are_set_aside_and_kept(store):
+    store.put_new("events/x", b"damaged")
+    store.put_new("events/x", b"right")
+    assert store.get("events/x") == b"right"
+    (aside,) = store.list("aside")
+    assert store.get(aside) == b"damaged"
+
+
+def test_a_store_survives_the_way_to_another_process(store):
+    import pickle
+
+    store.put_new("a", b"1")
+    assert pickle.loads(pickle.dumps(store)).get("a") == b"1"
+
+
+def test_the_ledger_is_found_again(store):
+    ledger = Ledger(store)
+    commit(store, ledger, Part("nulls/one.parquet", ("a", "b", "c"), TABLE))
+    ledger.flush()
+    again = Ledger(store)
+    assert again.entries == ledger.entries
+    assert again.rows(["c", "a"], "item")["x"].to_pylist() == [4.0, 1.0, 2.0]
+
+
+def test_a_flipped_byte_is_noticed_set_aside_and_its_items_are_missing(store):
+    ledger = Ledger(store)
+    entry = commit(store, ledger, Part("nulls/one.parquet", ("a", "b", "c"), TABLE))
+    commit(store, ledger, Part("nulls/two.parquet", ("d",), TABLE))
+    ledger.flush()
+    damage(store, entry.path)
+    again = Ledger(store)
+    with pytest.raises(CorruptPart, match="one.parquet"):
+        again.table("a")
+    assert again.check(["a", "b", "d"]) == [entry]
+    again.set_aside(entry)
+    assert set(again.entries) == {"d"}
+    assert store.list("nulls") == ["nulls/two.parquet"]
+    assert len(store.list("aside")) == 1
+
+
+def test_a_part_that_is_gone_is_noticed(store):
+    ledger = Ledger(store)
+    entry = commit(store, ledger, Part("models/m.safetensors", ("m",), b"weights"))
+    ledger.flush()
+    store.set_aside(entry.path)
+    again = Ledger(store)
+    assert again.check(["m"]) == [entry]
+    again.set_aside(entry)
+    assert not again.entries
+
+
+def test_parts_committed_but_not_noted_are_adopted_and_damaged_ones_named(store):
+    whole = encode(Part("", ("a", "b", "c"), TABLE))
+    store.put_new("nulls/whole.parquet", whole)
+    store.put_new("nulls/cut.parquet", whole[:-10])
+    store.put_new("models/m.safetensors", b"weights")
+    ledger = Ledger(store)
+    assert ledger.adopt("nulls") == ["nulls/cut.parquet"]
+    assert ledger.adopt("models") == []
+    assert set(ledger.entries) == {"a", "b", "c", "m"}
+
+
+def test_equal_content_is_equal_bytes():
+    assert encode(Part("p", ("a",), TABLE)) == encode(Part("q", ("a",), TABLE))
+    assert json.loads(stores.decode(encode(Part("p", ("a",), TABLE))).schema.metadata[stores.ITEMS]) == ["a"]
+
+
+@pytest.mark.parametrize("uri", ["memory://", "ftp://host/x", "/dev/null/store"])
+def test_unusable_stores_are_one_clear_line(uri):
+    with pytest.raises(StoreError, match="store") as error:
+        Store(uri).check_writable()
+    assert "\n" not in str(error.value)
+
+
+def test_a_bucket_that_does_not_exist_is_one_clear_line(bucket):
+    with pytest.raises(StoreError, match="nowhere") as error:
+        Store("s3://nowhere/x").check_writable()
+    assert "\n" not in str(error.value)

@@ -1,0 +1,170 @@
+"""Detector constants and geometry, quanta and collection, against the papers and NEST."""
+
+import pkgutil
+import tomllib
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+from scipy.stats import kstest
+
+from engine.physics import detectors
+from engine.physics.detectors import TPC, _collection, _quanta, darwin, hexagonal_lattice
+
+REFERENCES = tomllib.loads((Path(__file__).parents[1] / "references" / "darwin.toml").read_text())
+DETECTORS = {
+    name: import_module(f"{detectors.__name__}.{name}")
+    for _, name, _ in pkgutil.iter_modules(detectors.__path__)
+    if not name.startswith("_")
+}
+DARWIN = darwin.CONSTANTS
+FIELD_V_CM = DARWIN.drift_field_V_cm
+YIELDS, PHOTONS = REFERENCES["yields"], REFERENCES["photons"]
+
+
+def override(**constants):
+    return TPC(**DARWIN.model_dump() | constants)
+
+
+# The contract
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_contract(name):
+    tpc = DETECTORS[name].CONSTANTS
+    assert isinstance(tpc, TPC) and DETECTORS[name].__doc__
+    assert 0 < tpc.fiducial_radius_cm <= tpc.radius_cm and 2 * tpc.wall_distance_cm < tpc.drift_length_cm
+    assert len(tpc.pmt_positions_cm()) > 1
+    z_cm = np.linspace(0, tpc.drift_length_cm, 101)
+    assert np.all(_collection.relative_light_collection(tpc, z_cm) > 0)
+    assert np.all(tpc.g1 * _collection.relative_light_collection(tpc, z_cm) <= 1)
+
+
+@pytest.mark.parametrize("constants", [{"g1": 0.0}, {"g1": 1.1}, {"g3": 0.1}, {"radius_cm": float("nan")}])
+def test_impossible_constants_are_refused(constants):
+    with pytest.raises(ValidationError, match=next(iter(constants))):
+        override(**constants)
+
+
+# The papers' detector
+
+
+def test_pmt_array():
+    reference, pmts = REFERENCES["geometry"], DARWIN.pmt_positions_cm()
+    radius = np.hypot(*pmts.T)
+    assert len(pmts) == reference["n_pmts"] == len(np.unique(pmts.round(6), axis=0))
+    assert radius.max() == pytest.approx(reference["outermost_cm"], abs=reference["outermost_abs"])
+    assert radius.min() == pytest.approx(0, abs=1e-9)
+    distance = np.hypot(*(pmts[:, None] - pmts).transpose(2, 0, 1)) + 1e9 * np.eye(len(pmts))
+    np.testing.assert_allclose(distance.min(axis=1), DARWIN.pmt_pitch_cm)
+
+
+@pytest.mark.parametrize("array", REFERENCES["xenonnt"]["arrays"])
+def test_the_lattice_is_that_of_xenonnt(array):
+    pmts = hexagonal_lattice(REFERENCES["xenonnt"]["pitch_cm"], array["radius_cm"])
+    assert len(pmts) == array["n_pmts"]
+
+
+def test_fiducial_mass_and_gains():
+    geometry, gains = REFERENCES["geometry"], REFERENCES["gains"]
+    assert DARWIN.fiducial_mass_t == pytest.approx(geometry["fiducial_mass_t"], abs=geometry["mass_abs"])
+    assert DARWIN.g2 == pytest.approx(gains["g2"], rel=gains["rel"])
+    assert DARWIN.single_electron_gain == pytest.approx(gains["single_electron_gain"], rel=gains["rel"])
+    cathode, surface = _collection.drift_us(DARWIN, np.array([0.0, DARWIN.drift_length_cm]))
+    assert cathode == pytest.approx(gains["maximum_drift_us"], rel=gains["rel"])
+    assert surface == 0
+
+
+def test_photon_constants():
+    for name in ("double_pe_probability", "spe_resolution", "el_fano", "g1_gas"):
+        assert getattr(DARWIN, name) == PHOTONS[name], name
+    assert DARWIN.el_photons_per_electron == PHOTONS["el_photons"]
+
+
+# Quanta
+
+
+def test_work_function():
+    reference = REFERENCES["work_function"]
+    for density, eV in zip(reference["density_g_cm3"], reference["eV"], strict=True):
+        assert _quanta.work_function_eV(density) == pytest.approx(eV, abs=reference["abs"])
+
+
+@pytest.mark.parametrize("kind", ["ER", "NR"])
+@pytest.mark.parametrize("i", range(len(YIELDS["energies_keV"])))
+def test_mean_yields(kind, i):
+    energy_keV, n = YIELDS["energies_keV"][i], 10_000
+    drawn = _quanta.quanta(kind, np.full(n, energy_keV), FIELD_V_CM, YIELDS["density_g_cm3"], seed=11)[:, :2]
+    expected = energy_keV * np.array([YIELDS[kind][quantum][i] for quantum in ("photons", "electrons")])
+    rel = YIELDS["rel_NR_below_5_keV"] if kind == "NR" and energy_keV < 5 else YIELDS["rel"][kind]
+    tolerance = rel * expected + 3.5 * drawn.std(axis=0) / np.sqrt(n)
+    assert np.all(np.abs(drawn.mean(axis=0) - expected) < tolerance)
+
+
+@pytest.mark.parametrize(("kind", "exponent"), [("ER", 1.0), ("NR", 1.1)])
+def test_quanta_are_the_visible_energy_over_the_work_function(kind, exponent):
+    density, energy_keV = YIELDS["density_g_cm3"], np.random.default_rng(1).uniform(1, 100, 20_000)
+    quanta = _quanta.quanta(kind, energy_keV, FIELD_V_CM, density, seed=12)[:, :2].sum(axis=1)
+    keVee = _quanta.work_function_eV(density) * 1e-3 * quanta
+    visible = YIELDS["visible"][kind] * energy_keV**exponent
+    assert np.mean(keVee / visible) == pytest.approx(1, abs=YIELDS["visible_rel"])
+
+
+@pytest.mark.parametrize("kind", ["ER", "NR"])
+def test_excitons_are_among_the_photons(kind):
+    energy_keV = np.geomspace(0.05, 100, 3000)
+    photons, electrons, excitons = _quanta.quanta(kind, energy_keV, FIELD_V_CM, DARWIN.density_g_cm3, seed=13).T
+    assert min(photons.min(), electrons.min(), excitons.min()) >= 0
+    assert np.mean(excitons > photons) < 0.01
+    share = excitons[energy_keV > 10].sum() / photons[energy_keV > 10].sum()
+    assert 0.05 < share < 0.35 if kind == "ER" else 0.4 < share < 0.7
+
+
+def test_the_seed_alone_decides():
+    energy_keV = np.linspace(1, 50, 500)
+    shards = [("ER", 1), ("NR", 2), ("ER", 2)]
+
+    def run(order):
+        return {key: _quanta.quanta(key[0], energy_keV, FIELD_V_CM, 2.9, key[1]) for key in order}
+
+    forward, backward = run(shards), run(shards[::-1])
+    for key in shards:
+        np.testing.assert_array_equal(forward[key], backward[key])
+    assert np.mean(forward["ER", 1] != forward["ER", 2]) > 0.9
+
+
+# Collection
+
+
+def test_positions_are_uniform_in_the_fiducial_volume():
+    x, y, z = _collection.positions(DARWIN, 20_000, np.random.default_rng(3))
+    radius2 = (x**2 + y**2) / DARWIN.fiducial_radius_cm**2
+    low, high = DARWIN.wall_distance_cm, DARWIN.drift_length_cm - DARWIN.wall_distance_cm
+    for unit in (radius2, np.arctan2(y, x) / (2 * np.pi) + 0.5, (z - low) / (high - low)):
+        assert kstest(unit, "uniform").pvalue > 0.01
+    assert abs(np.corrcoef(radius2, z)[0, 1]) < 0.03
+
+
+def test_light_collection_averages_to_one_and_is_the_stretched_map():
+    z_cm = np.linspace(0, DARWIN.drift_length_cm, 100_001)
+    relative = _collection.relative_light_collection(DARWIN, z_cm)
+    assert np.trapezoid(relative, z_cm) / DARWIN.drift_length_cm == pytest.approx(1, abs=1e-6)
+    top_to_bottom = DARWIN.light_collection_map[0] / np.polyval(
+        DARWIN.light_collection_map[::-1], -DARWIN.light_collection_height_cm
+    )
+    assert relative[-1] / relative[0] == pytest.approx(top_to_bottom)
+
+
+def test_survival_is_exponential_in_the_drift_time():
+    tpc = override(electron_lifetime_us=500.0)
+    survival = _collection.survival(tpc, np.array([0.0, 500.0, 1000.0]))
+    np.testing.assert_allclose(survival, np.exp([0, -1, -2]))
+
+
+def test_combined_energy_of_mean_quanta():
+    photons, electrons = np.array([300.0, 0.0]), np.array([0.0, 200.0])
+    ces = _collection.combined_energy_keVee(DARWIN, photons * DARWIN.g1, electrons * DARWIN.g2)
+    work = REFERENCES["work_function"]["eV"][0]
+    np.testing.assert_allclose(ces, (photons + electrons) * work * 1e-3, rtol=1e-4)

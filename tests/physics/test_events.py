@@ -1,0 +1,210 @@
+"""Events from recoil to readout: resolution, efficiency, photon noise, discrimination and determinism."""
+
+import tomllib
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.physics import events
+from engine.physics.detectors import TPC, _collection, _pulses, _quanta, darwin
+
+REFERENCES = tomllib.loads((Path(__file__).parents[1] / "references" / "darwin.toml").read_text())
+DARWIN = darwin.CONSTANTS
+CES, LEAKAGE = REFERENCES["ces"], REFERENCES["leakage"]
+COLUMNS = {
+    "x_cm", "y_cm", "z_cm", "s1_pe", "s2_pe", "cs1_pe", "cs2_pe", "drift_us", "ces_keVee", "coincident",
+}  # fmt: skip
+READOUT = {
+    "s1_waveform": DARWIN.s1_samples, "s2_waveform": DARWIN.s2_samples, "s2_top": 955, "s2_bottom": 955,
+}  # fmt: skip
+
+
+def override(**constants):
+    return TPC(**DARWIN.model_dump() | constants)
+
+
+def as_bytes(simulated):
+    columns, readout = simulated
+    return [column.tobytes() for column in (*columns.values(), *vars(readout).values())]
+
+
+@cache
+def line(kind, energy_keV, n=4000):
+    columns, _ = events.simulate(DARWIN, kind, np.full(n, energy_keV), ["line", kind, energy_keV])
+    return columns["ces_keVee"], columns["coincident"]
+
+
+@cache
+def in_window(kind):
+    """True energy, CES and log10(cS2/cS1) of flat recoils that pass the coincidence and the CES window."""
+    low, high, n = {"ER": (1, 14, 20_000), "NR": (5, 70, 10_000)}[kind]
+    energy_keV = np.random.default_rng(21).uniform(low, high, n)
+    columns, _ = events.simulate(DARWIN, kind, energy_keV, ["flat", kind])
+    lowest, highest = CES["window_keVee"]
+    ces = columns["ces_keVee"]
+    keep = columns["coincident"] & (ces > lowest) & (ces < highest)
+    return energy_keV[keep], ces[keep], np.log10(columns["cs2_pe"][keep] / columns["cs1_pe"][keep])
+
+
+@pytest.fixture
+def fixed_quanta(monkeypatch):
+    """Recoils of 800 photons, 300 of them from excitons, and 100 electrons."""
+    monkeypatch.setattr(_quanta, "quanta", lambda kind, energy_keV, *_: np.tile([800, 100, 300], (len(energy_keV), 1)))
+    return 800, 100
+
+
+# What comes out
+
+
+@pytest.mark.parametrize("kind", ["ER", "NR"])
+@pytest.mark.parametrize("energy_keV", [[], [0.05] * 200, [3.0, 40.0, 100.0]])
+def test_columns_and_readout(kind, energy_keV):
+    columns, readout = events.simulate(DARWIN, kind, np.array(energy_keV), ["columns", kind])
+    n = len(energy_keV)
+    assert set(columns) == COLUMNS
+    for name, column in columns.items():
+        assert column.shape == (n,) and np.all(np.isfinite(column)), name
+        assert column.dtype == (bool if name == "coincident" else np.float64), name
+    for name, length in READOUT.items():
+        recorded = getattr(readout, name)
+        assert recorded.shape == (n, length) and recorded.dtype == np.float32, name
+        assert np.all(np.isfinite(recorded)) and np.all(recorded >= 0), name
+    np.testing.assert_array_equal(readout.coincident, columns["coincident"])
+
+
+@pytest.mark.parametrize("kind", ["ER", "NR"])
+def test_recoils_without_light(kind):
+    columns, readout = events.simulate(DARWIN, kind, np.full(200, 0.05), ["dark", kind])
+    dark = columns["s1_pe"] == 0
+    assert dark.sum() > 190 and not np.any(columns["coincident"][dark])
+    assert np.all(readout.s1_waveform[dark] == 0)
+
+
+def test_pulses_and_patterns_hold_the_area():
+    energy_keV = np.random.default_rng(22).uniform(1, 60, 200)
+    columns, readout = events.simulate(DARWIN, "ER", energy_keV, "area")
+    # the windows hold it all: 17 us an S2 of some 6 us, 2 us an S1 whose recombination is cut at 1 us
+    hits = np.concatenate([readout.s2_top, readout.s2_bottom], axis=1)
+    for name, recorded in (("s1_pe", readout.s1_waveform), ("s2_pe", readout.s2_waveform), ("s2_pe", hits)):
+        np.testing.assert_allclose(recorded.sum(axis=1, dtype=float), columns[name], rtol=1e-5)
+
+
+def test_positions_and_drift():
+    columns, _ = events.simulate(DARWIN, "NR", np.full(500, 3.0), "positions")
+    np.testing.assert_allclose(columns["drift_us"], _collection.drift_us(DARWIN, columns["z_cm"]))
+    assert np.hypot(columns["x_cm"], columns["y_cm"]).max() < DARWIN.fiducial_radius_cm
+
+
+def test_the_pattern_is_centred_on_the_event():
+    columns, readout = events.simulate(DARWIN, "ER", np.full(100, 20.0), "pattern")
+    brightest = DARWIN.pmt_positions_cm()[readout.s2_top.argmax(axis=1)]
+    distance = np.hypot(brightest[:, 0] - columns["x_cm"], brightest[:, 1] - columns["y_cm"])
+    assert distance.max() < DARWIN.pmt_pitch_cm
+
+
+# The energy scale
+
+
+@pytest.mark.parametrize("i", range(len(CES["energies_keV"])))
+def test_energy_and_resolution(i):
+    energy_keV = CES["energies_keV"][i]
+    ces, _ = line("ER", energy_keV)
+    assert ces.mean() == pytest.approx(energy_keV, rel=CES["mean_rel"])
+    resolution = ces.std() / ces.mean()
+    assert resolution == pytest.approx(CES["resolution"][i], rel=CES["resolution_rel"] + 3.5 / np.sqrt(2 * len(ces)))
+
+
+@pytest.mark.parametrize("i", range(len(CES["n4_energies_keV"])))
+def test_coincidence_efficiency(i):
+    _, coincident = line("ER", CES["n4_energies_keV"][i])
+    efficiency = CES["n4_efficiency"][i]
+    tolerance = CES["n4_abs"] + 3 * np.sqrt(efficiency * (1 - efficiency) / len(coincident))
+    assert coincident.mean() == pytest.approx(efficiency, abs=tolerance)
+
+
+@pytest.mark.parametrize("i", range(len(CES["nr"]["energies_keV"])))
+def test_energy_of_nuclear_recoils(i):
+    ces, _ = line("NR", CES["nr"]["energies_keV"][i])
+    rel = CES["nr_rel"] + 3 * ces.std() / ces.mean() / np.sqrt(len(ces))
+    assert ces.mean() == pytest.approx(CES["nr"]["ces_keVee"][i], rel=rel)
+
+
+@pytest.mark.parametrize("kind", ["ER", "NR"])
+def test_true_energies_in_the_window(kind):
+    interval = np.quantile(in_window(kind)[0], [0.005, 0.995])
+    assert np.all(np.abs(interval - CES["true_keV"][kind]) < CES["true_abs"][kind])
+
+
+def test_leakage():
+    """Too wide an ER band (photons drawn twice) leaks more, too narrow a band (no recombination) less."""
+    (_, er_ces, er), (_, nr_ces, nr) = in_window("ER"), in_window("NR")
+    edges = np.arange(CES["window_keVee"][0], CES["window_keVee"][1] + 0.5)
+    leaked = 0
+    for low, high in zip(edges, edges[1:], strict=False):
+        median = np.median(nr[(nr_ces >= low) & (nr_ces < high)])
+        leaked += np.sum(er[(er_ces >= low) & (er_ces < high)] < median)
+    assert LEAKAGE["range"][0] < leaked / len(er) < LEAKAGE["range"][1]
+
+
+# Noise
+
+
+def test_noise_is_that_of_detection_and_charge_alone(fixed_quanta):
+    """Each photon and electron is drawn once: binomial detection plus the spread of its charge."""
+    photons, electrons = fixed_quanta
+    n = 4000
+    tpc = override(light_collection_map=(1.0,), electron_lifetime_us=1e12)
+    _, readout = events.simulate(tpc, "ER", np.full(n, 10.0), "noise")
+    charge = _pulses.charge_table(tpc.double_pe_probability, tpc.spe_resolution).astype(float)
+    spread = charge.var() / charge.mean() ** 2
+    s1_variance = photons * tpc.g1 * (1 - tpc.g1 + spread)
+    gain, detection = tpc.single_electron_gain, tpc.g1_gas
+    per_electron = gain * (1 - detection + tpc.el_fano * detection + spread)
+    s2_variance = electrons * tpc.extraction * ((1 - tpc.extraction) * gain**2 + per_electron)
+    for area, mean, variance in (
+        (readout.s1_area, photons * tpc.g1, s1_variance), (readout.s2_area, electrons * tpc.g2, s2_variance),
+    ):  # fmt: skip
+        assert area.mean() == pytest.approx(mean, abs=4 * np.sqrt(variance / n))
+        assert area.var() == pytest.approx(variance, rel=4 * np.sqrt(2 / n))
+    assert abs(np.corrcoef(readout.s1_area, readout.s2_area)[0, 1]) < 4 / np.sqrt(n)
+
+
+def test_corrections_undo_the_detector(fixed_quanta):
+    photons, electrons = fixed_quanta
+    tpc = override(electron_lifetime_us=800.0, light_collection_map=(1.5, 0.005))
+    columns, _ = events.simulate(tpc, "ER", np.full(2000, 10.0), "corrections")
+    pe, survival = events.mean_charge(tpc), np.exp(-columns["drift_us"] / 800.0)
+    assert columns["s2_pe"].mean() == pytest.approx(electrons * tpc.g2 * pe * survival.mean(), rel=0.01)
+    top = columns["z_cm"] > tpc.drift_length_cm / 2
+    for half in (top, ~top):
+        assert columns["cs2_pe"][half].mean() == pytest.approx(electrons * tpc.g2 * pe, rel=0.012)
+        assert columns["cs1_pe"][half].mean() == pytest.approx(photons * tpc.g1 * pe, rel=0.016)
+    assert columns["s2_pe"][top].mean() > 1.5 * columns["s2_pe"][~top].mean()
+    assert columns["s1_pe"][top].mean() > 1.3 * columns["s1_pe"][~top].mean()
+
+
+# Determinism
+
+
+def test_the_key_alone_decides():
+    energy_keV = np.linspace(2, 30, 50)
+    shards = [("ER", "a"), ("NR", "a"), ("ER", "b")]
+
+    def run(order):
+        return {shard: as_bytes(events.simulate(DARWIN, shard[0], energy_keV, shard)) for shard in order}
+
+    forward, backward = run(shards), run(shards[::-1])
+    assert forward == backward
+    for i in range(len(forward["ER", "a"])):
+        different = [forward[shard][i] for shard in shards]
+        assert len(set(different)) > 1, i
+    assert forward["ER", "a"][0] != forward["ER", "b"][0]
+
+
+def test_shards_share_no_randomness():
+    energy_keV = np.full(1500, 8.0)
+    one, other = (events.simulate(DARWIN, "ER", energy_keV, ["shard", i])[0] for i in range(2))
+    for name in COLUMNS - {"coincident"}:
+        assert abs(np.corrcoef(one[name], other[name])[0, 1]) < 4 / np.sqrt(len(energy_keV)), name

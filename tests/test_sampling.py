@@ -1,0 +1,67 @@
+"""Draws through the guide table against a plain search, also where weights are zero."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from engine import sampling
+
+RNG = np.random.default_rng(5)
+WEIGHTS = {
+    "one": np.array([3.0]),
+    "equal": np.ones(10),
+    "decades": 10.0 ** RNG.uniform(-9, 3, 500),
+    "zeros at both ends": np.array([0, 0, 1.0, 0, 2.0, 0, 0, 4.0, 0]),
+    "mostly zeros": RNG.random(1000) * (RNG.random(1000) < 0.02),
+    "one event out of many": np.eye(1, 400, 399)[0],
+}
+
+
+@pytest.fixture(params=WEIGHTS.values(), ids=WEIGHTS)
+def weights(request):
+    return request.param
+
+
+def edges(cdf):
+    """Where a search goes wrong first: 0, just below 1, on the cdf's own steps, on the guide's cells."""
+    steps = np.concatenate([cdf, np.nextafter(cdf, 1), np.arange(len(cdf)) / len(cdf)])
+    return np.concatenate([[0.0, np.nextafter(1, 0)], steps[steps < 1]])
+
+
+def test_search_is_searchsorted(weights):
+    cdf, guide = sampling.table(weights)
+    u = np.concatenate([edges(cdf), np.random.default_rng(1).random(5000)])
+    found = np.array([sampling.search(cdf, guide, x) for x in u])
+    assert np.array_equal(found, np.searchsorted(cdf, u, side="right"))
+    assert np.all(weights[found] > 0)
+
+
+@pytest.mark.parametrize("length", [1, 7, 64, 5000])
+def test_a_guide_of_any_length_finds_the_same(length):
+    cdf, _ = sampling.table(WEIGHTS["decades"])
+    guide = np.empty(length, dtype=np.int64)
+    sampling.fill_guide(cdf, guide)
+    u = np.random.default_rng(2).random(2000)
+    found = [sampling.search(cdf, guide, x) for x in u]
+    assert np.array_equal(found, np.searchsorted(cdf, u, side="right"))
+
+
+def test_frequencies_follow_the_weights():
+    weights = np.array([0, 5.0, 1.0, 0, 0.5, 3.5, 0])
+    cdf, guide = sampling.table(weights)
+    u = np.random.default_rng(3).random(50_000)
+    drawn = np.bincount([sampling.search(cdf, guide, x) for x in u], minlength=len(weights))
+    used = weights > 0
+    assert drawn[~used].sum() == 0
+    assert stats.chisquare(drawn[used], weights[used] / weights.sum() * len(u)).pvalue > 1e-4
+
+
+def test_the_scale_of_the_weights_is_irrelevant(weights):
+    small, large = sampling.table(weights), sampling.table(weights * 2.0**40)
+    assert np.array_equal(small[0], large[0]) and np.array_equal(small[1], large[1])
+
+
+@pytest.mark.parametrize("nothing", [np.zeros(3), np.array([np.nan, 1.0])])
+def test_weights_without_a_sum_are_refused(nothing):
+    with pytest.raises(ValueError, match="weights"):
+        sampling.table(nothing)
