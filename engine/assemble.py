@@ -11,7 +11,6 @@ from engine.cluster.store import Ledger
 from engine.diagnostics import Diagnostics
 from engine.inference.cells import Background, Population, Toys, populate
 from engine.inference.pools import KINDS, Pool
-from engine.physics.spectra import wimp_si
 from engine.plan import SLOTS, Plan
 
 REFERENCE_SIGMA_CM2 = 1e-45  # the signal is linear in sigma_SI: weights are kept for this one
@@ -67,8 +66,9 @@ def _background(name: str) -> Background:
 
 def signal_weights(population: Population, m_chi_GeV: float) -> np.ndarray:
     """(pool,) selected WIMP events per t y that each pool event stands for, at the reference cross-section."""
-    rate = partial(wimp_si.rate, m_chi_GeV=m_chi_GeV, sigma_si_cm2=REFERENCE_SIGMA_CM2)
-    return population.pool.weights(wimp_si.KIND, rate)
+    signal = plugins.load("engine.physics.spectra", "wimp_si")  # wimprates takes seconds to import: not in workers
+    rate = partial(signal.rate, m_chi_GeV=m_chi_GeV, sigma_si_cm2=REFERENCE_SIGMA_CM2)
+    return population.pool.weights(signal.KIND, rate)
 
 
 def diagnostics(plan: Plan, ledger: Ledger) -> Diagnostics:

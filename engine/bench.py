@@ -111,7 +111,7 @@ class Plain:
 
 
 def plain_inputs(population: Population) -> Plain:
-    """The population's toy half; the grid is logarithmic, or f0's spike would fall between its points."""
+    """The population's toy half; the grid is logarithmic, for with equal steps q would be 17 too low."""
     half = population.pool.half == TOY_HALF
     ts, null = population.ts[R][half], population.null(R, 1.0)
     background, signal = population.weights.sum(axis=0)[half], population.pool.weights("NR", _flat(1.0))[half]

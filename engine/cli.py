@@ -1,5 +1,6 @@
 """The command line: thin commands over public functions, one clear line for a mistake."""
 
+import importlib.metadata
 import json
 import sys
 from dataclasses import asdict
@@ -15,8 +16,9 @@ from engine.progress import Silent, reporter
 
 BAD_INPUT, INTERRUPTED = 2, 130
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
-                  help="How sensitive is a xenon detector to something that is not background?")  # fmt: skip
+app = typer.Typer(
+    no_args_is_help=True, invoke_without_command=True, add_completion=False, pretty_exceptions_enable=False
+)
 zoo_app = typer.Typer(no_args_is_help=True, help="Model families.")
 scans_app = typer.Typer(no_args_is_help=True, help="Studies that come with the package.")
 app.add_typer(zoo_app, name="zoo")
@@ -32,6 +34,16 @@ Setting = Annotated[list[str] | None, typer.Option("--set", help="Override a key
 Quiet = Annotated[bool, typer.Option("--quiet", help="Only errors and where the results are.")]
 Overlay = Annotated[list[Path] | None, typer.Option("--overlay", help="CSV of a limit curve: m_chi_GeV,sigma_si_cm2.")]
 DEFAULT_STORE = "./recoilscan-store"
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    """How sensitive is a xenon detector to something that is not background, without assuming what it is?"""
+    if version:
+        console.print(f"recoilscan {importlib.metadata.version('recoilscan')}", highlight=False)
+        raise typer.Exit()
 
 
 @app.command()
@@ -53,7 +65,12 @@ def scan(
     parsed, progress = load(study, tuple(settings or ())), reporter(quiet)
     curves = _overlays(overlay)
     place = Store(store)
-    outcome = pipeline.run(parsed, place, address=address, workers=workers, progress=progress)
+    try:
+        outcome = pipeline.run(parsed, place, address=address, workers=workers, progress=progress)
+    except KeyboardInterrupt:
+        resume = " ".join(["recoilscan", *sys.argv[1:]])
+        print(f"interrupted; what was finished is kept. Resume with: {resume}", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from None
     computed, total = sum(outcome.computed.values()), sum(map(len, outcome.plan.items.values()))
     progress.note(f"computed {computed} of {total} items, reused {total - computed}, corrupt {len(outcome.set_aside)}")
     files = _draw(outcome, place, curves, "png")
@@ -207,16 +224,10 @@ def _summarise(outcome, progress: Silent) -> None:
 def main() -> None:
     """Runs the command line; a mistake of the user's is one line and exit code 2."""
     try:
-        app(standalone_mode=False)
+        app()
     except BadInput as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(BAD_INPUT)
-    except typer.Exit as stop:
-        sys.exit(stop.exit_code)
-    except (KeyboardInterrupt, typer.Abort):
-        print(f"interrupted; what was finished is kept. Resume with: {' '.join(['recoilscan', *sys.argv[1:]])}",
-              file=sys.stderr)  # fmt: skip
-        sys.exit(INTERRUPTED)
     except ScanStalled as error:
         print(f"error: {error}; what was finished is kept, run the command again", file=sys.stderr)
         sys.exit(1)

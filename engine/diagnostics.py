@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import spearmanr
-from sklearn.metrics import roc_auc_score
 
 NR_ACCEPTANCE = 0.3  # where the papers quote the leakage of electron recoils
 
@@ -23,6 +22,8 @@ class Diagnostics:
 
         The correlations are of -ELBO with the true energy, for each kind.
         """
+        from sklearn.metrics import roc_auc_score  # seconds to import: only the end of a scan pays
+
         er, nr = ~self.is_nr, self.is_nr
         cut = np.quantile(self.logit[nr], 1 - NR_ACCEPTANCE)
         return {

@@ -33,14 +33,18 @@ class Lines(Silent):
     def stage(self, name: str, total: int, reused: int) -> None:
         self.name, self.missing, self.computed = name, total - reused, 0
         self.begun = self.spoken = time.monotonic()
+        self.first = None  # when the first items came, and how many: starting up says nothing of the pace
         self.note(f"{name}: {total} items, {reused} reused, {self.missing} to compute")
 
     def advance(self, n_items: int) -> None:
         self.computed += n_items
         now = time.monotonic()
-        if now - self.spoken > LINE_EVERY_S and self.computed:
-            left = (now - self.begun) * (self.missing - self.computed) / self.computed
-            self.note(f"{self.name}: {self.computed} of {self.missing} computed, about {left:.0f} s left")
+        self.first = self.first or (now, self.computed)
+        if now - self.spoken > LINE_EVERY_S:
+            since, before = self.first
+            pace = (self.computed - before) / (now - since) if now > since else 0
+            left = f", about {(self.missing - self.computed) / pace:.0f} s left" if pace else ""
+            self.note(f"{self.name}: {self.computed} of {self.missing} computed{left}")
             self.spoken = now
 
     def done(self) -> None:

@@ -78,7 +78,8 @@ class Population:
         w = expected[tail & (self.pool.kind == code)]
         if w.sum() > 0:
             return effective_size(w), float(np.square(w).sum() / w.sum())
-        return 0.0, float(expected[population & (self.pool.kind == code)].mean())
+        mine = population & (self.pool.kind == code)
+        return 0.0, float(expected[mine].mean()) if mine.any() else 0.0
 
 
 def tail_threshold(ts: np.ndarray, expected: np.ndarray, b0: float) -> float:

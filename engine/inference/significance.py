@@ -32,7 +32,7 @@ def median_significance(q_null: np.ndarray, q_signal: np.ndarray) -> Significanc
     """
     ranked = np.sort(q_signal)
     low, high = median_ranks(len(ranked))
-    q_median = float(np.median(ranked))
+    q_median = float(ranked[(len(ranked) - 1) // 2])  # the lower one of an even number: a value that q can take
     n = len(q_null)
     k, k_low, k_high = (n_at_or_above(q_null, q) for q in (q_median, ranked[high], ranked[low]))
     p_low, p_high = clopper_pearson(k_low, n)[0], clopper_pearson(k_high, n)[1]

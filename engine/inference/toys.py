@@ -66,7 +66,8 @@ def signal_sums(rng, counts, cdf, guide, values):
 
 def nested_counts(rng, mean: np.ndarray, n_toys: int) -> np.ndarray:
     """(n_toys, len(mean)) Poisson counts that grow with the mean: one quantile per toy serves all means."""
-    return stats.poisson.ppf(rng.random(n_toys)[:, None], mean[None, :]).astype(np.int64)
+    counts = stats.poisson.ppf(rng.random(n_toys)[:, None], mean[None, :])
+    return np.maximum(counts, 0).astype(np.int64)  # the inverse of a quantile of exactly 0 is -1
 
 
 def stream(*keys: object) -> np.random.Generator:

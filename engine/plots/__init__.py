@@ -49,5 +49,5 @@ def render(figure: Figure, format: str) -> bytes:
     figure.draw_without_rendering()
     figure.set_layout_engine("none")  # constrained layout moves a little with every drawing
     buffer = io.BytesIO()
-    figure.savefig(buffer, format=format, dpi=200, metadata=METADATA[format])
+    figure.savefig(buffer, format=format, dpi=130, metadata=METADATA[format])
     return buffer.getvalue()

@@ -1,6 +1,7 @@
 """The two computations of a scan on a small population: what blocks and cells may depend on, and what they say."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -132,6 +133,7 @@ def test_more_toys_keep_the_first_ones(population, n_toys):
         cells._signal_toys(population, weights, KEY, SIGNAL * SCALES, 1.0, WANTED, n) for n in (2500, n_toys)
     )
     assert len(fewer[0]) == n_toys and len(many[0]) == 2500
+    assert not np.array_equal(many[0][: toys.BLOCK], many[0][toys.BLOCK : 2 * toys.BLOCK])
     for more, first in zip(many, fewer, strict=True):
         assert np.array_equal(more[:n_toys], first)
 
@@ -161,6 +163,34 @@ def test_density_and_toys_come_from_different_halves(make_pool, make_scores, mak
     weights = signal_weights(population)
     counts, sums = cells._signal_toys(population, weights, KEY, np.array([SIGNAL]), 1.0, WANTED, 100)
     assert np.array_equal(sums[:, :, 1], counts)
+
+
+def test_toys_draw_only_what_the_spectrum_asks_for(make_pool):
+    """Rates in a narrow line: not one drawn event may lie outside it."""
+    pool = make_pool()
+    lines = {"ER": (3.0, 3.3), "NR": (20.0, 21.0)}
+    inside = np.zeros(len(pool.kind))
+    rates = {}
+    for kind, (low, high) in lines.items():
+        rates[kind] = lambda energy_keV, low=low, high=high: 50.0 * ((energy_keV > low) & (energy_keV < high))
+        inside += pool.weights(kind, rates[kind]) > 0
+    population = cells.populate(
+        pool, {1.0: inside}, [cells.Background(kind, kind, rate, 0.0) for kind, rate in rates.items()],
+        idealised=True, tail_b0=1.0, bandwidth=1.0, relative_floor=1e-12, stream_key=("line",),
+    )  # fmt: skip
+    hits = [(1.0, SimpleNamespace(per_event=lambda ts, null: ts))]
+    n_events, sums = background_block(population, 1.0, "null", 0, hits)
+    assert n_events.mean() > 50 and np.array_equal(sums[:, 0], n_events)
+    weights = pool.weights("NR", rates["NR"])
+    counts, sums = cells._signal_toys(population, weights, KEY, np.array([5.0, 50.0]), 1.0, hits, 1000)
+    assert counts.mean() > 20 and np.array_equal(sums[:, :, 0], counts)
+
+
+def test_signal_is_added_to_the_background_toys(population, toys_of, rows):
+    shifted = [Toys(drawn.n_events + 100, drawn.total + 5) for drawn in toys_of["background"]]
+    row = scan(population, toys_of | {"background": shifted})[3]
+    assert row[1].significance.q_median == rows[3][1].significance.q_median + 5
+    assert row[0].z_count > rows[3][0].z_count + 2
 
 
 # Rates, thresholds and finite pools
@@ -216,9 +246,18 @@ def test_the_threshold_of_a_population_is_the_density_halfs(population):
 @pytest.mark.parametrize(("n_per_kind", "limited"), [(200, True), (1000, True), (4000, False)])
 def test_pool_limited_below_400_tail_events(make_pool, make_population, n_per_kind, limited):
     """A third of the NR pool's toy half is above the threshold: 33, 167 and 667 events."""
-    null = make_population(make_pool(n_per_kind)).null(1.0, 1.0)
+    null = make_population(make_pool(n_per_kind), expected=(0.3, 3.0)).null(1.0, 1.0)
     assert null.pool_limited is limited
     assert abs(null.tail_pool[1][0] - n_per_kind / 6) < 4 * np.sqrt(2 * n_per_kind / 6)
+
+
+def test_a_kind_without_any_pool_event_hides_no_limit(make_pool, make_population):
+    """When the selection keeps no NR event at all, a thin ER tail is still a thin ER tail."""
+    pool = make_pool(500)
+    columns = {name: getattr(pool, name)[:500] for name in ("kind", "energy_keV", "proposal_per_keV", "half")}
+    er_only = dataclasses.replace(pool, **columns)
+    null = make_population(er_only, np.random.default_rng(1).gamma(4, size=500)).null(1.0, 1.0)
+    assert null.pool_limited and np.isfinite(null.tail_pool).all()
 
 
 def test_a_leak_that_the_pool_cannot_exclude_limits_it(make_pool, make_population):
@@ -244,8 +283,13 @@ def test_widening_gives_the_gamma_error_of_the_pool(tail_pool):
     assert np.array_equal(widened, np.rint(widened)) and widened.min() >= 0
 
 
-def test_only_a_limited_null_is_widened(make_pool, make_population):
-    """The toys that carry a signal are not, and neither is a null with pool events enough."""
+def test_a_null_with_pool_events_enough_is_not_widened(population):
+    bare = SimpleNamespace(per_event=tail_count.per_event)
+    assert not population.null(1.0, 1.0).pool_limited
+    assert np.array_equal(draw(population, "null")[1].total, draw(population, "null", wanted=[(1.0, bare)])[0].total)
+
+
+def test_a_limited_null_is_widened_but_not_the_toys_that_carry_a_signal(make_pool, make_population):
     population = make_population(make_pool(200), key=("limited",))
     null = population.null(1.0, 1.0)
     nominal, wide = (f(null.tail_pool) for f in (lambda t: sum(k * w for k, w in t),

@@ -66,6 +66,14 @@ def test_weights_count_relative_to_each_other():
     assert estimate(ts, 1e-3 * weights).ln(at) == pytest.approx(estimate(ts, weights).ln(at), abs=1e-9)
 
 
+def test_importance_weights_turn_a_proposal_into_the_target():
+    """Scores thrown uniformly, weighted to a Gaussian."""
+    ts = np.random.default_rng(5).uniform(-8, 8, 200_000)
+    at = np.linspace(-2, 2, 50)
+    estimated = estimate(ts, stats.norm.pdf(ts)[None])
+    assert np.exp(estimated.ln(at)) == pytest.approx(stats.norm.pdf(at), rel=0.05)
+
+
 def test_events_and_components_without_weight_are_not_there():
     ts, weights = sample(3000)
     alone = estimate(ts[:3000], weights[:1, :3000])

@@ -114,6 +114,13 @@ def test_the_tail_count_is_the_same_number_in_any_score(mapped, name):
     assert np.array_equal(mapped(tail_count, MAPS[name])[1], q)
 
 
+def test_the_thresholds_own_event_is_below_it(population):
+    """The event that sets the threshold was the first one too many."""
+    null = population.null(1.0, 1.0)
+    at = null.tail_threshold
+    assert np.array_equal(tail_count.per_event(np.array([at, np.nextafter(at, np.inf), 0.0]), null), [0, 1, 0])
+
+
 # The papers' Eq. 6
 
 

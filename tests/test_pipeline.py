@@ -1,0 +1,215 @@
+"""The whole path on a small study: same study, same bytes; what exists is not computed again."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from engine import pipeline, schemas, study
+from engine.cluster.store import Store
+from engine.plan import Plan
+
+SECONDS = 300  # a scan of the tiny study takes some twenty; beyond this, it hangs
+
+
+def run_scan(study_path, store, *arguments):
+    command = [sys.executable, "-m", "engine", "scan", study_path, "--store", store, *arguments]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=SECONDS)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def computed(log: str) -> tuple[int, int, int]:
+    """(computed, of, corrupt) from the line that ends a scan."""
+    found = re.search(r"computed (\d+) of (\d+) items, reused \d+, corrupt (\d+)", log)
+    return tuple(map(int, found.groups()))
+
+
+@pytest.fixture(scope="module")
+def tiny_path():
+    from pathlib import Path
+
+    return Path(__file__).parent / "studies" / "tiny.toml"
+
+
+@pytest.fixture(scope="module")
+def reference(tiny_path, tmp_path_factory):
+    """The undisturbed scan with two workers: its store, its log, its table's bytes."""
+    store = tmp_path_factory.mktemp("reference") / "store"
+    log = run_scan(tiny_path, store, "--workers", 2)
+    (table,) = (store / "tables").iterdir()
+    return store, log, table
+
+
+@pytest.fixture
+def copy(reference, tmp_path):
+    """A copy of the finished store, to be damaged or extended."""
+    return shutil.copytree(reference[0], tmp_path / "store")
+
+
+def run(parsed: study.Study, store) -> pipeline.Outcome:
+    return pipeline.run(parsed, Store(str(store)), workers=2)
+
+
+def status(study_path, store) -> pipeline.Status:
+    return pipeline.status(study.load(str(study_path)), Store(str(store)))
+
+
+class TestTable:
+    def test_it_has_the_schema_and_every_row_once(self, reference, tiny_path):
+        table, plan = pq.read_table(reference[2]), Plan(study.load(str(tiny_path)))
+        assert table.schema.equals(schemas.RESULTS)
+        assert table.column("lineage").to_pylist() == [
+            item for item in table.column("lineage").to_pylist() if item in plan.cells
+        ]
+        assert sorted(table.column("lineage").to_pylist()) == sorted(plan.cells)
+        assert all(field.metadata[b"meaning"] for field in pq.read_schema(reference[2]))
+
+    def test_the_background_is_the_published_one(self, reference):
+        table = pq.read_table(reference[2])
+        per_ty = pc.divide(table["n_background"], table["exposure_ty"]).to_numpy()
+        np.testing.assert_allclose(per_ty, 33.3, rtol=0.05)
+
+    def test_no_signal_gives_what_background_gives(self, reference):
+        table = pq.read_table(reference[2])
+        rows = table.filter((pc.field("sigma_si_cm2") == 0) & (pc.field("statistic") == "extended_poisson"))
+        assert set(rows["n_signal"].to_pylist()) == {0.0}
+        np.testing.assert_allclose(rows["p_median"].to_numpy(), 0.5, atol=0.07)  # 1500 toys on both sides
+
+    def test_more_cross_section_means_less_p_in_the_tail(self, reference):
+        table = pq.read_table(reference[2]).filter(
+            (pc.field("statistic") == "tail_count") & (pc.field("point") == "grid")
+        )
+        frame = table.select(["exposure_ty", "m_chi_GeV", "R", "sigma_si_cm2", "p_median"]).to_pylist()
+        curves = {}
+        for row in frame:
+            place = row["exposure_ty"], row["m_chi_GeV"], row["R"]
+            curves.setdefault(place, []).append((row["sigma_si_cm2"], row["p_median"]))
+        assert len(curves) == 4
+        for curve in curves.values():
+            assert np.all(np.diff([p for _, p in sorted(curve)]) <= 0)
+
+    def test_the_log_says_where_things_are(self, reference):
+        _, log, table = reference
+        assert f"table: {table}" in log
+        assert re.search(r"figures: .*figures/\w+", log)
+        assert "benchmark" not in log and "50 GeV, 6.5e-48 cm2, 50 t y" in log
+
+    def test_figures_and_contours_are_there(self, reference):
+        names = {path.name for path in (reference[0] / "figures").glob("*/*")}
+        assert {"contours.csv", "roc.png", "p_against_exposure.png", "scores_R10000.png"} <= names
+        assert "plane_tail_count_R10000_50ty.png" in names
+
+    def test_mlflow_has_one_run_per_fit_and_one_for_the_scan(self, reference):
+        import mlflow
+
+        client = mlflow.MlflowClient(f"sqlite:///{reference[0]}/mlflow/mlflow.db")
+        runs = client.search_runs([client.get_experiment_by_name("recoilscan").experiment_id])
+        assert sorted(run.data.tags["stage"] for run in runs) == ["fit", "fit", "scan"]
+        by_stage = {run.data.tags.get("family", "scan"): run for run in runs}
+        assert 0.5 < by_stage["mlp_classifier"].data.metrics["auc"] <= 1
+        assert len(client.get_metric_history(by_stage["dense_vae"].info.run_id, "validation_loss")) == 2
+        artifacts = {file.path for file in client.list_artifacts(by_stage["scan"].info.run_id)}
+        assert {"table.parquet", "contours.csv", "roc.png"} <= artifacts
+
+
+class TestDeterminism:
+    def test_one_worker_gives_the_bytes_of_two(self, reference, tiny_path, tmp_path):
+        run_scan(tiny_path, tmp_path / "one", "--workers", 1, "--quiet")
+        assert (tmp_path / "one" / "tables" / reference[2].name).read_bytes() == reference[2].read_bytes()
+
+    @pytest.mark.parametrize(("workers", "stage", "delay_s"), [(1, "events", 4.0), (2, "scores", 0.7), (2, "cells", 0.2)])
+    def test_a_killed_driver_resumes_to_the_same_bytes(
+        self, reference, tiny_path, tmp_path, start, workers, stage, delay_s
+    ):
+        store = tmp_path / "store"
+        arguments = ["scan", tiny_path, "--store", store, "--workers", workers]
+        process = start(*arguments)
+        for line in process.stdout:
+            if line.startswith(f"{stage}:"):
+                break
+        time.sleep(delay_s)
+        process.kill()
+        process.wait()
+        time.sleep(2)  # orphaned workers see the driver's end and stop
+        before = status(tiny_path, store)
+        log = run_scan(tiny_path, *arguments[2:])
+        made, total, corrupt = computed(log)
+        assert (made, corrupt) == (total - before.done, 0)
+        assert (store / "tables" / reference[2].name).read_bytes() == reference[2].read_bytes()
+
+    def test_a_finished_scan_computes_nothing(self, copy, tiny_path):
+        log = run_scan(tiny_path, copy)
+        assert computed(log)[0] == 0
+        assert "tracking: 0 new runs" in log
+
+
+class TestDamage:
+    @pytest.mark.parametrize("stage", ["events", "models", "scores", "nulls", "cells", "tables"])
+    def test_a_flipped_byte_is_counted_and_named(self, copy, tiny_path, stage):
+        path = sorted((copy / stage).iterdir())[0]
+        flip(path)
+        found = status(tiny_path, copy)
+        assert found.corrupt == [f"{stage}/{path.name}"]
+        assert found.missing >= 1
+        assert (found.table is None) == (stage == "tables")
+
+    def test_it_is_set_aside_computed_again_and_reported(self, copy, reference, tiny_path):
+        damaged = [sorted((copy / stage).iterdir())[0] for stage in ("scores", "nulls", "tables")]
+        for path in damaged:
+            flip(path)
+        missing = status(tiny_path, copy).missing
+        log = run_scan(tiny_path, copy)
+        assert computed(log) == (missing, sum(map(len, Plan(study.load(str(tiny_path))).items.values())), 3)
+        for path in damaged:
+            assert f"corrupt: {path.parent.name}/{path.name}" in log
+            assert path.read_bytes() == (reference[0] / path.parent.name / path.name).read_bytes()
+            assert len(list((copy / "aside" / path.parent.name).iterdir())) == 1
+
+
+def flip(path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 3] ^= 1
+    path.write_bytes(bytes(data))
+
+
+class TestExtension:
+    """One store grows: a wider grid, then more toys; and it ends where one wide run would."""
+
+    def test_only_what_is_new_is_computed(self, copy, tiny_path, tmp_path):
+        wide = ("grid.m_chi_GeV={values=[20,50,100]}",)
+        more = (*wide, "toys.null=2500", "toys.signal=2500")
+        grown = run(study.load(str(tiny_path), wide), copy)
+        assert grown.computed == {"events": 0, "models": 0, "scores": 0, "nulls": 0, "cells": 12, "tables": 1}
+        rows = grown.table.filter(pc.field("m_chi_GeV") != 100)
+        first = pq.read_table(next((copy / "tables").glob(f"{Plan(study.load(str(tiny_path))).table}*")))
+        assert rows.equals(first)
+
+        grown = run(study.load(str(tiny_path), more), copy)
+        n_blocks = 2 * 2 * 2  # one block more, for two hypotheses, two exposures, two statistics
+        assert grown.computed["nulls"] == n_blocks
+        assert grown.computed["models"] == grown.computed["scores"] == 0
+
+        at_once = run(study.load(str(tiny_path), more), tmp_path / "fresh")
+        assert at_once.table.equals(grown.table)
+        assert status_table(at_once) == status_table(grown)
+
+
+def status_table(outcome: pipeline.Outcome) -> bytes:
+    with open(outcome.path, "rb") as file:
+        return file.read()
+
+
+def test_status_json_names_the_table_and_counts(reference, tiny_path):
+    command = [sys.executable, "-m", "engine", "status", str(tiny_path), "--store", str(reference[0]), "--json"]
+    found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert found["table"] == str(reference[2])
+    assert (found["missing"], found["corrupt"]) == (0, 0)
+    assert found["done"] == sum(map(len, Plan(study.load(str(tiny_path))).items.values()))

@@ -1,0 +1,127 @@
+"""Beside each stage's version, the hash of its output on a tiny input: a forgotten version bump fails here.
+
+When a hash changes on purpose, raise the stage's version in `engine.plan.VERSIONS` and put the new pair here.
+Floats are rounded to six significant digits first, since another CPU type may differ in the last bits. Training
+amplifies those, so fitted models and their scores are held by the means of their columns, to three digits; and
+toys and cells run on terms made from the truth, so that no network moves them.
+"""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from engine import assemble, study, work
+from engine.cluster.store import Entry, Ledger, Part, Store, encode, sha256
+from engine.plan import VERSIONS, Plan
+
+KNOWN = {}
+
+SMALL = (
+    "events.train_per_kind=100", "events.test_per_kind=100", "pool.er_events=400", "pool.nr_events=400",
+    "toys.null=1000", "toys.signal=1000", "grid.exposure_ty.values=[5]", "grid.m_chi_GeV.values=[50]",
+    "models.vae.epochs=1", "models.classifier.epochs=1",
+)  # fmt: skip
+
+
+class Bench:
+    """Runs the stages' own functions one after the other, without a cluster."""
+
+    def __init__(self, folder, study_path):
+        self.plan = Plan(study.load(str(study_path), SMALL))
+        self.store = Store(str(folder))
+        self.ledger = Ledger(self.store)
+        self.output = {}
+
+    def add(self, stage: str, parts: list) -> None:
+        for part in parts:
+            data = encode(part)
+            self.store.put_new(part.path, data)
+            self.ledger.add([Entry(part.path, sha256(data), part.items)])
+            self.output.setdefault(stage, []).append(part.content)
+
+    def simulate_and_fit(self) -> None:
+        plan = self.plan
+        for shard in plan.shards["train"]:
+            self.add("events", work.simulate(plan, shard))
+        for slot in plan.models:
+            model = getattr(plan.study.models, slot)
+            entries = [self.ledger.entries[shard.item] for shard in plan.training(model)]
+            self.add("models", work.fit(plan, slot, self.store, entries))
+        models = {slot: self.ledger.read(item) for slot, item in plan.models.items()}
+        for shard in plan.shards["test"] + plan.shards["pool"]:
+            self.add("scores", work.score(plan, shard, list(plan.models), models)[1:])
+
+    def throw_toys(self) -> None:
+        plan = self.plan
+        for shard in plan.shards["pool"]:
+            self.add("truth", work.score(plan, shard, [], {}))
+            for slot in plan.models:
+                item = plan.score_item(shard, slot)
+                self.add("terms", [Part(f"scores/{item}.parquet", (item,), terms(self.ledger.table(shard.item), slot))])
+        population = assemble.population(plan, self.ledger)
+        for hypothesis in ("null", "background"):
+            self.add("nulls", work.background_toys(plan, population, 5.0, hypothesis, [0]))
+        toys = {name: assemble.toys(plan, self.ledger, 5.0, name) for name in ("null", "background")}
+        weights = assemble.signal_weights(population, 50.0)
+        sigmas = list(plan.study.grid.sigma_si_cm2.points())
+        self.add("cells", work.cells(plan, population, toys, weights, 5.0, 50.0, sigmas))
+
+
+def terms(truth: pa.Table, slot: str) -> pa.Table:
+    """Terms as a network might give them, but made of the truth."""
+    events = truth.filter(truth["selected"])
+    if slot == "classifier":
+        return pa.table({"logit": 20 * (2.3 - np.log10(events["cs2_pe"].to_numpy() / events["cs1_pe"].to_numpy()))})
+    return pa.table({"recon": -1e4 - 10 * events["ces_keVee"].to_numpy(), "kl": 20 + events["drift_us"].to_numpy() / 100})
+
+
+def fingerprint(tables: list[pa.Table]) -> str:
+    """Six hexadecimal digits of all numbers, rounded, and all words but the digests."""
+    state = hashlib.sha256()
+    for table in tables:
+        for name in sorted(set(table.column_names) - {"lineage", "item"}):
+            column = table[name].combine_chunks()
+            if pa.types.is_floating(column.type):
+                state.update(" ".join(f"{x:.6g}" for x in column.to_numpy(zero_copy_only=False)).encode())
+            else:
+                state.update(repr(column.to_pylist()).encode())
+    return state.hexdigest()[:6]
+
+
+def means(tables: list[pa.Table]) -> str:
+    """Six hexadecimal digits of the columns' means, to three significant digits."""
+    columns = {}
+    for table in tables:
+        for name in table.column_names:
+            columns.setdefault(name, []).append(table[name].to_numpy())
+    said = " ".join(f"{name} {np.concatenate(columns[name]).mean():.3g}" for name in sorted(columns))
+    return hashlib.sha256(said.encode()).hexdigest()[:6]
+
+
+@pytest.fixture(scope="module")
+def output(tmp_path_factory):
+    study_path = Path(__file__).parent / "studies" / "tiny.toml"
+    fits, toys = (Bench(tmp_path_factory.mktemp(name), study_path) for name in ("fits", "toys"))
+    fits.simulate_and_fit()
+    toys.throw_toys()
+    return fits.output | toys.output
+
+
+@pytest.mark.parametrize("stage", ["events", "nulls", "cells"])
+def test_a_stage_that_changed_has_a_new_version(output, stage):
+    assert (VERSIONS[stage], fingerprint(output[stage])) == KNOWN[stage]
+
+
+def test_models_that_changed_have_a_new_version(output):
+    assert ((VERSIONS["models"], VERSIONS["scores"]), means(output["scores"])) == KNOWN["scores"]
+
+
+def test_the_fingerprint_sees_a_changed_number(output):
+    table = output["cells"][0]
+    p = table["p_median"].to_numpy().copy()
+    p[0] *= 1 + 1e-4
+    changed = table.set_column(table.column_names.index("p_median"), table.schema.field("p_median"), pa.array(p))
+    assert fingerprint([changed]) != fingerprint([table])
