@@ -15,7 +15,7 @@ def table(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if not cdf[-1] > 0:
         raise ValueError("cannot draw from weights that sum to zero")
     cdf /= cdf[-1]
-    guide = np.empty(GUIDE_CELLS * len(cdf), dtype=np.int64)
+    guide = np.empty(GUIDE_CELLS * len(cdf), dtype=np.int32)
     fill_guide(cdf, guide)
     return cdf, guide
 

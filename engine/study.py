@@ -133,10 +133,14 @@ class Models(Section):
 
 
 class Score(Section):
-    """TS = -ELBO + R * H_B for each R; f0's bandwidth is a factor on Silverman's rule."""
+    """TS = -ELBO + R * H_B for each R.
+
+    `bandwidth` of f0 is a factor on Silverman's rule, which is made for one bump: a score that spans decades has
+    its peak and the fall of its tail within a small part of them.
+    """
 
     R: tuple[Annotated[float, Field(ge=0)], ...] = Field((2.5e5,), min_length=1)
-    bandwidth: float = Field(1.0, gt=0)
+    bandwidth: float = Field(0.3, gt=0)
     relative_floor: float = Field(1e-12, gt=0, lt=1)
 
 

@@ -129,8 +129,7 @@ def cells(
 def _score_columns(plan: Plan, population: Population, signal_weights: np.ndarray, exposure_ty: float) -> dict:
     """The columns that rows of one mass and exposure share, and those that follow from the score (by R)."""
     study = plan.study
-    windows = {kind: " and ".join(f"{name} {low:g}-{high:g}" for name, (low, high) in plan.window(kind).items())
-               for kind in KINDS}  # fmt: skip
+    windows = {kind: _words(plan.window(kind)) for kind in KINDS}
     coincidence = f"N{study.detector.constants.s1_coincidence}T{study.detector.constants.s1_coincidence_ns:g}"
     toy_half = population.pool.half == TOY_HALF
     columns = {"all": {
@@ -153,6 +152,11 @@ def _score_columns(plan: Plan, population: Population, signal_weights: np.ndarra
             "entropy_nat": float(-(background @ ln_f0) / background.sum()),
         }
     return columns
+
+
+def _words(window: dict[str, tuple[float, float]]) -> str:
+    said = {"ces_keVee": "CES {:g}-{:g} keVee", "energy_keV": "true {:g}-{:g} keVnr"}
+    return ", ".join(said[name].format(*ends) for name, ends in window.items())
 
 
 def _bundle(stage: str, items: list[str], table: pa.Table) -> Part:

@@ -125,7 +125,9 @@ class TestDeterminism:
         run_scan(tiny_path, tmp_path / "one", "--workers", 1, "--quiet")
         assert (tmp_path / "one" / "tables" / reference[2].name).read_bytes() == reference[2].read_bytes()
 
-    @pytest.mark.parametrize(("workers", "stage", "delay_s"), [(1, "events", 4.0), (2, "scores", 0.7), (2, "cells", 0.2)])
+    @pytest.mark.parametrize(
+        ("workers", "stage", "delay_s"), [(1, "events", 4.0), (2, "scores", 0.7), (2, "cells", 0.2)]
+    )
     def test_a_killed_driver_resumes_to_the_same_bytes(
         self, reference, tiny_path, tmp_path, start, workers, stage, delay_s
     ):
@@ -140,7 +142,7 @@ class TestDeterminism:
         process.wait()
         time.sleep(2)  # orphaned workers see the driver's end and stop
         before = status(tiny_path, store)
-        log = run_scan(tiny_path, *arguments[2:])
+        log = run_scan(tiny_path, store, "--workers", workers)
         made, total, corrupt = computed(log)
         assert (made, corrupt) == (total - before.done, 0)
         assert (store / "tables" / reference[2].name).read_bytes() == reference[2].read_bytes()

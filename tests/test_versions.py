@@ -17,7 +17,12 @@ from engine import assemble, study, work
 from engine.cluster.store import Entry, Ledger, Part, Store, encode, sha256
 from engine.plan import VERSIONS, Plan
 
-KNOWN = {}
+KNOWN = {
+    "events": (1, "fc1535"),
+    "scores": ((1, 1), "49361d"),
+    "nulls": (1, "a861e8"),
+    "cells": (1, "e29db3"),
+}
 
 SMALL = (
     "events.train_per_kind=100", "events.test_per_kind=100", "pool.er_events=400", "pool.nr_events=400",
@@ -73,9 +78,10 @@ class Bench:
 def terms(truth: pa.Table, slot: str) -> pa.Table:
     """Terms as a network might give them, but made of the truth."""
     events = truth.filter(truth["selected"])
+    cs1, cs2, ces, drift = (events[name].to_numpy() for name in ("cs1_pe", "cs2_pe", "ces_keVee", "drift_us"))
     if slot == "classifier":
-        return pa.table({"logit": 20 * (2.3 - np.log10(events["cs2_pe"].to_numpy() / events["cs1_pe"].to_numpy()))})
-    return pa.table({"recon": -1e4 - 10 * events["ces_keVee"].to_numpy(), "kl": 20 + events["drift_us"].to_numpy() / 100})
+        return pa.table({"logit": 20 * (2.3 - np.log10(cs2 / cs1))})
+    return pa.table({"recon": -1e4 - 10 * ces, "kl": 20 + drift / 100})
 
 
 def fingerprint(tables: list[pa.Table]) -> str:

@@ -9,11 +9,17 @@ from engine.inference.pools import effective_size
 
 N_BINS = 4096
 PADDING = 4.0  # in bandwidths, beyond the outermost event
+PEAK = 0.25  # share of the events whose shortest interval gives a component's location and scale
+PEAK_TO_IQR = 2.117  # makes the scale of a Gaussian its interquartile range
 
 
 @dataclass(frozen=True)
 class Component:
-    """A smoothed histogram in u = asinh((TS - location) / scale), which tames a score that spans decades."""
+    """A smoothed histogram in u = asinh((TS - location) / scale), which tames a score that spans decades.
+
+    Location and scale are those of the peak: R H_B puts most electron recoils within some hundred nat of each
+    other and a few out to a million, so that median and interquartile range would smear the peak.
+    """
 
     location: float
     scale: float
@@ -69,8 +75,8 @@ def estimate(ts: np.ndarray, weights: np.ndarray, *, bandwidth: float, relative_
 def _component(ts: np.ndarray, weights: np.ndarray, bandwidth: float) -> Component:
     used = weights > 0
     ts, weights = ts[used], weights[used]
-    low, location, high = weighted_quantiles(ts, weights, (0.25, 0.5, 0.75))
-    scale = max(high - low, 1e-9 * max(1.0, abs(location)))
+    low, high = shortest_interval(ts, weights, PEAK)
+    location, scale = (low + high) / 2, max(PEAK_TO_IQR * (high - low), 1e-9 * max(1.0, abs(low)))
     u = np.arcsinh((ts - location) / scale)
     width = bandwidth * _silverman(u, weights)
     first, last = u.min() - PADDING * width, u.max() + PADDING * width
@@ -78,6 +84,17 @@ def _component(ts: np.ndarray, weights: np.ndarray, bandwidth: float) -> Compone
     step = edges[1] - edges[0]
     smooth = gaussian_filter1d(height, width / step, mode="constant", truncate=PADDING)
     return Component(float(location), float(scale), float(edges[0] + step / 2), float(step), smooth)
+
+
+def shortest_interval(values: np.ndarray, weights: np.ndarray, share: float) -> tuple[float, float]:
+    """The shortest interval between two of the values that holds this share of the weight."""
+    order = np.argsort(values, kind="stable")
+    ranked, cdf = values[order], np.cumsum(weights[order]) / weights.sum()
+    before = cdf - weights[order] / weights.sum()
+    last = np.searchsorted(cdf, before + share * (1 - 1e-12))
+    first = np.flatnonzero(last < len(ranked))
+    best = first[np.argmin(ranked[last[first]] - ranked[first])]
+    return float(ranked[best]), float(ranked[last[best]])
 
 
 def _silverman(u: np.ndarray, weights: np.ndarray) -> float:

@@ -6,7 +6,6 @@ from matplotlib.figure import Figure
 from sklearn.metrics import auc, roc_curve
 
 from engine.plots import canvas, styled
-from engine.plots._rows import number
 
 NR_ACCEPTANCE = 0.3  # benchmark acceptance of the DARWIN studies quoted by the papers
 
@@ -33,6 +32,6 @@ def roc(logit_er: np.ndarray, logit_nr: np.ndarray) -> Figure:
 
 def _benchmark(axes: Axes, leakage: float, one_event: float) -> None:
     at, limit = max(leakage, one_event), leakage < one_event
-    label = f"leakage {'<' if limit else '='} {number(at)} at {NR_ACCEPTANCE:.0%} NR"
+    label = f"leakage {'<' if limit else '='} {at:.2g} at {NR_ACCEPTANCE:.0%} NR"
     axes.axhline(NR_ACCEPTANCE, color="0.6", ls=":", lw=1)
     axes.plot(at, NR_ACCEPTANCE, "<" if limit else "x", color="black", ms=10, mew=2.5, ls="none", label=label)
