@@ -53,6 +53,7 @@ def population(plan: Plan, ledger: Ledger) -> Population:
         [_background(name) for name in study.backgrounds.components],
         idealised=study.backgrounds.rates == "idealised",
         tail_b0=study.toys.tail_b0,
+        tail_exposure_ty=study.toys.tail_exposure_ty,
         bandwidth=study.score.bandwidth,
         relative_floor=study.score.relative_floor,
         stream_key=plan.stream_key,

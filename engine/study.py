@@ -207,12 +207,17 @@ class Benchmark(Section):
 
 
 class Toys(Section):
-    """Toy experiments and what is evaluated on them."""
+    """Toy experiments and what is evaluated on them.
+
+    `tail_b0` background events are expected above the threshold of `tail_count` at `tail_exposure_ty`, which makes
+    it one threshold for all exposures; without it, the threshold is derived anew at each exposure.
+    """
 
     null: int = Field(10_000, ge=100)
     signal: int = Field(10_000, ge=100)
     statistics: tuple[str, ...] = Field(("extended_poisson", "tail_count"), min_length=1)
     tail_b0: float = Field(1.0, gt=0)
+    tail_exposure_ty: Positive | None = None
 
     @model_validator(mode="after")
     def _known(self) -> "Toys":

@@ -28,8 +28,8 @@ class Background:
 class Null:
     """The background-only hypothesis of one score at one exposure, as the statistics see it.
 
-    n_background: expected selected events; f0: density of TS; tail_threshold: where tail_b0 events are
-    expected above; tail_pool: per kind the effective number and the weight of the toy half's events there.
+    n_background: expected selected events; f0: density of TS; tail_threshold: above it, tail_b0 events are
+    expected at the exposure that it is set for; tail_pool: per kind the effective number and the weight of the toy half's events there.
     """
 
     n_background: float
@@ -58,6 +58,7 @@ class Population:
     weights: np.ndarray
     relative_uncertainty: np.ndarray
     tail_b0: float
+    tail_exposure_ty: float | None
     stream_key: tuple
 
     def n_background(self, exposure_ty: float) -> float:
@@ -68,7 +69,8 @@ class Population:
         """What background alone says about the score with this R at this exposure."""
         half = self.pool.half == DENSITY_HALF
         expected = self.weights.sum(axis=0) * exposure_ty
-        threshold = tail_threshold(self.ts[R][half], 2 * expected[half], self.tail_b0)
+        scale = 1.0 if self.tail_exposure_ty is None else self.tail_exposure_ty / exposure_ty
+        threshold = tail_threshold(self.ts[R][half], 2 * expected[half] * scale, self.tail_b0)
         toy_half = self.pool.half == TOY_HALF
         tail = toy_half & (self.ts[R] > threshold)
         pool = tuple(self._tail(code, tail, toy_half, 2 * expected) for code in range(len(KINDS)))
@@ -97,6 +99,7 @@ def populate(
     *,
     idealised: bool,
     tail_b0: float,
+    tail_exposure_ty: float | None,
     bandwidth: float,
     relative_floor: float,
     stream_key: tuple,
@@ -110,7 +113,7 @@ def populate(
     }
     uncertainty = np.array([0.0 if idealised else b.relative_uncertainty for b in backgrounds])
     names = tuple(b.name for b in backgrounds)
-    return Population(pool, ts, f0, names, weights, uncertainty, tail_b0, stream_key)
+    return Population(pool, ts, f0, names, weights, uncertainty, tail_b0, tail_exposure_ty, stream_key)
 
 
 def _values(population: Population, exposure_ty: float, wanted: list[tuple[float, ModuleType]]) -> np.ndarray:
@@ -130,11 +133,10 @@ def background_block(
     `hypothesis` is "null" (gives g0) or "background" (carries the signal toys): the two never share toys.
     """
     rng = toys.stream(*population.stream_key, exposure_ty, hypothesis, block)
-    weights = population.weights
-    present = weights.sum(axis=1) > 0
+    half, weights = population.pool.half == TOY_HALF, population.weights
+    present = weights[:, half].sum(axis=1) > 0
     mean = weights[present].sum(axis=1) * exposure_ty
     counts = toys.background_counts(rng, mean, population.relative_uncertainty[present], toys.BLOCK)
-    half = population.pool.half == TOY_HALF
     tables = [sampling.table(w[half]) for w in weights[present]]
     cdf, guide = (np.stack(parts) for parts in zip(*tables, strict=True))
     sums = toys.background_sums(rng, counts, cdf, guide, _values(population, exposure_ty, wanted))

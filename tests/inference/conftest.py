@@ -39,8 +39,8 @@ def make_population(
         for kind, n, sd in zip(ENERGY_KEV, expected, relative_uncertainty, strict=True)
     ]
     return populate(
-        pool, {R: ts}, backgrounds, idealised=not any(relative_uncertainty), tail_b0=tail_b0, bandwidth=1.0,
-        relative_floor=1e-12, stream_key=key,
+        pool, {R: ts}, backgrounds, idealised=not any(relative_uncertainty), tail_b0=tail_b0, tail_exposure_ty=None,
+        bandwidth=1.0, relative_floor=1e-12, stream_key=key,
     )  # fmt: skip
 
 

@@ -176,7 +176,7 @@ def test_toys_draw_only_what_the_spectrum_asks_for(make_pool):
         inside += pool.weights(kind, rates[kind]) > 0
     population = cells.populate(
         pool, {1.0: inside}, [cells.Background(kind, kind, rate, 0.0) for kind, rate in rates.items()],
-        idealised=True, tail_b0=1.0, bandwidth=1.0, relative_floor=1e-12, stream_key=("line",),
+        idealised=True, tail_b0=1.0, tail_exposure_ty=None, bandwidth=1.0, relative_floor=1e-12, stream_key=("line",),
     )  # fmt: skip
     hits = [(1.0, SimpleNamespace(per_event=lambda ts, null: ts))]
     n_events, sums = background_block(population, 1.0, "null", 0, hits)
@@ -298,3 +298,12 @@ def test_a_limited_null_is_widened_but_not_the_toys_that_carry_a_signal(make_poo
     for hypothesis, mean in (("null", wide), ("background", nominal)):
         total = draw(population, hypothesis, range(6))[1].total
         assert abs(total.mean() - mean) < 5 * np.sqrt(wide / len(total))
+
+
+def test_a_threshold_set_at_one_exposure_serves_all(make_population):
+    population = dataclasses.replace(make_population(tail_b0=2.0), tail_exposure_ty=10.0)
+    nulls = [population.null(1.0, exposure_ty) for exposure_ty in (1.0, 10.0, 100.0)]
+    assert len({null.tail_threshold for null in nulls}) == 1
+    anew = dataclasses.replace(population, tail_exposure_ty=None)
+    assert nulls[1].tail_threshold == anew.null(1.0, 10.0).tail_threshold
+    assert nulls[2].tail_threshold < anew.null(1.0, 100.0).tail_threshold

@@ -6,7 +6,7 @@ ADDITIVE = True
 AFFINE_INVARIANT = True
 MONOTONE_INVARIANT = True
 MODEL_DEPENDENT = False
-DEPENDS_ON = ("tail_b0",)
+DEPENDS_ON = ("tail_b0", "tail_exposure_ty")
 
 
 def per_event(ts: np.ndarray, null) -> np.ndarray:
