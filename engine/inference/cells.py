@@ -29,7 +29,8 @@ class Null:
     """The background-only hypothesis of one score at one exposure, as the statistics see it.
 
     n_background: expected selected events; f0: density of TS; tail_threshold: above it, tail_b0 events are
-    expected at the exposure that it is set for; tail_pool: per kind the effective number and the weight of the toy half's events there.
+    expected at the exposure that it is set for; tail_pool: per kind the effective number and the weight of the
+    toy half's events there.
     """
 
     n_background: float
