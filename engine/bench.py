@@ -78,7 +78,7 @@ def surrogate() -> Population:
     pool = Pool(np.repeat([0, 1], POOL_SIZE), rng.random(n), np.ones(n), np.arange(n) % 2, thrown, {})
     return cells.populate(
         pool, {R: ts}, [Background(kind, kind, _flat(rate), 0.0) for kind, rate in RATES_PER_TY.items()],
-        idealised=True, tail_b0=1.0, bandwidth=1.0, relative_floor=1e-12, stream_key=("bench",),
+        idealised=True, tail_b0=1.0, tail_exposure_ty=None, bandwidth=1.0, relative_floor=1e-12, stream_key=("bench",),
     )  # fmt: skip
 
 

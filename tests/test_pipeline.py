@@ -126,7 +126,7 @@ class TestDeterminism:
         assert (tmp_path / "one" / "tables" / reference[2].name).read_bytes() == reference[2].read_bytes()
 
     @pytest.mark.parametrize(
-        ("workers", "stage", "delay_s"), [(1, "events", 4.0), (2, "scores", 0.7), (2, "cells", 0.2)]
+        ("workers", "stage", "delay_s"), [(1, "events", 0.3), (2, "scores", 0.1), (2, "cells", 0.0)]
     )
     def test_a_killed_driver_resumes_to_the_same_bytes(
         self, reference, tiny_path, tmp_path, start, workers, stage, delay_s
@@ -137,14 +137,17 @@ class TestDeterminism:
         for line in process.stdout:
             if line.startswith(f"{stage}:"):
                 break
+        while not list((store / stage).glob("*")):  # the stage's first part
+            assert process.poll() is None
+            time.sleep(0.02)
         time.sleep(delay_s)
         process.kill()
         process.wait()
-        time.sleep(2)  # orphaned workers see the driver's end and stop
+        time.sleep(2)  # orphaned workers see the driver's end and stop; one may still commit what it has in hand
         before = status(tiny_path, store)
         log = run_scan(tiny_path, store, "--workers", workers)
         made, total, corrupt = computed(log)
-        assert (made, corrupt) == (total - before.done, 0)
+        assert 0 < made <= total - before.done < total and corrupt == 0
         assert (store / "tables" / reference[2].name).read_bytes() == reference[2].read_bytes()
 
     def test_a_finished_scan_computes_nothing(self, copy, tiny_path):
