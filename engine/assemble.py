@@ -11,7 +11,9 @@ from engine.cluster.store import Ledger
 from engine.diagnostics import Diagnostics
 from engine.inference.cells import Background, Population, Toys, populate
 from engine.inference.pools import KINDS, Pool
+from engine.physics import spectra
 from engine.plan import SLOTS, Plan
+from engine.study import Backgrounds, Signal
 
 REFERENCE_SIGMA_CM2 = 1e-45  # the signal is linear in sigma_SI: weights are kept for this one
 
@@ -50,7 +52,7 @@ def population(plan: Plan, ledger: Ledger) -> Population:
     return populate(
         pool,
         {R: scores.anomaly_score(terms, plan.beta, R) for R in study.score.R},
-        [_background(name) for name in study.backgrounds.components],
+        [_background(study.backgrounds, name) for name in study.backgrounds.components],
         idealised=study.backgrounds.rates == "idealised",
         tail_b0=study.toys.tail_b0,
         tail_exposure_ty=study.toys.tail_exposure_ty,
@@ -60,16 +62,17 @@ def population(plan: Plan, ledger: Ledger) -> Population:
     )
 
 
-def _background(name: str) -> Background:
-    spectrum = plugins.load("engine.physics.spectra", name)
-    return Background(name, spectrum.KIND, spectrum.rate, spectrum.RELATIVE_UNCERTAINTY)
+def _background(backgrounds: Backgrounds, name: str) -> Background:
+    spectrum, options = backgrounds.spectrum(name)
+    kind, uncertainty = spectra.describe(spectrum, options)
+    return Background(name, kind, partial(spectrum.rate, **options.model_dump()), uncertainty)
 
 
-def signal_weights(population: Population, m_chi_GeV: float) -> np.ndarray:
+def signal_weights(signal: Signal, population: Population, m_chi_GeV: float) -> np.ndarray:
     """(pool,) selected WIMP events per t y that each pool event stands for, at the reference cross-section."""
-    signal = plugins.load("engine.physics.spectra", "wimp_si")  # wimprates takes seconds to import: not in workers
-    rate = partial(signal.rate, m_chi_GeV=m_chi_GeV, sigma_si_cm2=REFERENCE_SIGMA_CM2)
-    return population.pool.weights(signal.KIND, rate)
+    spectrum, options = signal.spectrum()
+    point = {"m_chi_GeV": m_chi_GeV, "sigma_si_cm2": REFERENCE_SIGMA_CM2}
+    return population.pool.weights(spectrum.KIND, partial(spectrum.rate, **point, **options.model_dump()))
 
 
 def diagnostics(plan: Plan, ledger: Ledger) -> Diagnostics:
@@ -85,10 +88,9 @@ def diagnostics(plan: Plan, ledger: Ledger) -> Diagnostics:
 
 def toys(plan: Plan, ledger: Ledger, exposure_ty: float, hypothesis: str) -> list[Toys]:
     """Background toys of one exposure and hypothesis for every (R, statistic); the first n that are asked for."""
-    n_toys = getattr(plan.study.toys, "null" if hypothesis == "null" else "signal")
     found = []
     for pair in plan.wanted:
-        rows = ledger.rows(plan.null_items(exposure_ty, hypothesis, *pair), "item").slice(0, n_toys)
+        rows = ledger.rows(plan.null_items(exposure_ty, hypothesis, *pair), "item").slice(0, plan.n_toys(hypothesis))
         found.append(Toys(rows["n_events"].to_numpy(), rows["total"].to_numpy()))
     return found
 

@@ -4,7 +4,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import lgamma, log
+from unittest.mock import patch
 
+import nestpy
 import numpy as np
 
 from engine import sampling
@@ -12,7 +14,9 @@ from engine.inference import cells, toys
 from engine.inference.cells import Background, Population
 from engine.inference.pools import TOY_HALF, Pool
 from engine.inference.teststats import extended_poisson, tail_count
-from engine.physics.detectors import _pulses, darwin
+from engine.physics import events
+from engine.physics.detectors import TPC, _pulses, _quanta, _s2, darwin
+from engine.physics.representations import vector
 
 POOL_SIZE = 10_000  # scored events of each kind
 RATES_PER_TY = {"ER": 6470.0, "NR": 30.0}  # selected background events in 1 t y: the papers' number at 200 t y
@@ -40,9 +44,9 @@ class Comparison:
 
 def run(seconds: float = 2.0) -> list[Comparison]:
     """Every comparison; each side works for `seconds`, after a first call that compiles it."""
-    population, rng = surrogate(), np.random.default_rng(1)
-    plain, light = plain_inputs(population), s2_light(n_events=50)
-    photons, block, plain_block = int(light.photons.sum()), toys.BLOCK, 10
+    population, rng, tpc = surrogate(), np.random.default_rng(1), darwin.CONSTANTS
+    plain, light, energy_keV = plain_inputs(population), s2_light(n_events=50), rng.uniform(1, 100, 500)
+    photons, block, plain_block = int(light.electrons.sum() * tpc.single_electron_gain), toys.BLOCK, 10
     sides = [
         ("background toys", "toys / s",
          (lambda: cells.background_block(population, 1.0, "null", 0, WANTED), block),
@@ -50,7 +54,13 @@ def run(seconds: float = 2.0) -> list[Comparison]:
         ("signal toys", "toys / s",
          (lambda: signal_toys(population, rng), block * len(STEPS)),
          (lambda: [plain_toys(rng, 1, plain, N_SIGNAL * step) for step in STEPS], len(STEPS))),
-        ("S2 light", "photons / s", (lambda: fast_s2(light), photons), (lambda: plain_s2(rng, light), photons)),
+        ("S2 light", "photons / s",
+         (lambda: fast_s2(tpc, light), photons), (lambda: plain_s2(rng, tpc, light), photons)),
+        ("vectors with truth, ER 1-100 keV", "events / s",
+         (lambda: vectors(energy_keV), len(energy_keV)), (lambda: plain_vectors(energy_keV), len(energy_keV))),
+        ("quanta", "events / s",
+         (lambda: _quanta.quanta("ER", energy_keV, tpc.drift_field_V_cm, tpc.density_g_cm3, 1), len(energy_keV)),
+         (lambda: bare_quanta(tpc, energy_keV), len(energy_keV))),
     ]  # fmt: skip
     return [
         Comparison(name, per_second(*fast, seconds), per_second(*slow, seconds), unit)
@@ -133,56 +143,82 @@ def plain_toys(rng: np.random.Generator, n_toys: int, plain: Plain, n_signal: fl
     return np.array(rows).T
 
 
+def vectors(energy_keV: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Truth and vectors of electron recoils in DARWIN."""
+    columns, readout = events.simulate(darwin.CONSTANTS, "ER", energy_keV, "bench")
+    return columns, vector.features(readout, darwin.CONSTANTS)
+
+
+def plain_vectors(energy_keV: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """The same with every S2 photon followed by itself, as otherwise those of faint S2s alone are."""
+    with patch.object(_s2, "FEW_PHOTONS", np.iinfo(np.int64).max):
+        return vectors(energy_keV)
+
+
+def bare_quanta(tpc: TPC, energy_keV: np.ndarray) -> None:
+    """nestpy's two calls per event and nothing else: what the engine's loop may cost at least."""
+    calc, _ = _quanta._nest()
+    for energy in energy_keV.tolist():
+        yields = calc.GetYields(nestpy.interactions.beta, energy, tpc.density_g_cm3, tpc.drift_field_V_cm)
+        calc.GetQuanta(yields, tpc.density_g_cm3)
+
+
 @dataclass(frozen=True)
 class Light:
-    """The first arguments of `_pulses.fill_s2`, in its order: S2 electrons of some events, and what they may do."""
+    """The arguments of `_s2.pulses` behind the detector, in its order: electrons that make light."""
 
-    times: np.ndarray
-    photons: np.ndarray
-    first: np.ndarray
-    keys: np.ndarray
-    charges: np.ndarray
-    delays: np.ndarray
+    drift_us: np.ndarray
+    electrons: np.ndarray
     x: np.ndarray
     y: np.ndarray
+    keys: np.ndarray
 
 
 def s2_light(n_events: int, electrons: int = 150) -> Light:
-    """DARWIN's S2 of events with this many extracted electrons, 1 ms of drift, anywhere in the detector."""
-    rng, tpc = np.random.default_rng(1), darwin.CONSTANTS
-    times = _pulses.electron_times_ns(tpc, np.full(n_events * electrons, 1e3), rng)
-    return Light(
-        times, _pulses.photons_per_electron(tpc, len(times), rng), electrons * np.arange(n_events + 1),
-        rng.integers(0, 2**64, n_events, dtype=np.uint64),
-        _pulses.charge_table(tpc.double_pe_probability, tpc.spe_resolution),
-        _pulses.gas_time_table(tpc.gas_transit_us, tpc.pmt_transit_ns), *rng.uniform(-85, 85, (2, n_events)),
-    )  # fmt: skip
+    """S2s of this many extracted electrons, 1 ms of drift, anywhere in the detector."""
+    rng = np.random.default_rng(1)
+    x, y = rng.uniform(-85, 85, (2, n_events))
+    keys = rng.integers(0, 2**64, n_events, dtype=np.uint64)
+    return Light(np.full(n_events, 1e3), np.full(n_events, electrons), x, y, keys)
 
 
-def fast_s2(light: Light) -> tuple[np.ndarray, np.ndarray]:
-    """(events, samples) waveform and (events, 2 PMTs) charge of the top and bottom tubes, by the kernel."""
-    tpc, pmts, n = darwin.CONSTANTS, darwin.CONSTANTS.pmt_positions_cm(), len(light.x)
-    waveform, top, bottom = (np.zeros((n, m), np.float32) for m in (tpc.s2_samples, len(pmts), len(pmts)))
-    _pulses.fill_s2(
-        *vars(light).values(), pmts, tpc.s2_light_height_cm, tpc.s2_top_fraction, tpc.s2_focused_fraction,
-        tpc.sample_ns, waveform, top, bottom, np.zeros(n),
-    )  # fmt: skip
-    return waveform, np.hstack([top, bottom])
+def fast_s2(tpc: TPC, light: Light) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(events, samples) waveform, (events, PMTs) charge of top and bottom tubes, (events,) charge, by the kernel."""
+    waveform, top, bottom, charge = _s2.pulses(tpc, *vars(light).values())
+    return waveform, np.hstack([top, bottom]), charge
 
 
-def plain_s2(rng: np.random.Generator, light: Light) -> tuple[np.ndarray, np.ndarray]:
-    """The same in distribution, event by event: one histogram of times, one choice of tubes."""
-    tpc, pmts = darwin.CONSTANTS, darwin.CONSTANTS.pmt_positions_cm()
-    edges = tpc.sample_ns * np.arange(tpc.s2_samples + 1)
-    waveforms, hits = [], []
-    for i, (x, y) in enumerate(zip(light.x, light.y, strict=True)):
-        mine = slice(light.first[i], light.first[i + 1])
-        times = np.repeat(light.times[mine] - light.times[mine].min(), light.photons[mine])
-        charge = rng.choice(light.charges, len(times))
-        near = (((pmts - [x, y]) ** 2).sum(axis=1) + tpc.s2_light_height_cm**2) ** -1.5
-        top = tpc.s2_focused_fraction * near / near.sum() + (1 - tpc.s2_focused_fraction) / len(pmts)
-        share = np.append(tpc.s2_top_fraction * top, np.full(len(pmts), (1 - tpc.s2_top_fraction) / len(pmts)))
-        tube = rng.choice(2 * len(pmts), len(times), p=share)
-        waveforms.append(np.histogram(times + rng.choice(light.delays, len(times)), edges, weights=charge)[0])
-        hits.append(np.bincount(tube, charge, minlength=2 * len(pmts)))
-    return np.array(waveforms), np.array(hits)
+def plain_s2(rng: np.random.Generator, tpc: TPC, light: Light) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The same in distribution, photon by photon: one histogram of times, one choice of tubes."""
+    charges = _pulses.charge_table(tpc.double_pe_probability, tpc.spe_resolution)
+    edges, waveforms, hits, areas = tpc.sample_ns * np.arange(tpc.s2_samples + 1), [], [], []
+    for drift_us, electrons, x, y in zip(light.drift_us, light.electrons, light.x, light.y, strict=True):
+        times = plain_times_ns(rng, tpc, drift_us, electrons)
+        charge = rng.choice(charges, len(times)).astype(float)
+        share = plain_share(tpc, x, y)
+        tube = rng.choice(len(share), len(times), p=share)
+        waveforms.append(np.histogram(times, edges, weights=charge)[0])
+        hits.append(np.bincount(tube, charge, minlength=len(share)))
+        areas.append(charge.sum())
+    return np.array(waveforms), np.array(hits), np.array(areas)
+
+
+def plain_times_ns(rng: np.random.Generator, tpc: TPC, drift_us: float, electrons: int) -> np.ndarray:
+    """Time of each detected photon after the first electron: diffusion, trapping, gas gap, excimer, PMT."""
+    sigma_us = np.sqrt(2e-6 * tpc.diffusion_longitudinal_cm2_s * drift_us) * 10 / tpc.drift_velocity_mm_us
+    arrived = rng.normal(0, sigma_us, electrons) + rng.exponential(tpc.electron_trapping_us, electrons)
+    made = rng.normal(tpc.el_photons_per_electron, np.sqrt(tpc.el_fano * tpc.el_photons_per_electron), electrons)
+    photons = rng.binomial(np.maximum(np.rint(made), 0).astype(int), tpc.g1_gas)
+    start = np.repeat(arrived - arrived.min(), photons) * 1e3
+    n = len(start)
+    decay = np.where(rng.random(n) < _s2.GAS_SINGLET_FRACTION, _s2.GAS_SINGLET_NS, _s2.GAS_TRIPLET_NS)
+    delay = rng.uniform(0, tpc.gas_transit_us * 1e3, n) + rng.exponential(decay) + rng.normal(0, tpc.pmt_transit_ns, n)
+    return start + np.maximum(delay, 0)
+
+
+def plain_share(tpc: TPC, x: float, y: float) -> np.ndarray:
+    """Probability of each tube, top array first, to see a photon made at x, y in cm."""
+    top, bottom = (tpc.pmt_positions_cm(array) for array in ("top", "bottom"))
+    near = (((top - [x, y]) ** 2).sum(axis=1) + tpc.s2_light_height_cm**2) ** -1.5
+    share = tpc.s2_focused_fraction * near / near.sum() + (1 - tpc.s2_focused_fraction) / len(top)
+    return np.append(tpc.s2_top_fraction * share, np.full(len(bottom), (1 - tpc.s2_top_fraction) / len(bottom)))

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import json
+import shlex
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from engine.errors import BadInput, ScanStalled
+from engine.errors import BadInput, ScanStalled, TaskFailed
 from engine.progress import Silent, reporter
 
 BAD_INPUT, INTERRUPTED = 2, 130
@@ -36,13 +37,18 @@ Overlay = Annotated[list[Path] | None, typer.Option("--overlay", help="CSV of a 
 DEFAULT_STORE = "./recoilscan-store"
 
 
+def say(line: str) -> None:
+    """One line as it is: paths may be long and hold brackets."""
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
 @app.callback()
 def options(
     version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
 ) -> None:
     """How sensitive is a xenon detector to something that is not background, without assuming what it is?"""
     if version:
-        console.print(f"recoilscan {importlib.metadata.version('recoilscan')}", highlight=False)
+        say(f"recoilscan {importlib.metadata.version('recoilscan')}")
         raise typer.Exit()
 
 
@@ -73,12 +79,12 @@ def scan(
         raise typer.Exit(INTERRUPTED) from None
     computed, total = sum(outcome.computed.values()), sum(map(len, outcome.plan.items.values()))
     progress.note(f"computed {computed} of {total} items, reused {total - computed}, corrupt {len(outcome.set_aside)}")
-    files = _draw(outcome, place, curves, "png")
-    _track(study, outcome, place, files, tracking, progress)
     _summarise(outcome, progress)
-    console.print(f"table: {outcome.path}", soft_wrap=True, highlight=False)
-    console.print(f"figures: {place.where(_figures(outcome))}", soft_wrap=True, highlight=False)
-    progress.note(f"next: recoilscan status {study} --store {store}")
+    say(f"table: {outcome.path}")
+    files = _draw(outcome, place, curves, "png")
+    say(f"figures: {place.where(_figures(outcome))}")
+    _track(study, outcome, place, files, tracking, progress)
+    progress.note(f"next: recoilscan plot {_same(study, store, settings)} --overlay limit.csv")
 
 
 @app.command()
@@ -102,9 +108,9 @@ def status(
         rows.add_row(stage, str(done), str(total))
     console.print(rows)
     for path in found.corrupt:
-        console.print(f"corrupt: {path}", soft_wrap=True)
-    console.print(f"done {found.done}, missing {found.missing}, corrupt {len(found.corrupt)}")
-    console.print(f"table: {found.table or 'none yet: recoilscan scan ' + study}", soft_wrap=True, highlight=False)
+        say(f"corrupt: {path}")
+    say(f"done {found.done}, missing {found.missing}, corrupt {len(found.corrupt)}")
+    say(f"table: {found.table or 'none yet: recoilscan scan ' + _same(study, store, settings)}")
 
 
 @app.command()
@@ -123,9 +129,10 @@ def plot(
     curves, place = _overlays(overlay), Store(store)
     outcome = pipeline.finished(load(study, tuple(settings or ())), place)
     if outcome is None:
-        raise BadInput(f"{study!r} has no finished table in {store!r}; run: recoilscan scan {study} --store {store}")
+        again = _same(study, store, settings)
+        raise BadInput(f"no finished table of {study!r} in {store!r}; run: recoilscan scan {again}")
     for name in _draw(outcome, place, curves, format):
-        console.print(place.where(f"{_figures(outcome)}/{name}"), soft_wrap=True, highlight=False)
+        say(place.where(f"{_figures(outcome)}/{name}"))
 
 
 @app.command()
@@ -149,7 +156,7 @@ def zoo_list() -> None:
     for name in zoo.names():
         family = plugins.load("zoo", name)
         summary = (family.__doc__ or "").strip().splitlines()[0]
-        console.print(f"{name:<16} {family.KIND:<12} {summary}", soft_wrap=True, highlight=False)
+        say(f"{name:<16} {family.KIND:<12} {summary}")
 
 
 @scans_app.command("list")
@@ -158,7 +165,7 @@ def scans_list() -> None:
     from engine.study import shipped, text
 
     for name in shipped():
-        console.print(f"{name:<16} {text(name).splitlines()[0].lstrip('# ')}", soft_wrap=True, highlight=False)
+        say(text(name).splitlines()[0].lstrip("# "))
 
 
 @scans_app.command("copy")
@@ -172,7 +179,13 @@ def scans_copy(name: str, to: Annotated[Path | None, typer.Argument(help="By def
     if target.exists():
         raise BadInput(f"{str(target)!r} exists; nothing was overwritten")
     target.write_text(text(name))
-    console.print(f"{target}: edit it, then recoilscan scan {target}", soft_wrap=True, highlight=False)
+    say(f"{target}: edit it, then recoilscan scan {target}")
+
+
+def _same(study: str, store: str, settings: list[str] | None) -> str:
+    """What the user must repeat so that another command means the same study."""
+    words = [study, "--store", store, *(word for setting in settings or () for word in ("--set", setting))]
+    return shlex.join(words)
 
 
 def _overlays(paths: list[Path] | None) -> tuple:
@@ -209,8 +222,10 @@ def _track(study: str, outcome, store, files: dict[str, bytes], uri: str | None,
 
 
 def _summarise(outcome, progress: Silent) -> None:
-    numbers = outcome.diagnostics.numbers()
+    numbers = outcome.diagnostics.numbers
     progress.note("models: " + ", ".join(f"{name} {value:.4f}" for name, value in numbers.items()))
+    sizes = outcome.population.effective_events()
+    progress.note("effective pool events: " + ", ".join(f"{name} {size:.0f}" for name, size in sizes.items()))
     at = outcome.plan.study.benchmark
     for row in outcome.table.to_pylist():
         if row["m_chi_GeV"] == at.m_chi_GeV and row["sigma_si_cm2"] == at.sigma_si_cm2:
@@ -228,6 +243,6 @@ def main() -> None:
     except BadInput as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(BAD_INPUT)
-    except ScanStalled as error:
-        print(f"error: {error}; what was finished is kept, run the command again", file=sys.stderr)
+    except (ScanStalled, TaskFailed) as error:
+        print(f"error: {str(error).rstrip('.')}; what was finished is kept", file=sys.stderr)
         sys.exit(1)

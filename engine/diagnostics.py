@@ -1,6 +1,7 @@
 """How good the fitted models are, on events that no fit has seen: numbers and arrays, no figures."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.stats import spearmanr
@@ -17,6 +18,7 @@ class Diagnostics:
     logit: np.ndarray
     negative_elbo: np.ndarray
 
+    @cached_property
     def numbers(self) -> dict[str, float]:
         """AUC (ties count half), accuracy at p = 1/2, ER leakage at 30 % NR acceptance, Spearman correlations.
 

@@ -12,6 +12,10 @@ class StoreError(BadInput):
     """The store cannot be opened, read or written."""
 
 
+class TaskFailed(RuntimeError):
+    """A task's own work raised: in one line, what."""
+
+
 class ScanStalled(RuntimeError):
     """The cluster made no progress within the limit; what was finished is kept."""
 

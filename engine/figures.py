@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine import assemble, contours, plots
+from engine.lineage import label
 from engine.pipeline import Outcome
 from engine.plan import Plan
 from engine.plots import exposure, plane, roc, scores
@@ -29,26 +30,27 @@ def draw(plan: Plan, outcome: Outcome, overlays: tuple[Overlay, ...] = (), forma
 def _figures(plan: Plan, outcome: Outcome, grid: pa.Table, lines: pa.Table, overlays: tuple[Overlay, ...]) -> Iterator:
     study, at = plan.study, plan.study.benchmark
     exposures = study.grid.exposure_ty.points()
-    for R, statistic in plan.wanted:
-        for exposure_ty in exposures:
-            where = {"exposure_ty": exposure_ty, "statistic": statistic, "R": R}
-            name = f"plane_{statistic}_R{R:g}_{exposure_ty:g}ty"
-            benchmark = (at.m_chi_GeV, at.sigma_si_cm2)
-            yield name, plane.plane(grid, lines, **where, overlays=overlays, benchmark=benchmark)
+    if study.grid.sigma_si_cm2.points()[-1] > 0:  # a study of no signal has no plane
+        for R, statistic in plan.wanted:
+            for exposure_ty in exposures:
+                where = {"exposure_ty": exposure_ty, "statistic": statistic, "R": R}
+                name = f"plane_{statistic}_R{label(R)}_{label(exposure_ty)}ty"
+                benchmark = (at.m_chi_GeV, at.sigma_si_cm2)
+                yield name, plane.plane(grid, lines, **where, overlays=overlays, benchmark=benchmark)
     yield "p_against_exposure", exposure.p_against_exposure(outcome.table, **at.model_dump())
     tests = outcome.diagnostics
     yield "roc", roc.roc(tests.logit[~tests.is_nr], tests.logit[tests.is_nr])
     for R in study.score.R:
-        yield f"scores_R{R:g}", _scores(outcome, R, exposures[-1])
+        yield f"scores_R{label(R)}", _scores(outcome, R, exposures[-1])
 
 
 def _scores(outcome: Outcome, R: float, exposure_ty: float):
-    population = outcome.population
+    population, signal = outcome.population, outcome.plan.study.signal
     expected = population.weights.sum(axis=0) * exposure_ty
     backgrounds = {kind: expected * (population.pool.kind == code) for code, kind in enumerate(("ER", "NR"))}
     scale = exposure_ty * SIGNAL_SIGMA_CM2 / assemble.REFERENCE_SIGMA_CM2
     signals = {
-        f"{mass:g} GeV, {SIGNAL_SIGMA_CM2:g} cm$^2$": assemble.signal_weights(population, mass) * scale
+        f"{mass:g} GeV, {SIGNAL_SIGMA_CM2:g} cm$^2$": scale * assemble.signal_weights(signal, population, mass)
         for mass in SIGNAL_MASSES_GEV
     }
     options = {"exposure_ty": exposure_ty, "R": R, "f0": population.f0[R]}

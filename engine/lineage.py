@@ -29,6 +29,11 @@ def _plain(value: object) -> object:
     return value.model_dump(mode="json") if hasattr(value, "model_dump") else list(value)
 
 
+def label(number: float) -> str:
+    """A number in the name of a file or a metric: all its digits, and nothing that MLflow or a shell minds."""
+    return repr(float(number)).removesuffix(".0").replace("+", "")
+
+
 def seed(*keys: object) -> int:
     """128 bits from the keys that name a stream."""
     return int.from_bytes(hashlib.sha256(canonical(list(keys)).encode()).digest()[:16], "little")

@@ -8,12 +8,12 @@ import pyarrow as pa
 
 from engine import assemble, work
 from engine.cluster import fan_out
-from engine.cluster.store import CorruptPart, Entry, Ledger, Part, Store, encode, sha256
+from engine.cluster.store import Entry, Ledger, Part, Store, encode, sha256
 from engine.diagnostics import Diagnostics
 from engine.inference.cells import Population
 from engine.plan import HYPOTHESES, SLOTS, Plan
 from engine.progress import Silent
-from engine.study import Study
+from engine.study import Study, load
 
 BLOCKS_PER_TASK = 2
 
@@ -33,14 +33,21 @@ class Run:
     resources: ExitStack = field(default_factory=ExitStack)
     cpus: int = 0
 
-    def stage(self, name: str, items: list[str], work: Callable, tasks: Callable[[set[str]], Iterable[tuple]]) -> None:
+    def stage(
+        self,
+        name: str,
+        items: list[str],
+        work: Callable,
+        tasks: Callable[[set[str]], Iterable[tuple]],
+        stall_s: float | None = fan_out.STALL_S,
+    ) -> None:
         """Computes the items that are missing: `tasks(missing)` gives the arguments of each call of `work`."""
         missing = {item for item in items if item not in self.ledger.entries}
         self.computed[name] = len(missing)
         self.progress.stage(name, len(items), len(items) - len(missing))
         if missing:
             self._start()
-            for entries in fan_out.fan_out(work, tasks(missing), self.store, self.cpus):
+            for entries in fan_out.fan_out(work, tasks(missing), self.store, self.cpus, stall_s):
                 self.ledger.add(entries)
                 self.progress.advance(sum(item in missing for entry in entries for item in entry.items))
             self.ledger.flush()
@@ -64,8 +71,12 @@ class Run:
 
     def repair(self) -> None:
         """Adopts what was committed but not noted, and sets aside what does not verify."""
+        for path in self.ledger.unreadable:
+            self._aside(Entry(path, "", ()))
         for stage, items in self.plan.items.items():
-            for path in self.ledger.adopt(f"{stage}/"):
+            whole, damaged = self.ledger.orphans(f"{stage}/")
+            self.ledger.add(whole)
+            for path in damaged:
                 self._aside(Entry(path, "", ()))
             for entry in self.ledger.check(items):
                 self._aside(entry)
@@ -90,11 +101,13 @@ class Outcome:
     population: Population
 
 
-def scan(study: Study, store: Store | str = "./recoilscan-store", **options: object) -> pa.Table:
+def scan(study: Study | str, store: Store | str = "./recoilscan-store", **options: object) -> pa.Table:
     """The whole path for a study, resumed where it stands; returns the result table (`engine.schemas.RESULTS`).
 
-    Options: `address` of a Ray cluster (default: a local one), `workers` of the local one, `progress`.
+    `study` is a parsed study, a TOML file or a shipped name. Options: `address` of a Ray cluster (default: a local
+    one), `workers` of the local one, `progress`. Raises BadInput before any work starts.
     """
+    study = load(study) if isinstance(study, str) else study
     store = Store(store) if isinstance(store, str) else store
     return run(study, store, **options).table
 
@@ -123,8 +136,9 @@ def run(
 def _run(run: Run) -> Outcome:
     run.repair()
     plan = run.plan
-    run.stage("events", plan.items["events"], work.simulate, lambda missing: _simulations(plan, missing))
-    run.stage("models", plan.items["models"], work.fit, lambda missing: _fits(run, missing))
+    run.stage("events", plan.items["events"], work.simulate, lambda missing: _simulations(run, missing))
+    # a fit is one task, and Table 1 takes an hour: no stall limit
+    run.stage("models", plan.items["models"], work.fit, lambda missing: _fits(run, missing), stall_s=None)
     run.stage("scores", plan.items["scores"], work.score, lambda missing: _scorings(run, missing))
     population = assemble.population(plan, run.ledger)
     run.stage("nulls", plan.items["nulls"], work.background_toys, lambda missing: _nulls(run, population, missing))
@@ -134,8 +148,9 @@ def _run(run: Run) -> Outcome:
     return Outcome(plan, table, path, run.computed, run.set_aside, diagnostics, population)
 
 
-def _simulations(plan: Plan, missing: set[str]) -> Iterable[tuple]:
-    return [(plan, shard) for shard in plan.shards["train"] if shard.item in missing]
+def _simulations(run: Run, missing: set[str]) -> Iterable[tuple]:
+    plan = run.share(run.plan)
+    return [(plan, shard) for shard in run.plan.shards["train"] if shard.item in missing]
 
 
 def _fits(run: Run, missing: set[str]) -> Iterable[tuple]:
@@ -147,17 +162,17 @@ def _fits(run: Run, missing: set[str]) -> Iterable[tuple]:
 
 
 def _scorings(run: Run, missing: set[str]) -> Iterable[tuple]:
-    plan = run.plan
+    plan, shared = run.plan, run.share(run.plan)
     models = run.share({slot: run.ledger.read(plan.models[slot]) for slot in SLOTS})
     for purpose in ("test", "pool"):
         for shard in plan.shards[purpose]:
             slots = [slot for slot in SLOTS if plan.score_item(shard, slot) in missing]
             if slots or shard.item in missing:
-                yield plan, shard, slots, models
+                yield shared, shard, slots, models
 
 
 def _nulls(run: Run, population: Population, missing: set[str]) -> Iterable[tuple]:
-    plan, shared = run.plan, run.share(population)
+    plan, inputs = run.plan, (run.share(run.plan), run.share(population))
     for exposure in plan.study.grid.exposure_ty.points():
         for hypothesis in HYPOTHESES:
             blocks = [
@@ -166,11 +181,12 @@ def _nulls(run: Run, population: Population, missing: set[str]) -> Iterable[tupl
                 if any(plan.null_item(exposure, hypothesis, block, *pair) in missing for pair in plan.wanted)
             ]
             for start in range(0, len(blocks), BLOCKS_PER_TASK):
-                yield plan, shared, exposure, hypothesis, blocks[start : start + BLOCKS_PER_TASK]
+                yield *inputs, exposure, hypothesis, blocks[start : start + BLOCKS_PER_TASK]
 
 
 def _cells(run: Run, population: Population, missing: set[str]) -> Iterable[tuple]:
-    plan, shared = run.plan, run.share(population)
+    plan, inputs = run.plan, (run.share(run.plan), run.share(population))
+    weights = {}  # by mass: the same at every exposure
     wanted: dict[float, dict[float, set[float]]] = {}
     for item, (point, _, _) in plan.cells.items():
         if item in missing:
@@ -179,8 +195,9 @@ def _cells(run: Run, population: Population, missing: set[str]) -> Iterable[tupl
     for exposure, masses in wanted.items():
         toys = run.share({name: assemble.toys(plan, run.ledger, exposure, name) for name in HYPOTHESES})
         for mass, sigmas in masses.items():
-            weights = run.share(assemble.signal_weights(population, mass))
-            yield plan, shared, toys, weights, exposure, mass, sorted(sigmas)
+            if mass not in weights:
+                weights[mass] = run.share(assemble.signal_weights(plan.study.signal, population, mass))
+            yield *inputs, toys, weights[mass], exposure, mass, sorted(sigmas)
 
 
 def _table(run: Run) -> tuple[pa.Table, str]:
@@ -206,9 +223,11 @@ class Status:
 def status(study: Study, store: Store) -> Status:
     """Counts a study's items; changes nothing in the store."""
     plan, ledger = Plan(study), Ledger(store)
-    corrupt, by_stage, table = [], {}, None
+    corrupt, by_stage, table = list(ledger.unreadable), {}, None
     for stage, items in plan.items.items():
-        damaged = ledger.adopt(f"{stage}/") + [entry.path for entry in ledger.check(items)]
+        whole, damaged = ledger.orphans(f"{stage}/")
+        ledger.know(whole)
+        damaged += [entry.path for entry in ledger.check(items)]
         corrupt += damaged
         good = [item for item in items if item in ledger.entries and ledger.entries[item].path not in damaged]
         by_stage[stage] = len(good), len(items)
@@ -220,13 +239,10 @@ def status(study: Study, store: Store) -> Status:
 
 def finished(study: Study, store: Store) -> Outcome | None:
     """A study's results as they are in the store, or None when the scan has not ended there."""
-    plan = Plan(study)
-    run = Run(plan, store, Ledger(store), Silent())
-    try:
-        table = run.ledger.table(plan.table)
-        population = assemble.population(plan, run.ledger)
-        diagnostics = assemble.diagnostics(plan, run.ledger)
-    except (KeyError, CorruptPart):
+    plan, ledger = Plan(study), Ledger(store)
+    needed = [plan.table, *plan.items["scores"]]
+    if any(item not in ledger.entries for item in needed) or ledger.check(needed):
         return None
-    path = store.where(f"tables/{plan.table}.parquet")
-    return Outcome(plan, table, path, {}, [], diagnostics, population)
+    population, diagnostics = assemble.population(plan, ledger), assemble.diagnostics(plan, ledger)
+    path = store.where(ledger.entries[plan.table].path)
+    return Outcome(plan, ledger.table(plan.table), path, {}, [], diagnostics, population)

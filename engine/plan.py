@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import ModuleType
 
 from engine import lineage, plugins
 from engine.inference.pools import KINDS
 from engine.inference.toys import BLOCK
+from engine.physics import spectra
 from engine.study import Model, Study
 
 # A stage's version is raised whenever its output changes for unchanged fields; a test holds its output's hash.
@@ -65,15 +67,20 @@ class Plan:
         study = self.study
         fields = {
             "seed": study.seed, "purpose": purpose, "kind": kind, "number": number, "n": n_thrown,
-            "energy_keV": self.energy_range(purpose, kind), "detector": study.detector.constants,
+            "energy_keV": [self.proposal(purpose), *self.energy_range(purpose, kind)],
+            "detector": [study.detector.constants, study.detector.nuisance],
             "window": self.window(kind) if purpose == "pool" else None,
             "representation": plugins.identity("engine.physics.representations", study.representation.name)
             if purpose == "train" else None,
         }  # fmt: skip
         return lineage.digest("events", VERSIONS["events"], fields)
 
+    def proposal(self, purpose: str) -> str:
+        """How a purpose's events are thrown in energy; the test events always as the papers' population."""
+        return {"train": self.study.events.train_proposal, "test": "uniform", "pool": self.study.pool.proposal}[purpose]
+
     def energy_range(self, purpose: str, kind: str) -> tuple[float, float]:
-        """True energies (keV) between which a purpose's events are thrown, uniformly."""
+        """True energies (keV) between which a purpose's events are thrown."""
         if purpose != "pool":
             return self.study.events.energy_keV
         return self.study.pool.er_energy_keV if kind == "ER" else self.study.pool.nr_energy_keV
@@ -119,10 +126,26 @@ class Plan:
         """Every (R, statistic) of the study."""
         return [(R, name) for R in self.study.score.R for name in self.study.toys.statistics]
 
+    def n_toys(self, hypothesis: str) -> int:
+        """Background toys that a hypothesis needs: for g0, or one under each signal toy."""
+        return self.study.toys.null if hypothesis == "null" else self.study.toys.signal
+
     def n_blocks(self, hypothesis: str) -> int:
         """Blocks of background toys that a hypothesis needs."""
-        toys = self.study.toys
-        return -(-(toys.null if hypothesis == "null" else toys.signal) // BLOCK)
+        return -(-self.n_toys(hypothesis) // BLOCK)
+
+    @cached_property
+    def _components(self) -> list[tuple]:
+        backgrounds = self.study.backgrounds
+        return [self._spectrum(backgrounds.spectrum_name(c), *backgrounds.spectrum(c)) for c in backgrounds.components]
+
+    @cached_property
+    def _signal(self) -> tuple:
+        return self._spectrum(self.study.signal.name, *self.study.signal.spectrum())
+
+    @staticmethod
+    def _spectrum(name: str, module: ModuleType, options: spectra.Options) -> tuple:
+        return plugins.identity("engine.physics.spectra", name), spectra.identity(module, options)
 
     @cached_property
     def scored_pool(self) -> str:
@@ -138,7 +161,7 @@ class Plan:
             "seed": study.seed, "exposure_ty": exposure_ty, "hypothesis": hypothesis, "block": block, "R": R,
             "beta": self.beta, "statistic": plugins.identity("engine.inference.teststats", statistic),
             "numbers": {name: numbers[name] for name in module.DEPENDS_ON},
-            "components": study.backgrounds.components, "rates": study.backgrounds.rates,
+            "rates": study.backgrounds.rates, "components": self._components,
         }  # fmt: skip
         return lineage.digest("nulls", VERSIONS["nulls"], fields, [self.scored_pool])
 
@@ -182,8 +205,10 @@ class Plan:
         study = self.study
         fields = {
             "m_chi_GeV": point.m_chi_GeV, "sigma_si_cm2": point.sigma_si_cm2, "exposure_ty": point.exposure_ty,
-            "R": R, "statistic": statistic, "signal": study.signal, "toys": [study.toys.null, study.toys.signal],
-            "names": [study.detector.name, study.tuned_on], "window": [self.window(kind) for kind in KINDS],
+            "R": R, "statistic": statistic, "signal": self._signal, "score": study.score.model_dump(exclude={"R"}),
+            "toys": study.toys.model_dump(exclude={"statistics"}), "window": [self.window(kind) for kind in KINDS],
+            "words": [study.detector.name, study.representation.name, study.tuned_on, study.models.vae.name,
+                      study.models.classifier.name],
         }  # fmt: skip
         return lineage.digest("cells", VERSIONS["cells"], fields, [toys])
 

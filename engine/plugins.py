@@ -17,18 +17,26 @@ def names(package: str) -> list[str]:
     return sorted(m.name for m in pkgutil.iter_modules(path) if not m.name.startswith("_"))
 
 
-def load(package: str, name: str) -> ModuleType:
-    """The module that a study means by `name`; raises BadInput that lists what would be accepted."""
+def load(package: str, name: str, *contract: str) -> ModuleType:
+    """The module that a study means by `name`, which must have what the contract asks for.
+
+    Raises BadInput that lists what would be accepted, or what the module lacks.
+    """
     if name in names(package):
         return importlib.import_module(f"{package}.{name}")
-    if name.endswith(".py"):
-        return _from_file(Path(name))
-    if "." in name:
-        try:
-            return importlib.import_module(name)
-        except ImportError as error:
-            raise BadInput(f"cannot import {name!r}: {error}") from error
-    raise unknown(f"choice in {package}", name, names(package))
+    if "." not in name.strip("."):
+        raise unknown(f"choice in {package}", name, names(package))
+    module = _from_file(Path(name)) if name.endswith(".py") else _from_path(name)
+    if lacking := [part for part in contract if not hasattr(module, part)]:
+        raise BadInput(f"{name!r} is no choice for {package}: it lacks {', '.join(lacking)}")
+    return module
+
+
+def _from_path(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise BadInput(f"cannot import {name!r}: {error}") from error
 
 
 def _from_file(path: Path) -> ModuleType:

@@ -7,6 +7,7 @@ import platform
 import zoo
 from engine import plugins
 from engine.cluster.store import Ledger, Part, encode
+from engine.lineage import label
 from engine.pipeline import Outcome
 from engine.plan import SLOTS, Plan
 from engine.tracking import Record
@@ -28,7 +29,7 @@ def environment() -> dict[str, str]:
 def _fit(plan: Plan, ledger: Ledger, outcome: Outcome, slot: str) -> Record:
     model = getattr(plan.study.models, slot)
     fitted = zoo.load(ledger.read(plan.models[slot]), plugins.load("zoo", model.name))
-    numbers = outcome.diagnostics.numbers()
+    numbers = outcome.diagnostics.numbers
     mine = {name: value for name, value in numbers.items() if ("spearman" in name) == (slot == "vae")}
     return Record(
         lineage=plan.models[slot],
@@ -44,15 +45,16 @@ def _fit(plan: Plan, ledger: Ledger, outcome: Outcome, slot: str) -> Record:
 def _scan(name: str, plan: Plan, outcome: Outcome, files: dict[str, bytes]) -> Record:
     study = plan.study
     data = encode(Part("table.parquet", (plan.table,), outcome.table))
-    metrics, curves = dict(outcome.diagnostics.numbers()), {}
+    metrics, curves = dict(outcome.diagnostics.numbers), {}
+    metrics |= {f"effective_events_{name}": n for name, n in outcome.population.effective_events().items()}
     for row in outcome.table.to_pylist():
-        label = f"{row['statistic']}_R{row['R']:g}"
+        score = f"{row['statistic']}_R{label(row['R'])}"
         if row["m_chi_GeV"] == study.benchmark.m_chi_GeV and row["sigma_si_cm2"] == study.benchmark.sigma_si_cm2:
-            metrics[f"benchmark_z_{label}_{row['exposure_ty']:g}ty"] = row["z_median"]
-            metrics[f"benchmark_z_count_{row['exposure_ty']:g}ty"] = row["z_count"]
+            metrics[f"benchmark_z_{score}_{label(row['exposure_ty'])}ty"] = row["z_median"]
+            metrics[f"benchmark_z_count_{label(row['exposure_ty'])}ty"] = row["z_count"]
     for row in outcome.table.to_pylist():
         if row["point"] == "grid" and row["sigma_si_cm2"] == _middle(study.grid.sigma_si_cm2.points()):
-            key = f"p_median_{row['statistic']}_R{row['R']:g}_{row['exposure_ty']:g}ty"
+            key = f"p_median_{row['statistic']}_R{label(row['R'])}_{label(row['exposure_ty'])}ty"
             curves.setdefault(key, []).append((round(row["m_chi_GeV"]), row["p_median"]))
     parameters = _flat(study.model_dump(mode="json", exclude={"detector": {"constants"}}))
     tags = {"stage": "scan", "study": name, "vae": plan.models["vae"], "classifier": plan.models["classifier"]}

@@ -5,13 +5,15 @@ import math
 import tomllib
 from dataclasses import asdict
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 import zoo
 from engine import plugins
 from engine.errors import BadInput, unknown
+from engine.physics import proposals, spectra
 from engine.physics.detectors import TPC
 
 
@@ -22,32 +24,56 @@ class Section(BaseModel):
 
 
 def _range(values: tuple[float, float]) -> tuple[float, float]:
-    if isinstance(values, list | tuple) and len(values) == 2 and not values[0] < values[1]:
+    if not values[0] < values[1]:
         raise BadInput(f"{list(values)} must be [low, high] with low < high")
     return values
 
 
+def _distinct(values: tuple) -> tuple:
+    if len(set(values)) < len(values):
+        raise BadInput(f"{list(values)} names one of them twice")
+    return values
+
+
+def _section(raw: object, kind: str) -> dict[str, Any]:
+    if not isinstance(raw, dict):
+        raise BadInput(f"{raw!r} is no section; expected {kind}")
+    if not isinstance(raw.get("name", ""), str):
+        raise BadInput(f"name = {raw['name']!r} must be a word in quotes")
+    return dict(raw)
+
+
 Positive = Annotated[float, Field(gt=0)]
-Range = Annotated[tuple[Positive, Positive], BeforeValidator(_range)]
+Range = Annotated[tuple[Positive, Positive], AfterValidator(_range)]
+Distinct = AfterValidator(_distinct)
 
 
 class Detector(Section):
-    """A detector by name, with any of its constants overridden."""
+    """A detector by name, with any of its constants overridden.
+
+    `nuisance` gives relative 1 sigma uncertainties of constants, drawn anew for every shard of events: g1,
+    electron_lifetime_us, drift_field_V_cm, g1_gas (for g2), work_function_scale, ...
+    """
 
     name: str = "darwin"
     constants: TPC
+    nuisance: dict[str, Annotated[float, Field(ge=0, le=0.3)]] = Field(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod
-    def _resolve(cls, raw: dict[str, Any]) -> dict[str, Any]:
-        overrides = dict(raw)
+    def _resolve(cls, raw: object) -> dict[str, Any]:
+        overrides = _section(raw, "name and constants, like { name = 'darwin', g1 = 0.12 }")
         name = overrides.pop("name", "darwin")
-        constants = overrides.pop("constants", None)
-        module = plugins.load("engine.physics.detectors", name)
+        nuisance = overrides.pop("nuisance", {})
+        module = plugins.load("engine.physics.detectors", name, "CONSTANTS")
+        numbers = {key for key, field in TPC.model_fields.items() if field.annotation is float}
+        for key in nuisance if isinstance(nuisance, dict) else ():
+            if key not in numbers:
+                raise unknown("detector constant to vary", key, numbers)
         for key in overrides:
             if key not in TPC.model_fields:
                 raise unknown("detector constant", key, TPC.model_fields)
-        return {"name": name, "constants": constants or module.CONSTANTS.model_dump() | overrides}
+        return {"name": name, "constants": module.CONSTANTS.model_dump() | overrides, "nuisance": nuisance}
 
 
 class Representation(Section):
@@ -57,46 +83,71 @@ class Representation(Section):
 
     @model_validator(mode="after")
     def _known(self) -> "Representation":
-        plugins.load("engine.physics.representations", self.name)
+        plugins.load("engine.physics.representations", self.name, "features")
         return self
 
 
+Proposal = Literal[proposals.NAMES]
+
+
 class Events(Section):
-    """Training and test events: uniform in true energy, both kinds alike, as in the papers."""
+    """Training and test events: both kinds alike; uniform in true energy, as in the papers, unless said."""
 
     train_per_kind: int = Field(20_000, ge=100)
     test_per_kind: int = Field(2_000, ge=100)
     energy_keV: Range = (1.0, 100.0)
+    train_proposal: Proposal = "uniform"
 
 
 class PoolSize(Section):
-    """The scoring pool: uniform proposals that cover the window, weighted to every spectrum."""
+    """The scoring pool: proposals that cover the window, weighted to every spectrum."""
 
     er_events: int = Field(20_000, ge=100)
     nr_events: int = Field(20_000, ge=100)
     er_energy_keV: Range = (1.0, 14.0)
     nr_energy_keV: Range = (1.0, 70.0)
+    proposal: Proposal = "uniform"
 
 
 class Backgrounds(Section):
-    """Background components, the selection, and how their rates are treated."""
+    """Background components, the selection, and how their rates are treated.
 
-    components: tuple[str, ...] = ("pp", "be7", "pb214", "kr85", "xe136", "b8", "hep", "atm", "dsnb", "neutrons")
+    `options.NAME` gives the options of component NAME, and with `spectrum` the file behind a name of one's own:
+    a component `my_line` with `options.my_line = { spectrum = "user_table", path = "line.csv", kind = "ER" }`.
+    """
+
+    components: Annotated[tuple[str, ...], Distinct] = (
+        "pp", "be7", "pb214", "kr85", "xe136", "b8", "hep", "atm", "dsnb", "neutrons",
+    )  # fmt: skip
+    options: dict[str, dict[str, Any]] = Field(default_factory=dict)
     er_window_keVee: Range = (2.0, 10.0)
     nr_window: Literal["ces"] | Range = "ces"
     rates: Literal["prior_predictive", "idealised"] = "prior_predictive"
 
     @model_validator(mode="after")
     def _known(self) -> "Backgrounds":
+        for name in self.options:
+            if name not in self.components:
+                raise unknown("component with options", name, self.components)
+        kinds = []
         for name in self.components:
-            spectrum = plugins.load("engine.physics.spectra", name)
-            if not hasattr(spectrum, "RELATIVE_UNCERTAINTY"):
+            kind, uncertainty = spectra.describe(*self.spectrum(name))
+            if uncertainty is None:
                 raise BadInput(f"{name!r} is a signal, not a background component")
-        if not any(plugins.load("engine.physics.spectra", name).KIND == "ER" for name in self.components):
+            kinds.append(kind)
+        if "ER" not in kinds:
             raise BadInput("components: at least one electron-recoil component is needed")
-        if len(set(self.components)) < len(self.components):
-            raise BadInput(f"components: {list(self.components)} names one component twice")
         return self
+
+    def spectrum(self, component: str) -> tuple[ModuleType, spectra.Options]:
+        """The module behind a component and its checked options; raises BadInput."""
+        module = plugins.load("engine.physics.spectra", self.spectrum_name(component), "rate")
+        fields = {key: value for key, value in self.options.get(component, {}).items() if key != "spectrum"}
+        return module, spectra.configure(module, fields)
+
+    def spectrum_name(self, component: str) -> str:
+        """The name of the file behind a component."""
+        return str(self.options.get(component, {}).get("spectrum", component))
 
 
 class Model(Section):
@@ -107,13 +158,12 @@ class Model(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _resolve(cls, raw: dict[str, Any]) -> dict[str, Any]:
-        fields = dict(raw)
+    def _resolve(cls, raw: object) -> dict[str, Any]:
+        fields = _section(raw, "name and fields, like { name = 'dense_vae', beta = 10.0 }")
         if "name" not in fields:
             raise BadInput(f"a model needs a name (accepted: {', '.join(zoo.names())})")
         name = fields.pop("name")
-        fields = fields.pop("config", fields)
-        family = plugins.load("zoo", name)
+        family = plugins.load("zoo", name, "KIND", "build")
         return {"name": name, "config": asdict(zoo.configure(family, fields))}
 
 
@@ -139,15 +189,26 @@ class Score(Section):
     its peak and the fall of its tail within a small part of them.
     """
 
-    R: tuple[Annotated[float, Field(ge=0)], ...] = Field((2.5e5,), min_length=1)
+    R: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Distinct] = Field((2.5e5,), min_length=1)
     bandwidth: float = Field(0.3, gt=0)
     relative_floor: float = Field(1e-12, gt=0, lt=1)
 
 
 class Signal(Section):
-    """The signal that is injected; the search itself does not know it."""
+    """The signal that is injected, with its options (the halo); the search itself does not know it."""
 
     name: Literal["wimp_si"] = "wimp_si"
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _known(self) -> "Signal":
+        self.spectrum()
+        return self
+
+    def spectrum(self) -> tuple[ModuleType, spectra.Options]:
+        """The module behind the signal and its checked options; raises BadInput."""
+        module = plugins.load("engine.physics.spectra", self.name, "rate")
+        return module, spectra.configure(module, self.options)
 
 
 class Axis(Section):
@@ -215,14 +276,14 @@ class Toys(Section):
 
     null: int = Field(10_000, ge=100)
     signal: int = Field(10_000, ge=100)
-    statistics: tuple[str, ...] = Field(("extended_poisson", "tail_count"), min_length=1)
+    statistics: Annotated[tuple[str, ...], Distinct] = Field(("extended_poisson", "tail_count"), min_length=1)
     tail_b0: float = Field(1.0, gt=0)
     tail_exposure_ty: Positive | None = None
 
     @model_validator(mode="after")
     def _known(self) -> "Toys":
         for name in self.statistics:
-            plugins.load("engine.inference.teststats", name)
+            plugins.load("engine.inference.teststats", name, "per_event", "statistic")
         return self
 
 
@@ -237,11 +298,24 @@ class Study(Section):
     backgrounds: Backgrounds = Field(default_factory=Backgrounds)
     models: Models = Field(default_factory=Models)
     score: Score = Score()
-    signal: Signal = Signal()
+    signal: Signal = Field(default_factory=Signal)
     grid: Grid
     benchmark: Benchmark = Benchmark()
     toys: Toys = Field(default_factory=Toys)
     tuned_on: str = Field("nothing", description="the signal that R, thresholds or networks were chosen on")
+
+    @model_validator(mode="after")
+    def _pool_covers_the_windows(self) -> "Study":
+        window, pool = self.backgrounds.er_window_keVee, self.pool
+        # three resolutions at the window's ends (16 % at 2 keV, 9 % at 10 keV) would be 1.0 and 12.7 keV
+        if not (pool.er_energy_keV[0] <= 0.6 * window[0] and pool.er_energy_keV[1] >= 1.25 * window[1]):
+            raise BadInput(f"pool.er_energy_keV = {list(pool.er_energy_keV)} must reach from 0.6 times below to 1.25 "
+                           f"times above backgrounds.er_window_keVee = {list(window)}")  # fmt: skip
+        true = self.backgrounds.nr_window
+        if true != "ces" and not (pool.nr_energy_keV[0] <= true[0] and true[1] <= pool.nr_energy_keV[1]):
+            raise BadInput(f"pool.nr_energy_keV = {list(pool.nr_energy_keV)} must contain backgrounds.nr_window = "
+                           f"{list(true)}")  # fmt: skip
+        return self
 
 
 def shipped() -> list[str]:
@@ -257,7 +331,10 @@ def text(name_or_path: str) -> str:
     path = Path(name_or_path)
     if not path.is_file():
         raise unknown("study (neither a file nor a shipped one)", name_or_path, shipped())
-    return path.read_text()
+    try:
+        return path.read_text()
+    except OSError as error:
+        raise BadInput(f"cannot read {name_or_path!r}: {error.strerror}") from error
 
 
 def load(name_or_path: str, overrides: tuple[str, ...] = ()) -> Study:
@@ -297,8 +374,12 @@ def _override(raw: dict[str, Any], text: str) -> None:
 
 def _explain(error: ValidationError) -> str:
     # a misspelt key comes before the key that is missing because of it
-    first = sorted(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")[0]
-    place = ".".join(str(part) for part in first["loc"] if part != "literal['ces']")
+    # and what we say ourselves before what a union's other branches would have liked
+    def rank(fault: dict) -> tuple[bool, bool]:
+        return fault["type"] != "extra_forbidden", "error" not in fault.get("ctx", {})
+
+    first = min(error.errors(), key=rank)
+    place = ".".join(str(part) for part in first["loc"] if "[" not in str(part))  # without a union's branches
     if first["type"] == "extra_forbidden":
         *path, key = first["loc"]
         return f"{'.'.join(map(str, path))}: {unknown('key', key, _fields(path))}".removeprefix(": ")

@@ -8,8 +8,8 @@ from engine import assemble, lineage, plugins, schemas, scores
 from engine.cluster.store import Entry, Part, Store, decode, read
 from engine.inference import cells as inference
 from engine.inference.cells import Population, Toys
-from engine.inference.pools import KINDS, TOY_HALF, effective_size
-from engine.physics.events import simulate as simulate_events
+from engine.inference.pools import TOY_HALF, effective_size
+from engine.physics import events, proposals
 from engine.plan import SHARD, Plan, Shard
 
 
@@ -27,9 +27,11 @@ def _events(plan: Plan, shard: Shard) -> tuple[dict[str, np.ndarray], np.ndarray
     """All thrown events of a shard as columns, and their features."""
     key = (plan.study.seed, shard.purpose, shard.kind, shard.number)
     low, high = plan.energy_range(shard.purpose, shard.kind)
-    energy = lineage.stream("energy", *key).uniform(low, high, shard.n_thrown)
+    proposal = plan.proposal(shard.purpose)
+    energy = proposals.draw(proposal, low, high, shard.n_thrown, lineage.stream("energy", *key))
     tpc = plan.study.detector.constants
-    columns, readout = simulate_events(tpc, shard.kind, energy, key)
+    true = events.shifted(tpc, plan.study.detector.nuisance, key)
+    columns, readout = events.simulate(true, shard.kind, energy, key, assumed=tpc)
     columns["energy_keV"] = energy
     selected = columns.pop("coincident")
     if shard.purpose == "pool":
@@ -38,11 +40,11 @@ def _events(plan: Plan, shard: Shard) -> tuple[dict[str, np.ndarray], np.ndarray
     columns |= {
         "event": shard.number * SHARD + np.arange(shard.n_thrown),
         "kind": np.full(shard.n_thrown, shard.kind),
-        "proposal_per_keV": np.full(shard.n_thrown, 1 / (high - low)),
+        "proposal_per_keV": proposals.density_per_keV(proposal, low, high, energy),
         "selected": selected,
     }
     view = plugins.load("engine.physics.representations", plan.study.representation.name)
-    return columns, view.features(readout)
+    return columns, view.features(readout, tpc)
 
 
 def fit(plan: Plan, slot: str, store: Store, entries: list[Entry]) -> list[Part]:
@@ -101,57 +103,64 @@ def cells(
     sigmas_si_cm2: list[float],
 ) -> list[Part]:
     """The rows of one mass and exposure for ascending cross-sections, as one part."""
+    wanted = assemble.statistics(plan)
     results = inference.signal_cells(
         population, signal_weights, (plan.study.signal.name, m_chi_GeV),
         np.array(sigmas_si_cm2) / assemble.REFERENCE_SIGMA_CM2, exposure_ty,
-        assemble.statistics(plan), toys["null"], toys["background"],
+        wanted, toys["null"], toys["background"],
     )  # fmt: skip
     places = {(point.exposure_ty, point.m_chi_GeV, point.sigma_si_cm2, R, statistic): item
               for item, (point, R, statistic) in plan.cells.items()}  # fmt: skip
-    common = _score_columns(plan, population, signal_weights, exposure_ty)
+    common = _common_columns(plan, population, signal_weights, exposure_ty)
+    by_R = {R: _score_columns(population, signal_weights, exposure_ty, R) for R in plan.study.score.R}
     rows = []
     for sigma, row in zip(sigmas_si_cm2, results, strict=True):
-        for (R, statistic), cell in zip(plan.wanted, row, strict=True):
+        for (R, statistic), (_, module), cell in zip(plan.wanted, wanted, row, strict=True):
             item = places[exposure_ty, m_chi_GeV, sigma, R, statistic]
+            of_score = by_R[R]
             rows.append({
                 "m_chi_GeV": m_chi_GeV, "sigma_si_cm2": sigma, "exposure_ty": exposure_ty, "statistic": statistic,
                 "R": R, "n_signal": cell.n_signal, "z_count": cell.z_count, "lineage": item,
                 "q_median": cell.significance.q_median, "p_median": cell.significance.p,
                 "p_low": cell.significance.p_low, "p_high": cell.significance.p_high,
                 "z_median": cell.significance.z, "tail": cell.significance.tail,
-                "floor_events": common[R]["floor_background"] + cell.n_signal * common[R]["floor_signal_share"],
-                "pool_limited": common[R]["pool_limited"], "entropy_nat": common[R]["entropy_nat"],
-            } | common["all"])  # fmt: skip
+                "floor_events": of_score["floor_background"] + cell.n_signal * of_score["floor_signal_share"],
+                "pool_limited": of_score["pool_limited"] and hasattr(module, "widen"),
+                "entropy_nat": of_score["entropy_nat"],
+            } | common)  # fmt: skip
     columns = {name: [row[name] for row in rows] for name in rows[0]}
     return [_bundle("cells", columns["lineage"], schemas.table(schemas.CELLS, columns))]
 
 
-def _score_columns(plan: Plan, population: Population, signal_weights: np.ndarray, exposure_ty: float) -> dict:
-    """The columns that rows of one mass and exposure share, and those that follow from the score (by R)."""
+def _common_columns(plan: Plan, population: Population, signal_weights: np.ndarray, exposure_ty: float) -> dict:
+    """The columns that all rows of one mass and exposure share."""
     study = plan.study
-    windows = {kind: _words(plan.window(kind)) for kind in KINDS}
-    coincidence = f"N{study.detector.constants.s1_coincidence}T{study.detector.constants.s1_coincidence_ns:g}"
-    toy_half = population.pool.half == TOY_HALF
-    columns = {"all": {
+    tpc, toy_half = study.detector.constants, population.pool.half == TOY_HALF
+    coincidence = f"N{tpc.s1_coincidence}T{tpc.s1_coincidence_ns:g}"
+    return {
         "vae": study.models.vae.name, "classifier": study.models.classifier.name, "beta": plan.beta,
         "n_background": population.n_background(exposure_ty), "rates": study.backgrounds.rates,
         "n_toys_null": study.toys.null, "n_toys_signal": study.toys.signal,
-        "nr_window": f"{coincidence}, {windows['NR']}", "er_window": f"{coincidence}, {windows['ER']}",
+        "nr_window": f"{coincidence}, {_words(plan.window('NR'))}",
+        "er_window": f"{coincidence}, {_words(plan.window('ER'))}",
         "tuned_on": study.tuned_on, "detector": study.detector.name, "representation": study.representation.name,
         "signal": study.signal.name, "signal_pool_size": effective_size(signal_weights[toy_half]),
         "ts_unit": f"nat, preprocess = {study.models.vae.config['preprocess']}",
-    }}  # fmt: skip
-    background = population.weights.sum(axis=0)
-    for R in study.score.R:
-        ln_f0 = population.f0[R].ln(population.ts[R])
-        floor = population.f0[R].on_floor(population.ts[R])
-        columns[R] = {
-            "floor_background": float(background[floor].sum() * exposure_ty),
-            "floor_signal_share": float(signal_weights[floor].sum() / (signal_weights.sum() or 1.0)),
-            "pool_limited": population.null(R, exposure_ty).pool_limited,
-            "entropy_nat": float(-(background @ ln_f0) / background.sum()),
-        }
-    return columns
+    }  # fmt: skip
+
+
+def _score_columns(population: Population, signal_weights: np.ndarray, exposure_ty: float, R: float) -> dict:
+    """The columns that follow from a score; by the half of the pool that toys draw from, which f0 has not seen."""
+    half = population.pool.half == TOY_HALF
+    background, signal = population.weights.sum(axis=0)[half], signal_weights[half]
+    ts, f0 = population.ts[R][half], population.f0[R]
+    floor = f0.on_floor(ts)
+    return {
+        "floor_background": float(background[floor].sum() / background.sum() * population.n_background(exposure_ty)),
+        "floor_signal_share": float(signal[floor].sum() / (signal.sum() or 1.0)),
+        "pool_limited": population.null(R, exposure_ty).pool_limited,
+        "entropy_nat": float(-(background @ f0.ln(ts)) / background.sum()),
+    }
 
 
 def _words(window: dict[str, tuple[float, float]]) -> str:

@@ -56,25 +56,18 @@ def test_signal_toys(population):
     assert abs(plain[0].mean() - background(population)[0].mean() - bench.N_SIGNAL) < ERRORS * np.sqrt(6670 / N_PLAIN)
 
 
-def test_s2_light():
-    """Waveform and hit pattern, summed over events: each against its own shot noise."""
-    light = bench.s2_light(n_events=2, electrons=3000)
-    noise = np.square(light.charges).mean(dtype=float) / light.charges.mean(dtype=float)  # variance over mean
-    fast, plain = bench.fast_s2(light), bench.plain_s2(np.random.default_rng(4), light)
-    for one, other in zip(fast, plain, strict=True):
-        assert one.shape == other.shape
-        total = one.sum(axis=0, dtype=float), other.sum(axis=0, dtype=float)
-        chi2 = (total[0] - total[1]) ** 2 / np.maximum(noise * (total[0] + total[1]), 1)
-        seen = total[0] + total[1] > 50
-        assert seen.sum() > 100
-        assert abs(chi2[seen].mean() - 1) < 6 * np.sqrt(2 / seen.sum())
-    area = [waveform.sum(dtype=float) for waveform, _ in (fast, plain)]
-    assert abs(area[0] - area[1]) < ERRORS * np.sqrt(noise * sum(area))
+def test_plain_vectors_follow_every_photon():
+    """The same recoils, electrons and numbers of photons, but other charges."""
+    energy_keV = np.full(400, 20.0)
+    (fast, _), (plain, _) = bench.vectors(energy_keV), bench.plain_vectors(energy_keV)
+    np.testing.assert_array_equal(fast["s1_pe"], plain["s1_pe"])
+    assert np.all(fast["s2_pe"] != plain["s2_pe"])
+    np.testing.assert_allclose(fast["s2_pe"], plain["s2_pe"], rtol=0.025)  # five sigma of the charges of 20 000 photons
 
 
 def test_every_comparison_has_a_ratio():
     found = bench.run(seconds=0.02)
-    assert len({comparison.name for comparison in found}) == len(found) == 3
+    assert len({comparison.name for comparison in found}) == len(found) == 5
     for comparison in found:
         assert comparison.ratio == comparison.fast_per_s / comparison.slow_per_s > 0
         assert comparison.unit.endswith("/ s")

@@ -34,14 +34,39 @@ def grid(**changes: object) -> dict:
         (grid() | {"models": {"vae": {"name": "dense_vae", "betta": 1}}}, ["'betta'", "'beta'"]),
         (grid() | {"detector": {"name": "darwin", "g_1": 0.1}}, ["'g_1'", "'g1'"]),
         (grid() | {"detector": {"g1": 1.5}}, ["detector", "g1", "1.5"]),
+        (grid() | {"detector": {"nuisance": {"g11": 0.1}}}, ["constant to vary", "'g11'", "'g1'"]),
+        (grid() | {"detector": {"nuisance": {"g1": -0.1}}}, ["nuisance.g1", "-0.1"]),
+        (grid() | {"pool": {"proposal": "log"}}, ["pool.proposal", "log_uniform", "'log'"]),
         (grid() | {"detector": {"name": "xenon"}}, ["'xenon'", "darwin"]),
         (grid() | {"backgrounds": {"components": ["pq"]}}, ["'pq'", "'pp'"]),
         (grid() | {"backgrounds": {"components": ["wimp_si"]}}, ["wimp_si", "signal"]),
+        (grid() | {"backgrounds": {"options": {"pq": {}}}}, ["component with options", "'pq'", "'pp'"]),
+        (grid() | {"backgrounds": {"options": {"xe136": {"shape": "flat"}}}}, ["xe136.shape", "'pr'", "'flat'"]),
+        (grid() | {"backgrounds": {"options": {"xe136": {"shap": "pr"}}}}, ["xe136", "'shap'", "'shape'"]),
+        (grid() | {"backgrounds": {"components": ["pp", "line"], "options": {"line": {"spectrum": "user_table",
+          "path": "nowhere.csv", "kind": "ER"}}}}, ["nowhere.csv"]),
+        (grid() | {"signal": {"options": {"v0_km_s": -220}}}, ["v0_km_s", "-220"]),
         (grid() | {"backgrounds": {"components": ["pp", "pp"]}}, ["twice"]),
         (grid() | {"backgrounds": {"er_window_keVee": [10, 2]}}, ["er_window_keVee", "low < high"]),
         (grid() | {"backgrounds": {"rates": "fixed"}}, ["rates", "'fixed'", "idealised"]),
         (grid() | {"toys": {"statistics": ["tail"]}}, ["'tail'", "tail_count"]),
         (grid() | {"score": {"R": [-1]}}, ["score.R", "-1"]),
+        (grid() | {"score": {"R": [1.0, 1]}}, ["score.R", "twice"]),
+        (grid() | {"toys": {"statistics": ["tail_count", "tail_count"]}}, ["statistics", "twice"]),
+        (grid() | {"backgrounds": {"nr_window": [10, 5]}}, ["nr_window", "low < high"]),
+        (grid() | {"backgrounds": {"nr_window": [5, 100]}}, ["nr_energy_keV", "[5.0, 100.0]"]),
+        (grid() | {"backgrounds": {"er_window_keVee": [2, 20]}}, ["er_energy_keV", "[2.0, 20.0]"]),
+        (grid() | {"backgrounds": {"er_window_keVee": ["a", 3]}}, ["er_window_keVee", "'a'"]),
+        (grid() | {"models": {"vae": 5}}, ["models.vae", "5 is no section"]),
+        (grid() | {"models": {"vae": "dense_vae"}}, ["models.vae", "no section", "name = 'dense_vae'"]),
+        (grid() | {"models": {"vae": {"name": 5}}}, ["models.vae", "name = 5"]),
+        (grid() | {"models": {"vae": {"name": "."}}}, ["'.'", "dense_vae"]),
+        (grid() | {"models": {"vae": {"name": "dense_vae", "config": {}}}}, ["'config'"]),
+        (grid() | {"detector": 5}, ["detector", "no section"]),
+        (grid() | {"detector": {"name": "os.path"}}, ["'os.path'", "lacks CONSTANTS"]),
+        (grid() | {"representation": {"name": "os.path"}}, ["'os.path'", "lacks features"]),
+        (grid() | {"toys": {"statistics": ["os.path"]}}, ["'os.path'", "lacks per_event"]),
+        (grid() | {"models": {"vae": {"name": "no/such/file.py"}}}, ["no such file", "no/such/file.py"]),
         ({}, ["grid", "required"]),
     ],
 )
@@ -127,10 +152,48 @@ class TestPlan:
         assert set(a.cells) < set(b.cells)
         assert set(a.items["nulls"]) < set(b.items["nulls"])
 
-    def test_the_tail_threshold_is_no_concern_of_the_likelihood(self):
+    def test_the_tail_threshold_is_no_concern_of_the_likelihoods_toys(self):
         a, b = self.plan(toys={"tail_b0": 1.0}), self.plan(toys={"tail_b0": 3.0})
-        kept = {b.cells[item][2] for item in set(a.cells) & set(b.cells)}
-        assert kept == {"extended_poisson"}
+        null = [plan.null_items(200.0, "null", 2.5e5, "extended_poisson") for plan in (a, b)]
+        assert null[0] == null[1]
+        assert not set(a.null_items(200.0, "null", 2.5e5, "tail_count")) & set(b.items["nulls"])
+        # but a row says whether its tail was limited by the pool, and how many events lay on f0's floor
+        assert not set(a.cells) & set(b.cells)
+
+    def test_every_column_of_a_row_is_in_its_digest(self):
+        a = self.plan()
+        for changed in ({"score": {"bandwidth": 0.7}}, {"score": {"relative_floor": 1e-9}}, {"toys": {"tail_b0": 3.0}},
+                        {"toys": {"tail_exposure_ty": 10.0}}, {"tuned_on": "a WIMP"}):  # fmt: skip
+            assert not set(a.cells) & set(self.plan(**changed).cells), changed
+
+    def test_options_of_a_spectrum_are_in_the_digest_and_its_defaults_are_spelt_out(self):
+        a = self.plan()
+        same = self.plan(backgrounds={"options": {"xe136": {"shape": "pr"}}})
+        fermi = self.plan(backgrounds={"options": {"xe136": {"shape": "fermi"}}})
+        slow = self.plan(signal={"options": {"v0_km_s": 220}})
+        assert a.items == same.items
+        assert a.items["scores"] == fermi.items["scores"] and not set(a.items["nulls"]) & set(fermi.items["nulls"])
+        assert a.items["nulls"] == slow.items["nulls"] and not set(a.cells) & set(slow.cells)
+
+    def test_a_users_table_is_named_by_its_numbers(self, tmp_path):
+        def items(name, text):
+            (tmp_path / name).write_text(text)
+            options = {"line": {"spectrum": "user_table", "path": str(tmp_path / name), "kind": "ER"}}
+            return self.plan(backgrounds={"components": ["pp", "line"], "options": options}).items
+
+        a = items("a.csv", "energy_keV,rate\n2,0\n3,1\n4,0\n")
+        assert a == items("b.csv", "energy_keV,rate\n2.0,0\n3,1\n4,0\n")
+        assert not set(a["nulls"]) & set(items("c.csv", "energy_keV,rate\n2,0\n3,2\n4,0\n")["nulls"])
+
+    def test_a_users_own_spectrum_is_named_by_its_text(self, tmp_path):
+        path = tmp_path / "mine.py"
+        body = 'KIND = "ER"\nRELATIVE_UNCERTAINTY = 0.1\ndef rate(energy_keV):\n    return {} + 0 * energy_keV\n'
+        path.write_text(body.format(1.0))
+        a = self.plan(backgrounds={"components": [str(path)]}).items
+        path.write_text(body.format(7.0))
+        b = self.plan(backgrounds={"components": [str(path)]}).items
+        assert a["scores"] == b["scores"]
+        assert not set(a["nulls"]) & set(b["nulls"])
 
     def test_toys_are_named_by_events_never_by_model(self):
         a, b = self.plan(), self.plan(models={"vae": {"name": "dense_vae", "beta": 1.0}})

@@ -18,10 +18,10 @@ from engine.cluster.store import Entry, Ledger, Part, Store, encode, sha256
 from engine.plan import VERSIONS, Plan
 
 KNOWN = {
-    "events": (1, "fc1535"),
-    "scores": ((1, 1), "49361d"),
-    "nulls": (1, "a861e8"),
-    "cells": (1, "e29db3"),
+    "events": (1, "202fa8"),
+    "scores": ((1, 1), "5becc5"),
+    "nulls": (1, "bbf45f"),
+    "cells": (1, "200775"),
 }
 
 SMALL = (
@@ -70,7 +70,7 @@ class Bench:
         for hypothesis in ("null", "background"):
             self.add("nulls", work.background_toys(plan, population, 5.0, hypothesis, [0]))
         toys = {name: assemble.toys(plan, self.ledger, 5.0, name) for name in ("null", "background")}
-        weights = assemble.signal_weights(population, 50.0)
+        weights = assemble.signal_weights(plan.study.signal, population, 50.0)
         sigmas = list(plan.study.grid.sigma_si_cm2.points())
         self.add("cells", work.cells(plan, population, toys, weights, 5.0, 50.0, sigmas))
 

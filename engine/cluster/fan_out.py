@@ -2,17 +2,19 @@
 
 import os
 import socket
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 
 import ray
+from obstore.exceptions import BaseError
 
 from engine.cluster.store import Entry, Part, Store, encode, sha256
-from engine.errors import BadInput, ScanStalled
+from engine.errors import BadInput, ScanStalled, TaskFailed
 
 STALL_S = 900.0
 CONNECT_S = 10.0
+LONGEST_WAIT_S = 3600.0  # ray.wait without a limit returns empty-handed after 10^6 s
 WINDOW_PER_CPU = 2
 
 
@@ -25,7 +27,10 @@ def cluster(address: str | None, workers: int | None) -> Iterator[int]:
     quiet = {"logging_level": "ERROR", "log_to_driver": False}
     if address:
         check_address(address)
-        ray.init(address=address, **quiet)
+        try:
+            ray.init(address=address, **quiet)
+        except ConnectionError as error:
+            raise BadInput(f"no Ray cluster answers at {address!r}") from error
     else:
         ray.init(address="local", num_cpus=workers or os.cpu_count(), include_dashboard=False, **quiet)
     try:
@@ -50,7 +55,7 @@ def share(value: object) -> ray.ObjectRef:
     return ray.put(value)
 
 
-@ray.remote(num_cpus=1, max_retries=20, retry_exceptions=[OSError], scheduling_strategy="SPREAD")
+@ray.remote(num_cpus=1, max_retries=20, retry_exceptions=[OSError, BaseError], scheduling_strategy="SPREAD")
 def _attempt(work: Callable[..., Iterable[Part]], store: Store, *arguments: object) -> list[Entry]:
     entries = []
     for part in work(*arguments):
@@ -60,25 +65,40 @@ def _attempt(work: Callable[..., Iterable[Part]], store: Store, *arguments: obje
     return entries
 
 
+def _result(reference: ray.ObjectRef) -> list[Entry]:
+    try:
+        return ray.get(reference)
+    except ray.exceptions.RayTaskError as error:
+        cause = error.cause
+        raise TaskFailed(f"{type(cause).__name__}: {cause}") from error
+
+
 def fan_out(
-    work: Callable[..., Iterable[Part]], tasks: Iterable[tuple], store: Store, cpus: int, stall_s: float = STALL_S
+    work: Callable[..., Iterable[Part]],
+    tasks: Iterable[tuple],
+    store: Store,
+    cpus: int,
+    stall_s: float | None = STALL_S,
 ) -> Iterator[list[Entry]]:
     """Runs `work(*task)` for every task and yields what each committed, as they come.
 
     Tasks may run more than once (a worker dies); their commits are idempotent. At most WINDOW_PER_CPU tasks
-    per CPU are in flight. Raises ScanStalled when nothing ends within `stall_s`, and what `work` raised.
+    per CPU are in flight, and tasks are made as the window empties. Raises ScanStalled when nothing ends within
+    `stall_s` (None: a task may take as long as it takes), and TaskFailed with what `work` raised.
     """
-    waiting, running = deque(tasks), set()
+    waiting, running = iter(tasks), set()
     try:
-        while waiting or running:
-            while waiting and len(running) < WINDOW_PER_CPU * cpus:
-                running.add(_attempt.remote(work, store, *waiting.popleft()))
-            done, _ = ray.wait(list(running), num_returns=1, timeout=stall_s)
-            if not done:
+        while True:
+            for task in islice(waiting, WINDOW_PER_CPU * cpus - len(running)):
+                running.add(_attempt.remote(work, store, *task))
+            if not running:
+                return
+            done, _ = ray.wait(list(running), num_returns=1, timeout=LONGEST_WAIT_S if stall_s is None else stall_s)
+            if not done and stall_s is not None:
                 raise ScanStalled(f"no task ended within {stall_s:g} s, {len(running)} in flight")
             for reference in done:
                 running.remove(reference)
-                yield ray.get(reference)
+                yield _result(reference)
     finally:
         for reference in running:
             ray.cancel(reference, force=True)

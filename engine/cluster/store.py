@@ -15,7 +15,8 @@ import obstore
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from obstore.exceptions import AlreadyExistsError
+import safetensors
+from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError
 from obstore.store import LocalStore, from_url
 
 from engine.errors import StoreError
@@ -69,6 +70,7 @@ def _items(path: str, data: bytes) -> tuple[str, ...]:
     """The items of a part: listed in a table's metadata, else the one that gave the path its name."""
     if path.endswith(".parquet"):
         return tuple(json.loads(decode(data).schema.metadata[ITEMS]))
+    safetensors.deserialize(data)  # raises where header and length disagree
     return (Path(path).stem,)
 
 
@@ -76,8 +78,9 @@ class Store:
     """A folder or an object store, by URI: a path, file://, s3://, gs://, az://. Pickles."""
 
     def __init__(self, uri: str):
-        self.uri = uri
-        self._backend = _open(uri)
+        # absolute, since a worker may have another working directory than the driver
+        self.uri = uri if "://" in uri else str(Path(uri).absolute())
+        self._backend = _open(self.uri)
 
     def __reduce__(self):
         return Store, (self.uri,)
@@ -109,8 +112,13 @@ class Store:
         return bytes(obstore.get(self._backend, path).bytes())
 
     def list(self, prefix: str) -> list[str]:
-        """Paths under a prefix, sorted."""
-        return sorted(item["path"] for page in obstore.list(self._backend, prefix) for item in page)
+        """Paths under a prefix, sorted; raises StoreError where the store cannot be read."""
+        try:
+            return sorted(item["path"] for page in obstore.list(self._backend, prefix) for item in page)
+        except NotFoundError:
+            return []
+        except BaseError as error:
+            raise StoreError(f"cannot read the store {self.uri!r}: {_first_line(error)}") from error
 
     def set_aside(self, path: str) -> str:
         """Moves a part that does not verify out of the way, keeping it for inspection."""
@@ -155,24 +163,27 @@ class Ledger:
     def __init__(self, store: Store):
         self.store = store
         self.entries: dict[str, Entry] = {}
+        self.unreadable: list[str] = []  # segments that do not parse: what they noted is adopted anew
+        self._paths: set[str] = set()
         self._pending: list[Entry] = []
         self._verified: set[str] = set()
         self._flushed = time.monotonic()
         for path in store.list(LEDGER):
-            for line in store.get(path).decode().splitlines():
-                raw = json.loads(line)
-                self._learn(Entry(raw["path"], raw["sha256"], tuple(raw["items"])))
+            try:
+                for entry in _parse(store.get(path)):
+                    self._learn(entry)
+            except ValueError:
+                self.unreadable.append(path)
 
     def _learn(self, entry: Entry) -> None:
+        self._paths.add(entry.path)
         for item in entry.items:
             self.entries[item] = entry
 
-    def add(self, entries: Iterable[Entry]) -> None:
+    def add(self, entries: list[Entry]) -> None:
         """Notes committed parts, at most every FLUSH_S seconds; `flush` makes the rest durable."""
-        for entry in entries:
-            self._learn(entry)
-            self._verified.add(entry.path)
-            self._pending.append(entry)
+        self.know(entries)
+        self._pending += entries
         if time.monotonic() - self._flushed > FLUSH_S:
             self.flush()
 
@@ -187,6 +198,7 @@ class Ledger:
     def set_aside(self, entry: Entry) -> None:
         """Moves a part that does not verify out of the way; its items are missing from now on."""
         self.entries = {item: known for item, known in self.entries.items() if known.path != entry.path}
+        self._paths.discard(entry.path)
         if entry.path in self.store.list(entry.path.rpartition("/")[0]):
             self.store.set_aside(entry.path)
 
@@ -224,23 +236,34 @@ class Ledger:
         self._verified.add(entry.path)
         return True
 
-    def adopt(self, prefix: str) -> list[str]:
-        """Notes parts that were committed but not noted, since the driver died in between.
-
-        Returns the paths of those that do not decode, which are left to be set aside.
-        """
-        known, damaged = {entry.path for entry in self.entries.values()}, []
+    def orphans(self, prefix: str) -> tuple[list[Entry], list[str]]:
+        """Parts that were committed but not noted, since the driver died in between; and those that do not decode."""
+        whole, damaged = [], []
         for path in self.store.list(prefix):
-            if path not in known:
+            if path not in self._paths:
                 data = self.store.get(path)
                 try:
-                    self.add([Entry(path, sha256(data), _items(path, data))])
-                except (OSError, ValueError, KeyError):
+                    whole.append(Entry(path, sha256(data), _items(path, data)))
+                except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError):
                     damaged.append(path)
-        return damaged
+        return whole, damaged
+
+    def know(self, entries: Iterable[Entry]) -> None:
+        """Takes entries into account without noting them: for a reader, who changes nothing."""
+        for entry in entries:
+            self._learn(entry)
+            self._verified.add(entry.path)
 
 
-class CorruptPart(OSError):
+def _parse(segment: bytes) -> list[Entry]:
+    lines = [json.loads(line) for line in segment.decode().splitlines()]
+    try:
+        return [Entry(line["path"], line["sha256"], tuple(line["items"])) for line in lines]
+    except (KeyError, TypeError) as error:
+        raise ValueError("not a ledger segment") from error
+
+
+class CorruptPart(Exception):
     """A part is missing or its bytes are not those that were committed."""
 
 

@@ -7,6 +7,7 @@ from types import ModuleType
 import numpy as np
 
 from engine import sampling
+from engine.errors import BadInput
 from engine.inference import density, toys
 from engine.inference.pools import DENSITY_HALF, KINDS, TOY_HALF, Pool, effective_size
 from engine.inference.significance import Significance, median_significance
@@ -66,6 +67,10 @@ class Population:
         """B: expected selected background events."""
         return float(self.weights.sum() * exposure_ty)
 
+    def effective_events(self) -> dict[str, float]:
+        """Effective number of pool events behind each component: what its spectrum makes of the proposal."""
+        return {name: effective_size(weights) for name, weights in zip(self.names, self.weights, strict=True)}
+
     def null(self, R: float, exposure_ty: float) -> Null:
         """What background alone says about the score with this R at this exposure."""
         half = self.pool.half == DENSITY_HALF
@@ -77,11 +82,11 @@ class Population:
         pool = tuple(self._tail(code, tail, toy_half, 2 * expected) for code in range(len(KINDS)))
         return Null(self.n_background(exposure_ty), self.f0[R], threshold, pool)
 
-    def _tail(self, code: int, tail: np.ndarray, population: np.ndarray, expected: np.ndarray) -> tuple[float, float]:
+    def _tail(self, code: int, tail: np.ndarray, toy_half: np.ndarray, expected: np.ndarray) -> tuple[float, float]:
         w = expected[tail & (self.pool.kind == code)]
         if w.sum() > 0:
             return effective_size(w), float(np.square(w).sum() / w.sum())
-        mine = population & (self.pool.kind == code)
+        mine = toy_half & (self.pool.kind == code)
         return 0.0, float(expected[mine].mean()) if mine.any() else 0.0
 
 
@@ -105,9 +110,15 @@ def populate(
     relative_floor: float,
     stream_key: tuple,
 ) -> Population:
-    """Weights of every component, and f0 for every score from the density half of the pool."""
+    """Weights of every component, and f0 for every score from the density half of the pool.
+
+    Raises BadInput where one half of the pool has no background event.
+    """
     weights = np.array([pool.weights(b.kind, b.rate) for b in backgrounds])
     half = pool.half == DENSITY_HALF
+    if not (weights[:, half].sum() > 0 and weights[:, ~half].sum() > 0):
+        raise BadInput(f"of {pool.n_thrown.tolist()} ER and NR events thrown for the pool too few pass the selection; "
+                       "raise pool.er_events or widen the window")  # fmt: skip
     f0 = {
         R: density.estimate(score[half], weights[:, half], bandwidth=bandwidth, relative_floor=relative_floor)
         for R, score in ts.items()

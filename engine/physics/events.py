@@ -3,36 +3,58 @@
 import numpy as np
 
 from engine import lineage
-from engine.physics.detectors import TPC, Readout, _collection, _pulses, _quanta
+from engine.physics.detectors import TPC, Readout, _collection, _pulses, _quanta, _s2
 
 
-def simulate(tpc: TPC, kind: str, energy_keV: np.ndarray, key: object) -> tuple[dict[str, np.ndarray], Readout]:
+def simulate(
+    tpc: TPC, kind: str, energy_keV: np.ndarray, key: object, assumed: TPC | None = None
+) -> tuple[dict[str, np.ndarray], Readout]:
     """Simulates one event per energy; `key` names the random streams, and nothing else enters.
 
+    `tpc` is the detector as it is, `assumed` the one that corrections and energy scale take it for (default: the
+    same), so that a shifted constant is an error of reconstruction as well.
     Returns the columns (x_cm, y_cm, z_cm, s1_pe, s2_pe, cs1_pe, cs2_pe, drift_us, ces_keVee, coincident), each of
     the length of `energy_keV`, and the readout. S1 and S2 carry the charge of every photon once.
     """
+    assumed = assumed or tpc
     rng = lineage.stream("detector", key)
     x, y, z = _collection.positions(tpc, len(energy_keV), rng)
     drift = _collection.drift_us(tpc, z)
     nest_seed = lineage.seed("nest", key) % 2**32
     photons, electrons, excitons = _quanta.quanta(
-        kind, energy_keV, tpc.drift_field_V_cm, tpc.density_g_cm3, nest_seed
+        kind, energy_keV / tpc.work_function_scale, tpc.drift_field_V_cm, tpc.density_g_cm3, nest_seed
     ).T
     light = _collection.relative_light_collection(tpc, z)
     detected = rng.binomial(photons, np.minimum(tpc.g1 * light, 1.0))
     extracted = rng.binomial(electrons, _collection.survival(tpc, drift) * tpc.extraction)
     exciton_share = np.minimum(excitons / np.maximum(photons, 1), 1.0)
     readout = _readout(tpc, kind, energy_keV, (x, y, drift), detected, exciton_share, extracted, rng, key)
-    cs1, cs2 = readout.s1_area / light, readout.s2_area / _collection.survival(tpc, drift)
+    cs1 = readout.s1_area / _collection.relative_light_collection(assumed, z)
+    cs2 = readout.s2_area / _collection.survival(assumed, drift)
     pe_per_photon = mean_charge(tpc)
     return {
         "x_cm": x, "y_cm": y, "z_cm": z,
         "s1_pe": readout.s1_area * pe_per_photon, "s2_pe": readout.s2_area * pe_per_photon,
         "cs1_pe": cs1 * pe_per_photon, "cs2_pe": cs2 * pe_per_photon,
-        "drift_us": drift, "ces_keVee": _collection.combined_energy_keVee(tpc, cs1, cs2),
+        "drift_us": drift, "ces_keVee": _collection.combined_energy_keVee(assumed, cs1, cs2),
         "coincident": readout.coincident,
     }, readout  # fmt: skip
+
+
+def shifted(tpc: TPC, relative_sd: dict[str, float], key: object) -> TPC:
+    """The detector with the named constants drawn about their values: one Gaussian each, kept within what is valid.
+
+    Systematics enter by sampling them in the simulation (XLZD, arXiv paper, section 2.1), one draw per shard.
+    """
+    if not relative_sd:
+        return tpc
+    rng = lineage.stream("nuisance", key)
+    while True:
+        factors = {name: 1 + sd * rng.standard_normal() for name, sd in sorted(relative_sd.items())}
+        try:
+            return TPC(**tpc.model_dump() | {name: getattr(tpc, name) * factor for name, factor in factors.items()})
+        except ValueError:  # a draw beyond a constant's bounds is drawn again: the Gaussian is truncated there
+            continue
 
 
 def mean_charge(tpc: TPC) -> float:
@@ -45,27 +67,26 @@ def _readout(tpc, kind, energy_keV, place, detected, exciton_share, extracted, r
     n = len(energy_keV)
     keys = lineage.stream("photons", key).integers(0, 2**64, (2, n), dtype=np.uint64)
     charges = _pulses.charge_table(tpc.double_pe_probability, tpc.spe_resolution)
-    pmts = tpc.pmt_positions_cm()
+    n_top, n_bottom = (len(tpc.pmt_positions_cm(array)) for array in ("top", "bottom"))
+    s1_top, s1_bottom = np.zeros((n, n_top), np.float32), np.zeros((n, n_bottom), np.float32)
 
     owner = np.repeat(np.arange(n), detected)
     is_exciton = rng.random(len(owner)) < exciton_share[owner]
     s1_times = _pulses.s1_times_ns(tpc, kind, energy_keV[owner], is_exciton, rng)
     s1_first = _offsets(detected)
     s1_waveform, s1_charge = np.zeros((n, tpc.s1_samples), np.float32), np.zeros(n)
-    _pulses.fill_s1(s1_times, s1_first, keys[0], charges, tpc.sample_ns, s1_waveform, s1_charge)
-
-    times = _pulses.electron_times_ns(tpc, np.repeat(drift, extracted), rng)
-    photons = _pulses.photons_per_electron(tpc, len(times), rng)
-    delays = _pulses.gas_time_table(tpc.gas_transit_us, tpc.pmt_transit_ns)
-    s2_waveform, s2_charge = np.zeros((n, tpc.s2_samples), np.float32), np.zeros(n)
-    top, bottom = np.zeros((n, len(pmts)), np.float32), np.zeros((n, len(pmts)), np.float32)
-    _pulses.fill_s2(
-        times, photons, _offsets(extracted), keys[1], charges, delays, x, y, pmts, tpc.s2_light_height_cm,
-        tpc.s2_top_fraction, tpc.s2_focused_fraction, tpc.sample_ns, s2_waveform, top, bottom, s2_charge,
+    _pulses.fill_s1(
+        s1_times, s1_first, keys[0], charges, tpc.sample_ns, tpc.s1_bottom_fraction, s1_waveform, s1_top, s1_bottom,
+        s1_charge,
     )  # fmt: skip
+
+    s2_waveform, s2_top, s2_bottom, s2_charge = _s2.pulses(tpc, drift, extracted, x, y, keys[1])
     coincident = _pulses.in_coincidence(s1_times, s1_first, tpc.s1_coincidence, tpc.s1_coincidence_ns)
     mean = mean_charge(tpc)
-    return Readout(s1_waveform, s2_waveform, top, bottom, s1_charge / mean, s2_charge / mean, coincident)
+    return Readout(
+        s1_waveform, s2_waveform, s1_top, s1_bottom, s2_top, s2_bottom, s1_charge / mean, s2_charge / mean,
+        coincident & (s2_charge >= tpc.s2_threshold_pe),
+    )  # fmt: skip
 
 
 def _offsets(counts: np.ndarray) -> np.ndarray:

@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from engine.cluster.fan_out import check_address, cluster, fan_out, share
+from engine.cluster.fan_out import WINDOW_PER_CPU, check_address, cluster, fan_out, share
 from engine.cluster.store import Part, Store
-from engine.errors import BadInput, ScanStalled
+from engine.errors import BadInput, ScanStalled, TaskFailed
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def test_the_same_work_twice_changes_nothing(cpus, store):
 
 
 def test_a_mistake_in_the_work_is_raised_as_itself(cpus, store):
-    with pytest.raises(ValueError, match="7 is not for me"):
+    with pytest.raises(TaskFailed, match="^ValueError: 7 is not for me$"):
         list(fan_out(refuse, [(7,)], store, cpus))
 
 
@@ -77,6 +77,24 @@ def test_a_worker_that_dies_is_replaced(cpus, store, tmp_path):
 def test_no_progress_is_an_error_and_not_a_wait(cpus, store):
     with pytest.raises(ScanStalled, match="no task ended within 0.5 s"):
         list(fan_out(sleep, [(60.0,)], store, cpus, stall_s=0.5))
+
+
+def test_one_long_task_is_no_stall_where_none_is_declared(cpus, store):
+    assert list(fan_out(sleep, [(1.0,)], store, cpus, stall_s=None)) == [[]]
+
+
+def test_tasks_are_made_as_the_window_empties(cpus, store):
+    made = []
+
+    def tasks():
+        for x in range(40):
+            made.append(x)
+            yield (x,)
+
+    found = fan_out(square, tasks(), store, cpus)
+    next(found)
+    assert len(made) <= WINDOW_PER_CPU * cpus + 1
+    assert len(list(found)) == 39
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "nonsense", "127.0.0.1:port"])

@@ -1,11 +1,16 @@
 """One contract, kept by a folder and by a bucket: whole or absent, never changed, verified when read."""
 
+import io
 import json
 import os
+import pickle
 
 import boto3
+import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+import safetensors.numpy
 from moto.server import ThreadedMotoServer
 
 from engine.cluster import store as stores
@@ -71,8 +76,6 @@ def test_other_bytes_under_a_taken_name_are_set_aside_and_kept(store):
 
 
 def test_a_store_survives_the_way_to_another_process(store):
-    import pickle
-
     store.put_new("a", b"1")
     assert pickle.loads(pickle.dumps(store)).get("a") == b"1"
 
@@ -117,11 +120,58 @@ def test_parts_committed_but_not_noted_are_adopted_and_damaged_ones_named(store)
     whole = encode(Part("", ("a", "b", "c"), TABLE))
     store.put_new("nulls/whole.parquet", whole)
     store.put_new("nulls/cut.parquet", whole[:-10])
-    store.put_new("models/m.safetensors", b"weights")
     ledger = Ledger(store)
-    assert ledger.adopt("nulls") == ["nulls/cut.parquet"]
-    assert ledger.adopt("models") == []
-    assert set(ledger.entries) == {"a", "b", "c", "m"}
+    whole, damaged = ledger.orphans("nulls")
+    assert damaged == ["nulls/cut.parquet"]
+    ledger.add(whole)
+    assert set(ledger.entries) == {"a", "b", "c"}
+    assert ledger.orphans("nulls") == ([], ["nulls/cut.parquet"])
+
+
+def test_a_model_that_was_not_noted_must_parse(store):
+    weights = safetensors.numpy.save({"w": np.arange(3.0)})
+    store.put_new("models/m.safetensors", weights)
+    store.put_new("models/n.safetensors", weights[:-1])
+    store.put_new("models/o.safetensors", b"weights")
+    whole, damaged = Ledger(store).orphans("models")
+    assert [entry.items for entry in whole] == [("m",)]
+    assert damaged == ["models/n.safetensors", "models/o.safetensors"]
+
+
+def test_a_part_without_our_metadata_is_damaged(store):
+    sink = io.BytesIO()
+    pq.write_table(TABLE, sink)
+    store.put_new("cells/foreign.parquet", sink.getvalue())
+    assert Ledger(store).orphans("cells") == ([], ["cells/foreign.parquet"])
+
+
+@pytest.mark.parametrize("content", [b'{"path": "x", "sha2', b"[1]", b'{"path": "x"}', b"\xff\xfe"])
+def test_an_unreadable_segment_is_named_and_the_rest_is_read(store, content):
+    ledger = Ledger(store)
+    commit(store, ledger, Part("nulls/one.parquet", ("a", "b", "c"), TABLE))
+    ledger.flush()
+    store.put("ledger/broken.jsonl", content)
+    again = Ledger(store)
+    assert again.unreadable == ["ledger/broken.jsonl"]
+    assert set(again.entries) == {"a", "b", "c"}
+
+
+def test_a_superseded_part_is_no_orphan(store):
+    ledger = Ledger(store)
+    commit(store, ledger, Part("nulls/one.parquet", ("a", "b"), TABLE))
+    commit(store, ledger, Part("nulls/two.parquet", ("a",), TABLE))
+    commit(store, ledger, Part("nulls/three.parquet", ("b",), TABLE))
+    ledger.flush()
+    assert Ledger(store).orphans("nulls") == ([], [])
+
+
+def test_a_folder_is_the_same_from_another_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    store = Store("here")
+    store.put_new("a", b"1")
+    data = pickle.dumps(store)
+    monkeypatch.chdir("/")
+    assert pickle.loads(data).get("a") == b"1"
 
 
 def test_equal_content_is_equal_bytes():

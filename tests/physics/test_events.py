@@ -7,22 +7,32 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engine import plugins
 from engine.physics import events
-from engine.physics.detectors import TPC, _collection, _pulses, _quanta, darwin
+from engine.physics.detectors import TPC, _collection, _pulses, _quanta, darwin, xenonnt
 
 REFERENCES = tomllib.loads((Path(__file__).parents[1] / "references" / "darwin.toml").read_text())
+DETECTORS = {
+    name: plugins.load("engine.physics.detectors", name).CONSTANTS
+    for name in plugins.names("engine.physics.detectors")
+}  # fmt: skip
 DARWIN = darwin.CONSTANTS
 CES, LEAKAGE = REFERENCES["ces"], REFERENCES["leakage"]
 COLUMNS = {
     "x_cm", "y_cm", "z_cm", "s1_pe", "s2_pe", "cs1_pe", "cs2_pe", "drift_us", "ces_keVee", "coincident",
 }  # fmt: skip
-READOUT = {
-    "s1_waveform": DARWIN.s1_samples, "s2_waveform": DARWIN.s2_samples, "s2_top": 955, "s2_bottom": 955,
-}  # fmt: skip
 
 
-def override(**constants):
-    return TPC(**DARWIN.model_dump() | constants)
+def override(detector=DARWIN, **constants):
+    return TPC(**detector.model_dump() | constants)
+
+
+def lengths(tpc):
+    top, bottom = (len(tpc.pmt_positions_cm(array)) for array in ("top", "bottom"))
+    return {
+        "s1_waveform": tpc.s1_samples, "s2_waveform": tpc.s2_samples,
+        "s1_top": top, "s1_bottom": bottom, "s2_top": top, "s2_bottom": bottom,
+    }  # fmt: skip
 
 
 def as_bytes(simulated):
@@ -60,14 +70,15 @@ def fixed_quanta(monkeypatch):
 
 @pytest.mark.parametrize("kind", ["ER", "NR"])
 @pytest.mark.parametrize("energy_keV", [[], [0.05] * 200, [3.0, 40.0, 100.0]])
-def test_columns_and_readout(kind, energy_keV):
-    columns, readout = events.simulate(DARWIN, kind, np.array(energy_keV), ["columns", kind])
+@pytest.mark.parametrize("tpc", DETECTORS.values(), ids=DETECTORS)
+def test_columns_and_readout(tpc, kind, energy_keV):
+    columns, readout = events.simulate(tpc, kind, np.array(energy_keV), ["columns", kind])
     n = len(energy_keV)
     assert set(columns) == COLUMNS
     for name, column in columns.items():
         assert column.shape == (n,) and np.all(np.isfinite(column)), name
         assert column.dtype == (bool if name == "coincident" else np.float64), name
-    for name, length in READOUT.items():
+    for name, length in lengths(tpc).items():
         recorded = getattr(readout, name)
         assert recorded.shape == (n, length) and recorded.dtype == np.float32, name
         assert np.all(np.isfinite(recorded)) and np.all(recorded >= 0), name
@@ -82,13 +93,29 @@ def test_recoils_without_light(kind):
     assert np.all(readout.s1_waveform[dark] == 0)
 
 
-def test_pulses_and_patterns_hold_the_area():
+@pytest.mark.parametrize("tpc", DETECTORS.values(), ids=DETECTORS)
+def test_pulses_and_patterns_hold_the_area(tpc):
     energy_keV = np.random.default_rng(22).uniform(1, 60, 200)
-    columns, readout = events.simulate(DARWIN, "ER", energy_keV, "area")
-    # the windows hold it all: 17 us an S2 of some 6 us, 2 us an S1 whose recombination is cut at 1 us
-    hits = np.concatenate([readout.s2_top, readout.s2_bottom], axis=1)
-    for name, recorded in (("s1_pe", readout.s1_waveform), ("s2_pe", readout.s2_waveform), ("s2_pe", hits)):
-        np.testing.assert_allclose(recorded.sum(axis=1, dtype=float), columns[name], rtol=1e-5)
+    columns, readout = events.simulate(tpc, "ER", energy_keV, "area")
+    # the windows hold it all: an S2 of some six sigma of diffusion, 2 us an S1 whose recombination is cut at 1 us
+    s1_hits = np.concatenate([readout.s1_top, readout.s1_bottom], axis=1)
+    s2_hits = np.concatenate([readout.s2_top, readout.s2_bottom], axis=1)
+    for name, waveform, hits in (("s1_pe", readout.s1_waveform, s1_hits), ("s2_pe", readout.s2_waveform, s2_hits)):
+        for recorded in (waveform, hits):
+            np.testing.assert_allclose(recorded.sum(axis=1, dtype=float), columns[name], rtol=1e-5)
+
+
+@pytest.mark.parametrize("tpc", DETECTORS.values(), ids=DETECTORS)
+def test_only_enough_photons_and_enough_charge_are_registered(tpc):
+    energy_keV = np.geomspace(0.3, 30, 600)
+    counting = override(tpc, double_pe_probability=0.0, spe_resolution=0.0, s1_coincidence_ns=1e9)
+    columns, readout = events.simulate(counting, "NR", energy_keV, "registered")
+    photons, fold, threshold = readout.s1_area, tpc.s1_coincidence, tpc.s2_threshold_pe
+    enough = (photons >= fold) & (columns["s2_pe"] >= threshold)
+    np.testing.assert_array_equal(columns["coincident"], enough)
+    assert np.any(photons < fold) and np.any(enough)
+    lower, _ = events.simulate(override(counting, s2_threshold_pe=0.0), "NR", energy_keV, "registered")
+    assert np.any(lower["coincident"] & ~enough) == (threshold > 0)
 
 
 def test_positions_and_drift():
@@ -114,6 +141,13 @@ def test_energy_and_resolution(i):
     assert ces.mean() == pytest.approx(energy_keV, rel=CES["mean_rel"])
     resolution = ces.std() / ces.mean()
     assert resolution == pytest.approx(CES["resolution"][i], rel=CES["resolution_rel"] + 3.5 / np.sqrt(2 * len(ces)))
+
+
+@pytest.mark.parametrize("tpc", DETECTORS.values(), ids=DETECTORS)
+@pytest.mark.parametrize("energy_keV", [5.0, 10.0])
+def test_combined_energy_is_the_true_one(tpc, energy_keV):
+    columns, _ = events.simulate(tpc, "ER", np.full(2000, energy_keV), "ces")
+    assert columns["ces_keVee"].mean() == pytest.approx(energy_keV, rel=0.015)
 
 
 @pytest.mark.parametrize("i", range(len(CES["n4_energies_keV"])))
@@ -185,6 +219,19 @@ def test_corrections_undo_the_detector(fixed_quanta):
     assert columns["s1_pe"][top].mean() > 1.3 * columns["s1_pe"][~top].mean()
 
 
+@pytest.mark.parametrize("tpc", [DARWIN, xenonnt.CONSTANTS], ids=["darwin", "xenonnt"])
+def test_steep_light_collection_is_corrected(fixed_quanta, tpc):
+    photons, n = fixed_quanta[0], 4000
+    steep = override(tpc, light_collection_map=darwin.STEEP_LIGHT_COLLECTION_MAP, light_collection_height_cm=193.36)
+    columns, _ = events.simulate(steep, "ER", np.full(n, 10.0), "steep")
+    low = columns["z_cm"] < tpc.drift_length_cm / 2
+    assert columns["s1_pe"][low].mean() > 1.3 * columns["s1_pe"][~low].mean()
+    truth, corrected = photons * tpc.g1 * events.mean_charge(tpc), columns["cs1_pe"]
+    for part in (corrected[low], corrected[~low]):
+        assert part.mean() == pytest.approx(truth, abs=4 * part.std() / np.sqrt(len(part)))
+    assert abs(np.corrcoef(columns["z_cm"], corrected)[0, 1]) < 4 / np.sqrt(n)
+
+
 # Determinism
 
 
@@ -208,3 +255,46 @@ def test_shards_share_no_randomness():
     one, other = (events.simulate(DARWIN, "ER", energy_keV, ["shard", i])[0] for i in range(2))
     for name in COLUMNS - {"coincident"}:
         assert abs(np.corrcoef(one[name], other[name])[0, 1]) < 4 / np.sqrt(len(energy_keV)), name
+
+
+class TestNuisance:
+    """Shifted constants: drawn per shard, seen by the events and not by their reconstruction."""
+
+    ENERGY = np.full(3000, 8.0)
+
+    def test_no_uncertainty_is_no_shift(self):
+        assert events.shifted(darwin.CONSTANTS, {}, "a") is darwin.CONSTANTS
+
+    def test_draws_have_the_stated_spread_and_follow_their_key(self):
+        drawn = np.array([events.shifted(darwin.CONSTANTS, {"g1": 0.05}, i).g1 for i in range(2000)])
+        assert np.mean(drawn) == pytest.approx(0.125, abs=4 * 0.125 * 0.05 / np.sqrt(2000))
+        assert np.std(drawn) == pytest.approx(0.125 * 0.05, rel=0.07)
+        assert drawn[7] == events.shifted(darwin.CONSTANTS, {"g1": 0.05}, 7).g1
+
+    def test_a_draw_stays_within_what_is_valid(self):
+        light = darwin.CONSTANTS.model_copy(update={"extraction": 0.95})
+        assert max(events.shifted(light, {"extraction": 0.1}, i).extraction for i in range(200)) <= 1
+
+    @pytest.mark.parametrize(
+        ("name", "factor", "expected"),
+        [("g1", 1.1, (1.1, 1.0)), ("g1_gas", 0.9, (1.0, 0.9)), ("work_function_scale", 1.1, (1 / 1.1, 1 / 1.1))],
+    )
+    def test_the_energy_scale_takes_the_detector_for_the_nominal_one(self, name, factor, expected):
+        tpc = darwin.CONSTANTS
+        true = tpc.model_copy(update={name: getattr(tpc, name) * factor})
+        nominal, _ = events.simulate(tpc, "ER", self.ENERGY, "n")
+        shifted, _ = events.simulate(true, "ER", self.ENERGY, "n", assumed=tpc)
+        for column, ratio in zip(("cs1_pe", "cs2_pe"), expected, strict=True):
+            found = shifted[column].mean() / nominal[column].mean()
+            # 4 %: W changes the energy and with it the split into light and charge
+            assert found == pytest.approx(ratio, rel=0.04 if name == "work_function_scale" else 0.01)
+
+    def test_a_known_lifetime_is_corrected_and_an_assumed_one_is_not(self):
+        tpc = darwin.CONSTANTS
+        true = tpc.model_copy(update={"electron_lifetime_us": 1500.0})
+        nominal, known, wrong = (
+            events.simulate(detector, "ER", self.ENERGY, "n", assumed)[0]["cs2_pe"].mean()
+            for detector, assumed in ((tpc, None), (true, None), (true, tpc))
+        )
+        assert known == pytest.approx(nominal, rel=0.01)
+        assert wrong < 0.8 * nominal

@@ -20,7 +20,7 @@ REPRESENTATIONS = {
     for _, name, _ in pkgutil.iter_modules(representations.__path__)
     if not name.startswith("_")
 }
-SMALL = {"s1_samples": 20, "s2_samples": 70, "pmt_array_radius_cm": 30.0}
+SMALL = {"s1_samples": 20, "s2_samples": 70, "pmt_top_radius_cm": 30.0, "pmt_bottom_radius_cm": 30.0}
 DETECTORS = {"darwin": darwin.CONSTANTS, "small": TPC(**darwin.CONSTANTS.model_dump() | SMALL)}
 
 
@@ -31,7 +31,8 @@ def readout_of(detector, n=12):
 
 def constant(**parts):
     """A readout of one event whose named parts hold this value, and whose others hold none."""
-    empty = {name: np.zeros((1, length), np.float32) for name, length in vector.sections(darwin.CONSTANTS).items()}
+    lengths = vector.sections(darwin.CONSTANTS) | {"s1_top": 955, "s1_bottom": 955}
+    empty = {name: np.zeros((1, length), np.float32) for name, length in lengths.items()}
     filled = {name: np.full_like(empty[name], value) for name, value in parts.items()}
     return Readout(**empty | filled, s1_area=np.zeros(1), s2_area=np.zeros(1), coincident=np.ones(1, bool))
 
@@ -42,9 +43,9 @@ def constant(**parts):
 @pytest.mark.parametrize("name", REPRESENTATIONS)
 @pytest.mark.parametrize("detector", DETECTORS)
 def test_contract(name, detector):
-    representation, readout = REPRESENTATIONS[name], readout_of(detector)
-    sections, features = representation.sections(DETECTORS[detector]), representation.features(readout)
-    assert features.dtype == np.uint16
+    representation, readout, tpc = REPRESENTATIONS[name], readout_of(detector), DETECTORS[detector]
+    sections, features = representation.sections(tpc), representation.features(readout, tpc)
+    assert features.dtype.kind == "u"
     assert features.shape == (len(readout.s1_area), sum(sections.values())) and min(sections.values()) > 0
     assert len(np.unique(features, axis=0)) == len(features)
     assert representation.__doc__ and representation.features.__doc__ and representation.sections.__doc__
@@ -52,14 +53,14 @@ def test_contract(name, detector):
 
 @pytest.mark.parametrize("name", REPRESENTATIONS)
 def test_features_are_per_event_and_leave_the_readout_alone(name):
-    representation, readout = REPRESENTATIONS[name], readout_of("small")
+    representation, readout, tpc = REPRESENTATIONS[name], readout_of("small"), DETECTORS["small"]
     before = [part.copy() for part in vars(readout).values()]
-    features = representation.features(readout)
+    features = representation.features(readout, tpc)
     order = np.array([4, 0, 7])
     some = replace(readout, **{part: value[order] for part, value in vars(readout).items()})
-    np.testing.assert_array_equal(representation.features(some), features[order])
+    np.testing.assert_array_equal(representation.features(some, tpc), features[order])
     none = replace(readout, **{part: value[:0] for part, value in vars(readout).items()})
-    assert representation.features(none).shape == (0, features.shape[1])
+    assert representation.features(none, tpc).shape == (0, features.shape[1])
     for part, value in zip(before, vars(readout).values(), strict=True):
         np.testing.assert_array_equal(part, value)
 
@@ -76,20 +77,20 @@ def test_order_of_the_sections():
     values = {"s1_waveform": 1, "s2_waveform": 2, "s2_top": 3, "s2_bottom": 4}
     lengths = vector.sections(darwin.CONSTANTS)
     expected = np.concatenate([np.full(lengths[name], value) for name, value in values.items()])
-    np.testing.assert_array_equal(vector.features(constant(**values))[0], expected)
+    np.testing.assert_array_equal(vector.features(constant(**values), darwin.CONSTANTS)[0], expected)
 
 
 @pytest.mark.parametrize(
     ("pe", "whole"), [(0.4, 0), (0.6, 1), (7.4, 7), (65534.6, 65535), (65536.0, 65535), (70_000.0, 65535), (1e9, 65535)]
 )
 def test_whole_photoelectrons_that_saturate(pe, whole):
-    assert set(vector.features(constant(s2_waveform=pe))[0]) == {0, whole}
+    assert set(vector.features(constant(s2_waveform=pe), darwin.CONSTANTS)[0]) == {0, whole}
 
 
 def test_rounding_moves_no_sample_by_more_than_half():
     readout = readout_of("darwin")
     parts = [getattr(readout, name) for name in vector.sections(darwin.CONSTANTS)]
-    assert np.abs(vector.features(readout) - np.concatenate(parts, axis=1)).max() <= 0.5
+    assert np.abs(vector.features(readout, darwin.CONSTANTS) - np.concatenate(parts, axis=1)).max() <= 0.5
 
 
 def test_saturation_is_far_above_an_electron_recoil():

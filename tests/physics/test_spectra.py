@@ -1,16 +1,19 @@
 """Recoil spectra against published rates, and the contract of the package on every module in it."""
 
+import json
 import pkgutil
 import tomllib
 from functools import partial
 from importlib import import_module
-from inspect import signature
+from inspect import Parameter, signature
 from pathlib import Path
 
 import numericalunits as nu
 import numpy as np
 import pytest
 
+from engine import lineage
+from engine.errors import BadInput
 from engine.physics import spectra
 from engine.physics.spectra import _cevns, be7, hep, pp, wimp_si
 from engine.physics.spectra._fusion import neutrino_spectrum
@@ -24,6 +27,7 @@ SPECTRA = {
 ER_NAMES = ["pp", "be7", "pb214", "kr85", "xe136"]
 CEVNS_NAMES = ["b8", "hep", "atm", "dsnb"]
 ER, CEVNS, WIMP = (REFERENCES[key] for key in ("er", "cevns", "wimp_si"))
+NEEDED = {"user_table": {"path": str(Path(__file__).parents[1] / "references" / "user_table.csv"), "kind": "ER"}}
 
 
 def integral(rate, window_keV):
@@ -32,9 +36,17 @@ def integral(rate, window_keV):
 
 
 def rate_of(spectrum):
-    if "m_chi_GeV" in signature(spectrum.rate).parameters:
+    if is_signal(spectrum):
         return partial(spectrum.rate, m_chi_GeV=50.0, sigma_si_cm2=1e-45)
-    return spectrum.rate
+    return partial(spectrum.rate, **options_of(spectrum).model_dump())
+
+
+def is_signal(spectrum):
+    return "m_chi_GeV" in signature(spectrum.rate).parameters
+
+
+def options_of(spectrum):
+    return spectra.configure(spectrum, NEEDED.get(spectrum.__name__.split(".")[-1], {}))
 
 
 # The contract
@@ -43,12 +55,53 @@ def rate_of(spectrum):
 @pytest.mark.parametrize("name", SPECTRA)
 def test_contract_constants(name):
     spectrum = SPECTRA[name]
-    assert spectrum.KIND in ("ER", "NR")
-    is_signal = "m_chi_GeV" in signature(spectrum.rate).parameters
-    assert hasattr(spectrum, "RELATIVE_UNCERTAINTY") != is_signal
-    assert is_signal or 0 < spectrum.RELATIVE_UNCERTAINTY < 1
+    kind, relative_uncertainty = spectra.describe(spectrum, options_of(spectrum))
+    assert kind in ("ER", "NR")
+    assert (relative_uncertainty is None) == is_signal(spectrum)
+    assert is_signal(spectrum) or 0 <= relative_uncertainty < 1
     assert isinstance(spectrum.LABEL, str) and spectrum.LABEL
     assert spectrum.__doc__ and spectrum.rate.__doc__
+
+
+@pytest.mark.parametrize("name", SPECTRA.keys() - NEEDED.keys())
+def test_contract_uncertainty_stands_at_the_top(name):
+    spectrum = SPECTRA[name]
+    assert hasattr(spectrum, "RELATIVE_UNCERTAINTY") != is_signal(spectrum)
+    found = spectra.describe(spectrum, options_of(spectrum))
+    assert found == (spectrum.KIND, getattr(spectrum, "RELATIVE_UNCERTAINTY", None))
+    assert is_signal(spectrum) or spectrum.RELATIVE_UNCERTAINTY > 0
+
+
+@pytest.mark.parametrize("name", SPECTRA)
+def test_contract_options_are_the_keywords_of_rate(name):
+    spectrum = SPECTRA[name]
+    fields = getattr(spectrum, "Options", spectra.Options).model_fields
+    assert issubclass(getattr(spectrum, "Options", spectra.Options), spectra.Options)
+    keywords = [p for p in signature(spectrum.rate).parameters.values() if p.kind is Parameter.KEYWORD_ONLY]
+    assert [p.name for p in keywords] == list(fields)
+    for keyword in keywords:
+        field = fields[keyword.name]
+        assert (keyword.default is Parameter.empty) == field.is_required()
+        assert field.is_required() or keyword.default == field.default
+    assert all(field.description for field in fields.values())
+
+
+@pytest.mark.parametrize("name", SPECTRA)
+def test_contract_identity_is_plain_and_follows_the_options(name):
+    spectrum = SPECTRA[name]
+    identity = spectra.identity(spectrum, options_of(spectrum))
+    assert lineage.digest("spectrum", 1, identity) == lineage.digest("spectrum", 1, json.loads(json.dumps(identity)))
+    assert "path" not in identity
+    if "flux_per_cm2_s" in identity:
+        other = spectra.identity(spectrum, spectra.configure(spectrum, {"flux_per_cm2_s": 1.0}))
+        assert other != identity
+
+
+@pytest.mark.parametrize("name", SPECTRA)
+def test_contract_unknown_options_are_refused(name):
+    given = NEEDED.get(name, {}) | {"flux_per_cm2": 1.0}
+    with pytest.raises(BadInput, match=f"unknown option of the spectrum '{name}' 'flux_per_cm2'"):
+        spectra.configure(SPECTRA[name], given)
 
 
 @pytest.mark.parametrize("name", SPECTRA)
@@ -73,7 +126,7 @@ def test_uncertainties_of_the_paper(name, uncertainty):
 
 
 def test_kinds():
-    assert {name for name, spectrum in SPECTRA.items() if spectrum.KIND == "ER"} >= set(ER_NAMES)
+    assert all(SPECTRA[name].KIND == "ER" for name in [*ER_NAMES, "xe124_ec"])
     assert all(SPECTRA[name].KIND == "NR" for name in [*CEVNS_NAMES, "neutrons", "wimp_si"])
 
 

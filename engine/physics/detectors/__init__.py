@@ -8,6 +8,7 @@ constant by its name.
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -28,6 +29,7 @@ class TPC(BaseModel):
     temperature_K: float = Positive
     pressure_bar: float = Positive
     density_g_cm3: float = Positive
+    work_function_scale: float = Field(1.0, gt=0.5, lt=2, description="true W over NEST's, for its uncertainty")
     g1: float = Field(gt=0, le=1, description="photons detected per photon")
     g1_gas: float = Field(gt=0, le=1, description="photons detected per electroluminescence photon")
     el_photons_per_electron: float = Positive
@@ -49,10 +51,13 @@ class TPC(BaseModel):
     s1_transport_ns: float = Field(gt=0, description="mean time of a reflected photon to a PMT")
     pmt_transit_ns: float = Field(ge=0, description="sigma of transit time and electronics")
     pmt_pitch_cm: float = Positive
-    pmt_array_radius_cm: float = Positive
+    pmt_top_radius_cm: float = Field(gt=0, description="centres of the top array lie within")
+    pmt_bottom_radius_cm: float = Field(gt=0, description="centres of the bottom array lie within")
+    s1_bottom_fraction: float = Fraction
     s2_top_fraction: float = Fraction
     s2_focused_fraction: float = Fraction
     s2_light_height_cm: float = Positive
+    s2_threshold_pe: float = Field(ge=0, description="the least S2, before corrections, of a registered event")
     sample_ns: float = Positive
     s1_samples: int = Field(ge=1)
     s2_samples: int = Field(ge=1)
@@ -78,22 +83,25 @@ class TPC(BaseModel):
         height = self.drift_length_cm - 2 * self.wall_distance_cm
         return math.pi * self.fiducial_radius_cm**2 * height * self.density_g_cm3 * 1e-6
 
-    def pmt_positions_cm(self) -> np.ndarray:
+    def pmt_positions_cm(self, array: Literal["top", "bottom"] = "top") -> np.ndarray:
         """(n, 2) centres of one PMT array: a hexagonal lattice with a tube in its middle."""
-        return hexagonal_lattice(self.pmt_pitch_cm, self.pmt_array_radius_cm)
+        radius = {"top": self.pmt_top_radius_cm, "bottom": self.pmt_bottom_radius_cm}[array]
+        return hexagonal_lattice(self.pmt_pitch_cm, radius)
 
 
 @dataclass(frozen=True)
 class Readout:
     """What is recorded of n events, in PE as float32, and photons detected as drawn.
 
-    s1_waveform (n, s1_samples), s2_waveform (n, s2_samples), s2_top and s2_bottom (n, PMTs);
-    s1_area, s2_area (n,): charge over the mean charge of a photon, in photons detected;
-    coincident (n,) bool: the S1 has enough photons within the window.
+    s1_waveform (n, s1_samples), s2_waveform (n, s2_samples); s1_top, s1_bottom, s2_top, s2_bottom (n, PMTs of
+    that array); s1_area, s2_area (n,): charge over the mean charge of a photon, in photons detected;
+    coincident (n,) bool: an S1 of enough photons within the window, with an S2 of at least the threshold.
     """
 
     s1_waveform: np.ndarray
     s2_waveform: np.ndarray
+    s1_top: np.ndarray
+    s1_bottom: np.ndarray
     s2_top: np.ndarray
     s2_bottom: np.ndarray
     s1_area: np.ndarray

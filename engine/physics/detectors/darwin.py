@@ -6,6 +6,9 @@ DanielBaur/sfsv2 ("sfs" below); NEST is nestpy 2.1.3; "choice" marks a modelling
 
 from engine.physics.detectors import TPC
 
+# A choice for `light_collection_map`, whose own is nearly flat: linear, the cathode sees twice the surface's light.
+STEEP_LIGHT_COLLECTION_MAP = (1.0, -0.00517)
+
 CONSTANTS = TPC(
     drift_field_V_cm=200.0,  # the papers, section 3.1
     radius_cm=130.0,  # the papers, section 2
@@ -33,10 +36,13 @@ CONSTANTS = TPC(
     s1_transport_ns=17.5,  # choice between 15 and 20; LUX 11.15 in NEST
     pmt_transit_ns=5.42,  # 9 ns FWHM of the tube (fuse) and 3.84 ns of the electronics (NEST), in quadrature
     pmt_pitch_cm=8.0109,  # XENONnT's public positions; gives 955 tubes within the radius
-    pmt_array_radius_cm=130.0,  # choice: the TPC's radius
+    pmt_top_radius_cm=130.0,  # choice: the TPC's radius
+    pmt_bottom_radius_cm=130.0,  # choice: the TPC's radius
+    s1_bottom_fraction=0.8,  # choice: that of XENONnT
     s2_top_fraction=0.63,  # fuse, public configuration
     s2_focused_fraction=0.65,  # choice: part of the top light that falls off from the event's position
     s2_light_height_cm=7.5,  # choice: gas gap to window
+    s2_threshold_pe=0.0,  # the papers name none
     sample_ns=10.0,  # fuse and NEST; that DARWIN used it is a choice
     s1_samples=200,  # choice: the split of the 1925 samples is only in a figure
     s2_samples=1725,  # choice

@@ -9,11 +9,11 @@ SATURATION = np.iinfo(np.uint16).max  # PE; five to eight times the hottest PMT 
 
 def sections(tpc: TPC) -> dict[str, int]:
     """Lengths of the vector's stretches, in their order."""
-    pmts = len(tpc.pmt_positions_cm())
-    return {"s1_waveform": tpc.s1_samples, "s2_waveform": tpc.s2_samples, "s2_top": pmts, "s2_bottom": pmts}
+    top, bottom = (len(tpc.pmt_positions_cm(array)) for array in ("top", "bottom"))
+    return {"s1_waveform": tpc.s1_samples, "s2_waveform": tpc.s2_samples, "s2_top": top, "s2_bottom": bottom}
 
 
-def features(readout: Readout) -> np.ndarray:
+def features(readout: Readout, tpc: TPC) -> np.ndarray:
     """(n, length) uint16, whole PE per sample and per PMT."""
     parts = readout.s1_waveform, readout.s2_waveform, readout.s2_top, readout.s2_bottom
     whole = np.minimum(np.rint(np.concatenate(parts, axis=1)), SATURATION)

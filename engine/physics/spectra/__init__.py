@@ -1,9 +1,22 @@
 """Recoil spectra of the backgrounds and of the signal, in liquid natural xenon.
 
-Contract. A spectrum is a file, and its file name is the name a study uses. At its top stand `KIND` ("ER" or
-"NR", the kind of recoil), `RELATIVE_UNCERTAINTY` (1 sigma of the rate, as a fraction of it) and `LABEL` (in
-matplotlib's mathtext). `rate(energy_keV)` takes an array of true recoil energies and returns a float64 array
-of the same shape: events / (t y keV), finite and >= 0, and 0 outside the spectrum's support. A signal is
-scaled by the study: it has `rate(energy_keV, m_chi_GeV, sigma_si_cm2)`, linear in sigma, and no
-`RELATIVE_UNCERTAINTY`. Names that begin with an underscore are helpers and not choices.
+**A spectrum is a file**, and its file name is the name a study uses. At its top stand `KIND` ("ER" or "NR", the
+kind of recoil), `RELATIVE_UNCERTAINTY` (1 sigma of the rate, as a fraction of it) and `LABEL` (in matplotlib's
+mathtext). `rate(energy_keV)` takes an array of true recoil energies and returns a float64 array of the same
+shape: events / (t y keV), finite and >= 0, and 0 outside the spectrum's support. A signal is scaled by the study:
+it has `rate(energy_keV, m_chi_GeV, sigma_si_cm2)`, linear in sigma, and no `RELATIVE_UNCERTAINTY`.
+
+**Options.** A spectrum with choices has a class `Options`, derived from the one here: its fields are what `rate`
+takes as keywords, with the same defaults, so that `rate(energy_keV, **options.model_dump())` works. A caller reads
+them with `configure(spectrum, fields)`, and for a spectrum without the class that gives options without fields.
+
+**What depends on options** is asked for, never read from the module: `describe(spectrum, options)` gives the kind
+and the uncertainty, None for a signal, and `identity(spectrum, options)` what enters a digest. A module whose kind
+is the user's choice has functions `describe(options)` and `identity(options)` in place of its two constants.
+
+Names that begin with an underscore are helpers and not choices; `data` holds tables, each with its source.
 """
+
+from engine.physics.spectra._options import Options, configure, describe, identity
+
+__all__ = ["Options", "configure", "describe", "identity"]

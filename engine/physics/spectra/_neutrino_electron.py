@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from engine.physics.spectra._tables import shipped
 from engine.physics.units import (
     ATOMS_PER_TONNE,
     ELECTRON_MASS_MEV,
@@ -15,20 +16,10 @@ from engine.physics.units import (
 
 ELECTRON_SECONDS = ATOMS_PER_TONNE * XENON_ELECTRONS * SECONDS_PER_YEAR  # electrons s / (t y)
 
-# Recoil energies in keV, and rates of bound over free electrons: the 7Be recoil spectrum (861 keV line)
-# tabulated in DanielBaur/sfsv2 over the free-electron one.
-BINDING_ENERGY_KEV = np.array([
-    1.1, 1.5, 2, 2.5, 3, 3.5, 4, 5, 6, 7, 8, 9, 10, 12, 15, 20, 30, 40, 60, 100,
-])  # fmt: skip
-BINDING_FACTOR = np.array([
-    0.476, 0.514, 0.588, 0.669, 0.733, 0.775, 0.794, 0.805, 0.805, 0.814,
-    0.847, 0.894, 0.927, 0.950, 0.952, 0.951, 0.954, 0.966, 0.991, 0.992,
-])  # fmt: skip
-
 
 def binding_factor(energy_keV):
     """Suppression by atomic binding, linear between the table's energies and constant beyond its ends."""
-    return np.interp(energy_keV, BINDING_ENERGY_KEV, BINDING_FACTOR)
+    return np.interp(energy_keV, *shipped("binding_factor"))
 
 
 def endpoint_keV(neutrino_MeV):

@@ -3,9 +3,11 @@
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from engine.physics.spectra import _cevns
 from engine.physics.spectra._fusion import neutrino_spectrum
+from engine.physics.spectra._options import Options as Base
 
 KIND = "NR"
 RELATIVE_UNCERTAINTY = 0.30  # of the flux, O'Hare 2109.03116
@@ -15,12 +17,18 @@ FLUX = 7.98e3  # neutrinos / (cm2 s), 30 %, O'Hare 2109.03116
 ENDPOINT_MEV = 18.784  # MeV, as in cajohare/NeutrinoFog
 
 
+class Options(Base):
+    """The flux, known to 30 %."""
+
+    flux_per_cm2_s: float = Field(FLUX, gt=0, description="neutrinos / (cm2 s)")
+
+
 @lru_cache(maxsize=1)
 def _table():
     spectrum = neutrino_spectrum(ENDPOINT_MEV)
     return _cevns.tabulated_rate(lambda e: FLUX * spectrum(e), ENDPOINT_MEV)
 
 
-def rate(energy_keV: np.ndarray) -> np.ndarray:
+def rate(energy_keV: np.ndarray, *, flux_per_cm2_s: float = FLUX) -> np.ndarray:
     """Events / (t y keV) at true recoil energies up to 6.1 keV; 0.85 per t y above 1 keV."""
-    return _table()(energy_keV)
+    return flux_per_cm2_s / FLUX * _table()(energy_keV)

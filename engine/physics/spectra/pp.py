@@ -9,10 +9,12 @@ and 7Be together.
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from engine.physics.spectra import _neutrino_electron as scattering
 from engine.physics.spectra._folding import fold, tabulate
 from engine.physics.spectra._fusion import neutrino_spectrum
+from engine.physics.spectra._options import Options as Base
 
 KIND = "ER"
 RELATIVE_UNCERTAINTY = 0.03  # semi-supervised search in DARWIN (Aalbers et al.), Table 3: solar ER
@@ -22,6 +24,13 @@ FLUX = 5.98e10  # neutrinos / (cm2 s), 0.6 %, O'Hare 2109.03116
 ENDPOINT_MEV = 0.42022  # MeV, reproduces the spectrum of cajohare/NeutrinoFog to 0.3 % in rate
 SURVIVAL = 0.55  # electron-neutrino survival probability at pp energies, a choice
 SCALE = 0.932  # in 2-10 keV: 18.34 per t y of sfsv2's table over 19.67 of this formula
+
+
+class Options(Base):
+    """Atomic binding, and the flux."""
+
+    atomic_binding: bool = Field(True, description="False: free electrons, and no scale")
+    flux_per_cm2_s: float = Field(FLUX, gt=0, description="neutrinos / (cm2 s)")
 
 
 def free_electron_rate(energy_keV):
@@ -40,6 +49,10 @@ def _table():
     return tabulate(free_electron_rate, scattering.endpoint_keV(ENDPOINT_MEV))
 
 
-def rate(energy_keV: np.ndarray) -> np.ndarray:
-    """Events / (t y keV) at true recoil energies up to 261 keV; 18.3 per t y in 2-10 keV."""
-    return SCALE * scattering.binding_factor(energy_keV) * _table()(energy_keV)
+def rate(energy_keV: np.ndarray, *, atomic_binding: bool = True, flux_per_cm2_s: float = FLUX) -> np.ndarray:
+    """Events / (t y keV) at true recoil energies up to 261 keV; 18.3 per t y in 2-10 keV.
+
+    Without binding, on free electrons and without `SCALE`, 24.3 per t y.
+    """
+    free = flux_per_cm2_s / FLUX * _table()(energy_keV)
+    return SCALE * scattering.binding_factor(energy_keV) * free if atomic_binding else free

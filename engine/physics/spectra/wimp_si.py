@@ -1,4 +1,8 @@
-"""Spin-independent elastic WIMP scattering: wimprates with the standard halo of Baxter et al. 2105.00599."""
+"""Spin-independent elastic WIMP scattering: wimprates with the standard halo of Baxter et al. 2105.00599.
+
+The halo's density and speeds are options; a study of another convention sets them (wimprates before 0.5 and much
+of the literature have v0 = 220 km/s). The Sun's and the Earth's own motions are those of wimprates.
+"""
 
 import warnings
 from contextlib import contextmanager
@@ -6,8 +10,10 @@ from functools import lru_cache
 
 import numericalunits as nu
 import numpy as np
+from pydantic import Field
 
 from engine.physics.spectra._folding import HIGHEST_RECOIL_KEV, tabulate
+from engine.physics.spectra._options import Options as Base
 
 with warnings.catch_warnings():  # it announces at import that its defaults are now those we want
     warnings.filterwarnings("ignore", message="Default WIMP parameters are changed", category=UserWarning)
@@ -17,6 +23,32 @@ KIND = "NR"
 LABEL = "WIMP (SI)"
 
 TABLE_SIGMA_CM2 = 1e-45  # cm2; small, so that wimprates' quadrature stops at one pass (good to 1e-4)
+
+RHO_GEV_CM3 = 0.3  # GeV / (c2 cm3), local density of dark matter
+V0_KM_S = 238.0  # km / s, speed of the local standard of rest
+V_ESC_KM_S = 544.0  # km / s, escape speed from the galaxy; all three Baxter et al. 2105.00599
+
+
+class Options(Base):
+    """The standard halo model; the defaults are those of Baxter et al. 2105.00599."""
+
+    rho_GeV_cm3: float = Field(RHO_GEV_CM3, gt=0, description="local dark matter density, GeV / (c2 cm3)")
+    v0_km_s: float = Field(V0_KM_S, gt=0, description="speed of the local standard of rest, km / s")
+    v_esc_km_s: float = Field(V_ESC_KM_S, gt=0, description="escape speed from the galaxy, km / s")
+
+
+class _Halo(wimprates.StandardHaloModel):
+    """wimprates' halo, with speeds integrated up to the fastest WIMP of this `v_0` instead of the default one.
+
+    wimprates ends its integral at v_esc plus the Earth's speed for v_0 = 238 km/s, and takes v_esc from here.
+    """
+
+    def __init__(self, v_0, v_esc):
+        super().__init__(v_0=v_0, v_esc=wimprates.v_max(v_esc=v_esc, v_0=v_0) - wimprates.v_earth())
+        self.true_v_esc = v_esc
+
+    def velocity_dist(self, v, t):
+        return wimprates.observed_speed_dist(v, t, v_0=self.v_0, v_esc=self.true_v_esc)
 
 
 @contextmanager
@@ -31,19 +63,31 @@ def _fixed_units():
 
 
 @lru_cache(maxsize=256)
-def _table(m_chi_GeV):
+def _table(m_chi_GeV, v0_km_s, v_esc_km_s):
     with _fixed_units():
         mass = m_chi_GeV * nu.GeV / nu.c0**2
-        endpoint_keV = wimprates.e_max(mass, wimprates.v_max(), wimprates.mn()) / nu.keV
+        v_0, v_esc = v0_km_s * nu.km / nu.s, v_esc_km_s * nu.km / nu.s
+        endpoint_keV = wimprates.e_max(mass, wimprates.v_max(v_esc=v_esc, v_0=v_0), wimprates.mn()) / nu.keV
+        halo = _Halo(v_0, v_esc)
         return tabulate(
-            lambda energy_keV: wimprates.rate_wimp_std(energy_keV, m_chi_GeV, TABLE_SIGMA_CM2),
+            lambda energy_keV: wimprates.rate_wimp_std(energy_keV, m_chi_GeV, TABLE_SIGMA_CM2, halo_model=halo),
             min(endpoint_keV, HIGHEST_RECOIL_KEV),
         )
 
 
-def rate(energy_keV: np.ndarray, m_chi_GeV: float, sigma_si_cm2: float) -> np.ndarray:
+def rate(
+    energy_keV: np.ndarray,
+    m_chi_GeV: float,
+    sigma_si_cm2: float,
+    *,
+    rho_GeV_cm3: float = RHO_GEV_CM3,
+    v0_km_s: float = V0_KM_S,
+    v_esc_km_s: float = V_ESC_KM_S,
+) -> np.ndarray:
     """Events / (t y keV) at true recoil energies up to the kinematic endpoint, at most 200 keV.
 
-    Linear in sigma. The first call for a mass takes 0.15 s, later ones milliseconds for 1e5 energies.
+    Linear in sigma and rho. The first call for a mass and a halo takes 0.15 s, later ones milliseconds for 1e5
+    energies.
     """
-    return sigma_si_cm2 / TABLE_SIGMA_CM2 * _table(float(m_chi_GeV))(energy_keV)
+    scale = rho_GeV_cm3 / RHO_GEV_CM3 * sigma_si_cm2 / TABLE_SIGMA_CM2
+    return scale * _table(float(m_chi_GeV), float(v0_km_s), float(v_esc_km_s))(energy_keV)

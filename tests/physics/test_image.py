@@ -1,0 +1,180 @@
+"""The image of arXiv:2110.12248: against a slow twin, and what its panels say of an event."""
+
+from dataclasses import replace
+from functools import cache
+
+import matplotlib
+import numpy as np
+import pytest
+
+from engine import plugins
+from engine.physics import events
+from engine.physics.detectors import Readout
+from engine.physics.representations import image
+from engine.physics.representations.image import FINE, MARGIN, PANEL
+
+DETECTORS = {
+    name: plugins.load("engine.physics.detectors", name).CONSTANTS
+    for name in plugins.names("engine.physics.detectors")
+}  # fmt: skip
+NT = DETECTORS["xenonnt"]
+UPPER, LOWER = np.s_[:PANEL], np.s_[-PANEL:]
+each_detector = pytest.mark.parametrize("tpc", DETECTORS.values(), ids=DETECTORS)
+
+
+@cache
+def readout_of(tpc, kind="ER", n=6):
+    return events.simulate(tpc, kind, np.linspace(1, 30, n), ["image", kind])[1]
+
+
+def images(readout, tpc=NT):
+    return image.features(readout, tpc).reshape(-1, *image.SHAPE)
+
+
+def dark(n=1, tpc=NT):
+    """The readout of n events without any light."""
+    some = vars(readout_of(tpc))
+    return Readout(**{name: np.zeros((n, *part.shape[1:]), part.dtype) for name, part in some.items()})
+
+
+def hot(tube, pe, array="top"):
+    """One tube with this charge, in the pattern that the image shows of its array."""
+    name = {"top": "s2_top", "bottom": "s1_bottom"}[array]
+    hits = np.zeros_like(getattr(dark(), name))
+    hits[0, tube] = pe
+    return images(replace(dark(), **{name: hits}))[0].astype(int)
+
+
+# The twin
+
+
+def twin(readout, event, tpc):
+    """One image, disc by disc and line by line."""
+    canvas = np.full(image.SHAPE, 255.0)
+    canvas[UPPER, UPPER] = plain_hits(readout.s1_bottom[event], tpc.pmt_positions_cm("bottom"), tpc.radius_cm)
+    canvas[UPPER, LOWER] = plain_hits(readout.s2_top[event], tpc.pmt_positions_cm("top"), tpc.radius_cm)
+    canvas[LOWER, UPPER] = plain_pulse(readout.s1_waveform[event], image.S1_PADDING)[:, :, None]
+    canvas[LOWER, LOWER] = plain_pulse(readout.s2_waveform[event], image.S2_PADDING)[:, :, None]
+    return canvas
+
+
+def plain_hits(hits, pmts, radius_cm, fine=20):
+    """A drawing 20 times as fine, each of whose points is inside a disc or white, averaged."""
+    edge = MARGIN * radius_cm
+    middle = (np.arange(PANEL * fine) + 0.5) / (PANEL * fine) * 2 * edge - edge
+    drawing = np.full((PANEL * fine, PANEL * fine, 3), 255.0)
+    for pe, (x_pmt, y_pmt) in zip(hits, pmts, strict=True):
+        x, y = middle - x_pmt, middle[::-1] - y_pmt
+        row, column = (each.ravel() for each in np.meshgrid(*(np.flatnonzero(abs(d) < 4) for d in (y, x))))
+        inside = np.hypot(x[column], y[row]) <= 3.8
+        step = np.floor(np.log10(max(pe, 0.1) / 0.1) / 5 * 256)
+        drawing[row[inside], column[inside]] = image.colours()[int(min(step, 255))]
+    return drawing.reshape(PANEL, fine, PANEL, fine, 3).mean(axis=(1, 3))
+
+
+def plain_pulse(waveform, padding):
+    """The line's lowest and highest point in each fifth of a pixel; the shade is the ink's area."""
+    lit = np.flatnonzero(waveform)
+    if len(lit) == 0:
+        return np.full((PANEL, PANEL), 255.0)
+    padded = np.pad(waveform.astype(float), padding)[lit[0] : lit[-1] + 1 + 2 * padding]
+    ends = np.linspace(0, len(padded), PANEL * FINE + 1)
+    ink = np.zeros((PANEL, PANEL * FINE))
+    for part, (start, stop) in enumerate(zip(ends, ends[1:], strict=False)):
+        crossed = padded[int(start + 1e-9) : int(stop + 1e-9) + 1] / padded.max() / 1.1 * PANEL
+        foot, head = crossed.min() - 0.5 / FINE, crossed.max() + 0.5 / FINE
+        rows = np.arange(PANEL)
+        ink[PANEL - 1 - rows, part] = np.clip(np.minimum(head, rows + 1) - np.maximum(foot, rows), 0, 1)
+    return 255 * (1 - ink.reshape(PANEL, PANEL, FINE).mean(axis=2))
+
+
+@each_detector
+@pytest.mark.parametrize("kind", ["ER", "NR"])
+def test_the_slow_twin_paints_the_same(tpc, kind):
+    readout = readout_of(tpc, kind)
+    painted = images(readout, tpc)
+    for event in range(len(painted)):
+        difference = np.abs(painted[event] - twin(readout, event, tpc))
+        assert np.mean(difference > 0.501) < 2e-3, event  # a sample's edge on a pixel's, by rounding
+        assert difference.mean() < 0.3, event
+
+
+# The whole
+
+
+@each_detector
+def test_shape_and_frame(tpc):
+    flat = image.features(readout_of(tpc), tpc)
+    assert flat.dtype == np.uint8 and flat.shape == (6, image.sections(tpc)["image"]) == (6, 75 * 75 * 3)
+    painted = images(readout_of(tpc), tpc)
+    assert np.all(painted[:, PANEL] == 255) and np.all(painted[:, :, PANEL] == 255)
+    for row, column in ((UPPER, UPPER), (UPPER, LOWER), (LOWER, UPPER), (LOWER, LOWER)):
+        panel = painted[:, row, column]
+        assert np.all(np.any(panel < 200, axis=(1, 2, 3)))
+    assert len(np.unique(flat, axis=0)) == len(flat)
+
+
+def test_a_dark_event_shows_its_tubes_alone():
+    painted = images(dark(3))
+    assert np.all(painted[:, LOWER] == 255)
+    middle = painted[0, PANEL // 2, PANEL // 2]  # the middle tube has no charge
+    np.testing.assert_array_equal(middle, np.rint(image.colours()[0]))
+    assert images(dark(0)).shape == (0, *image.SHAPE)
+
+
+# Hit patterns
+
+
+@pytest.mark.parametrize("array", ["top", "bottom"])
+@pytest.mark.parametrize("part", [0.0, 0.3, 0.71, 1.0])
+def test_a_hot_tube_lights_the_pixels_at_its_place(array, part):
+    pmts = NT.pmt_positions_cm(array)
+    tube = int(part * (len(pmts) - 1))
+    changed = np.argwhere(np.any(hot(tube, 1e3, array) != images(dark())[0], axis=2))
+    column, row = (1 + pmts[tube] * [1, -1] / (MARGIN * NT.radius_cm)) * PANEL / 2
+    column += (PANEL + 1) * (array == "top")
+    assert np.abs(changed + 0.5 - [row, column]).max() <= 0.5 + 3.8 / (2 * MARGIN * NT.radius_cm) * PANEL
+    assert 4 <= len(changed) <= 9
+
+
+def test_brighter_means_more_charge():
+    tube = len(NT.pmt_positions_cm()) // 2
+    row, column = PANEL // 2, PANEL + 1 + PANEL // 2
+    shades = [hot(tube, pe)[row, column] for pe in (0.0, 0.3, 1.0, 5.0, 30.0, 200.0, 1000.0, 9000.0)]
+    luminance = np.array(shades) @ [0.2126, 0.7152, 0.0722]
+    assert np.all(np.diff(luminance) > 1)
+    assert np.all(np.diff(image.colours() @ [0.2126, 0.7152, 0.0722]) > 0)
+    np.testing.assert_array_equal(hot(tube, 1e4), hot(tube, 1e6))
+
+
+def test_colours_are_viridis_over_white():
+    viridis = matplotlib.colormaps["viridis"](np.arange(256))[:, :3] * 255
+    assert np.abs((image.colours() - 0.6 * 255) / 0.4 - viridis).max() < 7
+
+
+# Pulses
+
+
+@each_detector
+def test_pulses_do_not_tell_the_amplitude(tpc):
+    readout = readout_of(tpc)
+    louder = replace(readout, s1_waveform=8 * readout.s1_waveform, s2_waveform=8 * readout.s2_waveform)
+    np.testing.assert_array_equal(images(louder, tpc), images(readout, tpc))
+
+
+def test_pulses_do_not_tell_the_time():
+    early, late = np.zeros_like(dark().s2_waveform), np.zeros_like(dark().s2_waveform)
+    early[0, 5:905] = late[0, 3000:3900] = np.random.default_rng(1).exponential(size=900)
+    np.testing.assert_array_equal(*(images(replace(dark(), s2_waveform=pulse)) for pulse in (early, late)))
+
+
+def test_a_box():
+    """20 equal samples of 40: a line at 1 / 1.1 of the height over the middle half, at the foot beside it."""
+    waveform = np.zeros_like(dark().s1_waveform)
+    waveform[0, 3:23] = 4.0
+    panel = images(replace(dark(), s1_waveform=waveform))[0, LOWER, UPPER, 0]
+    top = int(PANEL - PANEL / 1.1)
+    inked = panel < 255
+    assert np.all(np.flatnonzero(inked[:, PANEL // 2]) == top)
+    assert np.all(np.flatnonzero(inked[:, PANEL // 8]) == PANEL - 1)
+    assert sorted(set(np.flatnonzero(inked[PANEL // 2]))) == [PANEL // 4, PANEL * 3 // 4]

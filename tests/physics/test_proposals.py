@@ -1,0 +1,31 @@
+"""What is drawn has the density that the weights divide by."""
+
+import numpy as np
+import pytest
+from scipy import integrate, stats
+
+from engine.physics import proposals
+
+
+@pytest.mark.parametrize("name", proposals.NAMES)
+def test_the_density_is_that_of_the_draws(name):
+    energy = proposals.draw(name, 1.0, 70.0, 20_000, np.random.default_rng(1))
+    grid = np.linspace(1.0, 70.0, 20_001)
+    cdf = integrate.cumulative_trapezoid(proposals.density_per_keV(name, 1.0, 70.0, grid), grid, initial=0)
+    assert cdf[-1] == pytest.approx(1, rel=1e-5)
+    assert stats.kstest(energy, lambda e: np.interp(e, grid, cdf)).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("name", proposals.NAMES)
+def test_weighted_draws_give_any_integral(name):
+    energy = proposals.draw(name, 1.0, 70.0, 200_000, np.random.default_rng(2))
+    weight = np.exp(-energy / 10) / proposals.density_per_keV(name, 1.0, 70.0, energy)
+    expected, error = 10 * (np.exp(-0.1) - np.exp(-7)), weight.std() / np.sqrt(len(weight))
+    assert abs(weight.mean() - expected) < 4 * error < 0.05 * expected
+
+
+def test_a_uniform_proposal_is_flat_and_a_log_uniform_one_falls_as_one_over_energy():
+    energy = np.array([1.0, 10.0, 100.0])
+    assert np.ptp(proposals.density_per_keV("uniform", 1.0, 100.0, energy)) == 0
+    log = proposals.density_per_keV("log_uniform", 1.0, 100.0, energy)
+    np.testing.assert_allclose(log * energy, log[0])
