@@ -45,6 +45,8 @@ def _section(raw: object, kind: str) -> dict[str, Any]:
 
 Positive = Annotated[float, Field(gt=0)]
 Range = Annotated[tuple[Positive, Positive], AfterValidator(_range)]
+NestEnergy = Annotated[float, Field(ge=0.05, le=300)]  # keV, where NEST's yields rest on data for both kinds
+NestRange = Annotated[tuple[NestEnergy, NestEnergy], AfterValidator(_range)]
 Distinct = AfterValidator(_distinct)
 
 
@@ -95,7 +97,7 @@ class Events(Section):
 
     train_per_kind: int = Field(20_000, ge=100)
     test_per_kind: int = Field(2_000, ge=100)
-    energy_keV: Range = (1.0, 100.0)
+    energy_keV: NestRange = (1.0, 100.0)
     train_proposal: Proposal = "uniform"
 
 
@@ -104,8 +106,8 @@ class PoolSize(Section):
 
     er_events: int = Field(20_000, ge=100)
     nr_events: int = Field(20_000, ge=100)
-    er_energy_keV: Range = (1.0, 14.0)
-    nr_energy_keV: Range = (1.0, 70.0)
+    er_energy_keV: NestRange = (1.0, 14.0)
+    nr_energy_keV: NestRange = (1.0, 70.0)
     proposal: Proposal = "uniform"
 
 

@@ -76,7 +76,7 @@ def _readout(tpc, kind, energy_keV, place, detected, exciton_share, extracted, r
     s1_first = _offsets(detected)
     s1_waveform, s1_charge = np.zeros((n, tpc.s1_samples), np.float32), np.zeros(n)
     _pulses.fill_s1(
-        s1_times, s1_first, keys[0], charges, tpc.sample_ns, tpc.s1_bottom_fraction, s1_waveform, s1_top, s1_bottom,
+        s1_times, s1_first, keys[0], charges, tpc.s1_sample_ns, tpc.s1_bottom_fraction, s1_waveform, s1_top, s1_bottom,
         s1_charge,
     )  # fmt: skip
 

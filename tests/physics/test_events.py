@@ -106,6 +106,25 @@ def test_pulses_and_patterns_hold_the_area(tpc):
 
 
 @pytest.mark.parametrize("tpc", DETECTORS.values(), ids=DETECTORS)
+def test_a_waveform_that_starts_at_the_s1_holds_the_drift_time(tpc):
+    n_samples, energy_keV = 2300, np.geomspace(3, 60, 100)
+    coarse = {"s2_sample_ns": 1000.0, "s2_samples": n_samples}
+    (started, early), (columns, late) = (
+        events.simulate(override(tpc, s2_origin=origin, **coarse), "ER", energy_keV, "origin")
+        for origin in ("pulse_start", "s1_trigger")
+    )
+    at_us = [
+        readout.s2_waveform @ (np.arange(n_samples) + 0.5) / readout.s2_waveform.sum(axis=1)
+        for readout in (early, late)
+    ]
+    behind = at_us[1] - columns["drift_us"] - (tpc.electron_trapping_us + tpc.gas_transit_us / 2 + 0.1)
+    assert behind.mean() == pytest.approx(0, abs=0.3) and np.abs(behind).max() < 4
+    assert at_us[0].max() < 40 < columns["drift_us"].min()
+    np.testing.assert_allclose(late.s2_waveform.sum(axis=1), columns["s2_pe"], rtol=1e-5)
+    np.testing.assert_array_equal(columns["s2_pe"], started["s2_pe"])
+
+
+@pytest.mark.parametrize("tpc", DETECTORS.values(), ids=DETECTORS)
 def test_only_enough_photons_and_enough_charge_are_registered(tpc):
     energy_keV = np.geomspace(0.3, 30, 600)
     counting = override(tpc, double_pe_probability=0.0, spe_resolution=0.0, s1_coincidence_ns=1e9)

@@ -177,7 +177,7 @@ def test_without_charge_noise_the_charge_is_the_number_of_photons():
 
 @pytest.mark.usefixtures("way")
 def test_what_falls_behind_the_window_is_in_the_area_alone():
-    gas = _s2.gas_kernel(DARWIN.gas_transit_us, DARWIN.pmt_transit_ns, DARWIN.sample_ns)
+    gas = _s2.gas_kernel(DARWIN.gas_transit_us, DARWIN.pmt_transit_ns, DARWIN.s2_sample_ns)
     waveform, hits, charge = bench.fast_s2(override(s2_samples=60, **FLASH), light(400, 100))
     np.testing.assert_allclose(hits.sum(axis=1, dtype=float), charge, rtol=1e-5)
     within = waveform.sum(axis=1, dtype=float) / charge

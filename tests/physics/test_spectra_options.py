@@ -241,3 +241,8 @@ def test_shipped_fluxes_have_unit_integral(name, tolerance):
     assert total == pytest.approx(1.0, abs=tolerance)
     with pytest.raises(ValueError, match="read-only"):
         per_MeV[0] = 1.0
+
+
+def test_a_wimp_too_light_to_be_seen_has_no_rate():
+    wimp_si = import_module("engine.physics.spectra.wimp_si")
+    assert not wimp_si.rate(np.array([0.01, 1.0, 10.0]), 0.05, 1e-45).any()

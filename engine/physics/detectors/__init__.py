@@ -11,32 +11,33 @@ from functools import lru_cache
 from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Positive = Field(gt=0)
 Fraction = Field(ge=0, le=1)
 
 
 class TPC(BaseModel):
-    """The constants of a cylindrical two-phase xenon time projection chamber; z is 0 at the cathode."""
+    """The constants of a cylindrical two-phase xenon time projection chamber; z is 0 at the cathode.
+
+    The bounds are wide, and there to catch a wrong unit: a field of 0.2 is one in kV/cm.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    drift_field_V_cm: float = Positive
-    radius_cm: float = Positive
-    drift_length_cm: float = Positive
+    drift_field_V_cm: float = Field(ge=5, le=5000)
+    radius_cm: float = Field(gt=1, le=1000)
+    drift_length_cm: float = Field(gt=1, le=1000)
     wall_distance_cm: float = Field(ge=0, description="of the fiducial volume, from every wall")
-    temperature_K: float = Positive
-    pressure_bar: float = Positive
-    density_g_cm3: float = Positive
+    density_g_cm3: float = Field(ge=2.5, le=3.1, description="of the liquid")
     work_function_scale: float = Field(1.0, gt=0.5, lt=2, description="true W over NEST's, for its uncertainty")
     g1: float = Field(gt=0, le=1, description="photons detected per photon")
     g1_gas: float = Field(gt=0, le=1, description="photons detected per electroluminescence photon")
-    el_photons_per_electron: float = Positive
+    el_photons_per_electron: float = Field(ge=1, le=5000)
     el_fano: float = Field(ge=0, description="variance over mean of the electroluminescence photons")
     extraction: float = Field(gt=0, le=1)
-    electron_lifetime_us: float = Positive
-    drift_velocity_mm_us: float = Positive
+    electron_lifetime_us: float = Field(ge=50, description="in microseconds: 10 ms are 10000")
+    drift_velocity_mm_us: float = Field(ge=0.1, le=5)
     diffusion_longitudinal_cm2_s: float = Field(ge=0)
     electron_trapping_us: float = Positive
     gas_transit_us: float = Positive
@@ -58,9 +59,22 @@ class TPC(BaseModel):
     s2_focused_fraction: float = Fraction
     s2_light_height_cm: float = Positive
     s2_threshold_pe: float = Field(ge=0, description="the least S2, before corrections, of a registered event")
-    sample_ns: float = Positive
+    s1_sample_ns: float = Positive
+    s2_sample_ns: float = Positive
     s1_samples: int = Field(ge=1)
     s2_samples: int = Field(ge=1)
+    s2_origin: Literal["pulse_start", "s1_trigger"] = Field(
+        description="the S2 waveform starts with the first electron, or at the recoil: then it holds the drift time"
+    )
+
+    @model_validator(mode="after")
+    def _has_a_fiducial_volume(self) -> "TPC":
+        if not 2 * self.wall_distance_cm < min(2 * self.radius_cm, self.drift_length_cm):
+            raise ValueError(
+                f"wall_distance_cm = {self.wall_distance_cm:g} leaves no fiducial volume in a TPC of radius "
+                f"{self.radius_cm:g} cm and drift length {self.drift_length_cm:g} cm"
+            )
+        return self
 
     @property
     def g2(self) -> float:

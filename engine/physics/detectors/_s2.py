@@ -65,20 +65,21 @@ def pulses(
     """Waveform (n, s2_samples), top and bottom hits (n, PMTs) in PE as float32, and charge (n,), of n S2s.
 
     Event i has electrons[i] extracted ones after a drift of drift_us[i], x[i] and y[i] in cm, and the random stream
-    keys[i] to itself. The waveform starts with the first electron; light behind its end is in the charge and in the
-    hits alone.
+    keys[i] to itself. The waveform starts at the detector's `s2_origin`; light behind its end is in the charge and
+    in the hits alone.
     """
     n, n_top, n_bottom = len(x), *(len(tpc.pmt_positions_cm(array)) for array in ("top", "bottom"))
     waveform, hits = np.zeros((n, tpc.s2_samples), np.float32), np.zeros((n, n_top + n_bottom), np.float32)
     tables = (
         _pulses.charge_table(tpc.double_pe_probability, tpc.spe_resolution), half_normals(),
-        gas_delays_ns(tpc.gas_transit_us, tpc.pmt_transit_ns) / np.float32(tpc.sample_ns),
-        gas_kernel(tpc.gas_transit_us, tpc.pmt_transit_ns, tpc.sample_ns),
+        gas_delays_ns(tpc.gas_transit_us, tpc.pmt_transit_ns) / np.float32(tpc.s2_sample_ns),
+        gas_kernel(tpc.gas_transit_us, tpc.pmt_transit_ns, tpc.s2_sample_ns),
     )  # fmt: skip
-    spread, waiting = spread_ns(tpc, drift_us) / tpc.sample_ns, tpc.electron_trapping_us * 1e3 / tpc.sample_ns
+    spread, waiting = spread_ns(tpc, drift_us) / tpc.s2_sample_ns, tpc.electron_trapping_us * 1e3 / tpc.s2_sample_ns
+    lead = drift_us * 1e3 / tpc.s2_sample_ns if tpc.s2_origin == "s1_trigger" else np.full(n, np.nan)
     gain = tpc.single_electron_gain, np.sqrt(photon_variance(tpc))
     optics = tpc.pmt_positions_cm("top"), tpc.s2_light_height_cm, tpc.s2_top_fraction, tpc.s2_focused_fraction
-    charge = _fill(electrons, spread, waiting, gain, keys, x, y, tables, optics, FEW_PHOTONS, waveform, hits)
+    charge = _fill(electrons, lead, spread, waiting, gain, keys, x, y, tables, optics, FEW_PHOTONS, waveform, hits)
     return waveform, hits[:, :n_top], hits[:, n_top:], charge
 
 
@@ -100,8 +101,8 @@ def half_normals() -> np.ndarray:
 
 
 @njit(cache=True)
-def _fill(electrons, spread, waiting, gain, keys, x, y, tables, optics, few, waveform, hits):
-    """Fills waveform and hits, spread and waiting in samples; returns the charges."""
+def _fill(electrons, lead, spread, waiting, gain, keys, x, y, tables, optics, few, waveform, hits):
+    """Fills waveform and hits; lead (NaN: up to the first electron), spread, waiting in samples; returns charges."""
     charges, normals, delays, kernel = tables
     charge, moments = np.zeros(len(x)), _moments(charges)
     light, seen = np.empty(waveform.shape[1] + 1), np.empty(hits.shape[1])
@@ -111,7 +112,7 @@ def _fill(electrons, spread, waiting, gain, keys, x, y, tables, optics, few, wav
         n = made.sum()
         if n == 0:
             continue
-        arrived -= arrived.min()
+        arrived = np.maximum(arrived + (-arrived.min() if np.isnan(lead[event]) else lead[event]), 0.0)
         expect_hits(n, x[event], y[event], optics, seen)
         if n <= few:
             charge[event] = follow(streams[1], arrived, made, delays, charges, seen, waveform[event], hits[event])

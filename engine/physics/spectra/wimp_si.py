@@ -12,7 +12,7 @@ import numericalunits as nu
 import numpy as np
 from pydantic import Field
 
-from engine.physics.spectra._folding import HIGHEST_RECOIL_KEV, tabulate
+from engine.physics.spectra._folding import HIGHEST_RECOIL_KEV, LOWEST_RECOIL_KEV, tabulate
 from engine.physics.spectra._options import Options as Base
 
 with warnings.catch_warnings():  # it announces at import that its defaults are now those we want
@@ -68,6 +68,8 @@ def _table(m_chi_GeV, v0_km_s, v_esc_km_s):
         mass = m_chi_GeV * nu.GeV / nu.c0**2
         v_0, v_esc = v0_km_s * nu.km / nu.s, v_esc_km_s * nu.km / nu.s
         endpoint_keV = wimprates.e_max(mass, wimprates.v_max(v_esc=v_esc, v_0=v_0), wimprates.mn()) / nu.keV
+        if endpoint_keV <= LOWEST_RECOIL_KEV:  # lighter than some 0.1 GeV
+            return np.zeros_like
         halo = _Halo(v_0, v_esc)
         return tabulate(
             lambda energy_keV: wimprates.rate_wimp_std(energy_keV, m_chi_GeV, TABLE_SIGMA_CM2, halo_model=halo),
