@@ -136,6 +136,26 @@ def plot(
 
 
 @app.command()
+def physics(
+    study: StudyName,
+    store: StoreUri = DEFAULT_STORE,
+    settings: Setting = None,
+    events: Annotated[int, typer.Option(min=100, help="Events simulated of each kind.")] = 20_000,
+    format: Annotated[str, typer.Option(help="png or pdf")] = "png",
+) -> None:
+    """Reports a study's rates, spectra, bands and detector response beside references; needs no scan."""
+    from engine import physics_page, physics_report
+    from engine.cluster.store import Store
+    from engine.study import load
+
+    parsed, place = load(study, tuple(settings or ())), Store(store)
+    folder = f"physics/{physics_report.identity(parsed, events)}"
+    for name, data in physics_page.files(parsed, events, format).items():
+        place.put(f"{folder}/{name}", data)
+    say(f"report: {place.where(folder + '/report.md')}")
+
+
+@app.command()
 def bench(seconds: Annotated[float, typer.Option(min=0.1, help="Time given to each kernel.")] = 2.0) -> None:
     """Speed of the fast kernels beside their slow, obvious twins, in the same run."""
     from engine.bench import run
