@@ -31,12 +31,14 @@ class Lines(Silent):
         self.console = console
 
     def stage(self, name: str, total: int, reused: int) -> None:
+        """A line that says what there is and what is missing."""
         self.name, self.missing, self.computed = name, total - reused, 0
         self.begun = self.spoken = time.monotonic()
         self.first = None  # when the first items came, and how many: starting up says nothing of the pace
         self.note(f"{name}: {total} items, {reused} reused, {self.missing} to compute")
 
     def advance(self, n_items: int) -> None:
+        """A line every ten seconds."""
         self.computed += n_items
         now = time.monotonic()
         self.first = self.first or (now, self.computed)
@@ -48,10 +50,12 @@ class Lines(Silent):
             self.spoken = now
 
     def done(self) -> None:
+        """A line with the time it took."""
         if self.missing:
             self.note(f"{self.name}: done in {time.monotonic() - self.begun:.1f} s")
 
     def note(self, line: str) -> None:
+        """The line as it is."""
         self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -59,6 +63,7 @@ class Bars(Lines):
     """The same, with a live bar and an estimate of what is left."""
 
     def stage(self, name: str, total: int, reused: int) -> None:
+        """The line, and a bar below it."""
         super().stage(name, total, reused)
         columns = TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
         self.bar = Progress(*columns, console=self.console, transient=True)
@@ -67,10 +72,12 @@ class Bars(Lines):
             self.bar.start()
 
     def advance(self, n_items: int) -> None:
+        """The bar moves."""
         self.computed += n_items
         self.bar.advance(self.task, n_items)
 
     def done(self) -> None:
+        """The bar goes, the line stays."""
         self.bar.stop()
         super().done()
 
