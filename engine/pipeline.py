@@ -130,6 +130,7 @@ def run(
         with state.resources:
             return _run(state)
     finally:
+        state.progress.close()
         state.ledger.flush()
 
 

@@ -23,6 +23,9 @@ class Silent:
     def note(self, line: str) -> None:
         """Something the user should know."""
 
+    def close(self) -> None:
+        """No more stages, whether or not the last one ended: leaves the terminal as it was."""
+
 
 class Lines(Silent):
     """Plain lines: one when a stage begins and ends, and every ten seconds in between."""
@@ -62,6 +65,8 @@ class Lines(Silent):
 class Bars(Lines):
     """The same, with a live bar and an estimate of what is left."""
 
+    bar: Progress | None = None
+
     def stage(self, name: str, total: int, reused: int) -> None:
         """The line, and a bar below it."""
         super().stage(name, total, reused)
@@ -78,8 +83,13 @@ class Bars(Lines):
 
     def done(self) -> None:
         """The bar goes, the line stays."""
-        self.bar.stop()
+        self.close()
         super().done()
+
+    def close(self) -> None:
+        """A bar that is left, after a failure or Ctrl-C, goes and gives the cursor back."""
+        if self.bar:
+            self.bar.stop()
 
 
 def reporter(quiet: bool) -> Silent:
