@@ -1,26 +1,27 @@
 """From parts to what the next stage needs: a scored population, toys by statistic, the table."""
 
 from functools import partial
-from types import ModuleType
 
 import numpy as np
 import pyarrow as pa
 
-from engine import plugins, schemas, scores
+from engine import schemas, scores
 from engine.cluster.store import Ledger
 from engine.diagnostics import Diagnostics
-from engine.inference.cells import Background, Population, Toys, populate
+from engine.inference.cells import Choice, Toys
 from engine.inference.pools import KINDS, Pool
+from engine.inference.population import Background, Population, populate
+from engine.inference.significance import z_one_sided
 from engine.physics import spectra
-from engine.plan import SLOTS, Plan
+from engine.plan import SLOTS, Plan, Wanted
 from engine.study import Backgrounds, Signal
 
 REFERENCE_SIGMA_CM2 = 1e-45  # the signal is linear in sigma_SI: weights are kept for this one
 
 
-def statistics(plan: Plan) -> list[tuple[float, ModuleType]]:
-    """Every (R, statistic module) of the study, in the plan's order."""
-    return [(R, plugins.load("engine.inference.teststats", name)) for R, name in plan.wanted]
+def choices(plan: Plan, wanted: list[Wanted]) -> list[Choice]:
+    """The statistics behind pairs of R and name, with their options."""
+    return [Choice(R, *plan.study.toys.statistic(name)) for R, name in wanted]
 
 
 def _scored(plan: Plan, ledger: Ledger, purpose: str) -> tuple[pa.Table, dict[str, int], dict[str, np.ndarray]]:
@@ -46,6 +47,8 @@ def population(plan: Plan, ledger: Ledger) -> Population:
         proposal_per_keV=events["proposal_per_keV"].to_numpy(),
         half=(events["event"].to_numpy() % 2).astype(np.int8),
         n_thrown=np.array([thrown[kind] for kind in KINDS]),
+        cs1_pe=events["cs1_pe"].to_numpy(),
+        cs2_pe=events["cs2_pe"].to_numpy(),
         terms=terms,
     )
     study = plan.study
@@ -54,8 +57,6 @@ def population(plan: Plan, ledger: Ledger) -> Population:
         {R: scores.anomaly_score(terms, plan.beta, R) for R in study.score.R},
         [_background(study.backgrounds, name) for name in study.backgrounds.components],
         idealised=study.backgrounds.rates == "idealised",
-        tail_b0=study.toys.tail_b0,
-        tail_exposure_ty=study.toys.tail_exposure_ty,
         bandwidth=study.score.bandwidth,
         relative_floor=study.score.relative_floor,
         stream_key=plan.stream_key,
@@ -89,15 +90,49 @@ def diagnostics(plan: Plan, ledger: Ledger) -> Diagnostics:
 def toys(plan: Plan, ledger: Ledger, exposure_ty: float, hypothesis: str) -> list[Toys]:
     """Background toys of one exposure and hypothesis for every (R, statistic); the first n that are asked for."""
     found = []
-    for pair in plan.wanted:
+    for pair in plan.by_toys:
         rows = ledger.rows(plan.null_items(exposure_ty, hypothesis, *pair), "item").slice(0, plan.n_toys(hypothesis))
-        found.append(Toys(rows["n_events"].to_numpy(), rows["total"].to_numpy()))
+        totals = rows["totals"].combine_chunks()
+        found.append(Toys(rows["n_events"].to_numpy(), totals.flatten().to_numpy().reshape(len(totals), -1)))
     return found
 
 
 def table(plan: Plan, ledger: Ledger) -> pa.Table:
     """All rows of the study, sorted; `point` says whether the grid or the benchmark asked for the row."""
-    rows = ledger.rows(list(plan.cells), "lineage")
-    origin = [plan.cells[item][0].origin for item in rows["lineage"].to_pylist()]
-    columns = {name: rows[name] for name in rows.column_names} | {"point": origin}
+    by_item = {}
+    for items in (plan.cells, plan.exact):
+        if items:
+            by_item |= {row["lineage"]: row for row in ledger.rows(list(items), "lineage").to_pylist()}
+    rows = []
+    for (point, _, _), (toys, exact) in plan.rows.items():
+        rows.append(_row(by_item.get(toys), by_item.get(exact), plan.study.toys.tail) | {"point": point.origin})
+    columns = {name: [row[name] for row in rows] for name in schemas.RESULTS.names}
     return schemas.table(schemas.RESULTS, columns).sort_by([(name, "ascending") for name in schemas.ROW_ORDER])
+
+
+def _row(toys: dict | None, exact: dict | None, tail: str) -> dict:
+    """One row of results from what toys and the exact law say, either of which may be missing."""
+    exact = exact or dict.fromkeys(schemas.EXACT.names)
+    row = dict.fromkeys(schemas.RESULTS.names) | exact | (toys or {"n_toys_null": 0, "n_toys_signal": 0})
+    if exact["p_exact"] is not None:
+        row["z_exact"] = z_one_sided(exact["p_exact"])
+    if toys and exact["p_exact"] is not None:
+        row["pull"], row["pull_median"] = _pulls(toys, exact)
+    if toys is None or (tail == "exact" and exact["p_exact"] is not None):
+        row |= {"q_median": exact["q_exact"], "tail": exact["exact_tail"]}
+        row |= dict.fromkeys(("p_median", "p_low", "p_high"), exact["p_exact"])
+    return row | {"z_median": z_one_sided(row["p_median"])}
+
+
+def _pulls(toys: dict, exact: dict) -> tuple[float | None, float | None]:
+    """Null toys at or above the toys' q_median, and signal toys at or below it, against what the laws expect."""
+    n_null, n_signal = toys["n_toys_null"], toys["n_toys_signal"]
+    k = round(toys["p_median"] * (n_null + 1)) - 1
+    null = _pull(k, n_null, exact["p_at_toys"]) if toys["tail"] == "counted" else None
+    return null, _pull(toys["n_below"], n_signal, exact["level_at_toys"])
+
+
+def _pull(k: int, n: int, p: float) -> float | None:
+    """(k - n p) over its binomial error; None where fewer than ten are expected, and the error is no Gaussian's."""
+    expected = n * p
+    return (k - expected) / (expected * (1 - p)) ** 0.5 if min(expected, n - expected) >= 10 else None

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from engine.errors import BadInput, ScanStalled, TaskFailed
+from engine.lineage import row_label
 from engine.progress import Silent, reporter
 
 BAD_INPUT, INTERRUPTED = 2, 130
@@ -250,10 +251,15 @@ def _summarise(outcome, progress: Silent) -> None:
     for row in outcome.table.to_pylist():
         if row["m_chi_GeV"] == at.m_chi_GeV and row["sigma_si_cm2"] == at.sigma_si_cm2:
             progress.note(
-                f"{at.m_chi_GeV:g} GeV, {at.sigma_si_cm2:g} cm2, {row['exposure_ty']:g} t y, R = {row['R']:g}: "
-                f"{row['statistic']} p = {row['p_median']:.3g} [{row['p_low']:.3g}, {row['p_high']:.3g}] "
-                f"Z = {row['z_median']:.2f} ({row['tail']}), count alone Z = {row['z_count']:.2f}"
+                f"{at.m_chi_GeV:g} GeV, {at.sigma_si_cm2:g} cm2, {row['exposure_ty']:g} t y: "
+                f"{row_label(row['statistic'], row['R'])} p = {row['p_median']:.3g} "
+                f"[{row['p_low']:.3g}, {row['p_high']:.3g}] Z = {row['z_median']:.2f} ({row['tail']}{_exact(row)}), "
+                f"count alone Z = {row['z_count']:.2f}"
             )
+
+
+def _exact(row: dict) -> str:
+    return "" if row["z_exact"] is None else f"; exact Z = {row['z_exact']:.2f}"
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine import assemble, contours, plots
-from engine.lineage import label
+from engine.lineage import label, row_label
 from engine.pipeline import Outcome
 from engine.plan import Plan
 from engine.plots import exposure, plane, roc, scores
@@ -34,7 +34,7 @@ def _figures(plan: Plan, outcome: Outcome, grid: pa.Table, lines: pa.Table, over
         for R, statistic in plan.wanted:
             for exposure_ty in exposures:
                 where = {"exposure_ty": exposure_ty, "statistic": statistic, "R": R}
-                name = f"plane_{statistic}_R{label(R)}_{label(exposure_ty)}ty"
+                name = f"plane_{row_label(statistic, R)}_{label(exposure_ty)}ty"
                 benchmark = (at.m_chi_GeV, at.sigma_si_cm2)
                 yield name, plane.plane(grid, lines, **where, overlays=overlays, benchmark=benchmark)
     yield "p_against_exposure", exposure.p_against_exposure(outcome.table, **at.model_dump())

@@ -34,6 +34,11 @@ def label(number: float) -> str:
     return repr(float(number)).removesuffix(".0").replace("+", "")
 
 
+def row_label(statistic: str, R: float | None) -> str:
+    """A statistic and its R in the name of a file or a metric; no R where it looks at no score."""
+    return statistic if R is None else f"{statistic}_R{label(R)}"
+
+
 def seed(*keys: object) -> int:
     """128 bits from the keys that name a stream."""
     return int.from_bytes(hashlib.sha256(canonical(list(keys)).encode()).digest()[:16], "little")

@@ -141,6 +141,7 @@ def pool(samples: list[Sample]) -> Pool:
         proposal_per_keV=np.repeat(density, n),
         half=np.zeros(sum(n), np.int8),
         n_thrown=np.array([len(sample.energy_keV) for sample in samples]),
+        **{name: np.concatenate([s.columns[name][s.selected] for s in samples]) for name in ("cs1_pe", "cs2_pe")},
         terms={},
     )
 

@@ -1,4 +1,4 @@
-"""The corridor: simulate -> fit -> score -> toys -> cells -> table. What exists is not computed again."""
+"""The corridor: simulate -> fit -> score -> toys -> cells -> exact laws -> table. What exists is not computed again."""
 
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
@@ -10,12 +10,13 @@ from engine import assemble, work
 from engine.cluster import fan_out
 from engine.cluster.store import Entry, Ledger, Part, Store, encode, sha256
 from engine.diagnostics import Diagnostics
-from engine.inference.cells import Population
+from engine.inference.population import Population
 from engine.plan import HYPOTHESES, SLOTS, Plan
 from engine.progress import Silent
 from engine.study import Study, load
 
 BLOCKS_PER_TASK = 2
+EXACT_PER_TASK = 200  # points; a law is prepared once per task
 
 
 @dataclass
@@ -144,6 +145,7 @@ def _run(run: Run) -> Outcome:
     population = assemble.population(plan, run.ledger)
     run.stage("nulls", plan.items["nulls"], work.background_toys, lambda missing: _nulls(run, population, missing))
     run.stage("cells", plan.items["cells"], work.cells, lambda missing: _cells(run, population, missing))
+    run.stage("exact", plan.items["exact"], work.exact, lambda missing: _exact(run, population, missing))
     diagnostics = assemble.diagnostics(plan, run.ledger)
     table, path = _table(run)
     return Outcome(plan, table, path, run.computed, run.set_aside, diagnostics, population)
@@ -179,7 +181,7 @@ def _nulls(run: Run, population: Population, missing: set[str]) -> Iterable[tupl
             blocks = [
                 block
                 for block in range(plan.n_blocks(hypothesis))
-                if any(plan.null_item(exposure, hypothesis, block, *pair) in missing for pair in plan.wanted)
+                if any(plan.null_item(exposure, hypothesis, block, *pair) in missing for pair in plan.by_toys)
             ]
             for start in range(0, len(blocks), BLOCKS_PER_TASK):
                 yield *inputs, exposure, hypothesis, blocks[start : start + BLOCKS_PER_TASK]
@@ -199,6 +201,29 @@ def _cells(run: Run, population: Population, missing: set[str]) -> Iterable[tupl
             if mass not in weights:
                 weights[mass] = run.share(assemble.signal_weights(plan.study.signal, population, mass))
             yield *inputs, toys, weights[mass], exposure, mass, sorted(sigmas)
+
+
+def _exact(run: Run, population: Population, missing: set[str]) -> Iterable[tuple]:
+    plan, inputs = run.plan, (run.share(run.plan), run.share(population))
+    q_median = _medians(run)
+    wanted: dict[tuple, list[tuple]] = {}
+    for item, (point, *pair) in plan.exact.items():
+        if item in missing:
+            place = point.m_chi_GeV, point.sigma_si_cm2, q_median.get((point, *pair))
+            wanted.setdefault((point.exposure_ty, tuple(pair)), []).append(place)
+    masses = {mass for places in wanted.values() for mass, _, _ in places}
+    weights = run.share({m: assemble.signal_weights(plan.study.signal, population, m) for m in sorted(masses)})
+    for (exposure, pair), places in wanted.items():
+        for start in range(0, len(places), EXACT_PER_TASK):
+            yield *inputs, exposure, pair, weights, places[start : start + EXACT_PER_TASK]
+
+
+def _medians(run: Run) -> dict[tuple, float]:
+    """q_median of the toys by cell."""
+    items = list(run.plan.cells)
+    rows = run.ledger.rows(items, "lineage") if items else None
+    pairs = zip(rows["lineage"].to_pylist(), rows["q_median"].to_pylist(), strict=True) if items else ()
+    return {run.plan.cells[item]: q for item, q in pairs}
 
 
 def _table(run: Run) -> tuple[pa.Table, str]:

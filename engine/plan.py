@@ -11,11 +11,14 @@ from engine.physics import spectra
 from engine.study import Model, Study
 
 # A stage's version is raised whenever its output changes for unchanged fields; a test holds its output's hash.
-VERSIONS = {"events": 1, "models": 1, "scores": 1, "nulls": 1, "cells": 1, "table": 1}
+VERSIONS = {"events": 1, "models": 1, "scores": 1, "nulls": 2, "cells": 2, "exact": 1, "table": 2}
 
 SHARD = 2000  # events thrown per shard: a second or two of work
 SLOTS = ("vae", "classifier")
 HYPOTHESES = ("null", "background")
+
+
+Wanted = tuple[float | None, str]  # R and the name of a statistic
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,9 @@ class Point:
     m_chi_GeV: float
     sigma_si_cm2: float
     origin: str = field(compare=False)
+
+
+Cell = tuple[Point, float | None, str]  # a point, R and the name of a statistic
 
 
 @dataclass(frozen=True)
@@ -122,9 +128,22 @@ class Plan:
         return (self.study.seed, lineage.digest("pool", 1, None, [shard.item for shard in self.shards["pool"]]))
 
     @cached_property
-    def wanted(self) -> list[tuple[float, str]]:
-        """Every (R, statistic) of the study."""
-        return [(R, name) for R in self.study.score.R for name in self.study.toys.statistics]
+    def wanted(self) -> list[Wanted]:
+        """Every (R, statistic) of the study; R is None where the statistic looks at no score."""
+        toys, scores = self.study.toys, self.study.score.R
+        needs_score = {name: "score" in toys.statistic(name)[0].NEEDS for name in toys.statistics}
+        with_score = [(R, name) for R in scores for name in toys.statistics if needs_score[name]]
+        return with_score + [(None, name) for name in toys.statistics if not needs_score[name]]
+
+    @cached_property
+    def by_toys(self) -> list[Wanted]:
+        """Those that toys serve."""
+        return [(R, name) for R, name in self.wanted if self.study.toys.statistic(name)[0].ADDITIVE]
+
+    @cached_property
+    def exactly(self) -> list[Wanted]:
+        """Those whose law is known."""
+        return [(R, name) for R, name in self.wanted if self.study.toys.statistic(name)[0].EXACT]
 
     def n_toys(self, hypothesis: str) -> int:
         """Background toys that a hypothesis needs: for g0, or one under each signal toy."""
@@ -152,20 +171,24 @@ class Plan:
         """Digest of the pool with all its terms."""
         return lineage.digest("scored_pool", 1, None, self.score_items("pool"))
 
-    def null_item(self, exposure_ty: float, hypothesis: str, block: int, R: float, statistic: str) -> str:
+    def null_item(self, exposure_ty: float, hypothesis: str, block: int, R: float | None, statistic: str) -> str:
         """Item of one block of background toys of one statistic."""
-        study = self.study
-        numbers = study.score.model_dump() | study.toys.model_dump()
-        module = plugins.load("engine.inference.teststats", statistic)
-        fields = {
-            "seed": study.seed, "exposure_ty": exposure_ty, "hypothesis": hypothesis, "block": block, "R": R,
-            "beta": self.beta, "statistic": plugins.identity("engine.inference.teststats", statistic),
-            "numbers": {name: numbers[name] for name in module.DEPENDS_ON},
-            "rates": study.backgrounds.rates, "components": self._components,
-        }  # fmt: skip
+        fields = {"hypothesis": hypothesis, "block": block, "law": self._law(exposure_ty, R, statistic)}
         return lineage.digest("nulls", VERSIONS["nulls"], fields, [self.scored_pool])
 
-    def null_items(self, exposure_ty: float, hypothesis: str, R: float, statistic: str) -> list[str]:
+    def _law(self, exposure_ty: float, R: float | None, statistic: str) -> dict:
+        """What a statistic's values under background follow from, beside the pool."""
+        study = self.study
+        module, options = study.toys.statistic(statistic)
+        name = plugins.identity("engine.inference.teststats", study.toys.statistic_name(statistic))
+        return {
+            "seed": study.seed, "exposure_ty": exposure_ty, "R": R, "statistic": name, "options": options,
+            "beta": self.beta if "score" in module.NEEDS else None,
+            "density": study.score.model_dump(exclude={"R"}) if "density" in module.NEEDS else None,
+            "rates": study.backgrounds.rates, "components": self._components,
+        }  # fmt: skip
+
+    def null_items(self, exposure_ty: float, hypothesis: str, R: float | None, statistic: str) -> list[str]:
         """Items of all blocks of background toys of one statistic."""
         blocks = range(self.n_blocks(hypothesis))
         return [self.null_item(exposure_ty, hypothesis, block, R, statistic) for block in blocks]
@@ -188,35 +211,67 @@ class Plan:
         return [Point(*place, origin) for place, origin in sorted(found.items())]
 
     @cached_property
-    def cells(self) -> dict[str, tuple[Point, float, str]]:
-        """Every row of the table: item -> (point, R, statistic)."""
+    def cells(self) -> dict[str, Cell]:
+        """Everything that toys say of a point: item -> (point, R, statistic)."""
         inputs = {}
         for exposure in self.study.grid.exposure_ty.points():
-            for R, statistic in self.wanted:
+            for R, statistic in self.by_toys:
                 items = [self.null_items(exposure, hypothesis, R, statistic) for hypothesis in HYPOTHESES]
                 inputs[exposure, R, statistic] = lineage.digest("toys", 1, None, items)
         return {
             self._cell_item(point, R, name, inputs[point.exposure_ty, R, name]): (point, R, name)
             for point in self.points
-            for R, name in self.wanted
+            for R, name in self.by_toys
         }
 
-    def _cell_item(self, point: Point, R: float, statistic: str, toys: str) -> str:
+    def _cell_item(self, point: Point, R: float | None, statistic: str, toys: str) -> str:
+        numbers = self.study.toys
+        fields = [self._place(point, R, statistic), numbers.null, numbers.signal, numbers.tail == "kde"]
+        return lineage.digest("cells", VERSIONS["cells"], fields, [toys])
+
+    def _place(self, point: Point, R: float | None, statistic: str) -> dict:
+        """What makes a row beside the toys: its point, its signal, and the words that describe it."""
         study = self.study
-        fields = {
+        return {
             "m_chi_GeV": point.m_chi_GeV, "sigma_si_cm2": point.sigma_si_cm2, "exposure_ty": point.exposure_ty,
-            "R": R, "statistic": statistic, "signal": self._signal, "score": study.score.model_dump(exclude={"R"}),
-            "toys": study.toys.model_dump(exclude={"statistics"}), "window": [self.window(kind) for kind in KINDS],
+            "R": R, "statistic": statistic, "signal": self._signal, "density": study.score.model_dump(exclude={"R"}),
+            "window": [self.window(kind) for kind in KINDS],
             "words": [study.detector.name, study.representation.name, study.tuned_on, study.models.vae.name,
                       study.models.classifier.name],
         }  # fmt: skip
-        return lineage.digest("cells", VERSIONS["cells"], fields, [toys])
+
+    @cached_property
+    def exact(self) -> dict[str, Cell]:
+        """Everything that the exact engine says of a point: item -> (point, R, statistic)."""
+        toys = {place: item for item, place in self.cells.items()}
+        return {
+            self._exact_item(point, R, name, toys.get((point, R, name))): (point, R, name)
+            for point in self.points
+            for R, name in self.exactly
+            if (point, R, name) not in toys or self._is_exact(point)
+        }
+
+    def _is_exact(self, point: Point) -> bool:
+        at = self.study.benchmark
+        there = (point.m_chi_GeV, point.sigma_si_cm2) == (at.m_chi_GeV, at.sigma_si_cm2)
+        return self.study.toys.exact == "all" or (self.study.toys.exact == "benchmark" and there)
+
+    def _exact_item(self, point: Point, R: float | None, statistic: str, cell: str | None) -> str:
+        fields = [self._place(point, R, statistic), self._law(point.exposure_ty, R, statistic)]
+        return lineage.digest("exact", VERSIONS["exact"], fields, [self.scored_pool, cell or ""])
+
+    @cached_property
+    def rows(self) -> dict[Cell, tuple[str | None, str | None]]:
+        """Every row of the table: (point, R, statistic) -> items of its toys and of its exact law, where there are."""
+        toys, exact = ({place: item for item, place in found.items()} for found in (self.cells, self.exact))
+        places = [(point, R, name) for point in self.points for R, name in self.wanted]
+        return {place: (toys.get(place), exact.get(place)) for place in places if place in toys or place in exact}
 
     @cached_property
     def table(self) -> str:
         """Item of the study's table."""
         origins = [point.origin for point in self.points]
-        return lineage.digest("table", VERSIONS["table"], origins, list(self.cells))
+        return lineage.digest("table", VERSIONS["table"], [origins, self.study.toys.tail], list(self.rows.values()))
 
     @cached_property
     def items(self) -> dict[str, list[str]]:
@@ -226,11 +281,11 @@ class Plan:
             item
             for exposure in self.study.grid.exposure_ty.points()
             for hypothesis in HYPOTHESES
-            for R, statistic in self.wanted
+            for R, statistic in self.by_toys
             for item in self.null_items(exposure, hypothesis, R, statistic)
         ]
         return {
             "events": train, "models": list(self.models.values()),
             "scores": test + self.score_items("test") + pool + self.score_items("pool"),
-            "nulls": nulls, "cells": list(self.cells), "tables": [self.table],
+            "nulls": nulls, "cells": list(self.cells), "exact": list(self.exact), "tables": [self.table],
         }  # fmt: skip

@@ -7,7 +7,7 @@ import platform
 import zoo
 from engine import plugins
 from engine.cluster.store import Ledger, Part, encode
-from engine.lineage import label
+from engine.lineage import label, row_label
 from engine.pipeline import Outcome
 from engine.plan import SLOTS, Plan
 from engine.tracking import Record
@@ -48,13 +48,13 @@ def _scan(name: str, plan: Plan, outcome: Outcome, files: dict[str, bytes]) -> R
     metrics, curves = dict(outcome.diagnostics.numbers), {}
     metrics |= {f"effective_events_{name}": n for name, n in outcome.population.effective_events().items()}
     for row in outcome.table.to_pylist():
-        score = f"{row['statistic']}_R{label(row['R'])}"
+        score = row_label(row["statistic"], row["R"])
         if row["m_chi_GeV"] == study.benchmark.m_chi_GeV and row["sigma_si_cm2"] == study.benchmark.sigma_si_cm2:
             metrics[f"benchmark_z_{score}_{label(row['exposure_ty'])}ty"] = row["z_median"]
             metrics[f"benchmark_z_count_{label(row['exposure_ty'])}ty"] = row["z_count"]
     for row in outcome.table.to_pylist():
         if row["point"] == "grid" and row["sigma_si_cm2"] == _middle(study.grid.sigma_si_cm2.points()):
-            key = f"p_median_{row['statistic']}_R{label(row['R'])}_{label(row['exposure_ty'])}ty"
+            key = f"p_median_{row_label(row['statistic'], row['R'])}_{label(row['exposure_ty'])}ty"
             curves.setdefault(key, []).append((round(row["m_chi_GeV"]), row["p_median"]))
     parameters = _flat(study.model_dump(mode="json", exclude={"detector": {"constants"}}))
     tags = {"stage": "scan", "study": name, "vae": plan.models["vae"], "classifier": plan.models["classifier"]}

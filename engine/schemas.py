@@ -36,46 +36,90 @@ CLASSIFIER_TERMS = pa.schema([
 TOYS = pa.schema([
     _field("item", pa.dictionary(pa.int32(), pa.string()), "", "lineage of the block these toys belong to"),
     _field("n_events", pa.int64(), "", "events of the toy"),
-    _field("total", pa.float64(), "", "the statistic's quantity, summed over the toy's events"),
+    _field("totals", pa.list_(pa.float64()), "", "the statistic's sums or bin counts over the toy's events"),
 ])  # fmt: skip
 
-RESULTS = pa.schema([
+_PLACE = [
     _field("m_chi_GeV", pa.float64(), "GeV/c2", "WIMP mass"),
     _field("sigma_si_cm2", pa.float64(), "cm2", "spin-independent WIMP-nucleon cross-section"),
     _field("exposure_ty", pa.float64(), "t y", "fiducial mass times live time"),
     _field("statistic", pa.string(), "", "test statistic; large values speak against background only"),
+    _field("R", pa.float64(), "", "weight of H_B in the score, TS = -ELBO + R H_B; null: no score is used", True),
+]
+
+_SETTING = [
     _field("vae", pa.string(), "", "model family behind -ELBO"),
     _field("classifier", pa.string(), "", "model family behind H_B"),
     _field("beta", pa.float64(), "", "weight of the KL term in the score"),
-    _field("R", pa.float64(), "", "weight of H_B in the score, TS = -ELBO + R H_B"),
+    _field("additive", pa.bool_(), "", "the statistic follows from sums over the events, so that toys serve it"),
+    _field("affine_invariant", pa.bool_(), "", "the statistic does not move with the unit and origin of TS"),
+    _field("monotone_invariant", pa.bool_(), "", "nor with any monotone map of TS: fit to rank architectures and R"),
+    _field("model_dependent", pa.bool_(), "", "the statistic looks at the signal model: a ceiling or a baseline"),
+    _field("rates", pa.string(), "", "prior_predictive (rates drawn per toy) or idealised (fixed)"),
+    _field("nr_window", pa.string(), "", "selection of nuclear recoils; electron recoils: see er_window"),
+    _field("er_window", pa.string(), "", "selection of electron recoils"),
+    _field("tuned_on", pa.string(), "", "the signal that R, threshold or network were chosen on"),
+    _field("detector", pa.string(), "", "detector"),
+    _field("representation", pa.string(), "", "representation of the readout"),
+    _field("signal", pa.string(), "", "signal model"),
+    _field("ts_unit", pa.string(), "", "unit of TS: nat, of features preprocessed this way"),
+]
+
+_AUDIT = [
     _field("n_background", pa.float64(), "events", "expected selected background events, B"),
     _field("n_signal", pa.float64(), "events", "expected selected signal events"),
+    _field("z_count", pa.float64(), "sigma", "one-sided significance from the number of events alone, exact"),
+    _field("pool_limited", pa.bool_(), "", "too few pool events behind the statistic; their error is in the null"),
+    _field("events_per_pool_event", pa.float64(), "", "B over the pool events that toys draw from; trust below 0.01"),
+    _field("signal_pool_size", pa.float64(), "events", "effective pool events that signal toys draw from"),
+    _field("floor_events", pa.float64(), "events", "expected events, signal too, where f0 is its floor", True),
+    _field("entropy_nat", pa.float64(), "nat", "h = -<ln f0> under f0, per event; moves with the unit of TS", True),
+    _field("half_shift", pa.float64(), "sigma", "q expected from one half of the pool minus the other, over sd", True),
+]
+
+CELLS = pa.schema([
+    *_PLACE, *_SETTING, *_AUDIT,
     _field("q_median", pa.float64(), "", "median of the statistic over signal toys"),
     _field("p_median", pa.float64(), "", "p-value of q_median under background only, (k + 1) / (n + 1)"),
     _field("p_low", pa.float64(), "", "lower end of the central 68.27 % interval of p_median"),
     _field("p_high", pa.float64(), "", "upper end of the central 68.27 % interval of p_median"),
-    _field("z_median", pa.float64(), "sigma", "one-sided significance of p_median"),
-    _field("z_count", pa.float64(), "sigma", "the same from the number of events alone, on the same toys"),
-    _field("tail", pa.string(), "", "how p was obtained: counted, or bound (no null toy reached q_median)"),
-    _field("rates", pa.string(), "", "prior_predictive (rates drawn per toy) or idealised (fixed)"),
+    _field("tail", pa.string(), "", "how p was obtained: counted, kde, or bound (no null toy reached q_median)"),
+    _field("n_below", pa.int64(), "", "signal toys at or below q_median"),
     _field("n_toys_null", pa.int64(), "", "toys under background only"),
     _field("n_toys_signal", pa.int64(), "", "toys with signal"),
-    _field("nr_window", pa.string(), "", "selection of nuclear recoils; electron recoils: see er_window"),
-    _field("er_window", pa.string(), "", "selection of electron recoils"),
-    _field("tuned_on", pa.string(), "", "the signal that R, threshold or network were chosen on"),
-    _field("pool_limited", pa.bool_(), "", "too few pool events above the tail threshold; its error is in the null"),
-    _field("signal_pool_size", pa.float64(), "events", "effective pool events that signal toys draw from"),
-    _field("floor_events", pa.float64(), "events", "expected background and signal events where f0 is its floor"),
-    _field("entropy_nat", pa.float64(), "nat", "h = -<ln f0> under f0, per event; moves with the unit of TS"),
-    _field("ts_unit", pa.string(), "", "unit of TS: nat, of features preprocessed this way"),
-    _field("detector", pa.string(), "", "detector"),
-    _field("representation", pa.string(), "", "representation of the readout"),
-    _field("signal", pa.string(), "", "signal model"),
-    _field("point", pa.string(), "", "grid, or benchmark (a point that the study names beside its grid)"),
     _field("lineage", pa.string(), "", "digest of everything that made this row"),
 ])  # fmt: skip
 
-CELLS = pa.schema([field for field in RESULTS if field.name != "point"])
+EXACT = pa.schema([
+    *_PLACE, *_SETTING, *_AUDIT,
+    _field("q_exact", pa.float64(), "", "median of the statistic with signal, from its law"),
+    _field("p_exact", pa.float64(), "", "P(q >= q_exact) under background only, from its law"),
+    _field("exact_tail", pa.string(), "", "exact, or bound: double precision ends above p_exact"),
+    _field("p_at_toys", pa.float64(), "", "P(q >= q_median of the toys) under background only", True),
+    _field("level_at_toys", pa.float64(), "", "P(q <= q_median of the toys) with signal", True),
+    _field("z_pool_error", pa.float64(), "sigma", "jack-knife error of Z from the finite pool; at the benchmark", True),
+    _field("lineage", pa.string(), "", "digest of everything that made this row"),
+])  # fmt: skip
+
+RESULTS = pa.schema([
+    *_PLACE,
+    _field("q_median", pa.float64(), "", "median of the statistic with signal"),
+    _field("p_median", pa.float64(), "", "p-value of q_median under background only; how: see tail"),
+    _field("p_low", pa.float64(), "", "lower end of the central 68.27 % interval of p_median"),
+    _field("p_high", pa.float64(), "", "upper end of the central 68.27 % interval of p_median"),
+    _field("z_median", pa.float64(), "sigma", "one-sided significance of p_median"),
+    _field("tail", pa.string(), "", "counted, (k + 1) / (n + 1); kde; exact; or bound: p is at most p_median"),
+    _field("p_exact", pa.float64(), "", "the same from the exact law, with no toys", True),
+    _field("z_exact", pa.float64(), "sigma", "one-sided significance of p_exact", True),
+    _field("pull", pa.float64(), "sigma", "null toys beyond q_median against the exact law", True),
+    _field("pull_median", pa.float64(), "sigma", "signal toys below q_median against the exact law", True),
+    _field("z_pool_error", pa.float64(), "sigma", "jack-knife error of z_exact from the finite pool", True),
+    *_SETTING, *_AUDIT,
+    _field("n_toys_null", pa.int64(), "", "toys under background only; 0: none were needed"),
+    _field("n_toys_signal", pa.int64(), "", "toys with signal; 0: none were needed"),
+    _field("point", pa.string(), "", "grid, or benchmark (a point that the study names beside its grid)"),
+    _field("lineage", pa.string(), "", "digest of everything that made this row"),
+])  # fmt: skip
 
 ROW_ORDER = ["point", "exposure_ty", "m_chi_GeV", "sigma_si_cm2", "R", "statistic"]
 

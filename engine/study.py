@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 import zoo
 from engine import plugins
 from engine.errors import BadInput, unknown
+from engine.options import Options, configure
 from engine.physics import proposals, spectra
 from engine.physics.detectors import TPC
 
@@ -272,21 +273,36 @@ class Benchmark(Section):
 class Toys(Section):
     """Toy experiments and what is evaluated on them.
 
-    `tail_b0` background events are expected above the threshold of `tail_count` at `tail_exposure_ty`, which makes
-    it one threshold for all exposures; without it, the threshold is derived anew at each exposure.
+    `options.NAME` gives the options of statistic NAME, and with `statistic` the file behind a name of one's own:
+    `options.tail_100 = { statistic = "tail_count", b0 = 100.0 }`. `exact` says at which points the exact engine
+    stands beside the toys, for the statistics that have one.
     """
 
     null: int = Field(10_000, ge=100)
     signal: int = Field(10_000, ge=100)
     statistics: Annotated[tuple[str, ...], Distinct] = Field(("extended_poisson", "tail_count"), min_length=1)
-    tail_b0: float = Field(1.0, gt=0)
-    tail_exposure_ty: Positive | None = None
+    options: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    exact: Literal["all", "benchmark", "none"] = "all"
+    tail: Literal["counted", "kde", "exact"] = "counted"
 
     @model_validator(mode="after")
     def _known(self) -> "Toys":
+        for name in self.options:
+            if name not in self.statistics:
+                raise unknown("statistic with options", name, self.statistics)
         for name in self.statistics:
-            plugins.load("engine.inference.teststats", name, "per_event", "statistic")
+            self.statistic(name)
         return self
+
+    def statistic(self, name: str) -> tuple[ModuleType, Options]:
+        """The module behind a statistic and its checked options; raises BadInput."""
+        module = plugins.load("engine.inference.teststats", self.statistic_name(name), "prepare", "NEEDS", "ADDITIVE")
+        fields = {key: value for key, value in self.options.get(name, {}).items() if key != "statistic"}
+        return module, configure(module, fields)
+
+    def statistic_name(self, name: str) -> str:
+        """The name of the file behind a statistic."""
+        return str(self.options.get(name, {}).get("statistic", name))
 
 
 class Study(Section):

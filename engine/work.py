@@ -4,13 +4,14 @@ import numpy as np
 import pyarrow as pa
 
 import zoo
-from engine import assemble, lineage, plugins, schemas, scores
+from engine import assemble, lineage, plugins, rows, schemas, scores
 from engine.cluster.store import Entry, Part, Store, decode, read
 from engine.inference import cells as inference
-from engine.inference.cells import Population, Toys
-from engine.inference.pools import TOY_HALF, effective_size
+from engine.inference.cells import Toys
+from engine.inference.jackknife import z_pool_error
+from engine.inference.population import Population
 from engine.physics import events, proposals
-from engine.plan import SHARD, Plan, Shard
+from engine.plan import SHARD, Plan, Shard, Wanted
 
 
 def simulate(plan: Plan, shard: Shard) -> list[Part]:
@@ -80,17 +81,23 @@ def background_toys(
     plan: Plan, population: Population, exposure_ty: float, hypothesis: str, blocks: list[int]
 ) -> list[Part]:
     """Blocks of background toys for every score and statistic, as one part."""
-    wanted = assemble.statistics(plan)
+    choices = assemble.choices(plan, plan.by_toys)
     items, n_events, totals = [], [], []
     for block in blocks:
-        drawn, sums = inference.background_block(population, exposure_ty, hypothesis, block, wanted)
-        for pair, column in zip(plan.wanted, sums.T, strict=True):
+        drawn, found = inference.background_block(population, exposure_ty, hypothesis, block, choices)
+        for pair, columns in zip(plan.by_toys, found, strict=True):
             items.append(plan.null_item(exposure_ty, hypothesis, block, *pair))
             n_events.append(drawn)
-            totals.append(column)
+            totals.append(_lists(columns))
     names = np.repeat(items, [len(drawn) for drawn in n_events])
-    columns = {"item": names, "n_events": np.concatenate(n_events), "total": np.concatenate(totals)}
+    columns = {"item": names, "n_events": np.concatenate(n_events), "totals": pa.concat_arrays(totals)}
     return [_bundle("nulls", items, schemas.table(schemas.TOYS, columns))]
+
+
+def _lists(values: np.ndarray) -> pa.ListArray:
+    """(n, k) as n lists of k."""
+    ends = np.arange(len(values) + 1, dtype=np.int32) * values.shape[1]
+    return pa.ListArray.from_arrays(pa.array(ends), pa.array(values.reshape(-1)))
 
 
 def cells(
@@ -102,70 +109,78 @@ def cells(
     m_chi_GeV: float,
     sigmas_si_cm2: list[float],
 ) -> list[Part]:
-    """The rows of one mass and exposure for ascending cross-sections, as one part."""
-    wanted = assemble.statistics(plan)
+    """What toys say of one mass and exposure for ascending cross-sections, as one part."""
+    choices, scales = assemble.choices(plan, plan.by_toys), np.array(sigmas_si_cm2) / assemble.REFERENCE_SIGMA_CM2
     results = inference.signal_cells(
-        population, signal_weights, (plan.study.signal.name, m_chi_GeV),
-        np.array(sigmas_si_cm2) / assemble.REFERENCE_SIGMA_CM2, exposure_ty,
-        wanted, toys["null"], toys["background"],
+        population, signal_weights, (plan.study.signal.name, m_chi_GeV), scales, exposure_ty,
+        choices, toys["null"], toys["background"], kde=plan.study.toys.tail == "kde",
     )  # fmt: skip
-    places = {(point.exposure_ty, point.m_chi_GeV, point.sigma_si_cm2, R, statistic): item
-              for item, (point, R, statistic) in plan.cells.items()}  # fmt: skip
-    common = _common_columns(plan, population, signal_weights, exposure_ty)
-    by_R = {R: _score_columns(population, signal_weights, exposure_ty, R) for R in plan.study.score.R}
-    rows = []
+    places = _places(plan.cells)
+    describe = rows.Describer(plan, population, signal_weights, exposure_ty)
+    found = []
     for sigma, row in zip(sigmas_si_cm2, results, strict=True):
-        for (R, statistic), (_, module), cell in zip(plan.wanted, wanted, row, strict=True):
-            item = places[exposure_ty, m_chi_GeV, sigma, R, statistic]
-            of_score = by_R[R]
-            rows.append({
-                "m_chi_GeV": m_chi_GeV, "sigma_si_cm2": sigma, "exposure_ty": exposure_ty, "statistic": statistic,
-                "R": R, "n_signal": cell.n_signal, "z_count": cell.z_count, "lineage": item,
-                "q_median": cell.significance.q_median, "p_median": cell.significance.p,
-                "p_low": cell.significance.p_low, "p_high": cell.significance.p_high,
-                "z_median": cell.significance.z, "tail": cell.significance.tail,
-                "floor_events": of_score["floor_background"] + cell.n_signal * of_score["floor_signal_share"],
-                "pool_limited": of_score["pool_limited"] and hasattr(module, "widen"),
-                "entropy_nat": of_score["entropy_nat"],
-            } | common)  # fmt: skip
-    columns = {name: [row[name] for row in rows] for name in rows[0]}
-    return [_bundle("cells", columns["lineage"], schemas.table(schemas.CELLS, columns))]
+        for (R, statistic), cell in zip(plan.by_toys, row, strict=True):
+            significance = cell.significance
+            found.append(describe.row(R, statistic, m_chi_GeV, sigma) | {
+                "q_median": significance.q_median, "p_median": significance.p, "p_low": significance.p_low,
+                "p_high": significance.p_high, "tail": significance.tail, "half_shift": cell.half_shift,
+                "n_below": significance.n_below,
+                "n_toys_null": plan.study.toys.null, "n_toys_signal": plan.study.toys.signal,
+                "lineage": places[exposure_ty, m_chi_GeV, sigma, R, statistic],
+            })  # fmt: skip
+    return [_rows("cells", schemas.CELLS, found)]
 
 
-def _common_columns(plan: Plan, population: Population, signal_weights: np.ndarray, exposure_ty: float) -> dict:
-    """The columns that all rows of one mass and exposure share."""
-    study = plan.study
-    tpc, toy_half = study.detector.constants, population.pool.half == TOY_HALF
-    coincidence = f"N{tpc.s1_coincidence}T{tpc.s1_coincidence_ns:g}"
+def exact(
+    plan: Plan,
+    population: Population,
+    exposure_ty: float,
+    pair: Wanted,
+    signal_weights: dict[float, np.ndarray],
+    points: list[tuple[float, float, float | None]],
+) -> list[Part]:
+    """What the exact law of one score and statistic says at one exposure, as one part.
+
+    signal_weights: (pool,) by mass; points: mass, cross-section and the toys' q_median, None without toys.
+    """
+    places, benchmark = _places(plan.exact), plan.study.benchmark
+    choice = assemble.choices(plan, [pair])[0]
+    statistic = choice.prepare(population.null(choice.R, exposure_ty))
+    describe = {mass: rows.Describer(plan, population, w, exposure_ty) for mass, w in signal_weights.items()}
+    found = []
+    for m_chi_GeV, sigma, q_toys in points:
+        weights = signal_weights[m_chi_GeV] * (sigma / assemble.REFERENCE_SIGMA_CM2)
+        null, alternative = statistic.distributions(population.signal(weights) * exposure_ty)
+        at_benchmark = (m_chi_GeV, sigma) == (benchmark.m_chi_GeV, benchmark.sigma_si_cm2)
+        found.append(describe[m_chi_GeV].row(*pair, m_chi_GeV, sigma) | exact_values(null, alternative, q_toys) | {
+            "z_pool_error": z_pool_error(population, choice, weights, exposure_ty) if at_benchmark else None,
+            "half_shift": None, "lineage": places[exposure_ty, m_chi_GeV, sigma, *pair],
+        })  # fmt: skip
+    return [_rows("exact", schemas.EXACT, found)]
+
+
+def exact_values(null, alternative, q_toys: float | None) -> dict:
+    """The median with signal and its p, and where the toys' median lies under either law."""
+    q = alternative.median()
+    p = float(null.sf(np.array([q]))[0])
+    at_toys = [None, None]
+    if q_toys is not None:
+        above = np.nextafter(q_toys, np.inf)
+        at_toys = float(null.sf(np.array([q_toys]))[0]), float(1 - alternative.sf(np.array([above]))[0])
     return {
-        "vae": study.models.vae.name, "classifier": study.models.classifier.name, "beta": plan.beta,
-        "n_background": population.n_background(exposure_ty), "rates": study.backgrounds.rates,
-        "n_toys_null": study.toys.null, "n_toys_signal": study.toys.signal,
-        "nr_window": f"{coincidence}, {_words(plan.window('NR'))}",
-        "er_window": f"{coincidence}, {_words(plan.window('ER'))}",
-        "tuned_on": study.tuned_on, "detector": study.detector.name, "representation": study.representation.name,
-        "signal": study.signal.name, "signal_pool_size": effective_size(signal_weights[toy_half]),
-        "ts_unit": f"nat, preprocess = {study.models.vae.config['preprocess']}",
+        "q_exact": q, "p_exact": max(p, null.smallest_p), "exact_tail": "exact" if p >= null.smallest_p else "bound",
+        "p_at_toys": at_toys[0], "level_at_toys": at_toys[1],
     }  # fmt: skip
 
 
-def _score_columns(population: Population, signal_weights: np.ndarray, exposure_ty: float, R: float) -> dict:
-    """The columns that follow from a score; by the half of the pool that toys draw from, which f0 has not seen."""
-    half = population.pool.half == TOY_HALF
-    background, signal = population.weights.sum(axis=0)[half], signal_weights[half]
-    ts, f0 = population.ts[R][half], population.f0[R]
-    floor = f0.on_floor(ts)
-    return {
-        "floor_background": float(background[floor].sum() / background.sum() * population.n_background(exposure_ty)),
-        "floor_signal_share": float(signal[floor].sum() / (signal.sum() or 1.0)),
-        "pool_limited": population.null(R, exposure_ty).pool_limited,
-        "entropy_nat": float(-(background @ f0.ln(ts)) / background.sum()),
-    }
+def _places(cells: dict) -> dict[tuple, str]:
+    return {(point.exposure_ty, point.m_chi_GeV, point.sigma_si_cm2, R, statistic): item
+            for item, (point, R, statistic) in cells.items()}  # fmt: skip
 
 
-def _words(window: dict[str, tuple[float, float]]) -> str:
-    said = {"ces_keVee": "CES {:g}-{:g} keVee", "energy_keV": "true {:g}-{:g} keVnr"}
-    return ", ".join(said[name].format(*ends) for name, ends in window.items())
+def _rows(stage: str, schema: pa.Schema, found: list[dict]) -> Part:
+    columns = {name: [row[name] for row in found] for name in found[0]}
+    return _bundle(stage, columns["lineage"], schemas.table(schema, columns))
 
 
 def _bundle(stage: str, items: list[str], table: pa.Table) -> Part:

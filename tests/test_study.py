@@ -4,6 +4,7 @@ import pytest
 
 from engine import study
 from engine.errors import BadInput
+from engine.inference.teststats import count, tail_count
 from engine.plan import Plan
 
 GRID = {
@@ -11,6 +12,7 @@ GRID = {
     "sigma_si_cm2": {"log": [1e-49, 1e-46], "n": 4},
     "exposure_ty": {"values": [200]},
 }
+DEFAULTS = ("extended_poisson", "tail_count")
 
 
 def grid(**changes: object) -> dict:
@@ -69,7 +71,24 @@ def grid(**changes: object) -> dict:
         (grid() | {"pool": {"nr_energy_keV": [1, 3000]}}, ["nr_energy_keV", "3000", "300"]),
         (grid() | {"detector": {"name": "os.path"}}, ["'os.path'", "lacks CONSTANTS"]),
         (grid() | {"representation": {"name": "os.path"}}, ["'os.path'", "lacks features"]),
-        (grid() | {"toys": {"statistics": ["os.path"]}}, ["'os.path'", "lacks per_event"]),
+        (grid() | {"toys": {"statistics": ["os.path"]}}, ["'os.path'", "lacks prepare, NEEDS, ADDITIVE"]),
+        (grid() | {"toys": {"options": {"tail_cuont": {"b0": 2.0}}}}, ["with options", "'tail_cuont'", "'tail_count'"]),
+        (grid() | {"toys": {"statistics": ["tail_count"], "options": {"extended_poisson": {}}}},
+         ["statistic with options", "'extended_poisson'", "accepted: tail_count"]),
+        (grid() | {"toys": {"options": {"tail_count": {"b_0": 2.0}}}}, ["option of 'tail_count'", "'b_0'", "'b0'"]),
+        (grid() | {"toys": {"options": {"tail_count": {"b0": -2.0}}}}, ["tail_count.b0", "-2.0", "greater than 0"]),
+        (grid() | {"toys": {"options": {"tail_count": {"b0": float("nan")}}}}, ["tail_count.b0", "nan"]),
+        (grid() | {"toys": {"options": {"extended_poisson": {"b0": 1.0}}}}, ["'extended_poisson'", "'b0'"]),
+        (grid() | {"toys": {"options": {"tail_count": 3}}}, ["toys.options.tail_count", "3"]),
+        (grid() | {"toys": {"statistics": ["tail_100"]}}, ["'tail_100'", "tail_count"]),
+        (grid() | {"toys": {"statistics": ["tail_100"], "options": {"tail_100": {"b0": 100.0}}}},
+         ["'tail_100'", "tail_count"]),
+        (grid() | {"toys": {"statistics": ["far"], "options": {"far": {"statistic": "tail_cuont"}}}},
+         ["'tail_cuont'", "did you mean 'tail_count'"]),
+        (grid() | {"toys": {"statistics": ["far"], "options": {"far": {"statistic": "tail_count", "bo": 3.0}}}},
+         ["option of 'tail_count'", "'bo'", "'b0'"]),
+        (grid() | {"toys": {"tail_b0": 1.0}}, ["toys", "'tail_b0'", "accepted"]),
+        (grid() | {"toys": {"tail": "kernel"}}, ["toys.tail", "'kernel'", "kde"]),
         (grid() | {"models": {"vae": {"name": "no/such/file.py"}}}, ["no such file", "no/such/file.py"]),
         ({}, ["grid", "required"]),
     ],
@@ -111,6 +130,27 @@ def test_overrides_are_typed_like_toml(tiny):
 def test_zero_cross_section_is_legal_among_values():
     parsed = study.parse(grid(sigma_si_cm2={"values": [1e-47, 0.0]}))
     assert parsed.grid.sigma_si_cm2.points() == (0.0, 1e-47)
+
+
+def test_a_statistic_has_its_options_and_may_have_a_name_of_its_own():
+    raw = {"statistics": ["tail_count", "tail_100", "count"],
+           "options": {"tail_count": {"b0": 3}, "tail_100": {"statistic": "tail_count", "b0": 100.0}}}  # fmt: skip
+    toys = study.parse(grid() | {"toys": raw}).toys
+    assert [toys.statistic_name(name) for name in toys.statistics] == ["tail_count", "tail_count", "count"]
+    (near, its_options), (far, far_options), (number, none) = map(toys.statistic, toys.statistics)
+    assert near is far is tail_count and number is count
+    assert its_options == tail_count.Options(b0=3.0) and far_options == tail_count.Options(b0=100.0)
+    assert none.model_dump() == {}
+
+
+def test_a_statistic_without_options_has_its_defaults():
+    toys = study.parse(grid()).toys
+    assert toys.statistic("tail_count") == (tail_count, tail_count.Options(b0=1.0, exposure_ty=None))
+
+
+def test_options_of_a_statistic_are_set_on_the_command_line(tiny):
+    parsed = study.load(str(tiny), ("toys.options.tail_count.b0=7",))
+    assert parsed.toys.statistic("tail_count")[1].b0 == 7.0
 
 
 def test_a_wider_axis_hits_the_same_points():
@@ -156,18 +196,59 @@ class TestPlan:
         assert set(a.cells) < set(b.cells)
         assert set(a.items["nulls"]) < set(b.items["nulls"])
 
-    def test_the_tail_threshold_is_no_concern_of_the_likelihoods_toys(self):
-        a, b = self.plan(toys={"tail_b0": 1.0}), self.plan(toys={"tail_b0": 3.0})
-        null = [plan.null_items(200.0, "null", 2.5e5, "extended_poisson") for plan in (a, b)]
-        assert null[0] == null[1]
-        assert not set(a.null_items(200.0, "null", 2.5e5, "tail_count")) & set(b.items["nulls"])
-        # but a row says whether its tail was limited by the pool, and how many events lay on f0's floor
-        assert not set(a.cells) & set(b.cells)
+    def of_statistic(self, plan, statistic):
+        """Items of the toys and cells of one statistic."""
+        blocks = [plan.null_items(200.0, "null", R, name) for R, name in plan.by_toys if name == statistic]
+        return {item for items in blocks for item in items} | {
+            item for item, (_, _, name) in plan.cells.items() if name == statistic
+        }
+
+    def test_options_of_one_statistic_are_no_concern_of_the_others(self):
+        a, b = self.plan(), self.plan(toys={"options": {"tail_count": {"b0": 3.0}}})
+        assert self.of_statistic(a, "extended_poisson") == self.of_statistic(b, "extended_poisson")
+        assert not self.of_statistic(a, "tail_count") & self.of_statistic(b, "tail_count")
+
+    @pytest.mark.parametrize(
+        ("statistic", "options"),
+        [("tail_count", {"b0": 3.0}), ("tail_count", {"exposure_ty": 10.0}), ("tail_count", {"exposure_ty": 200.0}),
+         ("extended_poisson", {"ln_n_factorial": False})],
+    )  # fmt: skip
+    def test_every_option_of_a_statistic_is_in_its_digests(self, statistic, options):
+        a, b = self.plan(), self.plan(toys={"options": {statistic: options}})
+        assert not self.of_statistic(a, statistic) & self.of_statistic(b, statistic)
+
+    def test_defaults_of_a_statistic_are_spelt_out(self):
+        a, b = self.plan(), self.plan(toys={"options": {"tail_count": {"b0": 1}, "extended_poisson": {}}})
+        assert a.items == b.items
+
+    def test_one_file_under_two_names_with_options_of_their_own(self):
+        far = {"statistic": "tail_count", "b0": 100.0}
+        both = self.plan(toys={"statistics": ["tail_count", "far"], "options": {"far": far}})
+        near, alone = (self.plan(toys={"statistics": [name], "options": {name: options}})
+                       for name, options in (("tail_count", {"b0": 1.0}), ("far", far)))  # fmt: skip
+        assert set(near.items["nulls"]).isdisjoint(alone.items["nulls"])
+        assert set(both.items["nulls"]) == set(near.items["nulls"] + alone.items["nulls"])
+        assert set(both.cells) == set(near.cells) | set(alone.cells)
+        assert [name for _, name in both.by_toys] == ["tail_count", "far"]
+
+    def test_a_statistic_that_needs_no_score_is_wanted_once_and_knows_no_model(self):
+        toys = {"statistics": ["count", "tail_count"]}
+        a, b = (self.plan(toys=toys, score={"R": R}) for R in ([1.0], [1.0, 2.0]))
+        assert b.by_toys == [(1.0, "tail_count"), (2.0, "tail_count"), (None, "count")]
+        assert self.of_statistic(a, "count") == self.of_statistic(b, "count")
+
+    @pytest.mark.parametrize("changed", [{"bandwidth": 0.7}, {"relative_floor": 1e-9}])
+    def test_toys_depend_on_the_density_where_the_statistic_needs_it(self, changed):
+        a, b = self.plan(), self.plan(score=changed)
+        R = a.wanted[0][0]
+        literal, tail = ([plan.null_items(200.0, "null", R, name) for plan in (a, b)] for name in DEFAULTS)
+        assert set(literal[0]).isdisjoint(literal[1])
+        assert tail[0] == tail[1]
 
     def test_every_column_of_a_row_is_in_its_digest(self):
         a = self.plan()
-        for changed in ({"score": {"bandwidth": 0.7}}, {"score": {"relative_floor": 1e-9}}, {"toys": {"tail_b0": 3.0}},
-                        {"toys": {"tail_exposure_ty": 10.0}}, {"tuned_on": "a WIMP"}):  # fmt: skip
+        for changed in ({"score": {"bandwidth": 0.7}}, {"score": {"relative_floor": 1e-9}}, {"toys": {"tail": "kde"}},
+                        {"tuned_on": "a WIMP"}):  # fmt: skip
             assert not set(a.cells) & set(self.plan(**changed).cells), changed
 
     def test_options_of_a_spectrum_are_in_the_digest_and_its_defaults_are_spelt_out(self):

@@ -1,6 +1,6 @@
 """Scored events as a population: one broad pool serves every spectrum by importance weights."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,7 +14,7 @@ class Pool:
 
     kind: 0 ER, 1 NR; energy_keV: true recoil energy; proposal_per_keV: the density it was drawn from;
     half: 0 or 1, alternating; n_thrown (2,): events thrown of each kind, selected or not;
-    terms: recon, kl, logit.
+    cs1_pe, cs2_pe: corrected charges; terms: recon, kl, logit.
     """
 
     kind: np.ndarray
@@ -22,7 +22,14 @@ class Pool:
     proposal_per_keV: np.ndarray
     half: np.ndarray
     n_thrown: np.ndarray
+    cs1_pe: np.ndarray
+    cs2_pe: np.ndarray
     terms: dict[str, np.ndarray]
+
+    def only(self, kept: np.ndarray) -> "Pool":
+        """The pool of these events alone, with the same numbers thrown."""
+        columns = {name: values[kept] for name, values in vars(self).items() if name not in ("n_thrown", "terms")}
+        return replace(self, **columns, terms={name: values[kept] for name, values in self.terms.items()})
 
     def weights(self, kind: str, rate) -> np.ndarray:
         """Selected events per t y that each event stands for, under `rate` (energy_keV -> 1 / (t y keV)).

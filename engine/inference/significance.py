@@ -8,27 +8,38 @@ from scipy import stats
 CENTRAL = 0.682689492137086  # the probability within one standard deviation
 
 
+def z_one_sided(p: float) -> float:
+    """One-sided significance, Z = Phi^-1(1 - p)."""
+    return float(stats.norm.isf(p))
+
+
 @dataclass(frozen=True)
 class Significance:
-    """A median p-value: p, its central 68.27 % interval, and how its tail was obtained."""
+    """A median p-value: p, its central 68.27 % interval, how its tail was obtained.
+
+    n_below: signal toys at or below q_median, which for a discrete statistic are more than half of them.
+    """
 
     q_median: float
     p: float
     p_low: float
     p_high: float
     tail: str
+    n_below: int
 
     @property
     def z(self) -> float:
-        """One-sided significance, Z = Phi^-1(1 - p)."""
-        return float(stats.norm.isf(self.p))
+        """One-sided significance of p."""
+        return z_one_sided(self.p)
 
 
-def median_significance(q_null: np.ndarray, q_signal: np.ndarray) -> Significance:
+def median_significance(q_null: np.ndarray, q_signal: np.ndarray, kde: bool = False) -> Significance:
     """The p-value of the median signal toy under sorted null toys, p = (k + 1) / (n + 1).
 
     (Davison & Hinkley 1997, section 4.2.) The interval is Clopper and Pearson's, evaluated at the ends of
     the median's own order-statistic interval. With no null toy at or above the median the row is a bound.
+    With `kde`, p is the tail of a Gaussian kernel density of the null toys (the papers' way), which is refused
+    beyond the largest of them, since from there on it shows its kernel alone.
     """
     ranked = np.sort(q_signal)
     low, high = median_ranks(len(ranked))
@@ -36,7 +47,11 @@ def median_significance(q_null: np.ndarray, q_signal: np.ndarray) -> Significanc
     n = len(q_null)
     k, k_low, k_high = (n_at_or_above(q_null, q) for q in (q_median, ranked[high], ranked[low]))
     p_low, p_high = clopper_pearson(k_low, n)[0], clopper_pearson(k_high, n)[1]
-    return Significance(q_median, (k + 1) / (n + 1), p_low, p_high, "counted" if k else "bound")
+    n_below = int(np.searchsorted(ranked, q_median, side="right"))
+    if k and kde and np.ptp(q_null) > 0:
+        p = float(stats.gaussian_kde(q_null).integrate_box_1d(q_median, np.inf))
+        return Significance(q_median, p, min(p_low, p), max(p_high, p), "kde", n_below)
+    return Significance(q_median, (k + 1) / (n + 1), p_low, p_high, "counted" if k else "bound", n_below)
 
 
 def n_at_or_above(q_sorted: np.ndarray, q: float) -> int:

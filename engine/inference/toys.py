@@ -1,5 +1,7 @@
 """Toy experiments as sums over drawn events: an experiment's events are never stored."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numba import njit
 from scipy import stats
@@ -22,46 +24,84 @@ def background_counts(rng, mean, relative_sd, n_toys: int) -> np.ndarray:
     return rng.poisson(mean * factor)
 
 
-@njit(cache=True)
-def background_sums(rng, counts, cdf, guide, values):
-    """(n_toys, columns): for each toy the sum of `values[event]` over its drawn events.
+@dataclass(frozen=True)
+class Quantities:
+    """What a toy sums over its events, for several statistics side by side.
 
-    counts (n_toys, components); cdf, guide (components, pool): one table per component;
-    values (pool, columns): the additive quantity of each statistic.
+    values (events, columns): summed; bins (events, binnings): the bin of each event, counted from n_values on, so
+    that it is a column of the toy's totals too; n_totals: columns in all; places: each statistic's columns.
+    """
+
+    values: np.ndarray
+    bins: np.ndarray
+    n_totals: int
+    places: tuple[np.ndarray, ...]
+
+
+def quantities(parts: list[tuple[str, np.ndarray, int]]) -> Quantities:
+    """Side by side: ("sums", values (events, k), k) or ("bins", bin (events,), number of bins), per statistic."""
+    n_values = sum(width for form, _, width in parts if form == "sums")
+    values, bins, places, next_sum, next_bin = [], [], [], 0, n_values
+    for form, array, width in parts:
+        start = next_sum if form == "sums" else next_bin
+        places.append(np.arange(start, start + width))
+        if form == "sums":
+            values.append(array)
+            next_sum += width
+        else:
+            bins.append(array + next_bin)
+            next_bin += width
+    n_events = len(parts[0][1])
+    columns = np.concatenate([*values, np.zeros((n_events, 0))], axis=1)
+    indices = np.stack(bins, axis=1) if bins else np.zeros((n_events, 0))
+    return Quantities(columns, np.ascontiguousarray(indices, dtype=np.int32), next_bin, tuple(places))
+
+
+@njit(cache=True, inline="always")
+def _add(totals, event, values, bins):
+    for column in range(values.shape[1]):
+        totals[column] += values[event, column]
+    for binning in range(bins.shape[1]):
+        totals[bins[event, binning]] += 1
+
+
+@njit(cache=True)
+def background_totals(rng, counts, cdf, guide, values, bins, n_totals):
+    """(n_toys, n_totals): for each toy the totals of its drawn events.
+
+    counts (n_toys, components); cdf, guide (components, pool): one table per component; the rest: `Quantities`.
     """
     n_toys, n_components = counts.shape
-    sums = np.zeros((n_toys, values.shape[1]))
+    totals = np.zeros((n_toys, n_totals))
     for toy in range(n_toys):
         for component in range(n_components):
             for _ in range(counts[toy, component]):
                 event = search(cdf[component], guide[component], rng.random())
-                for column in range(values.shape[1]):
-                    sums[toy, column] += values[event, column]
-    return sums
+                _add(totals[toy], event, values, bins)
+    return totals
 
 
 @njit(cache=True)
-def signal_sums(rng, counts, cdf, guide, values):
-    """(n_toys, steps, columns): sums over the first counts[toy, step] signal events of each toy.
+def signal_totals(rng, counts, cdf, guide, values, bins, n_totals):
+    """(n_toys, steps, n_totals): totals of the first counts[toy, step] signal events of each toy.
 
     `counts` grows along a row (a larger cross-section), so the events of one step contain those of the
     step before: the toys are nested, and p is monotone. Event k of all toys is drawn before event k + 1
     of any, so that what a step sees does not depend on the steps beside it.
     """
     n_toys, n_steps = counts.shape
-    total = np.zeros((n_toys, values.shape[1]))
-    sums = np.zeros((n_toys, n_steps, values.shape[1]))
+    total = np.zeros((n_toys, n_totals))
+    totals = np.zeros((n_toys, n_steps, n_totals))
     done = np.zeros(n_toys, dtype=np.int64)
     for k in range(counts.max() + 1):
         for toy in range(n_toys):
             while done[toy] < n_steps and counts[toy, done[toy]] == k:
-                sums[toy, done[toy]] = total[toy]
+                totals[toy, done[toy]] = total[toy]
                 done[toy] += 1
             event = search(cdf, guide, rng.random())
             if done[toy] < n_steps:
-                for column in range(values.shape[1]):
-                    total[toy, column] += values[event, column]
-    return sums
+                _add(total[toy], event, values, bins)
+    return totals
 
 
 def nested_counts(rng, mean: np.ndarray, n_toys: int) -> np.ndarray:

@@ -50,6 +50,11 @@ def words(name: str) -> str:
     return name.replace("_", " ")
 
 
+def score_words(statistic: str, R: float | None) -> str:
+    """A statistic and the R of its score, if it looks at one."""
+    return words(statistic) if R is None else f"{words(statistic)}, R = {number(R)}"
+
+
 def describe(shared: dict) -> str:
     """The setting as one line of a title."""
     models = " + ".join(shared[name] for name in ("vae", "classifier") if shared[name])

@@ -8,7 +8,7 @@ from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from scipy.stats import norm
 
 from engine.plots import canvas, legend_below, styled
-from engine.plots._rows import column, describe, number, select, setting, words
+from engine.plots._rows import column, describe, number, score_words, select, setting
 
 LEVELS_SIGMA = (1, 2, 3)
 
@@ -29,15 +29,20 @@ def p_against_exposure(table: pa.Table, *, m_chi_GeV: float, sigma_si_cm2: float
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     _count(axes, rows)
-    names = sorted(set(zip(rows["statistic"].to_pylist(), rows["R"].to_pylist(), strict=True)))
+    names = sorted(set(zip(rows["statistic"].to_pylist(), rows["R"].to_pylist(), strict=True)), key=_order)
     for i, (statistic, R) in enumerate(names):
         one = select(rows, statistic=statistic, R=R)
-        _series(axes, one, 1.02 ** (i - (len(names) - 1) / 2), f"{words(statistic)}, R = {number(R)}")
+        _series(axes, one, 1.02 ** (i - (len(names) - 1) / 2), score_words(statistic, R))
     _levels(axes, column(rows, "p_median"))
     point = rf"$m_\chi$ = {number(m_chi_GeV)} GeV, $\sigma_{{\mathrm{{SI}}}}$ = {number(sigma_si_cm2)} cm$^2$"
     axes.set_title(f"{point}\n{describe(shared)}")
     legend_below(figure)
     return figure
+
+
+def _order(pair: tuple[str, float | None]) -> tuple:
+    statistic, R = pair
+    return R is not None, statistic, R or 0.0
 
 
 def _series(axes: Axes, rows: pa.Table, shift: float, label: str) -> None:

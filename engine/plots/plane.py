@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from engine.plots import canvas, legend_below, styled
-from engine.plots._rows import MODELS, column, describe, number, select, setting, words
+from engine.plots._rows import MODELS, column, describe, number, score_words, select, setting
 
 HATCH = {"facecolor": "none", "edgecolor": (0.0, 0.0, 0.0, 0.35), "hatch": "////", "linewidth": 0.0}
 OVERLAY_COLOURS = ("#ff5e5e", "#7fe5ff", "#ffb347", "#ff9de2")
@@ -48,7 +48,7 @@ def plane(
         axes.plot(m_chi_GeV, sigma_si_cm2, "--", color=colour, lw=2, label=label, path_effects=OUTLINE)
     if benchmark is not None:
         axes.plot(*benchmark, "*", color="#ffcc33", mec="black", ms=18, label="benchmark", zorder=5)
-    axes.set_title(f"{number(exposure_ty)} t y; {words(statistic)}; R = {number(R)}\n{describe(shared)}")
+    axes.set_title(f"{number(exposure_ty)} t y; {score_words(statistic, R)}\n{describe(shared)}")
     legend_below(figure)
     return figure
 

@@ -6,23 +6,57 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from engine.errors import BadInput
 from engine.inference import cells, toys
-from engine.inference.cells import Null, Toys, background_block, signal_cells, tail_threshold
-from engine.inference.density import estimate
+from engine.inference.cells import Choice, Toys, background_block, half_shift, signal_cells
 from engine.inference.pools import DENSITY_HALF, TOY_HALF
-from engine.inference.teststats import extended_poisson, tail_count
+from engine.inference.population import Background, populate
+from engine.inference.teststats import centred, count, extended_poisson, tail_count
+from engine.inference.teststats.tail_count import tail_threshold, widen
+from engine.options import Options
 
-WANTED = [(1.0, extended_poisson), (1.0, tail_count)]
+
+class Binned:
+    """Counts by fifths of the reference events; far bins weigh more."""
+
+    n_bins = 5
+
+    def __init__(self, null, options):
+        self.edges = np.quantile(null.reference.events.ts, [0.2, 0.4, 0.6, 0.8])
+
+    def bins(self, events):
+        return np.searchsorted(self.edges, events.ts)
+
+    def q(self, n_events, totals):
+        return totals @ np.arange(5.0) ** 2 + n_events
+
+
+class OneHot:
+    """The slow twin of `Binned`: the same counts as sums over columns of zeros and ones."""
+
+    def __init__(self, null, options):
+        self.binned = Binned(null, options)
+        self.q = self.binned.q
+
+    def columns(self, events):
+        return np.eye(Binned.n_bins)[self.binned.bins(events)]
+
+
+LITERAL = Choice(1.0, extended_poisson, extended_poisson.Options())
+TAIL = Choice(1.0, tail_count, tail_count.Options())
+COUNT = Choice(None, count, Options())
+BINNED, ONE_HOT = (Choice(1.0, SimpleNamespace(prepare=form), Options()) for form in (Binned, OneHot))
+CHOICES = [LITERAL, TAIL]
 SIGNAL = 20.0  # events per t y at scale 1
 KEY = ("flat", 50.0)
 SCALES = np.array([0.0, 0.03, 0.1, 0.2, 0.4, 0.7, 1.0])
 
 
-def draw(population, hypothesis, blocks=(0, 1), wanted=WANTED):
-    """Toys of one hypothesis, per wanted statistic."""
-    drawn = [background_block(population, 1.0, hypothesis, block, wanted) for block in blocks]
-    n_events, sums = (np.concatenate(parts) for parts in zip(*drawn, strict=True))
-    return [Toys(n_events, column) for column in sums.T]
+def draw(population, hypothesis, blocks=(0, 1), choices=CHOICES):
+    """Toys of one hypothesis, per choice."""
+    drawn = [background_block(population, 1.0, hypothesis, block, choices) for block in blocks]
+    n_events = np.concatenate([counts for counts, _ in drawn])
+    return [Toys(n_events, np.concatenate(totals)) for totals in zip(*(found for _, found in drawn), strict=True)]
 
 
 def signal_weights(population, expected=SIGNAL):
@@ -30,10 +64,23 @@ def signal_weights(population, expected=SIGNAL):
     return population.pool.weights("NR", lambda energy_keV: np.full(len(energy_keV), expected / 50.0))
 
 
-def scan(population, toys_of, scales=SCALES, wanted=WANTED):
-    """Cells [scale][wanted] in 1 t y."""
+def scan(population, toys_of, scales=SCALES, choices=CHOICES, kde=False):
+    """Cells [scale][choice] in 1 t y."""
     weights = signal_weights(population)
-    return signal_cells(population, weights, KEY, scales, 1.0, wanted, toys_of["null"], toys_of["background"])
+    return signal_cells(population, weights, KEY, scales, 1.0, choices, toys_of["null"], toys_of["background"], kde)
+
+
+def signal_alone(population, mean, n_toys=1000, key=KEY, weights=None, choices=CHOICES):
+    """Signal events without background: numbers (toys, steps), and per choice their first totals (toys, steps)."""
+    weights = signal_weights(population) if weights is None else weights
+    statistics = cells.prepare(population, 1.0, choices)
+    empty = [Toys(np.zeros(n_toys, dtype=np.int64), np.zeros((n_toys, 1)))] * len(choices)
+
+    def spied(q):
+        spies = [SimpleNamespace(columns=statistic.columns, q=q) for statistic in statistics]
+        return cells._signal_q(population, weights, key, np.array(mean), 1.0, choices, spies, empty)
+
+    return spied(lambda n_events, totals: n_events)[0], spied(lambda n_events, totals: totals[:, 0])
 
 
 @pytest.fixture(scope="module")
@@ -51,10 +98,9 @@ def rows(population, toys_of):
 
 def test_no_signal_gives_one_half(rows):
     """The median of toys like the null's own; its error with 2000 and 2000 toys is 0.016."""
-    cell = rows[0][0]
-    assert cell.n_signal == 0
-    assert abs(cell.significance.p - 0.5) < 0.07
-    assert cell.significance.p_low < 0.5 < cell.significance.p_high
+    significance = rows[0][0].significance
+    assert abs(significance.p - 0.5) < 0.07
+    assert significance.p_low < 0.5 < significance.p_high
 
 
 def test_no_signal_with_uncertain_rates_gives_one_half(make_population):
@@ -69,37 +115,60 @@ def test_p_falls_as_the_cross_section_grows(rows):
     assert np.all(np.diff(p) <= 0)
     assert p[0] > 0.2 and p[-1] == 1 / 2001
     assert rows[-1][1].significance.tail == "bound"
-    assert np.all(np.diff([row[0].z_count for row in rows]) >= 0)
 
 
-def test_the_count_is_the_plain_counting_test(rows):
+def test_the_count_is_the_plain_counting_test(population):
     """20 events on 63: Z is S / sqrt(B), but for the tails of a Poisson count and the toys' error."""
-    assert rows[-1][0].z_count == pytest.approx(SIGNAL / np.sqrt(63), abs=0.25)
-    assert rows[0][0].z_count == pytest.approx(0, abs=0.15)
+    toys_of = {hypothesis: draw(population, hypothesis, choices=[COUNT]) for hypothesis in ("null", "background")}
+    z = [row[0].significance.z for row in scan(population, toys_of, choices=[COUNT])]
+    assert np.all(np.diff(z) >= 0)
+    assert z[-1] == pytest.approx(SIGNAL / np.sqrt(63), abs=0.25)
+    assert z[0] == pytest.approx(0, abs=0.15)
 
 
-def test_signal_events_are_as_many_as_expected(population, toys_of, rows):
-    assert [row[0].n_signal for row in rows] == pytest.approx(SIGNAL * SCALES)
-    counts, sums = cells._signal_toys(population, signal_weights(population), KEY, SIGNAL * SCALES, 1.0, WANTED, 2000)
+def test_a_count_needs_no_score(make_pool):
+    """R = None asks a population for no score, and so it need not have one."""
+    pool = make_pool()
+    rates = {"ER": 6.0, "NR": 0.06}
+    backgrounds = [Background(kind, kind, lambda e, r=r: np.full(len(e), r), 0.0) for kind, r in rates.items()]
+    unscored = populate(
+        pool, {}, backgrounds, idealised=True, bandwidth=1.0, relative_floor=1e-12, stream_key=("test",)
+    )
+    null = unscored.null(None, 1.0)
+    assert null.f0 is None and null.n_background == pytest.approx(63)
+    (drawn,) = draw(unscored, "null", (0,), [COUNT])
+    assert drawn.totals.shape == (toys.BLOCK, 0)
+    assert abs(drawn.n_events.mean() - 63) < 4.5 * np.sqrt(63 / toys.BLOCK)
+
+
+def test_signal_events_are_as_many_as_expected(population):
+    counts, (_, tail) = signal_alone(population, SIGNAL * SCALES, 2000)
     assert np.abs(counts.mean(axis=0) - SIGNAL * SCALES).max() < 4.5 * np.sqrt(SIGNAL / 2000)
-    half = population.pool.half == TOY_HALF
-    above = population.ts[1.0][half] > population.null(1.0, 1.0).tail_threshold
-    share = signal_weights(population)[half][above].sum() / signal_weights(population)[half].sum()
-    assert abs(sums[:, -1, 1].mean() - SIGNAL * share) < 4.5 * np.sqrt(SIGNAL * share / 2000)
+    null, drawn = population.null(1.0, 1.0), population.signal(signal_weights(population))
+    share = drawn[null.drawn.events.ts > TAIL.prepare(null).threshold].sum() / SIGNAL
+    assert abs(tail[:, -1].mean() - SIGNAL * share) < 4.5 * np.sqrt(SIGNAL * share / 2000)
 
 
 def test_null_toys_have_the_expected_events_and_tail(population, toys_of):
-    n_events, tail = toys_of["null"][0].n_events, toys_of["null"][1].total
-    assert population.n_background(1.0) == pytest.approx(63)
-    for values, mean in ((n_events, 63), (tail, sum(k * w for k, w in population.null(1.0, 1.0).tail_pool))):
+    n_events, tail = toys_of["null"][0].n_events, toys_of["null"][1].totals[:, 0]
+    null = population.null(1.0, 1.0)
+    assert population.n_background(1.0) == pytest.approx(63) == pytest.approx(null.n_background)
+    for values, mean in ((n_events, 63), (tail, sum(k * w for k, w in TAIL.prepare(null).pool))):
         assert abs(values.mean() - mean) < 4.5 * np.sqrt(mean / len(values))
         assert abs(values.var() / mean - 1) < 0.2
 
 
 def test_a_signal_outside_the_pool_changes_nothing(population, toys_of, rows):
     nothing = np.zeros(len(population.pool.kind))
-    cell = signal_cells(population, nothing, KEY, SCALES[-1:], 1.0, WANTED, toys_of["null"], toys_of["background"])[0]
-    assert cell == [dataclasses.replace(row, n_signal=0.0) for row in rows[0]]
+    found = signal_cells(population, nothing, KEY, SCALES[-1:], 1.0, CHOICES, toys_of["null"], toys_of["background"])
+    assert found[0] == rows[0]
+
+
+def test_the_tail_is_counted_unless_a_kernel_density_is_asked_for(population, toys_of, rows):
+    smooth = scan(population, toys_of, kde=True)
+    assert [row[0].significance.tail for row in rows[:4]] == ["counted"] * 4
+    assert [row[0].significance.tail for row in smooth[:4]] == ["kde"] * 4
+    assert [row[0].significance.q_median for row in smooth] == [row[0].significance.q_median for row in rows]
 
 
 # What it may depend on
@@ -110,42 +179,71 @@ def test_a_cell_does_not_see_the_other_cross_sections(population, toys_of, rows,
     assert scan(population, toys_of, SCALES[kept]) == [rows[i] for i in kept]
 
 
-def test_a_cell_does_not_see_the_other_statistics(population, toys_of, rows):
-    alone = {hypothesis: [drawn[1]] for hypothesis, drawn in toys_of.items()}
-    assert [row[0] for row in scan(population, alone, wanted=WANTED[1:])] == [row[1] for row in rows]
+def test_statistics_side_by_side_equal_each_alone(population):
+    """Sums, counted bins, a statistic that sums nothing, and one twice: in blocks and in cells, bit by bit."""
+    choices = [BINNED, LITERAL, COUNT, ONE_HOT, TAIL, BINNED]
+    together = {hypothesis: draw(population, hypothesis, choices=choices) for hypothesis in ("null", "background")}
+    rows = scan(population, together, choices=choices)
+    for column, choice in enumerate(choices):
+        alone = {hypothesis: draw(population, hypothesis, choices=[choice]) for hypothesis in together}
+        for hypothesis, drawn in alone.items():
+            assert np.array_equal(drawn[0].n_events, together[hypothesis][column].n_events)
+            assert np.array_equal(drawn[0].totals, together[hypothesis][column].totals)
+        assert [row[0] for row in scan(population, alone, choices=[choice])] == [row[column] for row in rows]
+    assert len({row.significance.q_median for row in rows[3]}) == 4  # two pairs are alike, and no more
 
 
-def test_a_block_does_not_see_other_blocks_or_statistics(population):
+def test_bins_are_counted_like_sums_of_zeros_and_ones(population):
+    """A statistic with `bins` against its slow twin with columns: toys, p and half_shift."""
+    toys_of = {h: draw(population, h, choices=[BINNED, ONE_HOT]) for h in ("null", "background")}
+    for counted, summed in toys_of.values():
+        assert np.array_equal(counted.totals, summed.totals)
+        assert np.array_equal(counted.totals.sum(axis=1), counted.n_events)
+        assert (counted.totals.mean(axis=0) > 1).all()
+    for counted, summed in scan(population, toys_of, choices=[BINNED, ONE_HOT]):
+        assert counted.significance == summed.significance
+        assert counted.half_shift == pytest.approx(summed.half_shift, rel=1e-9)
+
+
+def test_a_block_does_not_see_the_other_blocks(population):
     together = draw(population, "null", (0, 1, 2))
     for block in (2, 0, 1):
-        toys_of_block = slice(block * toys.BLOCK, (block + 1) * toys.BLOCK)
-        for column, wanted in enumerate(WANTED):
-            (alone,) = draw(population, "null", (block,), [wanted])
-            assert np.array_equal(alone.n_events, together[column].n_events[toys_of_block])
-            assert np.array_equal(alone.total, together[column].total[toys_of_block])
-    assert len(np.unique(together[0].total)) == 3 * toys.BLOCK
+        of_block = slice(block * toys.BLOCK, (block + 1) * toys.BLOCK)
+        for alone, drawn in zip(draw(population, "null", (block,)), together, strict=True):
+            assert np.array_equal(alone.n_events, drawn.n_events[of_block])
+            assert np.array_equal(alone.totals, drawn.totals[of_block])
+    assert len(np.unique(together[0].totals)) == 3 * toys.BLOCK
 
 
 @pytest.mark.parametrize("n_toys", [1, 700, 1000, 1001])
 def test_more_toys_keep_the_first_ones(population, n_toys):
-    weights = signal_weights(population)
-    many, fewer = (
-        cells._signal_toys(population, weights, KEY, SIGNAL * SCALES, 1.0, WANTED, n) for n in (2500, n_toys)
-    )
+    many, fewer = (signal_alone(population, SIGNAL * SCALES, n) for n in (2500, n_toys))
     assert len(fewer[0]) == n_toys and len(many[0]) == 2500
     assert not np.array_equal(many[0][: toys.BLOCK], many[0][toys.BLOCK : 2 * toys.BLOCK])
-    for more, first in zip(many, fewer, strict=True):
+    for more, first in zip([many[0], *many[1]], [fewer[0], *fewer[1]], strict=True):
         assert np.array_equal(more[:n_toys], first)
+
+
+def test_signal_toys_meet_their_background_toys_in_any_block(population, toys_of):
+    """q of a toy is q of its background events and its signal events together, one toy at a time."""
+    mean, picked = SIGNAL * SCALES[[2, 6]], [0, 999, 1000, 1500]
+    background = [Toys(drawn.n_events[:1501], drawn.totals[:1501]) for drawn in toys_of["background"]]
+    statistics = cells.prepare(population, 1.0, CHOICES)
+    q = cells._signal_q(population, signal_weights(population), KEY, mean, 1.0, CHOICES, statistics, background)
+    counts, totals = signal_alone(population, mean, 1501)
+    for statistic, drawn, signal, values in zip(statistics, background, totals, q, strict=True):
+        for toy in picked:
+            for step in (0, 1):
+                n_events, total = drawn.n_events[toy] + counts[toy, step], drawn.totals[toy, 0] + signal[toy, step]
+                assert values[toy, step] == statistic.q(np.array([n_events]), np.array([[total]]))[0]
 
 
 def test_null_signal_and_other_lineages_share_no_toys(population, make_population):
     """Neither hypotheses, exposures, masses nor pools: equal numbers or a correlation would betray it."""
     other = make_population(key=("other",))
-    totals = [draw(p, h, (0,))[0].total for p in (population, other) for h in ("null", "background")]
-    totals.append(background_block(population, 1.0 + 1e-9, "null", 0, WANTED)[1][:, 0])
-    for key in (KEY, ("flat", 51.0)):
-        sums = cells._signal_toys(population, signal_weights(population), key, np.array([60.0]), 1.0, WANTED, 1000)[1]
-        totals.append(sums[:, 0, 0])
+    totals = [draw(p, h, (0,))[0].totals[:, 0] for p in (population, other) for h in ("null", "background")]
+    totals.append(background_block(population, 1.0 + 1e-9, "null", 0, CHOICES)[1][0][:, 0])
+    totals += [signal_alone(population, [60.0], key=key)[1][0][:, 0] for key in (KEY, ("flat", 51.0))]
     correlation = np.corrcoef(totals)[~np.eye(len(totals), dtype=bool)]
     assert np.abs(correlation).max() < 5 / np.sqrt(toys.BLOCK)
 
@@ -156,13 +254,13 @@ def test_density_and_toys_come_from_different_halves(make_pool, make_scores, mak
     ts = make_scores(pool) + np.where(pool.half == TOY_HALF, 1e9, 0)
     population = make_population(pool, ts)
     null = population.null(1.0, 1.0)
+    assert null.reference.events.ts.max() < 1e8 < null.drawn.events.ts.min()
     literal, tail = draw(population, "background", (0,))
-    assert np.array_equal(tail.total, tail.n_events)
-    assert literal.total == pytest.approx(literal.n_events * np.log(null.f0.floor))
-    assert null.tail_threshold < 1e8
-    weights = signal_weights(population)
-    counts, sums = cells._signal_toys(population, weights, KEY, np.array([SIGNAL]), 1.0, WANTED, 100)
-    assert np.array_equal(sums[:, :, 1], counts)
+    assert np.array_equal(tail.totals[:, 0], tail.n_events)
+    assert literal.totals[:, 0] == pytest.approx(literal.n_events * np.log(null.f0.floor))
+    assert TAIL.prepare(null).threshold < 1e8
+    counts, (_, tail) = signal_alone(population, [SIGNAL], 100)
+    assert np.array_equal(tail, counts)
 
 
 def test_toys_draw_only_what_the_spectrum_asks_for(make_pool):
@@ -174,23 +272,26 @@ def test_toys_draw_only_what_the_spectrum_asks_for(make_pool):
     for kind, (low, high) in lines.items():
         rates[kind] = lambda energy_keV, low=low, high=high: 50.0 * ((energy_keV > low) & (energy_keV < high))
         inside += pool.weights(kind, rates[kind]) > 0
-    population = cells.populate(
-        pool, {1.0: inside}, [cells.Background(kind, kind, rate, 0.0) for kind, rate in rates.items()],
-        idealised=True, tail_b0=1.0, tail_exposure_ty=None, bandwidth=1.0, relative_floor=1e-12, stream_key=("line",),
+    population = populate(
+        pool, {1.0: inside}, [Background(kind, kind, rate, 0.0) for kind, rate in rates.items()],
+        idealised=True, bandwidth=1.0, relative_floor=1e-12, stream_key=("line",),
     )  # fmt: skip
-    hits = [(1.0, SimpleNamespace(per_event=lambda ts, null: ts))]
-    n_events, sums = background_block(population, 1.0, "null", 0, hits)
-    assert n_events.mean() > 50 and np.array_equal(sums[:, 0], n_events)
+    seen = SimpleNamespace(columns=lambda events: events.ts[:, None])
+    hits = [Choice(1.0, SimpleNamespace(prepare=lambda null, options: seen), Options())]
+    n_events, (totals,) = background_block(population, 1.0, "null", 0, hits)
+    assert n_events.mean() > 50 and np.array_equal(totals[:, 0], n_events)
     weights = pool.weights("NR", rates["NR"])
-    counts, sums = cells._signal_toys(population, weights, KEY, np.array([5.0, 50.0]), 1.0, hits, 1000)
-    assert counts.mean() > 20 and np.array_equal(sums[:, :, 0], counts)
+    counts, (totals,) = signal_alone(population, [5.0, 50.0], weights=weights, choices=hits)
+    assert counts.mean() > 20 and np.array_equal(totals, counts)
 
 
 def test_signal_is_added_to_the_background_toys(population, toys_of, rows):
-    shifted = [Toys(drawn.n_events + 100, drawn.total + 5) for drawn in toys_of["background"]]
+    shifted = [Toys(drawn.n_events + 100, drawn.totals + 5) for drawn in toys_of["background"]]
     row = scan(population, toys_of | {"background": shifted})[3]
     assert row[1].significance.q_median == rows[3][1].significance.q_median + 5
-    assert row[0].z_count > rows[3][0].z_count + 2
+    literal = LITERAL.prepare(population.null(1.0, 1.0))
+    penalty = literal.penalty(np.array([63 + SIGNAL * SCALES[3] + 100])) - literal.penalty(np.array([67.0]))
+    assert row[0].significance.q_median - rows[3][0].significance.q_median == pytest.approx(penalty[0] - 10, rel=0.05)
 
 
 # Rates, thresholds and finite pools
@@ -203,14 +304,65 @@ def test_n_background_is_rate_times_width_times_exposure(make_pool, make_scores,
     assert population.n_background(exposure_ty) == pytest.approx((80 + 25) * exposure_ty)
 
 
+@pytest.mark.parametrize("R", [None, 1.0])
+def test_either_half_stands_for_all_that_is_expected(population, R):
+    """Reference and drawn events share no event, and their weights sum to each component's expectation."""
+    null, half = population.null(R, 5.0), population.pool.half
+    for law, code in ((null.reference, DENSITY_HALF), (null.drawn, TOY_HALF)):
+        assert law.weights.sum(axis=1) == pytest.approx([300, 15])
+        assert np.array_equal(law.total, law.weights.sum(axis=0)) and law.n_expected == pytest.approx(315)
+        assert np.array_equal(law.events.cs2_pe, population.pool.cs2_pe[half == code])
+        assert np.array_equal(law.events.kind, population.pool.kind[half == code])
+        assert np.array_equal(law.events.ts, np.zeros(len(law.events)) if R is None else population.ts[R][half == code])
+
+
+def test_relative_uncertainties_go_with_their_components(make_population):
+    null = make_population(relative_uncertainty=(0.1, 0.3)).null(1.0, 1.0)
+    assert null.drawn.relative_sd.tolist() == null.reference.relative_sd.tolist() == [0.1, 0.3]
+    without_er = make_population(expected=(0.0, 3.0), relative_uncertainty=(0.1, 0.3)).null(1.0, 1.0)
+    assert without_er.drawn.relative_sd.tolist() == [0.3] and len(without_er.drawn.weights) == 1
+
+
+def test_drawn_signal_events_stand_for_the_whole_signal(population):
+    weights = signal_weights(population)
+    drawn = population.signal(weights)
+    assert len(drawn) == len(population.null(None, 1.0).drawn.events)
+    assert drawn.sum() == pytest.approx(SIGNAL) and drawn.std() > 0
+    assert not population.signal(np.where(population.pool.half == TOY_HALF, 0, weights)).any()
+
+
+def test_every_event_is_left_out_of_one_group(population):
+    """Ten populations of nine tenths each; together they hold every event nine times."""
+    fewer = [population.without(group, 10) for group in range(10)]
+    assert np.mean([p.n_background(1.0) for p in fewer]) == pytest.approx(63)
+    times = np.concatenate([p.ts[1.0] for p in fewer])
+    assert np.array_equal(np.sort(times), np.sort(np.repeat(population.ts[1.0], 9)))
+    assert all(np.count_nonzero(p.pool.half == TOY_HALF) == 3600 for p in fewer)
+    assert fewer[0].f0[1.0].components != population.f0[1.0].components
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_score_that_is_not_finite_is_refused(make_pool, make_scores, make_population, bad):
+    pool = make_pool(100)
+    ts = make_scores(pool)
+    ts[[3, 70]] = bad
+    with pytest.raises(BadInput, match="^2 of 200 pool events have no finite score at R = 2.5;"):
+        make_population(pool, ts, R=2.5)
+
+
+@pytest.mark.parametrize("emptied", [DENSITY_HALF, TOY_HALF])
+def test_a_half_without_background_is_refused(make_pool, make_population, emptied):
+    pool = make_pool(100)
+    with pytest.raises(BadInput, match="too few pass the selection"):
+        make_population(pool.only(pool.half != emptied))
+
+
 def test_weights_integrate_a_spectrum_over_what_the_selection_keeps(make_pool):
     """A triangle over 0 to 10 keV by any proposal; events that were thrown and not selected stay in n_thrown."""
     pool = make_pool(40_000)
     assert pool.weights("ER", lambda energy_keV: energy_keV).sum() == pytest.approx(50, rel=0.02)
     assert not pool.weights("ER", lambda energy_keV: energy_keV)[pool.kind == 1].any()
-    kept = np.random.default_rng(1).random(len(pool.kind)) < 0.25
-    columns = {name: getattr(pool, name)[kept] for name in ("kind", "energy_keV", "proposal_per_keV", "half")}
-    selected = dataclasses.replace(pool, **columns)
+    selected = pool.only(np.random.default_rng(1).random(len(pool.kind)) < 0.25)
     assert selected.weights("ER", lambda energy_keV: energy_keV).sum() == pytest.approx(50 / 4, rel=0.05)
 
 
@@ -237,32 +389,33 @@ def test_tied_scores_never_exceed_b0():
 
 
 def test_the_threshold_of_a_population_is_the_density_halfs(population):
-    null, half = population.null(1.0, 3.0), population.pool.half == DENSITY_HALF
+    tail, half = TAIL.prepare(population.null(1.0, 3.0)), population.pool.half == DENSITY_HALF
     expected, ts = 2 * 3 * population.weights.sum(axis=0), population.ts[1.0]
-    assert expected[half & (ts > null.tail_threshold)].sum() <= 1.0 < expected[half & (ts >= null.tail_threshold)].sum()
-    assert expected[~half & (ts > null.tail_threshold)].sum() == pytest.approx(1.0, abs=0.15)
+    above, at_least = ts > tail.threshold, ts >= tail.threshold
+    assert expected[half & above].sum() <= 1.0 < expected[half & at_least].sum()
+    assert expected[~half & above].sum() == pytest.approx(1.0, abs=0.15)
 
 
 @pytest.mark.parametrize(("n_per_kind", "limited"), [(200, True), (1000, True), (4000, False)])
 def test_pool_limited_below_400_tail_events(make_pool, make_population, n_per_kind, limited):
     """A third of the NR pool's toy half is above the threshold: 33, 167 and 667 events."""
-    null = make_population(make_pool(n_per_kind), expected=(0.3, 3.0)).null(1.0, 1.0)
-    assert null.pool_limited is limited
-    assert abs(null.tail_pool[1][0] - n_per_kind / 6) < 4 * np.sqrt(2 * n_per_kind / 6)
+    tail = TAIL.prepare(make_population(make_pool(n_per_kind), expected=(0.3, 3.0)).null(1.0, 1.0))
+    assert tail.pool_limited is limited
+    assert abs(tail.pool[1][0] - n_per_kind / 6) < 4 * np.sqrt(2 * n_per_kind / 6)
 
 
 def test_a_kind_without_any_pool_event_hides_no_limit(make_pool, make_population):
     """When the selection keeps no NR event at all, a thin ER tail is still a thin ER tail."""
     pool = make_pool(500)
-    columns = {name: getattr(pool, name)[:500] for name in ("kind", "energy_keV", "proposal_per_keV", "half")}
-    er_only = dataclasses.replace(pool, **columns)
-    null = make_population(er_only, np.random.default_rng(1).gamma(4, size=500)).null(1.0, 1.0)
-    assert null.pool_limited and np.isfinite(null.tail_pool).all()
+    er_only = pool.only(pool.kind == 0)
+    tail = TAIL.prepare(make_population(er_only, np.random.default_rng(1).gamma(4, size=500)).null(1.0, 1.0))
+    assert tail.pool_limited and np.isfinite(tail.pool).all()
 
 
 def test_a_leak_that_the_pool_cannot_exclude_limits_it(make_pool, make_population):
     """No ER event is in the tail, but one of them would weigh as much as all NR: 3000 / 2000 of an event."""
-    assert make_population(make_pool(4000), expected=(3000.0, 3.0)).null(1.0, 1.0).pool_limited
+    tail = TAIL.prepare(make_population(make_pool(4000), expected=(3000.0, 3.0)).null(1.0, 1.0))
+    assert tail.pool_limited and tail.pool[0] == (0.0, pytest.approx(1.5, rel=0.05))
 
 
 @pytest.mark.parametrize(
@@ -270,12 +423,9 @@ def test_a_leak_that_the_pool_cannot_exclude_limits_it(make_pool, make_populatio
 )
 def test_widening_gives_the_gamma_error_of_the_pool(tail_pool):
     """Mean sum w (k + 1) and variance mean + sum w^2 (k + 1): thinned or filled up, the count stays Poisson."""
-    n = 40_000
-    f0 = estimate(np.arange(9.0), np.ones((1, 9)), bandwidth=1.0, relative_floor=1e-12)
-    null = Null(63.0, f0, 0.0, tail_pool)
-    rng = np.random.default_rng(7)
-    total = rng.poisson(sum(k * w for k, w in tail_pool), n).astype(float)
-    widened = tail_count.widen(total, null, rng)
+    n, rng = 40_000, np.random.default_rng(7)
+    counts = rng.poisson(sum(k * w for k, w in tail_pool), n).astype(float)
+    widened = widen(counts, tail_pool, rng)
     mean = sum(w * (k + 1) for k, w in tail_pool)
     variance = mean + sum(w**2 * (k + 1) for k, w in tail_pool)
     assert abs(widened.mean() - mean) < 4.5 * np.sqrt(variance / n)
@@ -283,27 +433,84 @@ def test_widening_gives_the_gamma_error_of_the_pool(tail_pool):
     assert np.array_equal(widened, np.rint(widened)) and widened.min() >= 0
 
 
+def bare(choice):
+    """A choice whose statistic does not widen."""
+
+    def prepare(null, options):
+        statistic = choice.prepare(null)
+        return SimpleNamespace(columns=statistic.columns, q=statistic.q)
+
+    return Choice(choice.R, SimpleNamespace(prepare=prepare), choice.options)
+
+
 def test_a_null_with_pool_events_enough_is_not_widened(population):
-    bare = SimpleNamespace(per_event=tail_count.per_event)
-    assert not population.null(1.0, 1.0).pool_limited
-    assert np.array_equal(draw(population, "null")[1].total, draw(population, "null", wanted=[(1.0, bare)])[0].total)
+    assert not TAIL.prepare(population.null(1.0, 1.0)).pool_limited
+    (widened,), (alone,) = (draw(population, "null", choices=[choice]) for choice in (TAIL, bare(TAIL)))
+    assert np.array_equal(widened.totals, alone.totals)
 
 
 def test_a_limited_null_is_widened_but_not_the_toys_that_carry_a_signal(make_pool, make_population):
     population = make_population(make_pool(200), key=("limited",))
-    null = population.null(1.0, 1.0)
-    nominal, wide = (f(null.tail_pool) for f in (lambda t: sum(k * w for k, w in t),
-                                                 lambda t: sum((k + 1) * w for k, w in t)))  # fmt: skip
+    pool = TAIL.prepare(population.null(1.0, 1.0)).pool
+    nominal, wide = sum(k * w for k, w in pool), sum((k + 1) * w for k, w in pool)
     assert wide > 1.2 * nominal
     for hypothesis, mean in (("null", wide), ("background", nominal)):
-        total = draw(population, hypothesis, range(6))[1].total
+        drawn = draw(population, hypothesis, range(6), [LITERAL, TAIL, COUNT])
+        total = drawn[1].totals[:, 0]
         assert abs(total.mean() - mean) < 5 * np.sqrt(wide / len(total))
+        (alone,) = draw(population, hypothesis, range(6), [bare(TAIL)])
+        assert np.array_equal(alone.totals, drawn[1].totals) is (hypothesis == "background")
 
 
-def test_a_threshold_set_at_one_exposure_serves_all(make_population):
-    population = dataclasses.replace(make_population(tail_b0=2.0), tail_exposure_ty=10.0)
+def test_a_threshold_set_at_one_exposure_serves_all(population):
+    fixed = tail_count.Options(b0=2.0, exposure_ty=10.0)
     nulls = [population.null(1.0, exposure_ty) for exposure_ty in (1.0, 10.0, 100.0)]
-    assert len({null.tail_threshold for null in nulls}) == 1
-    anew = dataclasses.replace(population, tail_exposure_ty=None)
-    assert nulls[1].tail_threshold == anew.null(1.0, 10.0).tail_threshold
-    assert nulls[2].tail_threshold < anew.null(1.0, 100.0).tail_threshold
+    of_fixed, anew = ([tail_count.prepare(null, options).threshold for null in nulls]
+                      for options in (fixed, tail_count.Options(b0=2.0)))  # fmt: skip
+    assert of_fixed == pytest.approx([anew[1]] * 3, rel=1e-12)
+    assert anew[0] < of_fixed[0] and of_fixed[2] < anew[2]
+
+
+# The halves of the pool against each other
+
+
+STEADY = [LITERAL, TAIL, Choice(1.0, centred, Options()), BINNED, COUNT]
+
+
+def shifts(population, exposure_ty=1.0):
+    """half_shift of every choice of STEADY."""
+    n_events, found = background_block(population, exposure_ty, "null", 0, STEADY)
+    shifted = []
+    for choice, totals in zip(STEADY, found, strict=True):
+        null = population.null(choice.R, exposure_ty)
+        statistic = choice.prepare(null)
+        shifted.append(half_shift(statistic, null, statistic.q(n_events, totals)))
+    return np.array(shifted)
+
+
+def test_half_shift_is_small_where_the_halves_are_alike(population):
+    """Few tenths: the halves differ by the error of some 2000 pool events against that of 63 drawn ones."""
+    assert np.abs(shifts(population)).max() < 0.3
+    assert np.isfinite(shifts(population, 1e-6)).all()
+
+
+def test_half_shift_sees_a_pool_whose_halves_differ(make_pool, make_scores, make_population):
+    """The toy half lies higher in the score: large values of all statistics that look at it speak against it."""
+    pool = make_pool()
+    ts = make_scores(pool) * np.where(pool.half == TOY_HALF, 2.0, 1.0)
+    found = shifts(make_population(pool, ts))
+    assert found[:4].min() > 1
+    assert found[4] == 0
+
+
+def test_half_shift_is_that_of_the_cells(population, toys_of, rows):
+    null = population.null(1.0, 1.0)
+    for choice, drawn, cell in zip(CHOICES, toys_of["null"], rows[2], strict=True):
+        statistic = choice.prepare(null)
+        assert cell.half_shift == half_shift(statistic, null, np.sort(statistic.q(drawn.n_events, drawn.totals)))
+        assert cell.half_shift != 0
+
+
+def test_half_shift_of_a_statistic_without_spread_is_nothing(population):
+    null = population.null(1.0, 1.0)
+    assert half_shift(LITERAL.prepare(null), null, np.ones(100)) == 0

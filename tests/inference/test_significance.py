@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from engine.inference.cells import background_block
+from engine.inference.cells import Choice, background_block
 from engine.inference.significance import CENTRAL, clopper_pearson, median_ranks, median_significance, n_at_or_above
-from engine.inference.teststats import extended_poisson, tail_count
+from engine.inference.teststats import centred, count, extended_poisson, tail_count
+from engine.options import configure
 
 N_NULL = 19  # few null toys per p-value: k / n instead of (k + 1) / (n + 1) would be seen at once
 
@@ -75,19 +76,64 @@ def test_the_interval_covers_the_true_median_p(n_null, n_signal):
     assert covered / n < 0.97
 
 
+# The papers' kernel density
+
+
+@pytest.mark.parametrize("level", [0.5, 0.84, 0.98])
+def test_a_kernel_density_agrees_with_counting_in_the_bulk(level):
+    """Within 4 counting errors, and what the kernel's width does to the tail: sd(q) grows by n^(-2/5) / 2, or 1 %."""
+    n, q = 10_000, stats.norm.ppf(level)
+    q_null = np.random.default_rng(9).normal(size=n)
+    counted, smooth = (median_significance(np.sort(q_null), np.array([q]), kde) for kde in (False, True))
+    assert (counted.tail, smooth.tail) == ("counted", "kde")
+    error = np.sqrt(counted.p * (1 - counted.p) / n)
+    assert smooth.p != counted.p
+    assert smooth.p == pytest.approx(stats.norm.sf(q / np.sqrt(1 + n**-0.4)), abs=4 * error)
+    assert smooth.p == pytest.approx(counted.p, abs=4 * error + 0.01 * counted.p)
+    assert smooth.p_low <= smooth.p <= smooth.p_high
+    assert (smooth.q_median, smooth.n_below) == (counted.q_median, counted.n_below)
+
+
+def test_a_kernel_density_says_nothing_beyond_the_largest_toy():
+    """At the largest toy there is still one; from there on the row is the bound that counting gives."""
+    q_null = np.sort(np.random.default_rng(9).normal(size=1000))
+    at_largest, *beyond = (median_significance(q_null, np.array([q]), kde=True) for q in (q_null[-1], 5.0, 1e9))
+    assert at_largest.tail == "kde"
+    assert at_largest.p == pytest.approx(stats.norm.sf(q_null[-1] / np.sqrt(1 + 1000**-0.4)), abs=2e-3)
+    assert at_largest.p > 0.5 / 1000  # half the kernel of the largest toy itself
+    for q, found in zip((5.0, 1e9), beyond, strict=True):
+        assert found == at(q, q_null)
+        assert (found.p, found.tail) == (1 / 1001, "bound")
+
+
+def test_a_kernel_density_of_toys_that_are_all_alike_is_counted():
+    assert median_significance(np.zeros(99), np.zeros(3), kde=True) == median_significance(np.zeros(99), np.zeros(3))
+
+
+def test_signal_toys_at_or_below_the_median_are_counted():
+    """Half of them for a continuous statistic; more where they are tied at the median."""
+    q_null = np.arange(9.0)
+    assert median_significance(q_null, np.array([3.0, 1.0, 2.0, 4.0])).n_below == 2
+    assert median_significance(q_null, np.array([2.0, 2, 1, 2, 5, 6])).n_below == 4
+
+
+# Coverage
+
+
 @pytest.mark.parametrize("relative_uncertainty", [(0.0, 0.0), (0.2, 0.2)], ids=["idealised", "prior_predictive"])
 def test_false_alarms_under_the_null(make_population, relative_uncertainty):
-    """P(p <= a) <= a, each observed toy against null toys of its own; the density statistic reaches a.
+    """P(p <= a) <= a, each observed toy against null toys of its own; the density statistics reach a.
 
     Observed toy i stands beside null toys i ... i + 18: one stream for both would never give the smallest p.
     """
     population = make_population(relative_uncertainty=relative_uncertainty, key=("coverage",))
-    wanted = [(1.0, extended_poisson), (1.0, tail_count)]
-    draws = {name: [background_block(population, 1.0, name, block, wanted) for block in range(20)]
+    modules = {extended_poisson: 1.0, tail_count: 1.0, centred: 1.0, count: None}
+    choices = [Choice(R, module, configure(module, {})) for module, R in modules.items()]
+    draws = {name: [background_block(population, 1.0, name, block, choices) for block in range(20)]
              for name in ("null", "background")}  # fmt: skip
-    for column, (_, statistic) in enumerate(wanted):
-        null = population.null(1.0, 1.0)
-        q = {name: np.concatenate([statistic.statistic(n, sums[:, column], null) for n, sums in blocks])
+    for column, choice in enumerate(choices):
+        statistic = choice.prepare(population.null(choice.R, 1.0))
+        q = {name: np.concatenate([statistic.q(n_events, found[column]) for n_events, found in blocks])
              for name, blocks in draws.items()}  # fmt: skip
         starts = range(0, len(q["null"]) - N_NULL, N_NULL)
         p = np.array([at(q["background"][i], q["null"][i : i + N_NULL]).p for i in starts])
@@ -95,5 +141,5 @@ def test_false_alarms_under_the_null(make_population, relative_uncertainty):
             attained = np.floor(a * (N_NULL + 1) + 1e-9) / (N_NULL + 1)
             error = np.sqrt(a * (1 - a) / len(p))
             assert np.mean(p <= a) <= attained + 4 * error
-            if statistic is extended_poisson:
+            if choice.module in (extended_poisson, centred):
                 assert np.mean(p <= a) >= attained - 4 * error

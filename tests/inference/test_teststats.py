@@ -1,5 +1,6 @@
 """What every test statistic guarantees; and what the papers' Eq. 6 does not."""
 
+import dataclasses
 import math
 import pkgutil
 from importlib import import_module
@@ -8,18 +9,19 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from engine.errors import BadInput
 from engine.inference import teststats
-from engine.inference.cells import background_block
+from engine.inference.cells import Choice, Toys, background_block, signal_cells
 from engine.inference.pools import TOY_HALF
-from engine.inference.teststats import extended_poisson, tail_count
-from engine.study import Score, Toys
+from engine.inference.teststats import centred, count, extended_poisson, tail_count
+from engine.options import Options, configure
 
 STATISTICS = {
     name: import_module(f"{teststats.__name__}.{name}")
     for _, name, _ in pkgutil.iter_modules(teststats.__path__)
     if not name.startswith("_")
 }
-FLAGS = ("ADDITIVE", "AFFINE_INVARIANT", "MONOTONE_INVARIANT", "MODEL_DEPENDENT")
+FLAGS = ("ADDITIVE", "EXACT", "AFFINE_INVARIANT", "MONOTONE_INVARIANT", "MODEL_DEPENDENT")
 MAPS = {
     "affine": lambda ts: 3e-4 * ts - 70,
     "log": np.log,
@@ -30,9 +32,38 @@ CLAIMS = [
     pytest.param(statistic, name, id=f"{label}-{name}")
     for label, statistic in STATISTICS.items()
     for name in MAPS
-    if statistic.MONOTONE_INVARIANT or (statistic.AFFINE_INVARIANT and name == "affine")
+    if statistic.ADDITIVE and (statistic.MONOTONE_INVARIANT or (statistic.AFFINE_INVARIANT and name == "affine"))
 ]
-N_EVENTS = np.array([0, 1, 60, 70, 200])
+EXPOSURES_TY = [0.01, 1.0, 200.0]
+SIGNAL = 40.0  # NR events on 60 ER and 3 NR: no statistic may overlook them
+
+
+def choose(statistic):
+    """A statistic with its defaults, on the score where it asks for one."""
+    return Choice(1.0 if "score" in statistic.NEEDS else None, statistic, configure(statistic, {}))
+
+
+def per_event(prepared, events):
+    """(n, k) what each event adds to a toy's totals."""
+    if hasattr(prepared, "bins"):
+        return np.eye(prepared.n_bins)[prepared.bins(events)]
+    return prepared.columns(events)
+
+
+def q_of(prepared, events):
+    """q of one toy of these events."""
+    return prepared.q(np.array([len(events)]), per_event(prepared, events).sum(axis=0)[None])[0]
+
+
+def some_events(null, n_events, seed=2):
+    """Events that a toy may draw, as background draws them."""
+    rng, expected = np.random.default_rng(seed), null.drawn.total
+    return null.drawn.events[rng.choice(len(expected), n_events, p=expected / expected.sum())]
+
+
+def signal_weights(population):
+    """Flat in energy, NR only: SIGNAL events per t y."""
+    return population.pool.weights("NR", lambda energy_keV: np.full(len(energy_keV), SIGNAL / 50.0))
 
 
 @pytest.fixture(params=STATISTICS.values(), ids=STATISTICS)
@@ -41,14 +72,33 @@ def statistic(request):
 
 
 @pytest.fixture
+def additive(statistic):
+    if not statistic.ADDITIVE:
+        pytest.skip("no sum over events")
+    return statistic
+
+
+@pytest.fixture
+def exact(statistic):
+    if not statistic.EXACT:
+        pytest.skip("no law of q")
+    return statistic
+
+
+@pytest.fixture
+def null(statistic, population):
+    return population.null(choose(statistic).R, 1.0)
+
+
+@pytest.fixture
 def mapped(make_pool, make_scores, make_population):
     """q of the first 1000 null toys, with scores mapped; thresholds and f0 are found anew."""
 
     def q(statistic, f=lambda ts: ts):
-        pool = make_pool()
+        pool, choice = make_pool(), choose(statistic)
         population = make_population(pool, f(make_scores(pool)))
-        n_events, sums = background_block(population, 1.0, "null", 0, [(1.0, statistic)])
-        return n_events, statistic.statistic(n_events, sums[:, 0], population.null(1.0, 1.0))
+        n_events, (totals,) = background_block(population, 1.0, "null", 0, [choice])
+        return n_events, choice.prepare(population.null(choice.R, 1.0)).q(n_events, totals)
 
     return q
 
@@ -59,57 +109,187 @@ def mapped(make_pool, make_scores, make_population):
 def test_constants(statistic):
     assert all(isinstance(getattr(statistic, flag), bool) for flag in FLAGS)
     assert statistic.AFFINE_INVARIANT or not statistic.MONOTONE_INVARIANT
-    assert set(statistic.DEPENDS_ON) <= Score.model_fields.keys() | Toys.model_fields.keys()
+    assert statistic.ADDITIVE or statistic.EXACT
+    assert isinstance(statistic.NEEDS, tuple) and set(statistic.NEEDS) <= {"score", "density"}
+    assert "score" in statistic.NEEDS or "density" not in statistic.NEEDS
     assert statistic.__doc__
 
 
-def test_per_event_is_one_finite_number_per_event(statistic, population):
-    ts = population.ts[1.0]
-    values = statistic.per_event(ts, population.null(1.0, 1.0))
-    assert values.shape == ts.shape and values.dtype == np.float64
-    assert np.isfinite(values).all()
-    some = np.random.default_rng(1).permutation(len(ts))[:50]
-    assert np.array_equal(statistic.per_event(ts[some], population.null(1.0, 1.0)), values[some])
-    assert statistic.per_event(ts[:0], population.null(1.0, 1.0)).shape == (0,)
+def test_options_have_defaults_and_refuse_what_they_do_not_know(statistic):
+    assert isinstance(configure(statistic, {}), Options)
+    with pytest.raises(BadInput, match="unknown option of .* 'no_such_option'"):
+        configure(statistic, {"no_such_option": 1})
 
 
-def test_statistic_is_one_finite_number_per_toy(statistic, population):
-    """A toy without events is a toy."""
-    null = population.null(1.0, 1.0)
-    value = statistic.per_event(population.ts[1.0][:1], null)[0]
-    q = statistic.statistic(N_EVENTS, value * N_EVENTS, null)
-    assert q.shape == N_EVENTS.shape and np.isfinite(q).all()
-    one_by_one = [statistic.statistic(N_EVENTS[i : i + 1], value * N_EVENTS[i : i + 1], null)[0] for i in range(5)]
-    assert np.array_equal(q, one_by_one)
+def test_additive_by_sums_or_by_bins(additive, null):
+    prepared = choose(additive).prepare(null)
+    assert hasattr(prepared, "columns") is not hasattr(prepared, "bins")
+    assert isinstance(getattr(prepared, "pool_limited", False), bool | np.bool_)
 
 
-def test_arguments_are_left_alone(statistic, population):
-    null, ts = population.null(1.0, 1.0), population.ts[1.0].copy()
-    total = np.full(5, 7.0)
-    statistic.per_event(ts, null)
-    statistic.statistic(N_EVENTS, total, null)
-    if hasattr(statistic, "widen"):
-        assert statistic.widen(total, null, np.random.default_rng(1)).shape == total.shape
-    assert np.array_equal(ts, population.ts[1.0]) and np.array_equal(total, np.full(5, 7.0))
+def test_columns_are_finite_numbers_per_event(additive, null):
+    """Each event by itself: whatever stands beside it, and where none does."""
+    prepared, events = choose(additive).prepare(null), null.drawn.events
+    if hasattr(prepared, "bins"):
+        values = prepared.bins(events)
+        assert values.shape == (len(events),) and np.issubdtype(values.dtype, np.integer)
+        assert 0 <= values.min() <= values.max() < prepared.n_bins
+    else:
+        values = prepared.columns(events)
+        assert values.ndim == 2 and len(values) == len(events) and values.dtype == np.float64
+        assert np.isfinite(values).all()
+    find = prepared.bins if hasattr(prepared, "bins") else prepared.columns
+    some = np.random.default_rng(1).permutation(len(events))[:50]
+    assert np.array_equal(find(events[some]), values[some])
+    assert find(events[some[:0]]).shape == (0, *values.shape[1:])
 
 
-def test_an_additive_statistic_does_not_see_the_order_of_events(statistic, population):
-    null, rng = population.null(1.0, 1.0), np.random.default_rng(2)
-    ts = rng.choice(population.ts[1.0], 60)
-    q = [statistic.statistic(np.array([60]), statistic.per_event(x, null).sum()[None], null) for x in (ts, ts[::-1])]
-    assert statistic.ADDITIVE
-    assert q[0] == pytest.approx(q[1], rel=1e-12)
+@pytest.mark.parametrize("exposure_ty", EXPOSURES_TY)
+def test_q_is_one_finite_number_per_toy(additive, population, exposure_ty):
+    """A toy without events is a toy, and so is one of ten times what is expected."""
+    null = population.null(choose(additive).R, exposure_ty)
+    prepared, b = choose(additive).prepare(null), round(null.n_background)
+    n_events = np.array([0, 1, b, b + 7, 10 * b])
+    totals = np.array([per_event(prepared, some_events(null, n)).sum(axis=0) for n in n_events])
+    q = prepared.q(n_events, totals)
+    assert q.shape == n_events.shape and q.dtype == np.float64 and np.isfinite(q).all()
+    one_by_one = [prepared.q(n_events[i : i + 1], totals[i : i + 1])[0] for i in range(5)]
+    assert q == pytest.approx(one_by_one, rel=1e-12, abs=1e-12)
+
+
+def test_arguments_are_left_alone(additive, null):
+    prepared = choose(additive).prepare(null)
+    events, before = null.drawn.events, [values.copy() for values in vars(null.drawn.events).values()]
+    n_events, totals = np.array([60, 1, 0]), np.full((3, per_event(prepared, events).shape[1]), 7.0)
+    prepared.q(n_events, totals)
+    if hasattr(prepared, "widen"):
+        assert prepared.widen(totals, np.random.default_rng(1)).shape == totals.shape
+    assert n_events.tolist() == [60, 1, 0] and np.array_equal(totals, np.full_like(totals, 7.0))
+    for values, old in zip(vars(events).values(), before, strict=True):
+        assert np.array_equal(values, old)
+
+
+def test_the_order_of_events_and_their_batches_do_not_matter(additive, null):
+    """q of the totals of two batches added up is q of all events at once, in whatever order."""
+    prepared, events = choose(additive).prepare(null), some_events(null, 60)
+    shuffled = np.random.default_rng(3).permutation(60)
+    batches = sum(per_event(prepared, events[part]).sum(axis=0) for part in (shuffled[:13], shuffled[13:]))
+    q = q_of(prepared, events)
+    assert q_of(prepared, events[shuffled]) == pytest.approx(q, rel=1e-9)
+    assert prepared.q(np.array([60]), batches[None])[0] == pytest.approx(q, rel=1e-9)
+
+
+def test_blocks_merged_equal_one_by_one(additive, population):
+    choice = choose(additive)
+    prepared = choice.prepare(population.null(choice.R, 1.0))
+    blocks = [background_block(population, 1.0, "null", block, [choice]) for block in range(2)]
+    n_events, totals = (np.concatenate(parts) for parts in zip(*((n, t[0]) for n, t in blocks), strict=True))
+    apart = np.concatenate([prepared.q(n, t[0]) for n, t in blocks])
+    assert prepared.q(n_events, totals) == pytest.approx(apart, rel=1e-12, abs=1e-12)
+
+
+def test_preparing_again_changes_nothing(additive, null):
+    """Two tasks of one scan prepare for themselves and must agree, bit by bit."""
+    events = some_events(null, 60)
+    assert q_of(choose(additive).prepare(null), events) == q_of(choose(additive).prepare(null), events)
+
+
+def test_needs_are_told(additive, population):
+    """A statistic that names no density, or no score, gives the same without one."""
+    null, without = (population.null(R, 1.0) for R in (1.0, None if "score" not in additive.NEEDS else 1.0))
+    if "density" not in additive.NEEDS:
+        without = dataclasses.replace(without, f0=None)
+    picked = np.random.default_rng(4).integers(len(null.drawn.events), size=60)
+    q = [q_of(choose(additive).prepare(hypothesis), hypothesis.drawn.events[picked]) for hypothesis in (null, without)]
+    assert q[0] == q[1]
+
+
+def test_a_strong_signal_speaks_against_background(additive, population):
+    """Large q, and not small q: 40 NR events where 3 are expected."""
+    choice = choose(additive)
+    drawn = {}
+    for hypothesis in ("null", "background"):
+        n_events, (totals,) = background_block(population, 1.0, hypothesis, 0, [choice])
+        drawn[hypothesis] = [Toys(n_events, totals)]
+    weights = signal_weights(population)
+    cells = signal_cells(
+        population, weights, ("strong",), np.array([0.0, 1.0]), 1.0, [choice], drawn["null"], drawn["background"]
+    )
+    none, strong = (row[0].significance.p for row in cells)
+    assert none > 0.3 and strong < 1e-3
+
+
+def disorder(a, b):
+    """How far b falls where a rises, in units of its spread: 0 where b ranks like a."""
+    ordered = b[np.argsort(a, kind="stable")]
+    return (np.maximum.accumulate(ordered) - ordered).max() / b.std()
 
 
 @pytest.mark.parametrize(("claimant", "name"), CLAIMS)
 def test_claimed_invariance_under_maps_of_the_score(claimant, mapped, name):
-    """A monotone-invariant statistic ranks the toys alike, ties included, whatever the score's unit and shape."""
-    assert np.array_equal(stats.rankdata(mapped(claimant, MAPS[name])[1]), stats.rankdata(mapped(claimant)[1]))
+    """The toys rank alike, whatever the score's unit (and shape); ties and all, up to rounding."""
+    (_, q), (_, other) = mapped(claimant), mapped(claimant, MAPS[name])
+    assert len(np.unique(q)) > 4
+    assert max(disorder(q, other), disorder(other, q)) < 1e-6
+
+
+# Laws, where they are known
+
+
+def laws(statistic, population, signal=0.0):
+    choice = choose(statistic)
+    null = population.null(choice.R, 1.0)
+    return choice.prepare(null).distributions(population.signal(signal_weights(population)) * signal)
+
+
+def test_a_law_is_an_upper_tail(exact, population):
+    null, alternative = laws(exact, population, 1.0)
+    for law in (null, alternative):
+        median = law.median()
+        q = np.sort(np.concatenate([np.linspace(median - 50, median + 50, 301), [median]]))
+        p = law.sf(q)
+        assert p.shape == q.shape and np.all(np.diff(p) <= 1e-12)
+        assert 0 <= p.min() and p.max() <= 1 and 0 < law.smallest_p < 1e-6
+        assert law.sf(np.array([median]))[0] >= 0.5 - 1e-6
+        assert law.sf(np.array([median + 1e-3 * (1 + abs(median))]))[0] <= 0.5 + 0.02
+
+
+def test_without_signal_both_laws_are_one(exact, population):
+    null, alternative = laws(exact, population, 0.0)
+    q = null.median() + np.linspace(-5, 5, 41)
+    assert alternative.median() == pytest.approx(null.median(), abs=1e-6)
+    assert alternative.sf(q) == pytest.approx(null.sf(q), abs=1e-6)
+
+
+def test_by_its_law_a_strong_signal_speaks_against_background(exact, population):
+    null, alternative = laws(exact, population, 1.0)
+    assert null.sf(np.array([alternative.median()]))[0] < 1e-3
+
+
+def test_toys_follow_the_law(exact, population):
+    """Shares of 3000 null toys beyond the law's quantiles, within five binomial errors."""
+    if not exact.ADDITIVE:
+        pytest.skip("no toys")
+    choice, (null, _) = choose(exact), laws(exact, population)
+    prepared = choice.prepare(population.null(choice.R, 1.0))
+    blocks = [background_block(population, 1.0, "null", block, [choice]) for block in range(3)]
+    q = np.concatenate([prepared.q(n_events, totals) for n_events, (totals,) in blocks])
+    for at in np.quantile(q, [0.05, 0.25, 0.5, 0.75, 0.95, 0.99]):
+        p = null.sf(np.array([at]))[0]
+        assert abs(np.mean(q >= at) - p) <= 5 * np.sqrt(p * (1 - p) / len(q)) + 1e-9
+
+
+# Single statistics
+
+
+def test_the_count_is_the_number_of_events(mapped):
+    n_events, q = mapped(count)
+    assert np.array_equal(q, n_events)
 
 
 @pytest.mark.parametrize("name", MAPS)
 def test_the_tail_count_is_the_same_number_in_any_score(mapped, name):
-    n_events, q = mapped(tail_count)
+    _, q = mapped(tail_count)
     assert q.max() >= 4 and 0.7 < q.mean() < 1.3
     assert np.array_equal(mapped(tail_count, MAPS[name])[1], q)
 
@@ -117,8 +297,32 @@ def test_the_tail_count_is_the_same_number_in_any_score(mapped, name):
 def test_the_thresholds_own_event_is_below_it(population):
     """The event that sets the threshold was the first one too many."""
     null = population.null(1.0, 1.0)
-    at = null.tail_threshold
-    assert np.array_equal(tail_count.per_event(np.array([at, np.nextafter(at, np.inf), 0.0]), null), [0, 1, 0])
+    prepared = choose(tail_count).prepare(null)
+    at = prepared.threshold
+    ts = np.array([at, np.nextafter(at, np.inf), 0.0])
+    assert prepared.columns(dataclasses.replace(null.drawn.events[:3], ts=ts))[:, 0].tolist() == [0, 1, 0]
+
+
+@pytest.mark.parametrize(("a", "b"), [(3e-4, -70.0), (1e-9, 0.0), (1e6, 5e11)])
+def test_the_centred_statistic_is_the_same_number_in_any_unit(mapped, a, b):
+    """Where Eq. 6 moves by 2 N ln a, with a the change of unit."""
+    (_, q), (_, other) = mapped(centred), mapped(centred, lambda ts: a * ts + b)
+    assert other == pytest.approx(q, rel=1e-6, abs=1e-6 * q.std())
+    n_events, literal = mapped(extended_poisson)
+    moved = mapped(extended_poisson, lambda ts: a * ts + b)[1] - literal
+    assert moved == pytest.approx(2 * n_events * np.log(a), rel=1e-6)
+
+
+def test_the_centred_statistic_is_not_invariant_under_other_maps(mapped):
+    assert disorder(mapped(centred)[1], mapped(centred, np.log)[1]) > 0.1
+
+
+def test_the_centred_statistic_is_eq_6_less_its_pull_from_the_count(mapped, population):
+    """They differ by 2 N h, with h the mean of -ln f0 over the events that made f0."""
+    (n_events, literal), (_, q) = mapped(extended_poisson), mapped(centred)
+    law, f0 = population.null(1.0, 1.0).reference, population.f0[1.0]
+    h = -np.average(np.log(f0(law.events.ts)), weights=law.total)
+    assert literal - q == pytest.approx(2 * n_events * h, rel=1e-9)
 
 
 # The papers' Eq. 6
@@ -128,14 +332,22 @@ def test_the_thresholds_own_event_is_below_it(population):
 def test_extended_poisson_is_minus_two_ln_likelihood(population, n_events):
     """L = B^N e^-B / N! times the product of f0: a plain loop with N! and f0 written out."""
     null, rng = population.null(1.0, 1.0), np.random.default_rng(n_events)
-    ts = rng.choice(population.ts[1.0][population.pool.half == TOY_HALF], n_events)
+    events = null.drawn.events[rng.integers(np.count_nonzero(population.pool.half == TOY_HALF), size=n_events)]
     b = null.n_background
     minus_two_ln_l = -2 * math.log(b**n_events * math.exp(-b) / math.factorial(n_events))
-    for x in ts:
+    for x in events.ts:
         parts = zip(null.f0.shares, null.f0.components, strict=True)
         minus_two_ln_l -= 2 * math.log(max(sum(share * part.density(x) for share, part in parts), null.f0.floor))
-    q = extended_poisson.statistic(np.array([n_events]), extended_poisson.per_event(ts, null).sum()[None], null)
-    assert q[0] == pytest.approx(minus_two_ln_l, rel=1e-10)
+    assert q_of(choose(extended_poisson).prepare(null), events) == pytest.approx(minus_two_ln_l, rel=1e-10)
+
+
+def test_packages_that_leave_out_ln_n_factorial(population):
+    null = population.null(1.0, 1.0)
+    whole, without = (extended_poisson.prepare(null, configure(extended_poisson, fields))
+                      for fields in ({}, {"ln_n_factorial": False}))  # fmt: skip
+    n_events, totals = np.array([0, 1, 60]), np.array([[0.0], [-11.0], [-700.0]])
+    missing = whole.q(n_events, totals) - without.q(n_events, totals)
+    assert missing == pytest.approx([2 * math.log(math.factorial(n)) for n in n_events], rel=1e-10)
 
 
 @pytest.mark.parametrize("a", [1e-5, 1e-9])

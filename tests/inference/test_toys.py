@@ -20,13 +20,27 @@ def drawn():
     return cdf, guide, rng.normal(0, 10.0 ** np.arange(3), (N_POOL, 3))
 
 
-def nested(name, means, values, cdf, guide, n_toys=60):
-    rng = toys.stream(name)
+def summed(*columns):
+    """One part of `toys.quantities` per array of values (events, k)."""
+    return [("sums", values, values.shape[1]) for values in columns]
+
+
+def background(name, counts, cdf, guide, parts):
+    """Totals of each part (n_toys, k)."""
+    q = toys.quantities(parts)
+    totals = toys.background_totals(toys.stream(name), counts, cdf, guide, q.values, q.bins, q.n_totals)
+    return [totals[:, place] for place in q.places]
+
+
+def nested(name, means, cdf, guide, parts, n_toys=60):
+    """Counts (n_toys, steps) and the totals of each part (n_toys, steps, k)."""
+    rng, q = toys.stream(name), toys.quantities(parts)
     counts = toys.nested_counts(rng, means, n_toys)
-    return counts, toys.signal_sums(rng, counts, cdf[0], guide[0], values)
+    totals = toys.signal_totals(rng, counts, cdf[0], guide[0], q.values, q.bins, q.n_totals)
+    return counts, [totals[:, :, place] for place in q.places]
 
 
-def test_background_sums_are_a_plain_loop(drawn):
+def test_background_totals_are_a_plain_loop(drawn):
     cdf, guide, values = drawn
     counts = np.random.default_rng(1).poisson([30.0, 2.0], (40, 2))
     counts[3], counts[7, 0] = 0, 0
@@ -36,44 +50,103 @@ def test_background_sums_are_a_plain_loop(drawn):
         for component, n in enumerate(row):
             for _ in range(n):
                 expected[toy] += values[np.searchsorted(cdf[component], rng.random(), side="right")]
-    assert np.array_equal(toys.background_sums(toys.stream("twin"), counts, cdf, guide, values), expected)
+    (totals,) = background("twin", counts, cdf, guide, summed(values))
+    assert np.array_equal(totals, expected)
 
 
-def test_signal_sums_are_a_plain_loop(drawn):
+def test_signal_totals_are_a_plain_loop(drawn):
     cdf, guide, values = drawn
-    counts, sums = nested("twin", MEANS, values, cdf, guide)
+    counts, (totals,) = nested("twin", MEANS, cdf, guide, summed(values))
     rng = toys.stream("twin")
     toys.nested_counts(rng, MEANS, 60)
     events = np.searchsorted(cdf[0], rng.random((counts.max() + 1, 60)), side="right")
     for toy, row in enumerate(counts):
         for step, n in enumerate(row):
             expected = values[events[:n, toy]].sum(axis=0)
-            assert sums[toy, step] == pytest.approx(expected, rel=1e-12, abs=1e-11)
+            assert totals[toy, step] == pytest.approx(expected, rel=1e-12, abs=1e-11)
 
 
 @pytest.mark.parametrize("kept", [[0], [6], [2, 5], [0, 3, 6]])
 def test_a_cross_section_does_not_see_the_others(drawn, kept):
     """A subset of the steps gives the same bits: so a refined scan repeats nothing and contradicts nothing."""
     cdf, guide, values = drawn
-    counts, sums = nested("subset", MEANS, values, cdf, guide)
-    fewer, their_sums = nested("subset", MEANS[kept], values, cdf, guide)
+    counts, (totals,) = nested("subset", MEANS, cdf, guide, summed(values))
+    fewer, (their_totals,) = nested("subset", MEANS[kept], cdf, guide, summed(values))
     assert np.array_equal(fewer, counts[:, kept])
-    assert np.array_equal(their_sums, sums[:, kept])
+    assert np.array_equal(their_totals, totals[:, kept])
 
 
 def test_larger_cross_sections_contain_the_events_of_smaller_ones(drawn):
     cdf, guide, _ = drawn
-    counts, sums = nested("nested", MEANS, np.eye(N_POOL), cdf, guide)
-    assert np.array_equal(sums.sum(axis=2), counts)
+    counts, (totals,) = nested("nested", MEANS, cdf, guide, summed(np.eye(N_POOL)))
+    assert np.array_equal(totals.sum(axis=2), counts)
     assert np.all(np.diff(counts, axis=1) >= 0)
-    assert np.all(np.diff(sums, axis=1) >= 0)
+    assert np.all(np.diff(totals, axis=1) >= 0)
+
+
+@pytest.fixture
+def side_by_side(drawn):
+    """Sums and bins in turn; one statistic sums nothing, and one has bins that no event is in."""
+    bins = np.random.default_rng(3).integers(0, [[7], [3]], (2, N_POOL))
+    values = drawn[2]
+    return [
+        ("bins", bins[0], 7), ("sums", values, 3), ("sums", np.zeros((N_POOL, 0)), 0),
+        ("bins", bins[1], 5), ("sums", values[:, ::-1] ** 2, 3),
+    ]  # fmt: skip
+
+
+def test_totals_of_a_part_do_not_see_the_parts_beside_it(drawn, side_by_side):
+    cdf, guide, _ = drawn
+    counts = np.random.default_rng(4).poisson([30.0, 2.0], (40, 2))
+    many = background("beside", counts, cdf, guide, side_by_side)
+    _, many_nested = nested("beside", MEANS, cdf, guide, side_by_side)
+    for part, totals, steps in zip(side_by_side, many, many_nested, strict=True):
+        assert totals.shape == (40, part[2]) and steps.shape == (60, len(MEANS), part[2])
+        assert np.array_equal(background("beside", counts, cdf, guide, [part])[0], totals)
+        assert np.array_equal(nested("beside", MEANS, cdf, guide, [part])[1][0], steps)
+
+
+def test_bins_are_counted_like_sums_of_zeros_and_ones(drawn, side_by_side):
+    """The slow twin of a bin is a column for each: in the same toys, the same totals."""
+    cdf, guide, _ = drawn
+    counts = np.random.default_rng(5).poisson([30.0, 2.0], (40, 2))
+    slow = []
+    for form, array, width in side_by_side:
+        slow.append((form, array, width) if form == "sums" else ("sums", np.eye(width)[array], width))
+    for hot, counted in zip(*(background("hot", counts, cdf, guide, p) for p in (slow, side_by_side)), strict=True):
+        assert np.array_equal(hot, counted)
+    (_, hot), (_, counted) = (nested("hot", MEANS, cdf, guide, parts) for parts in (slow, side_by_side))
+    for one_hot, bins in zip(hot, counted, strict=True):
+        assert np.array_equal(one_hot, bins)
+    seven, five = counted[0], counted[3]
+    assert np.array_equal(seven.sum(axis=2), five.sum(axis=2)) and seven.any(axis=(0, 1)).all()
+    assert not five[:, :, 3:].any()
+
+
+def test_places_share_no_column(side_by_side):
+    q = toys.quantities(side_by_side)
+    assert np.array_equal(np.sort(np.concatenate(q.places)), np.arange(q.n_totals))
+    assert [len(place) for place in q.places] == [7, 3, 0, 5, 3]
+    assert q.values.shape == (N_POOL, 6) and q.bins.shape == (N_POOL, 2)
+    assert q.bins.min() == 6
+
+
+def test_merged_batches_of_events_equal_one_batch(drawn, side_by_side):
+    """The totals of two batches of a toy's events add up to the totals of all of them."""
+    cdf, guide, _ = drawn
+    counts = np.array([[20, 0]])
+    together = background("batch", counts, cdf, guide, side_by_side)
+    rng, q = toys.stream("batch"), toys.quantities(side_by_side)
+    draws = [toys.background_totals(rng, np.array([[n, 0]]), cdf, guide, q.values, q.bins, q.n_totals) for n in (8, 12)]
+    for place, totals in zip(q.places, together, strict=True):
+        assert sum(draws)[:, place] == pytest.approx(totals, rel=1e-12, abs=1e-11)
 
 
 def test_signal_events_follow_their_weights(drawn):
     cdf, guide, _ = drawn
-    _, sums = nested("weights", np.array([200.0]), np.eye(N_POOL), cdf, guide, n_toys=500)
+    _, (totals,) = nested("weights", np.array([200.0]), cdf, guide, summed(np.eye(N_POOL)), n_toys=500)
     share = np.diff(cdf[0], prepend=0)
-    events = sums[:, 0].sum(axis=0)
+    events = totals[:, 0].sum(axis=0)
     used = share > 0
     assert events[~used].sum() == 0
     assert stats.chisquare(events[used], share[used] / share.sum() * events.sum()).pvalue > 1e-4

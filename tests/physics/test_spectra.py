@@ -100,7 +100,7 @@ def test_contract_identity_is_plain_and_follows_the_options(name):
 @pytest.mark.parametrize("name", SPECTRA)
 def test_contract_unknown_options_are_refused(name):
     given = NEEDED.get(name, {}) | {"flux_per_cm2": 1.0}
-    with pytest.raises(BadInput, match=f"unknown option of the spectrum '{name}' 'flux_per_cm2'"):
+    with pytest.raises(BadInput, match=f"unknown option of '{name}' 'flux_per_cm2'"):
         spectra.configure(SPECTRA[name], given)
 
 

@@ -199,8 +199,8 @@ def test_a_pool_carries_the_lines():
 @pytest.mark.parametrize(
     ("name", "fields", "message"),
     [
-        ("pp", {"atomic_bindings": False}, "unknown option of the spectrum 'pp' 'atomic_bindings'; did you mean"),
-        ("pb214", {"flux_per_cm2_s": 1.0}, "unknown option of the spectrum 'pb214'"),
+        ("pp", {"atomic_bindings": False}, "unknown option of 'pp' 'atomic_bindings'; did you mean"),
+        ("pb214", {"flux_per_cm2_s": 1.0}, "unknown option of 'pb214'"),
         ("b8", {"flux_per_cm2_s": -1.0}, "b8.flux_per_cm2_s: .*greater than 0 .given: -1.0"),
         ("b8", {"flux_per_cm2_s": float("nan")}, "b8.flux_per_cm2_s: .*finite"),
         ("xe136", {"shape": "flat"}, "xe136.shape: .*'pr' or 'fermi' .given: 'flat'"),

@@ -140,7 +140,7 @@ def test_bad_files(tmp_path):
         ({"kind": "both"}, "user_table.kind: .*'ER' or 'NR' .given: 'both'"),
         ({"relative_uncertainty": -0.1}, "user_table.relative_uncertainty: .*greater than or equal to 0"),
         ({"relative_uncertainty": float("inf")}, "user_table.relative_uncertainty: .*finite"),
-        ({"paths": "x"}, "unknown option of the spectrum 'user_table' 'paths'; did you mean 'path'"),
+        ({"paths": "x"}, "unknown option of 'user_table' 'paths'; did you mean 'path'"),
     ],
 )
 def test_bad_options(fields, message):

@@ -8,6 +8,7 @@ from scipy.special import gammaln, xlogy
 
 from engine.inference.exact import rates
 
+LN_SMALLEST_SIGNAL = -46.0  # 1e-20: with a signal, medians are asked for
 LN_SMALLEST_WIDENED = -230.0  # 1e-100: a pool of a few tail events is no ground for claims beyond
 PANEL = 12  # Gauss-Legendre nodes in a panel two widths of the integrand wide
 
@@ -41,11 +42,18 @@ class CountLaw:
         return int(self.first + np.searchsorted(-self.upper, -p, side="left"))
 
 
-def law(means: np.ndarray, relative_sd: np.ndarray, n_signal: float = 0.0) -> CountLaw:
-    """N of components with uncertain rates, plus a Poisson signal of fixed mean: `count`, and `tail_count`
-    where the means are those above the threshold and the pool has events enough.
+    def with_signal(self, n_signal: float) -> "CountLaw":
+        """The law with a Poisson signal of fixed mean, down to 1e-20: it serves medians, and costs a millisecond."""
+        kept = np.flatnonzero(self.pmf > np.exp(LN_SMALLEST_SIGNAL))
+        first, poisson = rates.count_pmf([n_signal], [0.0], LN_SMALLEST_SIGNAL)
+        pmf = np.convolve(self.pmf[kept[0] : kept[-1] + 1], poisson)
+        return CountLaw(self.first + int(kept[0]) + first, pmf, smallest_p=10 * float(np.exp(LN_SMALLEST_SIGNAL)))
+
+
+def law(means: np.ndarray, relative_sd: np.ndarray) -> CountLaw:
+    """N of components with uncertain rates: `count`, and `tail_count` where the means are those above the
+    threshold and the pool has events enough.
     """
-    means, relative_sd = np.append(means, n_signal), np.append(relative_sd, 0.0)
     return CountLaw(*rates.count_pmf(means, relative_sd), smallest_p=10 * float(np.exp(rates.LN_SMALLEST)))
 
 

@@ -1,10 +1,16 @@
 """Test statistics: a file is a choice, and large values speak against background only.
 
-Contract: constants (ADDITIVE: q follows from the number of events and one sum over them;
-AFFINE_INVARIANT and MONOTONE_INVARIANT: q keeps its ranking of toys under such maps of TS;
-MODEL_DEPENDENT: it looks at a signal model), DEPENDS_ON: the study's numbers that it uses, and
-`per_event(ts, null) -> (n,)`: the quantity summed over a toy's events;
-`statistic(n_events, total, null) -> q`, both arrays of one entry per toy;
-optionally `widen(total, null, rng) -> total`: carries the pool's finite size into null toys.
-`null` is an `engine.inference.cells.Null`.
+Contract. Four constants at the top: ADDITIVE (q follows from the number of events and sums over them, so that
+toys serve it; else it is known exactly, or not at all), AFFINE_INVARIANT and MONOTONE_INVARIANT (q keeps its
+ranking of experiments under such maps of TS), MODEL_DEPENDENT (it looks at a signal model); and NEEDS, of
+"score" and "density" (f0): what it is made from, so that a study recomputes no more than it must.
+
+`Options` (optional, derived from `engine.options.Options`) are its numbers. `prepare(null, options)` takes an
+`engine.inference.hypothesis.Null` and gives an object that has, where ADDITIVE,
+`columns(events) -> (n, k)`, summed over a toy's events, or `bins(events) -> (n,)` with `n_bins`, counted;
+`q(n_events (t,), totals (t, k)) -> (t,)`;
+optionally `widen(totals, rng) -> totals`: carries the pool's finite size into null toys;
+optionally `pool_limited`: whether too few pool events stand behind it;
+and, where its law is known, `distributions(signal) -> (null, alternative)`, two laws of q
+(`engine.inference.exact`), for expected signal events (n,) of the drawn events.
 """

@@ -4,22 +4,50 @@ Not invariant: with TS in another unit, q shifts by 2 N ln a, and N fluctuates. 
 papers; never used to rank models.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.special import gammaln
 
+from engine import options
+from engine.inference.hypothesis import Null, Scored
+
 ADDITIVE = True
+EXACT = False
 AFFINE_INVARIANT = False
 MONOTONE_INVARIANT = False
 MODEL_DEPENDENT = False
-DEPENDS_ON = ("bandwidth", "relative_floor")
+NEEDS = ("score", "density")
 
 
-def per_event(ts: np.ndarray, null) -> np.ndarray:
-    """ln f0(TS)."""
-    return null.f0.ln(ts)
+class Options(options.Options):
+    """ln_n_factorial: part of the definition; False reproduces packages and talks that leave it out."""
+
+    ln_n_factorial: bool = True
 
 
-def statistic(n_events: np.ndarray, total: np.ndarray, null) -> np.ndarray:
-    """q = 2 (B + ln N! - N ln B) - 2 sum ln f0(TS_i)."""
-    b = null.n_background
-    return 2 * (b + gammaln(n_events + 1) - n_events * np.log(b)) - 2 * total
+@dataclass(frozen=True)
+class ExtendedPoisson:
+    """q = c(N) - 2 sum ln f0(TS_i), c(N) = 2 (B + ln N! - N ln B)."""
+
+    null: Null
+    ln_n_factorial: bool
+
+    def columns(self, events: Scored) -> np.ndarray:
+        """(n, 1) ln f0(TS)."""
+        return self.null.f0.ln(events.ts)[:, None]
+
+    def penalty(self, n_events: np.ndarray) -> np.ndarray:
+        """c(N), with or without ln N!."""
+        b = self.null.n_background
+        factorial = gammaln(n_events + 1) if self.ln_n_factorial else 0.0
+        return 2 * (b + factorial - n_events * np.log(b))
+
+    def q(self, n_events: np.ndarray, totals: np.ndarray) -> np.ndarray:
+        """q of each toy."""
+        return self.penalty(n_events) - 2 * totals[:, 0]
+
+
+def prepare(null: Null, options: Options) -> ExtendedPoisson:
+    """Eq. 6 under this null."""
+    return ExtendedPoisson(null, options.ln_n_factorial)

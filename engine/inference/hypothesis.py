@@ -1,0 +1,82 @@
+"""The background-only hypothesis as a test statistic sees it: events with a score, and how many are expected."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.inference.density import Density
+from engine.inference.pools import effective_size
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Selected events, one entry each: score, kind (place in the pool's kinds), corrected charges."""
+
+    ts: np.ndarray
+    kind: np.ndarray
+    cs1_pe: np.ndarray
+    cs2_pe: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.ts)
+
+    def __getitem__(self, chosen: np.ndarray) -> "Scored":
+        return Scored(*(values[chosen] for values in vars(self).values()))
+
+
+@dataclass(frozen=True)
+class Law:
+    """What the events of an experiment are drawn from.
+
+    weights (components, events): expected events that each event stands for, so that a row sums to its
+    component's expected number; relative_sd (components,): 1 sigma of its rate, 0 where it is known.
+    """
+
+    names: tuple[str, ...]
+    events: Scored
+    weights: np.ndarray
+    relative_sd: np.ndarray
+
+    @property
+    def n_expected(self) -> float:
+        """Expected number of events of an experiment."""
+        return float(self.weights.sum())
+
+    @property
+    def total(self) -> np.ndarray:
+        """(events,) expected events that each stands for, all components together."""
+        return self.weights.sum(axis=0)
+
+
+@dataclass(frozen=True)
+class Null:
+    """Background only, for one score at one exposure.
+
+    f0, thresholds, bins and templates are made from `reference`, one half of the pool; toys draw from `drawn`,
+    the other. `f0` is None for a statistic that does not look at the score.
+    """
+
+    exposure_ty: float
+    f0: Density | None
+    reference: Law
+    drawn: Law
+
+    @property
+    def n_background(self) -> float:
+        """B: expected selected background events."""
+        return self.drawn.n_expected
+
+    def effective_above(self, chosen: np.ndarray) -> tuple[tuple[float, float], ...]:
+        """Per kind the effective number of the drawn events that are `chosen`, and the weight of each.
+
+        A kind without such an event has 0 of them, of the mean weight of its events.
+        """
+        kinds = range(int(self.drawn.events.kind.max()) + 1)
+        return tuple(self._effective(chosen, self.drawn.events.kind == kind) for kind in kinds)
+
+    def _effective(self, chosen: np.ndarray, mine: np.ndarray) -> tuple[float, float]:
+        expected = self.drawn.total
+        w = expected[chosen & mine]
+        if w.sum() > 0:
+            return effective_size(w), float(np.square(w).sum() / w.sum())
+        return 0.0, float(expected[mine].mean()) if mine.any() else 0.0

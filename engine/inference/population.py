@@ -1,0 +1,124 @@
+"""The scored pool with its weights under every background: what all toys and statistics start from."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from engine.errors import BadInput
+from engine.inference import density
+from engine.inference.hypothesis import Law, Null, Scored
+from engine.inference.pools import DENSITY_HALF, TOY_HALF, Pool, effective_size
+
+
+@dataclass(frozen=True)
+class Background:
+    """A background component: its kind, rate (energy_keV -> 1 / (t y keV)) and relative uncertainty."""
+
+    name: str
+    kind: str
+    rate: Callable
+    relative_uncertainty: float
+
+
+@dataclass(frozen=True)
+class Population:
+    """Scored pool and background rates, ready for toys: made once per scan, shared by all tasks.
+
+    ts[R]: scores of all pool events; weights (components, pool): selected events per t y.
+    """
+
+    pool: Pool
+    ts: dict[float, np.ndarray]
+    f0: dict[float, density.Density]
+    names: tuple[str, ...]
+    weights: np.ndarray
+    relative_uncertainty: np.ndarray
+    bandwidth: float
+    relative_floor: float
+    stream_key: tuple
+    laws: dict = field(default_factory=dict, compare=False, repr=False)  # by exposure and half; not what is pickled
+
+    def __getstate__(self) -> dict:
+        return vars(self) | {"laws": {}}
+
+    def n_background(self, exposure_ty: float) -> float:
+        """B: expected selected background events."""
+        return float(self.weights.sum() * exposure_ty)
+
+    def effective_events(self) -> dict[str, float]:
+        """Effective number of pool events behind each component: what its spectrum makes of the proposal."""
+        return {name: effective_size(weights) for name, weights in zip(self.names, self.weights, strict=True)}
+
+    def null(self, R: float | None, exposure_ty: float) -> Null:
+        """Background only at this exposure, for the score with this R, or for none."""
+        reference, drawn = (self._law(R, exposure_ty, half) for half in (DENSITY_HALF, TOY_HALF))
+        return Null(exposure_ty, None if R is None else self.f0[R], reference, drawn)
+
+    def signal(self, weights: np.ndarray) -> np.ndarray:
+        """Signal weights (pool,) as weights of the drawn half alone, with the same sum."""
+        half = weights[self.pool.half == TOY_HALF]
+        return half * (weights.sum() / half.sum()) if half.sum() > 0 else half
+
+    def without(self, group: int, groups: int) -> "Population":
+        """The population of a pool that lacks every `groups`th event of either half: for a jack-knife."""
+        pool = self.pool
+        kept = (np.arange(len(pool.kind)) // 2) % groups != group
+        fewer = pool.only(kept)
+        weights = self.weights[:, kept] * (groups / (groups - 1))
+        ts = {R: score[kept] for R, score in self.ts.items()}
+        f0 = _densities(ts, fewer, weights, self.bandwidth, self.relative_floor)
+        return replace(self, pool=fewer, ts=ts, f0=f0, weights=weights, laws={})
+
+    def _law(self, R: float | None, exposure_ty: float, half: int) -> Law:
+        if (exposure_ty, half) not in self.laws:
+            self.laws[exposure_ty, half] = self._unscored_law(exposure_ty, half)
+        law = self.laws[exposure_ty, half]
+        return law if R is None else replace(law, events=replace(law.events, ts=self.ts[R][self.pool.half == half]))
+
+    def _unscored_law(self, exposure_ty: float, half: int) -> Law:
+        chosen, pool = self.pool.half == half, self.pool
+        kept = np.flatnonzero([row[chosen].any() for row in self.weights])  # what has no event cannot be drawn
+        weights = np.empty((len(kept), np.count_nonzero(chosen)))  # filled in place: the largest array of a task
+        for row, component in zip(weights, kept, strict=True):
+            row[:] = self.weights[component, chosen]
+            row *= self.weights[component].sum() * exposure_ty / row.sum()
+        events = Scored(np.zeros(len(pool.kind)), pool.kind, pool.cs1_pe, pool.cs2_pe)[chosen]
+        return Law(tuple(self.names[i] for i in kept), events, weights, self.relative_uncertainty[kept])
+
+
+def populate(
+    pool: Pool,
+    ts: dict[float, np.ndarray],
+    backgrounds: list[Background],
+    *,
+    idealised: bool,
+    bandwidth: float,
+    relative_floor: float,
+    stream_key: tuple,
+) -> Population:
+    """Weights of every component, and f0 for every score from the density half of the pool.
+
+    Raises BadInput where one half of the pool has no background event, or where a score is not finite.
+    """
+    weights = np.empty((len(backgrounds), len(pool.kind)))  # filled in place: by far the largest array of a scan
+    for row, background in zip(weights, backgrounds, strict=True):
+        row[:] = pool.weights(background.kind, background.rate)
+    half, of_all = pool.half == DENSITY_HALF, weights.sum(axis=0)
+    if not (of_all[half].sum() > 0 and of_all[~half].sum() > 0):
+        raise BadInput(f"of {pool.n_thrown.tolist()} ER and NR events thrown for the pool too few pass the selection; "
+                       "raise pool.er_events or widen the window")  # fmt: skip
+    for R, score in ts.items():
+        if bad := np.count_nonzero(~np.isfinite(score)):
+            raise BadInput(f"{bad} of {len(score)} pool events have no finite score at R = {R:g}; "
+                           "the fitted models cannot be used")  # fmt: skip
+    f0 = _densities(ts, pool, weights, bandwidth, relative_floor)
+    uncertainty = np.array([0.0 if idealised else b.relative_uncertainty for b in backgrounds])
+    names = tuple(b.name for b in backgrounds)
+    return Population(pool, ts, f0, names, weights, uncertainty, bandwidth, relative_floor, stream_key)
+
+
+def _densities(ts: dict, pool: Pool, weights: np.ndarray, bandwidth: float, relative_floor: float) -> dict:
+    half = pool.half == DENSITY_HALF
+    mine, options = weights[:, half], {"bandwidth": bandwidth, "relative_floor": relative_floor}
+    return {R: density.estimate(score[half], mine, **options) for R, score in ts.items()}

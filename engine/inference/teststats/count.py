@@ -1,0 +1,45 @@
+"""The bare number of selected events: the counting test that every density statistic contains."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from engine.inference.exact import counts
+from engine.inference.hypothesis import Null, Scored
+from engine.options import Options
+
+ADDITIVE = True
+EXACT = True
+AFFINE_INVARIANT = True
+MONOTONE_INVARIANT = True
+MODEL_DEPENDENT = False
+NEEDS = ()
+
+
+@dataclass(frozen=True)
+class Count:
+    """q = N."""
+
+    null: Null
+
+    def columns(self, events: Scored) -> np.ndarray:
+        """(n, 0): nothing is summed but the events themselves."""
+        return np.zeros((len(events), 0))
+
+    def q(self, n_events: np.ndarray, totals: np.ndarray) -> np.ndarray:
+        """N of each toy."""
+        return n_events.astype(np.float64)
+
+    @cached_property
+    def _background(self) -> counts.CountLaw:
+        return counts.law(self.null.drawn.weights.sum(axis=1), self.null.drawn.relative_sd)
+
+    def distributions(self, signal: np.ndarray) -> tuple[counts.CountLaw, counts.CountLaw]:
+        """The law of N under background, and with Poisson(signal.sum()) more events."""
+        return self._background, self._background.with_signal(signal.sum())
+
+
+def prepare(null: Null, options: Options) -> Count:
+    """The count under this null."""
+    return Count(null)

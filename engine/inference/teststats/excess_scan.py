@@ -1,0 +1,105 @@
+"""The smallest local Poisson p over many thresholds in TS: an excess sought at every height of the score at once.
+
+There is no threshold to choose: the thresholds are set by background alone, evenly in the logarithm of the events
+expected above them, and the trial factor of looking at all of them is in the null. Below the expectation that
+the pool can support there is no threshold.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from pydantic import Field
+
+from engine import options
+from engine.inference.exact import rates, scan
+from engine.inference.hypothesis import Null, Scored
+from engine.inference.pools import effective_size
+
+ADDITIVE = True
+EXACT = True
+AFFINE_INVARIANT = True
+MONOTONE_INVARIANT = True
+MODEL_DEPENDENT = False
+NEEDS = ("score",)
+
+
+class Options(options.Options):
+    """thresholds: how many; pool_events: effective events of the pool that the highest of them has above it;
+    smallest_b, largest_b: expected background events above the highest and the lowest at most."""
+
+    thresholds: int = Field(scan.N_THRESHOLDS, ge=2, le=1000)
+    pool_events: float = Field(25.0, ge=1)
+    smallest_b: float = Field(0.1, gt=0)
+    largest_b: float = Field(scan.LARGEST_B, gt=0)
+
+
+@dataclass(frozen=True)
+class ExcessScan:
+    """q = max over thresholds of -ln P(Poisson(b_k) >= n_k)."""
+
+    null: Null
+    options: Options
+
+    @cached_property
+    def edges(self) -> np.ndarray:
+        """Thresholds in TS, falling: b_k events are expected above the k-th."""
+        return self._thresholds[0]
+
+    @cached_property
+    def _thresholds(self) -> tuple[np.ndarray, np.ndarray]:
+        law, asked = self.null.reference, self.options
+        order = np.argsort(-law.events.ts, kind="stable")
+        ts, expected = law.events.ts[order], law.total[order]
+        above = np.cumsum(expected)
+        enough = np.flatnonzero(above**2 / np.cumsum(expected**2) >= asked.pool_events)
+        smallest = max(asked.smallest_b, above[enough[0]] if len(enough) else above[-1])
+        wanted = scan.thresholds(smallest, above[-1], n=asked.thresholds, largest_b=max(asked.largest_b, 2 * smallest))
+        edges = np.unique(ts[np.minimum(np.searchsorted(above, wanted), len(ts) - 1)])[::-1]
+        b = np.array([expected[ts > edge].sum() for edge in edges])
+        return edges[b > 0], b[b > 0]
+
+    @cached_property
+    def table(self) -> scan.Table:
+        """Local significance by threshold and count."""
+        return scan.table(self._thresholds[1])
+
+    @property
+    def n_bins(self) -> int:
+        """Bins between the thresholds, and one below the lowest."""
+        return len(self.edges) + 1
+
+    def bins(self, events: Scored) -> np.ndarray:
+        """(n,) 0 above the highest threshold, n_bins - 1 at or below the lowest."""
+        return np.searchsorted(-self.edges, -events.ts, side="right")
+
+    def q(self, n_events: np.ndarray, totals: np.ndarray) -> np.ndarray:
+        """The largest -ln p of each toy."""
+        return scan.statistic(np.rint(totals[:, :-1]).astype(np.int64), self.table.minus_ln_p)
+
+    @property
+    def pool_limited(self) -> bool:
+        """Whether the highest threshold has too few events of the pool above it; their error is in no null."""
+        law = self.null.drawn
+        return effective_size(law.total[law.events.ts > self.edges[0]]) < self.options.pool_events
+
+    @cached_property
+    def _means(self) -> np.ndarray:
+        place = self.bins(self.null.drawn.events)
+        rows = [np.bincount(place, w, minlength=self.n_bins)[:-1] for w in self.null.drawn.weights]
+        return np.array(rows)
+
+    @cached_property
+    def _background(self) -> scan.ScanLaw:
+        return scan.ScanLaw(self.table, rates.nodes(self._means, self.null.drawn.relative_sd))
+
+    def distributions(self, signal: np.ndarray) -> tuple[scan.ScanLaw, scan.ScanLaw]:
+        """The law of q under background, and with a signal of these expected events."""
+        more = np.bincount(self.bins(self.null.drawn.events), signal, minlength=self.n_bins)[:-1]
+        nodes = rates.nodes(self._means, self.null.drawn.relative_sd, more)
+        return self._background, scan.ScanLaw(self.table, nodes)
+
+
+def prepare(null: Null, options: Options) -> ExcessScan:
+    """The scan under this null."""
+    return ExcessScan(null, options)
