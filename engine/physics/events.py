@@ -44,7 +44,8 @@ def simulate(
 def shifted(tpc: TPC, relative_sd: dict[str, float], key: object) -> TPC:
     """The detector with the named constants drawn about their values: one Gaussian each, kept within what is valid.
 
-    Systematics enter by sampling them in the simulation (XLZD, arXiv paper, section 2.1), one draw per shard.
+    Systematics enter by sampling them in the simulation (semi-supervised search in DARWIN, section 2.1), one draw
+    per shard.
     """
     if not relative_sd:
         return tpc
