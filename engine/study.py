@@ -46,7 +46,7 @@ def _section(raw: object, kind: str) -> dict[str, Any]:
 
 Positive = Annotated[float, Field(gt=0)]
 Range = Annotated[tuple[Positive, Positive], AfterValidator(_range)]
-NestEnergy = Annotated[float, Field(ge=0.05, le=300)]  # keV, where NEST's yields rest on data for both kinds
+NestEnergy = Annotated[float, Field(ge=proposals.NEST_RANGE_KEV[0], le=proposals.NEST_RANGE_KEV[1])]  # keV
 NestRange = Annotated[tuple[NestEnergy, NestEnergy], AfterValidator(_range)]
 Distinct = AfterValidator(_distinct)
 

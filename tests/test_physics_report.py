@@ -1,10 +1,11 @@
 """The physics report: its numbers against known rates and bands, and the page as a user gets it."""
 
 import dataclasses
+import tomllib
 
 import numpy as np
 import pytest
-from scipy.stats import norm
+from scipy.stats import norm, poisson
 
 from engine import physics_page, physics_report
 from engine.errors import BadInput
@@ -133,6 +134,17 @@ def test_leakage_of_the_detector_has_the_size_of_the_reference(samples):
     at_30, at_50 = physics_report.leakages(*samples)
     assert at_30.n_leaked <= at_50.n_leaked <= 10  # 1.5 are expected of 1500
     assert at_30.n_er == at_50.n_er > 0.7 * N
+
+
+def test_leakage_is_the_published_one(study, request):
+    text = (request.path.parent / "references" / "darwin.toml").read_text()
+    published = tomllib.loads(text)["leakage"]["binned"]
+    er, nr = (physics_report.throw(Plan(study), kind, n) for kind, n in (("ER", 40_000), ("NR", 10_000)))
+    for leak in physics_report.leakages(er, nr):
+        expected = leak.n_er * published["fraction"][str(leak.acceptance)]
+        assert expected > 5, "too few events to tell"
+        assert poisson.sf(leak.n_leaked - 1, expected * (1 + published["rel"])) > 1e-3, leak
+        assert poisson.cdf(leak.n_leaked, expected * (1 - published["rel"])) > 1e-3, leak
 
 
 def test_response_at_the_reference_energies(study):

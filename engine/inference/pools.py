@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from engine.errors import BadInput
+
 KINDS = ("ER", "NR")
 DENSITY_HALF, TOY_HALF = 0, 1  # f0 and thresholds come from one half of the pool, toys from the other
 
@@ -35,12 +37,22 @@ class Pool:
         """Selected events per t y that each event stands for, under `rate` (energy_keV -> 1 / (t y keV)).
 
         Zero for the other kind. Their sum is the rate that passes the selection (importance sampling).
+        Raises BadInput for a rate that is negative or no number.
         """
         code = KINDS.index(kind)
         mine = self.kind == code
         out = np.zeros(len(self.energy_keV))
-        out[mine] = rate(self.energy_keV[mine]) / self.proposal_per_keV[mine]
+        out[mine] = _checked(rate, self.energy_keV[mine]) / self.proposal_per_keV[mine]
         return out / self.n_thrown[code]
+
+
+def _checked(rate, energy_keV: np.ndarray) -> np.ndarray:
+    rates = rate(energy_keV)
+    bad = ~(np.isfinite(rates) & (rates >= 0))
+    if bad.any():
+        first, name = int(np.argmax(bad)), getattr(rate, "func", rate).__module__
+        raise BadInput(f"{name}: rate({energy_keV[first]:g} keV) = {rates[first]:g}, must be finite and 0 or more")
+    return rates
 
 
 def effective_size(weights: np.ndarray) -> float:

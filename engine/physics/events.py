@@ -3,6 +3,8 @@
 import numpy as np
 
 from engine import lineage
+from engine.errors import BadInput
+from engine.physics import proposals
 from engine.physics.detectors import TPC, Readout, _collection, _pulses, _quanta, _s2
 
 
@@ -15,7 +17,9 @@ def simulate(
     same), so that a shifted constant is an error of reconstruction as well.
     Returns the columns (x_cm, y_cm, z_cm, s1_pe, s2_pe, cs1_pe, cs2_pe, drift_us, ces_keVee, coincident), each of
     the length of `energy_keV`, and the readout. S1 and S2 carry the charge of every photon once.
+    Raises BadInput for energies outside NEST's range, of which it would make numbers that mean nothing.
     """
+    _refuse_outside_nest(energy_keV)
     assumed = assumed or tpc
     rng = lineage.stream("detector", key)
     x, y, z = _collection.positions(tpc, len(energy_keV), rng)
@@ -44,7 +48,8 @@ def simulate(
 def shifted(tpc: TPC, relative_sd: dict[str, float], key: object) -> TPC:
     """The detector with the named constants drawn about their values: one Gaussian each, kept within what is valid.
 
-    Systematics enter by sampling them in the simulation (XLZD, arXiv paper, section 2.1), one draw per shard.
+    Systematics enter by sampling them in the simulation (semi-supervised search in DARWIN, section 2.1), one draw
+    per shard.
     """
     if not relative_sd:
         return tpc
@@ -87,6 +92,14 @@ def _readout(tpc, kind, energy_keV, place, detected, exciton_share, extracted, r
         s1_waveform, s2_waveform, s1_top, s1_bottom, s2_top, s2_bottom, s1_charge / mean, s2_charge / mean,
         coincident & (s2_charge >= tpc.s2_threshold_pe),
     )  # fmt: skip
+
+
+def _refuse_outside_nest(energy_keV: np.ndarray) -> None:
+    low, high = proposals.NEST_RANGE_KEV
+    outside = ~((energy_keV >= low) & (energy_keV <= high))
+    if outside.any():
+        event = int(np.argmax(outside))
+        raise BadInput(f"energy_keV[{event}] = {energy_keV[event]:g} is outside NEST's range, {low:g} to {high:g} keV")
 
 
 def _offsets(counts: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+NEST_RANGE_KEV = (0.05, 300.0)  # keV, where NEST's yields rest on data for both kinds
 NAMES = ("uniform", "log_uniform", "mixture")
 
 

@@ -183,6 +183,11 @@ def test_cevns_integrals(name):
     assert rate(np.array([2.0]))[0] == pytest.approx(reference["at_2_keV"], rel=rel)
 
 
+@pytest.mark.parametrize(("name", "above"), CEVNS["above_4_keV"].items())
+def test_cevns_above_the_solar_8b_neutrinos(name, above):
+    assert integral(SPECTRA[name].rate, (4.0, CEVNS["ceiling_keV"])) == pytest.approx(above, rel=CEVNS["above_4_rel"])
+
+
 def test_cevns_of_other_authors():
     reference = REFERENCES["cevns_published"]
     window_keV = (reference["above_keV"], CEVNS["ceiling_keV"])

@@ -181,6 +181,8 @@ def test_lines_of_xe124(line, width_keV):
 def test_xe124_of_other_authors():
     ratio = XE124["LL"]["per_ty"] / XE124["LM"]["per_ty"]
     assert ratio == pytest.approx(XE124["LL_over_LM"], rel=XE124["LL_over_LM_rel"])
+    without_k = sum(xe124_ec.LINES_KEV.values())
+    assert without_k == pytest.approx(XE124["without_k_electron"], abs=XE124["without_k_abs"])
     assert abs(xe124_ec.HALF_LIFE_Y - XE124["half_life_y"]) < XE124["half_life_sigma_y"]
 
 

@@ -94,6 +94,7 @@ def test_identity_follows_the_content_and_not_the_path(table):
         ([2.0, 4.0, 4.0], [0, 1, 0], "row 3: energy_keV 4.0 repeats the row before it"),
         ([2.0, 4.0, 8.0], [0, -1.5, 0], "row 2: rate -1.5 is negative"),
         ([-2.0, 4.0, 8.0], [0, 1, 0], "row 1: energy_keV -2.0 is negative"),
+        ([2.0, float("nan"), 8.0], [0, 1, 0], "row 2: energy_keV nan is not a finite number"),
         ([2.0, 4.0, 8.0], [0, 1, float("nan")], "row 3: rate nan is not a finite number"),
         ([2.0, 4.0, float("inf")], [0, 1, 0], "row 3: energy_keV inf is not a finite number"),
         ([2.0], [1.0], "needs at least 2 rows, found 1"),

@@ -18,7 +18,7 @@ FLUX = 5.16e6  # neutrinos / (cm2 s), 2 %, O'Hare 2109.03116
 
 
 class Options(Base):
-    """The flux; Baxter et al. 2105.00599 recommend 5.25e6 (4 %)."""
+    """The flux; SNO, Aharmim et al. 2013, measured 5.25e6 (4 %)."""
 
     flux_per_cm2_s: float = Field(FLUX, gt=0, description="neutrinos / (cm2 s)")
 

@@ -10,8 +10,8 @@ KIND = "ER"
 RELATIVE_UNCERTAINTY = 0.03  # semi-supervised search in DARWIN (Aalbers et al.), Table 3: solar ER
 LABEL = r"$^{7}$Be $\nu$"
 
-FLUX = 4.93e9  # neutrinos / (cm2 s), both lines, 6 %, O'Hare 2109.03116
-LINES_MEV = {0.8613: 0.897, 0.3843: 0.103}  # MeV: branching ratio, Bahcall 1994
+FLUX = 4.93e9  # neutrinos / (cm2 s), both lines, 6 %, solar model B16-GS98, Vinyoles et al. 2017, ApJ 835, 202
+LINES_MEV = {0.8613: 0.897, 0.3843: 0.103}  # MeV: branching ratio, Bahcall 1994, Phys. Rev. D 49, 3923
 SURVIVAL = 0.52  # electron-neutrino survival probability at 7Be energies, a choice (0.52 to 0.54)
 
 

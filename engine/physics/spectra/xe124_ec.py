@@ -1,6 +1,7 @@
 """Two-neutrino double electron capture of 124Xe on the L and M shells: lines at 10.00 (LL) and 5.98 keV (LM).
 
-Captures that take a K electron, nearly all, give more than 30 keV and are left out.
+Captures that take a K electron give more than 30 keV and are left out: 74 % KK and 24 % KL to KO by the theory of
+Nitescu et al. 2402.13784, which leaves what the two fractions below, read in diamx, add up to.
 
 **Not simulated yet:** the charge yield of these decays is below a beta's of the same energy, by a factor of 0.70
 +- 0.04 for LL and 0.88 for LM (LUX-ZEPLIN 2410.17036, as read in diamx), so they spread from the ER band towards

@@ -1,0 +1,105 @@
+"""Detector constants and quanta against NEST itself and against its formulas, written independently."""
+
+import tomllib
+from pathlib import Path
+
+import nestpy
+import numpy as np
+import pytest
+
+from engine.physics.detectors import _quanta, darwin, xenonnt
+
+REFERENCES = {
+    name: tomllib.loads((Path(__file__).parents[1] / "references" / f"{name}.toml").read_text())
+    for name in ("darwin", "xenonnt")
+}
+DETECTORS = {"darwin": darwin.CONSTANTS, "xenonnt": xenonnt.CONSTANTS}
+NEST, WIDTHS, DIFFUSION = (REFERENCES["darwin"][table] for table in ("nest", "widths", "diffusion"))
+
+
+def calculator(conditions):
+    """NESTcalc and its detector, to which it keeps a raw pointer; the gas alone enters CalculateG2."""
+    detector = nestpy.detectors.VDetector()
+    detector.set_T_Kelvin(conditions["temperature_K"])
+    detector.set_p_bar(conditions["pressure_bar"])
+    detector.set_inGas(False)
+    return nestpy.NESTcalc(detector), detector
+
+
+# Constants of the detectors
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_density_and_drift_velocity_of_nest(name):
+    nest, tpc = REFERENCES[name]["nest"], DETECTORS[name]
+    calc, _ = calculator(nest)
+    temperature_K, pressure_bar = nest["temperature_K"], nest["pressure_bar"]
+    density = calc.SetDensity(temperature_K, pressure_bar)
+    velocity = calc.SetDriftVelocity(temperature_K, density, tpc.drift_field_V_cm, pressure_bar)
+    assert density == pytest.approx(nest["density_g_cm3"], rel=nest["rel"])
+    assert velocity == pytest.approx(nest["drift_velocity_mm_us"], rel=nest["rel"])
+    assert tpc.density_g_cm3 == pytest.approx(density, rel=2e-4)
+
+
+def test_drift_of_darwin_is_nests():
+    assert DETECTORS["darwin"].drift_velocity_mm_us == pytest.approx(NEST["drift_velocity_mm_us"], rel=NEST["rel"])
+    found = DETECTORS["darwin"].diffusion_longitudinal_cm2_s
+    assert found == pytest.approx(DIFFUSION["longitudinal_cm2_s"], rel=DIFFUSION["rel"])
+
+
+def test_drift_of_xenonnt_is_the_measured_one():
+    tpc, drift = DETECTORS["xenonnt"], REFERENCES["xenonnt"]["drift"]
+    found = (tpc.drift_field_V_cm, tpc.drift_velocity_mm_us, tpc.diffusion_longitudinal_cm2_s, tpc.electron_lifetime_us)
+    assert found == tuple(
+        drift[key] for key in ("field_V_cm", "velocity_mm_us", "longitudinal_cm2_s", "lifetime_us")
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("darwin", (DIFFUSION["longitudinal_cm2_s"], DIFFUSION["rel"])),
+        ("xenonnt", tuple(REFERENCES["xenonnt"]["nest"][key] for key in ("longitudinal_cm2_s", "diffusion_rel"))),
+    ],
+)
+def test_longitudinal_diffusion_of_nest(name, expected):
+    field_V_cm, (a, power, b, scale) = DETECTORS[name].drift_field_V_cm, DIFFUSION["terms"]
+    formula = a * field_V_cm**power + b * np.exp(-field_V_cm / scale)
+    assert formula == pytest.approx(expected[0], rel=expected[1])
+
+
+def test_gains_of_nest():
+    tpc, (calc, detector) = DETECTORS["darwin"], calculator(NEST)
+    detector.set_E_gas(NEST["gas_field_kV_cm"])
+    detector.set_g1_gas(tpc.g1_gas)
+    detector.set_TopDrift(NEST["surface_mm"])
+    detector.set_anode(NEST["anode_mm"])
+    calc.SetDensity(NEST["temperature_K"], NEST["pressure_bar"])
+    made, extraction, single, g2, _ = calc.CalculateG2(0)
+    names = ("el_photons_per_electron", "extraction", "single_electron_gain", "g2")
+    for name, nests in zip(names, (made, extraction, single, g2), strict=True):
+        assert nests == pytest.approx(NEST[name], rel=NEST["rel"]), name
+        ours, rel = getattr(tpc, name), NEST["g2_rel" if name == "g2" else "gains_rel"]
+        assert ours == pytest.approx(nests, rel=rel), name
+
+
+# Quanta
+
+
+@pytest.mark.parametrize("density_g_cm3", [2.8, 2.8749, 2.9])
+def test_work_function_of_nest(density_g_cm3):
+    nests = nestpy.NESTcalc.WorkFunction(density_g_cm3).Wq_eV
+    assert _quanta.work_function_eV(density_g_cm3) == pytest.approx(nests, rel=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["ER", "NR"])
+@pytest.mark.parametrize("i", range(len(WIDTHS["energies_keV"])))
+def test_widths_and_correlation(kind, i):
+    energy_keV, n, reference = WIDTHS["energies_keV"][i], 20_000, WIDTHS[kind]
+    photons, electrons = _quanta.quanta(kind, np.full(n, energy_keV), 200.0, 2.9, seed=17)[:, :2].T
+    rel = WIDTHS["rel"] + 3.5 / np.sqrt(2 * n)
+    assert photons.std() == pytest.approx(reference["photons"][i], rel=rel)
+    assert electrons.std() == pytest.approx(reference["electrons"][i], rel=rel)
+    correlation = reference["correlation"][i]
+    tolerance = WIDTHS["correlation_abs"] + 3.5 * (1 - correlation**2) / np.sqrt(n)
+    assert np.corrcoef(photons, electrons)[0, 1] == pytest.approx(correlation, abs=tolerance)
