@@ -219,9 +219,9 @@ class Ledger:
         """The bytes of the part that holds an item; raises CorruptPart where they do not verify."""
         return read(self.store, self.entries[item])
 
-    def table(self, item: str) -> pa.Table:
-        """The table of the part that holds an item."""
-        return decode(self.read(item))
+    def table(self, item: str, columns: list[str] | None = None) -> pa.Table:
+        """The table of the part that holds an item, all of it or these columns."""
+        return decode(self.read(item), columns)
 
     def rows(self, items: list[str], column: str) -> pa.Table:
         """The rows of these items, in the items' order; `column` says whose row it is. Reads each part once."""

@@ -114,13 +114,16 @@ def populate(
 
     Raises BadInput where one half of the pool has no background event.
     """
-    weights = np.array([pool.weights(b.kind, b.rate) for b in backgrounds])
-    half = pool.half == DENSITY_HALF
-    if not (weights[:, half].sum() > 0 and weights[:, ~half].sum() > 0):
+    weights = np.empty((len(backgrounds), len(pool.kind)))  # filled in place: by far the largest array of a scan
+    for row, background in zip(weights, backgrounds, strict=True):
+        row[:] = pool.weights(background.kind, background.rate)
+    half, of_all = pool.half == DENSITY_HALF, weights.sum(axis=0)
+    if not (of_all[half].sum() > 0 and of_all[~half].sum() > 0):
         raise BadInput(f"of {pool.n_thrown.tolist()} ER and NR events thrown for the pool too few pass the selection; "
                        "raise pool.er_events or widen the window")  # fmt: skip
+    mine = weights[:, half]
     f0 = {
-        R: density.estimate(score[half], weights[:, half], bandwidth=bandwidth, relative_floor=relative_floor)
+        R: density.estimate(score[half], mine, bandwidth=bandwidth, relative_floor=relative_floor)
         for R, score in ts.items()
     }
     uncertainty = np.array([0.0 if idealised else b.relative_uncertainty for b in backgrounds])
@@ -146,15 +149,23 @@ def background_block(
     """
     rng = toys.stream(*population.stream_key, exposure_ty, hypothesis, block)
     half, weights = population.pool.half == TOY_HALF, population.weights
-    present = weights[:, half].sum(axis=1) > 0
-    mean = weights[present].sum(axis=1) * exposure_ty
+    present = np.flatnonzero([row[half].any() for row in weights])
+    mean = weights.sum(axis=1)[present] * exposure_ty
     counts = toys.background_counts(rng, mean, population.relative_uncertainty[present], toys.BLOCK)
-    tables = [sampling.table(w[half]) for w in weights[present]]
-    cdf, guide = (np.stack(parts) for parts in zip(*tables, strict=True))
+    cdf, guide = _tables(weights, present, half)
     sums = toys.background_sums(rng, counts, cdf, guide, _values(population, exposure_ty, wanted))
     if hypothesis == "null":
         _widen(population, exposure_ty, block, wanted, sums)
     return counts.sum(axis=1), sums
+
+
+def _tables(weights: np.ndarray, present: np.ndarray, half: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """cdf (present, half) and guide of these rows, filled in place: side by side, twice over, they would not fit."""
+    n = np.count_nonzero(half)
+    cdf, guide = np.empty((len(present), n)), np.empty((len(present), sampling.GUIDE_CELLS * n), np.int32)
+    for i, row in enumerate(present):
+        cdf[i], guide[i] = sampling.table(weights[row, half])
+    return cdf, guide
 
 
 def _widen(population, exposure_ty, block, wanted, sums) -> None:
