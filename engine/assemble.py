@@ -24,28 +24,43 @@ def choices(plan: Plan, wanted: list[Wanted]) -> list[Choice]:
     return [Choice(R, *plan.study.toys.statistic(name)) for R, name in wanted]
 
 
-def _scored(plan: Plan, ledger: Ledger, purpose: str) -> tuple[pa.Table, dict[str, int], dict[str, np.ndarray]]:
-    """Selected events of a purpose, the number thrown of each kind, and their terms."""
-    truth, terms, thrown = [], {}, dict.fromkeys(KINDS, 0)
+TRUTH = ["event", "energy_keV", "proposal_per_keV"]  # what is read of every event: there may be millions
+
+Columns = dict[str, np.ndarray]
+
+
+def _scored(plan: Plan, ledger: Ledger, purpose: str) -> tuple[Columns, dict[str, int], Columns]:
+    """Selected events of a purpose, TRUTH and `kind` (0 ER, 1 NR), the number thrown of each kind, and their terms."""
+    truth, terms, thrown = {}, {}, dict.fromkeys(KINDS, 0)
     for shard in plan.shards[purpose]:
-        events = ledger.table(shard.item)
+        events = ledger.table(shard.item, [*TRUTH, "selected"])
         thrown[shard.kind] += len(events)
-        truth.append(events.filter(events["selected"]))
+        events = events.filter(events["selected"])
+        truth.setdefault("kind", []).append(np.full(len(events), KINDS.index(shard.kind), np.int8))
+        _append(truth, events.select(TRUTH))
         for slot in SLOTS:
-            columns = ledger.table(plan.score_item(shard, slot))
-            for name in columns.column_names:
-                terms.setdefault(name, []).append(columns[name].to_numpy())
-    return pa.concat_tables(truth), thrown, {name: np.concatenate(parts) for name, parts in terms.items()}
+            _append(terms, ledger.table(plan.score_item(shard, slot)))
+    return _joined(truth), thrown, _joined(terms)
+
+
+def _append(parts: dict[str, list[np.ndarray]], table: pa.Table) -> None:
+    for name in table.column_names:
+        parts.setdefault(name, []).append(table[name].to_numpy())
+
+
+def _joined(parts: dict[str, list[np.ndarray]]) -> Columns:
+    """Column by column, each of whose parts are let go before the next is joined."""
+    return {name: np.concatenate(parts.pop(name)) for name in list(parts)}
 
 
 def population(plan: Plan, ledger: Ledger) -> Population:
     """The scored pool with its weights under every background, and f0 for every R."""
-    events, thrown, terms = _scored(plan, ledger, "pool")
+    truth, thrown, terms = _scored(plan, ledger, "pool")
     pool = Pool(
-        kind=(events["kind"].to_numpy() == "NR").astype(np.int8),
-        energy_keV=events["energy_keV"].to_numpy(),
-        proposal_per_keV=events["proposal_per_keV"].to_numpy(),
-        half=(events["event"].to_numpy() % 2).astype(np.int8),
+        kind=truth["kind"],
+        energy_keV=truth["energy_keV"],
+        proposal_per_keV=truth["proposal_per_keV"],
+        half=(truth["event"] % 2).astype(np.int8),
         n_thrown=np.array([thrown[kind] for kind in KINDS]),
         cs1_pe=events["cs1_pe"].to_numpy(),
         cs2_pe=events["cs2_pe"].to_numpy(),
@@ -78,10 +93,10 @@ def signal_weights(signal: Signal, population: Population, m_chi_GeV: float) -> 
 
 def diagnostics(plan: Plan, ledger: Ledger) -> Diagnostics:
     """The test events as the fitted models see them."""
-    events, _, terms = _scored(plan, ledger, "test")
+    truth, _, terms = _scored(plan, ledger, "test")
     return Diagnostics(
-        is_nr=events["kind"].to_numpy() == "NR",
-        energy_keV=events["energy_keV"].to_numpy(),
+        is_nr=truth["kind"] == KINDS.index("NR"),
+        energy_keV=truth["energy_keV"],
         logit=terms["logit"],
         negative_elbo=scores.negative_elbo(terms, plan.beta),
     )

@@ -4,8 +4,8 @@ import numpy as np
 import pyarrow as pa
 
 import zoo
-from engine import assemble, lineage, plugins, rows, schemas, scores
-from engine.cluster.store import Entry, Part, Store, decode, read
+from engine import assemble, lineage, plugins, rows, schemas, scores, training
+from engine.cluster.store import Entry, Part, Store
 from engine.inference import cells as inference
 from engine.inference.cells import Toys
 from engine.inference.jackknife import z_pool_error
@@ -52,17 +52,10 @@ def fit(plan: Plan, slot: str, store: Store, entries: list[Entry]) -> list[Part]
     """Fits the model of a slot to the training parts; one torch thread, since parallelism is Ray's."""
     model = getattr(plan.study.models, slot)
     family = plugins.load("zoo", model.name)
-    tables = [decode(read(store, entry)) for entry in entries]
-    features = np.concatenate([_features(table) for table in tables])
-    labels = np.concatenate([table["kind"].to_numpy() == "NR" for table in tables]).astype(np.float32)
+    features, labels = training.gather(store, entries)
     fitted = zoo.fit(family, zoo.configure(family, model.config), features, labels, seed=plan.study.seed, threads=1)
     item = plan.models[slot]
     return [Part(f"models/{item}.safetensors", (item,), zoo.save(fitted))]
-
-
-def _features(table: pa.Table) -> np.ndarray:
-    column = table["features"].combine_chunks()
-    return column.flatten().to_numpy().reshape(len(column), -1)
 
 
 def score(plan: Plan, shard: Shard, slots: list[str], models: dict[str, bytes]) -> list[Part]:

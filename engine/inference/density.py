@@ -66,7 +66,7 @@ def estimate(ts: np.ndarray, weights: np.ndarray, *, bandwidth: float, relative_
     """
     totals = weights.sum(axis=1)
     kept = totals > 0
-    components = tuple(_component(ts, w, bandwidth) for w in weights[kept])
+    components = tuple(_component(ts, weights[i], bandwidth) for i in np.flatnonzero(kept))
     shares = tuple((totals[kept] / totals.sum()).tolist())
     peak = Density(shares, components, 0.0)._mixture(ts).max()
     return Density(shares, components, float(relative_floor * peak))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare, ks_2samp, kurtosis, norm
 
-from engine import bench
+from engine.bench import s2 as bench
 from engine.physics.detectors import TPC, _pulses, _s2, darwin
 
 REFERENCES = tomllib.loads((Path(__file__).parents[1] / "references" / "darwin.toml").read_text())

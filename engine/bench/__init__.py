@@ -1,0 +1,15 @@
+"""Fast kernels beside slow, obvious twins that do the same: what each does per second of one core.
+
+A room is a module with `sides() -> list[Side]`; `run` compares the sides of every room in ROOMS. The tests hold each
+pair to the same answer. `budget` says where a simulated event's time goes.
+"""
+
+from engine.bench import simulation, toys
+from engine.bench.speed import Comparison
+
+ROOMS = (toys, simulation)
+
+
+def run(seconds: float = 2.0) -> list[Comparison]:
+    """Every comparison of every room; each side works for `seconds`, and once before to compile."""
+    return [side.compare(seconds) for room in ROOMS for side in room.sides()]
