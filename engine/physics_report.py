@@ -52,7 +52,7 @@ class Sample:
     @property
     def seen(self) -> np.ndarray:
         """(n,) whether an event is registered with both signals, of which a ratio can be taken."""
-        return self.columns["coincident"] & (self.columns["cs1_pe"] > 0) & (self.columns["cs2_pe"] > 0)
+        return self.columns["registered"] & (self.columns["cs1_pe"] > 0) & (self.columns["cs2_pe"] > 0)
 
     def fraction(self, passed: np.ndarray, edges: np.ndarray) -> np.ndarray:
         """(bins,) mean of `passed`, (n,), over the events thrown between edges in true keV; NaN without events."""
@@ -124,7 +124,7 @@ def throw(plan: Plan, kind: str, n: int) -> Sample:
     for number, start in enumerate(range(0, n, SHARD)):
         shards.append(simulate(tpc, kind, energy[start : start + SHARD], ("report", plan.study.seed, kind, number))[0])
     columns = {name: np.concatenate([shard[name] for shard in shards]) for name in shards[0]}
-    selected = columns["coincident"].copy()
+    selected = columns["registered"].copy()
     for name, (lowest, highest) in plan.window(kind).items():
         value = (columns | {"energy_keV": energy})[name]
         selected &= (value >= lowest) & (value < highest)
@@ -253,7 +253,7 @@ def leakages(er: Sample, nr: Sample) -> list[Leakage]:
 
 
 def response(sample: Sample) -> dict[str, np.ndarray]:
-    """Per bin of true energy: centres (energy_keV), share in coincidence and selected, mean CES / E, sigma / mean.
+    """Per bin of true energy: centres (energy_keV), share registered and selected, mean CES / E, sigma / mean.
 
     CES / E and its width are those of all events: the coincidence keeps the upward fluctuations of a small S1.
     """
@@ -262,7 +262,7 @@ def response(sample: Sample) -> dict[str, np.ndarray]:
     first, second = (sample.fraction(ratio**power, edges) for power in (1, 2))
     return {
         "energy_keV": np.sqrt(edges[1:] * edges[:-1]),
-        "coincident": sample.fraction(sample.columns["coincident"], edges),
+        "registered": sample.fraction(sample.columns["registered"], edges),
         "selected": sample.fraction(sample.selected, edges),
         "mean": first,
         "resolution": np.sqrt(np.maximum(second - first**2, 0.0)) / first,
@@ -270,13 +270,13 @@ def response(sample: Sample) -> dict[str, np.ndarray]:
 
 
 def lines(plan: Plan) -> list[dict[str, float]]:
-    """ER at the true energies that have a reference: energy_keV, coincident, resolution and bias of CES."""
+    """ER at the true energies that have a reference: energy_keV, registered, resolution and bias of CES."""
     found = []
     for energy_keV in REFERENCE_RESOLUTION:
         energy, key = np.full(LINE_EVENTS, energy_keV), ("report line", plan.study.seed, energy_keV)
         columns, _ = simulate(plan.study.detector.constants, "ER", energy, key)
         mean, sigma = columns["ces_keVee"].mean(), columns["ces_keVee"].std()
-        shares = {"coincident": columns["coincident"].mean(), "resolution": sigma / mean, "bias": mean / energy_keV - 1}
+        shares = {"registered": columns["registered"].mean(), "resolution": sigma / mean, "bias": mean / energy_keV - 1}
         found.append({"energy_keV": energy_keV} | {name: float(value) for name, value in shares.items()})
     return found
 

@@ -21,7 +21,7 @@ EVENTS = pa.schema([
     _field("cs2_pe", pa.float64(), "PE", "S2 corrected for electron lifetime"),
     _field("drift_us", pa.float64(), "us", "drift time"),
     _field("ces_keVee", pa.float64(), "keVee", "combined energy scale"),
-    _field("selected", pa.bool_(), "", "passes the S1 coincidence and the study's window for its kind"),
+    _field("selected", pa.bool_(), "", "is registered, and in the study's window for its kind"),
 ])  # fmt: skip
 
 AUTOENCODER_TERMS = pa.schema([

@@ -33,7 +33,7 @@ def _events(plan: Plan, shard: Shard) -> tuple[dict[str, np.ndarray], np.ndarray
     true = events.shifted(tpc, plan.study.detector.nuisance, key)
     columns, readout = events.simulate(true, shard.kind, energy, key, assumed=tpc)
     columns["energy_keV"] = energy
-    selected = columns.pop("coincident")
+    selected = columns.pop("registered")
     if shard.purpose == "pool":
         for name, (lowest, highest) in plan.window(shard.kind).items():
             selected = selected & (columns[name] >= lowest) & (columns[name] < highest)

@@ -13,7 +13,7 @@ def simulate(
 
     `tpc` is the detector as it is, `assumed` the one that corrections and energy scale take it for (default: the
     same), so that a shifted constant is an error of reconstruction as well.
-    Returns the columns (x_cm, y_cm, z_cm, s1_pe, s2_pe, cs1_pe, cs2_pe, drift_us, ces_keVee, coincident), each of
+    Returns the columns (x_cm, y_cm, z_cm, s1_pe, s2_pe, cs1_pe, cs2_pe, drift_us, ces_keVee, registered), each of
     the length of `energy_keV`, and the readout. S1 and S2 carry the charge of every photon once.
     """
     assumed = assumed or tpc
@@ -37,7 +37,7 @@ def simulate(
         "s1_pe": readout.s1_area * pe_per_photon, "s2_pe": readout.s2_area * pe_per_photon,
         "cs1_pe": cs1 * pe_per_photon, "cs2_pe": cs2 * pe_per_photon,
         "drift_us": drift, "ces_keVee": _collection.combined_energy_keVee(assumed, cs1, cs2),
-        "coincident": readout.coincident,
+        "registered": readout.registered,
     }, readout  # fmt: skip
 
 
