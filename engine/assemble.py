@@ -10,7 +10,7 @@ from engine import plugins, schemas, scores
 from engine.cluster.store import Ledger
 from engine.diagnostics import Diagnostics
 from engine.inference.cells import Background, Population, Toys, populate
-from engine.inference.pools import KINDS, Pool
+from engine.inference.pools import Pool
 from engine.physics import spectra
 from engine.plan import SLOTS, Plan
 from engine.study import Backgrounds, Signal
@@ -25,7 +25,7 @@ def statistics(plan: Plan) -> list[tuple[float, ModuleType]]:
 
 def _scored(plan: Plan, ledger: Ledger, purpose: str) -> tuple[pa.Table, dict[str, int], dict[str, np.ndarray]]:
     """Selected events of a purpose, the number thrown of each kind, and their terms."""
-    truth, terms, thrown = [], {}, dict.fromkeys(KINDS, 0)
+    truth, terms, thrown = [], {}, dict.fromkeys(plan.kinds, 0)
     for shard in plan.shards[purpose]:
         events = ledger.table(shard.item)
         thrown[shard.kind] += len(events)
@@ -40,13 +40,15 @@ def _scored(plan: Plan, ledger: Ledger, purpose: str) -> tuple[pa.Table, dict[st
 def population(plan: Plan, ledger: Ledger) -> Population:
     """The scored pool with its weights under every background, and f0 for every R."""
     events, thrown, terms = _scored(plan, ledger, "pool")
+    names = events["kind"].to_numpy()
     pool = Pool(
-        kind=(events["kind"].to_numpy() == "NR").astype(np.int8),
+        kind=sum(code * (names == kind) for code, kind in enumerate(plan.kinds)).astype(np.int8),
         energy_keV=events["energy_keV"].to_numpy(),
         proposal_per_keV=events["proposal_per_keV"].to_numpy(),
         half=(events["event"].to_numpy() % 2).astype(np.int8),
-        n_thrown=np.array([thrown[kind] for kind in KINDS]),
+        n_thrown=np.array(list(thrown.values())),
         terms=terms,
+        kinds=plan.kinds,
     )
     study = plan.study
     return populate(
@@ -64,8 +66,12 @@ def population(plan: Plan, ledger: Ledger) -> Population:
 
 def _background(backgrounds: Backgrounds, name: str) -> Background:
     spectrum, options = backgrounds.spectrum(name)
-    kind, uncertainty = spectra.describe(spectrum, options)
-    return Background(name, kind, partial(spectrum.rate, **options.model_dump()), uncertainty)
+    _, uncertainty = spectra.describe(spectrum, options)
+    if hasattr(spectrum, "read"):
+        rate = partial(np.full_like, fill_value=options.rate_per_ty)
+    else:
+        rate = partial(spectrum.rate, **options.model_dump())
+    return Background(name, backgrounds.pool_kind(name), rate, uncertainty)
 
 
 def signal_weights(signal: Signal, population: Population, m_chi_GeV: float) -> np.ndarray:

@@ -47,7 +47,7 @@ def _figures(plan: Plan, outcome: Outcome, grid: pa.Table, lines: pa.Table, over
 def _scores(outcome: Outcome, R: float, exposure_ty: float):
     population, signal = outcome.population, outcome.plan.study.signal
     expected = population.weights.sum(axis=0) * exposure_ty
-    backgrounds = {kind: expected * (population.pool.kind == code) for code, kind in enumerate(("ER", "NR"))}
+    backgrounds = {kind: expected * (population.pool.kind == code) for code, kind in enumerate(population.pool.kinds)}
     scale = exposure_ty * SIGNAL_SIGMA_CM2 / assemble.REFERENCE_SIGMA_CM2
     signals = {
         f"{mass:g} GeV, {SIGNAL_SIGMA_CM2:g} cm$^2$": scale * assemble.signal_weights(signal, population, mass)

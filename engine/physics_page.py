@@ -130,7 +130,8 @@ RATES_NOTE = (
     "A 0 without an error: none of the events thrown was selected. "
     "Relative uncertainty: 1 sigma of the rate, as the study assumes it. The reference is a public reference "
     "computation, from public inputs with a fast simulation; the papers' own simulation is private. It is shown for "
-    "components with default options in the default detector and selection."
+    "components with default options in the default detector and selection. Every component is taken as an ordinary "
+    "recoil of its kind; event tables are not listed, their rates are the user's."
 )
 LEAKAGE_NOTE = (
     "Events uniform in true energy, a line in log10(cS2/cS1) per bin of CES from 1.4 to 11.6 keVee; 68 % binomial "

@@ -146,11 +146,13 @@ def pool(samples: list[Sample]) -> Pool:
 
 
 def components(study: Study) -> list[Component]:
-    """The study's backgrounds in its order."""
+    """The study's backgrounds in its order, but for event tables, which have no spectrum."""
     found = []
     for name in study.backgrounds.components:
         module, options = study.backgrounds.spectrum(name)
         kind, uncertainty = spectra.describe(module, options)
+        if kind not in KINDS:
+            continue
         label = module.LABEL if study.backgrounds.spectrum_name(name) == name else name
         rate = partial(module.rate, **options.model_dump())
         found.append(Component(name, kind, label, rate, uncertainty, name not in study.backgrounds.options))

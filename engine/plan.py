@@ -1,5 +1,6 @@
 """What a study asks for: the digest of every item, and what it takes to compute it. Pure; touches no store."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import ModuleType
@@ -20,7 +21,7 @@ HYPOTHESES = ("null", "background")
 
 @dataclass(frozen=True)
 class Shard:
-    """Some events of one kind, thrown for one purpose: train, test or pool."""
+    """Some events of one kind, thrown or read for one purpose: train, test or pool."""
 
     item: str
     purpose: str
@@ -54,14 +55,47 @@ class Plan:
             "test": (events.test_per_kind, events.test_per_kind),
             "pool": (pool.er_events, pool.nr_events),
         }
-        return {
+        shards = {
             purpose: [s for kind, n in zip(KINDS, pair, strict=True) for s in self._shards(purpose, kind, n)]
             for purpose, pair in sizes.items()
         }
+        for name in self.study.backgrounds.own_kinds():
+            shards["pool"] += self._own_shards(name)
+        return shards
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The pool's kinds of events: recoils, and the components that have events of their own."""
+        return (*KINDS, *self.study.backgrounds.own_kinds())
+
+    def _own_shards(self, name: str) -> list[Shard]:
+        """Shards of a component's own events: thrown on its spectrum, or the rows of a user's table."""
+        backgrounds = self.study.backgrounds
+        module, options = backgrounds.spectrum(name)
+        n_events = module.n_rows(options) if hasattr(module, "read") else self.study.pool.component_events
+        fields = {"component": plugins.identity("engine.physics.spectra", name), "source": self._own_source(name)}
+
+        def item(number: int, n: int) -> str:
+            return lineage.digest("events", VERSIONS["events"], fields | {"number": number, "n": n})
+
+        return self._cut("pool", name, n_events, item)
+
+    def _own_source(self, name: str) -> list:
+        """What a component's own events depend on."""
+        study, backgrounds = self.study, self.study.backgrounds
+        module, options = backgrounds.spectrum(name)
+        if hasattr(module, "read"):
+            return [module.source(options), self.window("ER")]
+        spectrum = self._spectrum(backgrounds.spectrum_name(name), module, options)
+        return [spectrum, self.window(module.KIND), study.seed, study.detector.constants, study.detector.nuisance]
 
     def _shards(self, purpose: str, kind: str, n_events: int) -> list[Shard]:
+        return self._cut(purpose, kind, n_events, lambda i, n: self._shard_item(purpose, kind, i, n))
+
+    @staticmethod
+    def _cut(purpose: str, kind: str, n_events: int, item: Callable[[int, int], str]) -> list[Shard]:
         sizes = [min(SHARD, n_events - start) for start in range(0, n_events, SHARD)]
-        return [Shard(self._shard_item(purpose, kind, i, n), purpose, kind, i, n) for i, n in enumerate(sizes)]
+        return [Shard(item(i, n), purpose, kind, i, n) for i, n in enumerate(sizes)]
 
     def _shard_item(self, purpose: str, kind: str, number: int, n_thrown: int) -> str:
         study = self.study

@@ -7,11 +7,14 @@ def _field(name: str, kind: pa.DataType, unit: str, meaning: str, nullable: bool
     return pa.field(name, kind, nullable, {"unit": unit, "meaning": meaning})
 
 
+TRUTH = ("energy_keV", "x_cm", "y_cm", "z_cm", "s1_pe", "s2_pe", "cs1_pe", "cs2_pe", "drift_us")
+
 EVENTS = pa.schema([
     _field("event", pa.int64(), "", "number of the thrown event within its kind, over all shards"),
-    _field("kind", pa.dictionary(pa.int8(), pa.string()), "", "ER or NR: electron or nuclear recoil"),
+    _field("kind", pa.dictionary(pa.int8(), pa.string()), "",
+           "ER or NR: electron or nuclear recoil; or the component that has events of its own"),
     _field("energy_keV", pa.float64(), "keV", "true recoil energy"),
-    _field("proposal_per_keV", pa.float64(), "1/keV", "density that the energy was drawn from"),
+    _field("proposal_per_keV", pa.float64(), "1/keV", "density of the energies thrown; of a user's table, 1 / weight"),
     _field("x_cm", pa.float64(), "cm", "true position"),
     _field("y_cm", pa.float64(), "cm", "true position"),
     _field("z_cm", pa.float64(), "cm", "true height above the cathode"),
@@ -22,6 +25,14 @@ EVENTS = pa.schema([
     _field("drift_us", pa.float64(), "us", "drift time"),
     _field("ces_keVee", pa.float64(), "keVee", "combined energy scale"),
     _field("selected", pa.bool_(), "", "is registered, and in the study's window for its kind"),
+])  # fmt: skip
+
+USER_EVENTS = pa.schema([
+    _field("features", pa.list_(pa.uint16()), "",
+           "what the networks see: a fixed-size list of unsigned integers, as long as the study's representation"),
+    _field("ces_keVee", pa.float64(), "keVee", "combined energy scale; not needed where window = none", True),
+    _field("weight", pa.float64(), "", "relative number of events that this one stands for; 1 if absent", True),
+    *(EVENTS.field(name).with_nullable(True) for name in TRUTH),
 ])  # fmt: skip
 
 AUTOENCODER_TERMS = pa.schema([

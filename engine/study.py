@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 import zoo
 from engine import plugins
 from engine.errors import BadInput, unknown
+from engine.inference.pools import KINDS
 from engine.physics import proposals, spectra
 from engine.physics.detectors import TPC
 
@@ -108,6 +109,7 @@ class PoolSize(Section):
     nr_events: int = Field(20_000, ge=100)
     er_energy_keV: NestRange = (1.0, 14.0)
     nr_energy_keV: NestRange = (1.0, 70.0)
+    component_events: int = Field(10_000, ge=100, description="of each component that is thrown by itself")
     proposal: Proposal = "uniform"
 
 
@@ -131,13 +133,13 @@ class Backgrounds(Section):
         for name in self.options:
             if name not in self.components:
                 raise unknown("component with options", name, self.components)
-        kinds = []
         for name in self.components:
-            kind, uncertainty = spectra.describe(*self.spectrum(name))
+            if name in KINDS:
+                raise BadInput(f"a component cannot be called {name!r}: that is a kind of recoil")
+            _, uncertainty = spectra.describe(*self.spectrum(name))
             if uncertainty is None:
                 raise BadInput(f"{name!r} is a signal, not a background component")
-            kinds.append(kind)
-        if "ER" not in kinds:
+        if not any(self.pool_kind(name) == "ER" for name in self.components):
             raise BadInput("components: at least one electron-recoil component is needed")
         return self
 
@@ -146,6 +148,15 @@ class Backgrounds(Section):
         module = plugins.load("engine.physics.spectra", self.spectrum_name(component), "rate")
         fields = {key: value for key, value in self.options.get(component, {}).items() if key != "spectrum"}
         return module, spectra.configure(module, fields)
+
+    def pool_kind(self, component: str) -> str:
+        """The kind of pool events that serve a component: ER, NR, or the component itself if they serve it alone."""
+        module, options = self.spectrum(component)
+        return component if spectra.has_own_events(module) else spectra.describe(module, options)[0]
+
+    def own_kinds(self) -> tuple[str, ...]:
+        """The components that have events of their own."""
+        return tuple(name for name in self.components if spectra.has_own_events(self.spectrum(name)[0]))
 
     def spectrum_name(self, component: str) -> str:
         """The name of the file behind a component."""
@@ -317,6 +328,19 @@ class Study(Section):
         if true != "ces" and not (pool.nr_energy_keV[0] <= true[0] and true[1] <= pool.nr_energy_keV[1]):
             raise BadInput(f"pool.nr_energy_keV = {list(pool.nr_energy_keV)} must contain backgrounds.nr_window = "
                            f"{list(true)}")  # fmt: skip
+        return self
+
+    @model_validator(mode="after")
+    def _event_tables_fit(self) -> "Study":
+        view = plugins.load("engine.physics.representations", self.representation.name)
+        for name in self.backgrounds.own_kinds():
+            table, options = self.backgrounds.spectrum(name)
+            if hasattr(table, "read"):
+                wanted, found = sum(view.sections(self.detector.constants).values()), table.n_features(options)
+                if found != wanted:
+                    raise BadInput(f"backgrounds.{name}: {options.path} has {found} features per event; "
+                                   f"{self.representation.name} in {self.detector.name} has {wanted}")  # fmt: skip
+                table.weights(options, self.backgrounds.er_window_keVee)
         return self
 
 

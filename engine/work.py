@@ -9,42 +9,18 @@ from engine.cluster.store import Entry, Part, Store, decode, read
 from engine.inference import cells as inference
 from engine.inference.cells import Population, Toys
 from engine.inference.pools import TOY_HALF, effective_size
-from engine.physics import events, proposals
-from engine.plan import SHARD, Plan, Shard
+from engine.plan import Plan, Shard
+from engine.samples import sample
 
 
 def simulate(plan: Plan, shard: Shard) -> list[Part]:
     """A shard of training events: the selected ones, with their features."""
-    columns, features = _events(plan, shard)
+    columns, features = sample(plan, shard)
     selected = columns["selected"]
     table = schemas.table(schemas.EVENTS, {name: values[selected] for name, values in columns.items()})
     flat = pa.array(features[selected].reshape(-1))
     table = table.append_column("features", pa.FixedSizeListArray.from_arrays(flat, features.shape[1]))
     return [Part(f"events/{shard.item}.parquet", (shard.item,), table)]
-
-
-def _events(plan: Plan, shard: Shard) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """All thrown events of a shard as columns, and their features."""
-    key = (plan.study.seed, shard.purpose, shard.kind, shard.number)
-    low, high = plan.energy_range(shard.purpose, shard.kind)
-    proposal = plan.proposal(shard.purpose)
-    energy = proposals.draw(proposal, low, high, shard.n_thrown, lineage.stream("energy", *key))
-    tpc = plan.study.detector.constants
-    true = events.shifted(tpc, plan.study.detector.nuisance, key)
-    columns, readout = events.simulate(true, shard.kind, energy, key, assumed=tpc)
-    columns["energy_keV"] = energy
-    selected = columns.pop("registered")
-    if shard.purpose == "pool":
-        for name, (lowest, highest) in plan.window(shard.kind).items():
-            selected = selected & (columns[name] >= lowest) & (columns[name] < highest)
-    columns |= {
-        "event": shard.number * SHARD + np.arange(shard.n_thrown),
-        "kind": np.full(shard.n_thrown, shard.kind),
-        "proposal_per_keV": proposals.density_per_keV(proposal, low, high, energy),
-        "selected": selected,
-    }
-    view = plugins.load("engine.physics.representations", plan.study.representation.name)
-    return columns, view.features(readout, tpc)
 
 
 def fit(plan: Plan, slot: str, store: Store, entries: list[Entry]) -> list[Part]:
@@ -65,8 +41,8 @@ def _features(table: pa.Table) -> np.ndarray:
 
 
 def score(plan: Plan, shard: Shard, slots: list[str], models: dict[str, bytes]) -> list[Part]:
-    """A shard of test or pool events, simulated and scored in one stream: its features are never stored."""
-    columns, features = _events(plan, shard)
+    """A shard of test or pool events, made and scored in one stream: its features are never stored."""
+    columns, features = sample(plan, shard)
     parts = [Part(f"events/{shard.item}.parquet", (shard.item,), schemas.table(schemas.EVENTS, columns))]
     for slot in slots:
         family = plugins.load("zoo", getattr(plan.study.models, slot).name)

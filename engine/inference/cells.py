@@ -9,7 +9,7 @@ import numpy as np
 from engine import sampling
 from engine.errors import BadInput
 from engine.inference import density, toys
-from engine.inference.pools import DENSITY_HALF, KINDS, TOY_HALF, Pool, effective_size
+from engine.inference.pools import DENSITY_HALF, TOY_HALF, Pool, effective_size
 from engine.inference.significance import Significance, median_significance
 
 SMALLEST_TAIL = 400  # pool events above a tail's threshold, below which the row is `pool_limited`
@@ -17,7 +17,7 @@ SMALLEST_TAIL = 400  # pool events above a tail's threshold, below which the row
 
 @dataclass(frozen=True)
 class Background:
-    """A background component: its kind, rate (energy_keV -> 1 / (t y keV)) and relative uncertainty."""
+    """A background component: its kind in the pool, rate (energy_keV -> 1 / (t y keV)) and relative uncertainty."""
 
     name: str
     kind: str
@@ -79,7 +79,7 @@ class Population:
         threshold = tail_threshold(self.ts[R][half], 2 * expected[half] * scale, self.tail_b0)
         toy_half = self.pool.half == TOY_HALF
         tail = toy_half & (self.ts[R] > threshold)
-        pool = tuple(self._tail(code, tail, toy_half, 2 * expected) for code in range(len(KINDS)))
+        pool = tuple(self._tail(code, tail, toy_half, 2 * expected) for code in range(len(self.pool.kinds)))
         return Null(self.n_background(exposure_ty), self.f0[R], threshold, pool)
 
     def _tail(self, code: int, tail: np.ndarray, toy_half: np.ndarray, expected: np.ndarray) -> tuple[float, float]:
@@ -117,8 +117,8 @@ def populate(
     weights = np.array([pool.weights(b.kind, b.rate) for b in backgrounds])
     half = pool.half == DENSITY_HALF
     if not (weights[:, half].sum() > 0 and weights[:, ~half].sum() > 0):
-        raise BadInput(f"of {pool.n_thrown.tolist()} ER and NR events thrown for the pool too few pass the selection; "
-                       "raise pool.er_events or widen the window")  # fmt: skip
+        raise BadInput(f"of {pool.n_thrown.tolist()} {', '.join(pool.kinds)} events thrown for the pool too few pass "
+                       "the selection; raise pool.er_events or widen the window")  # fmt: skip
     f0 = {
         R: density.estimate(score[half], weights[:, half], bandwidth=bandwidth, relative_floor=relative_floor)
         for R, score in ts.items()

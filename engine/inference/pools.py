@@ -4,16 +4,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-KINDS = ("ER", "NR")
+KINDS = ("ER", "NR")  # of recoils: what is thrown over a range of energies and serves every spectrum of its kind
 DENSITY_HALF, TOY_HALF = 0, 1  # f0 and thresholds come from one half of the pool, toys from the other
 
 
 @dataclass(frozen=True)
 class Pool:
-    """Selected events of both kinds; all arrays have one entry per event.
+    """Selected events of all kinds; all arrays have one entry per event.
 
-    kind: 0 ER, 1 NR; energy_keV: true recoil energy; proposal_per_keV: the density it was drawn from;
-    half: 0 or 1, alternating; n_thrown (2,): events thrown of each kind, selected or not;
+    kinds: ER, NR, and each component that has events of its own; kind: place in `kinds`; energy_keV: true recoil
+    energy; proposal_per_keV: the density it was drawn from; half: 0 or 1, alternating; n_thrown (kinds,): events
+    thrown of each kind, selected or not;
     terms: recon, kl, logit.
     """
 
@@ -23,13 +24,14 @@ class Pool:
     half: np.ndarray
     n_thrown: np.ndarray
     terms: dict[str, np.ndarray]
+    kinds: tuple[str, ...] = KINDS
 
     def weights(self, kind: str, rate) -> np.ndarray:
         """Selected events per t y that each event stands for, under `rate` (energy_keV -> 1 / (t y keV)).
 
-        Zero for the other kind. Their sum is the rate that passes the selection (importance sampling).
+        Zero for other kinds. Their sum is the rate that passes the selection (importance sampling).
         """
-        code = KINDS.index(kind)
+        code = self.kinds.index(kind)
         mine = self.kind == code
         out = np.zeros(len(self.energy_keV))
         out[mine] = rate(self.energy_keV[mine]) / self.proposal_per_keV[mine]

@@ -317,3 +317,31 @@ class TestNuisance:
         )
         assert known == pytest.approx(nominal, rel=0.01)
         assert wrong < 0.8 * nominal
+
+
+class TestChargeYield:
+    """Electrons that recombine make photons: what two-neutrino double electron capture does more than a beta."""
+
+    ENERGY = np.full(3000, 10.0)
+
+    def run(self, ratio):
+        return events.simulate(darwin.CONSTANTS, "ER", self.ENERGY, "yield", charge_yield_ratio=ratio)[0]
+
+    def test_a_ratio_of_one_is_an_ordinary_recoil(self):
+        ordinary, _ = events.simulate(darwin.CONSTANTS, "ER", self.ENERGY, "yield")
+        for name, column in self.run(np.ones(3000)).items():
+            np.testing.assert_array_equal(column, ordinary[name], err_msg=name)
+
+    @pytest.mark.parametrize("ratio", [0.70, 0.88])
+    def test_charge_falls_by_the_ratio_and_the_energy_stays(self, ratio):
+        ordinary, captured = self.run(np.ones(3000)), self.run(np.full(3000, ratio))
+        assert captured["cs2_pe"].mean() / ordinary["cs2_pe"].mean() == pytest.approx(ratio, rel=0.01)
+        assert captured["cs1_pe"].mean() > 1.05 * ordinary["cs1_pe"].mean()
+        assert captured["ces_keVee"].mean() == pytest.approx(ordinary["ces_keVee"].mean(), rel=0.005)
+
+    def test_no_quantum_is_lost(self):
+        photons, electrons = np.full(2000, 400), np.arange(2000) % 500
+        lit, free = _quanta.recombined(photons, electrons, np.full(2000, 0.7), "quanta")
+        np.testing.assert_array_equal(lit + free, photons + electrons)
+        assert free.sum() / electrons.sum() == pytest.approx(0.7, abs=4 * np.sqrt(0.21 / electrons.sum()))
+        assert np.all(_quanta.recombined(photons, electrons, np.zeros(2000), "quanta")[1] == 0)
