@@ -1,5 +1,6 @@
 """From parts to what the next stage needs: a scored population, toys by statistic, the table."""
 
+from collections.abc import Iterable
 from functools import partial
 from types import ModuleType
 
@@ -9,13 +10,15 @@ import pyarrow as pa
 from engine import plugins, schemas, scores
 from engine.cluster.store import Ledger
 from engine.diagnostics import Diagnostics
+from engine.errors import BadInput
 from engine.inference.cells import Background, Population, Toys, populate
 from engine.inference.pools import Pool
 from engine.physics import spectra
-from engine.plan import SLOTS, Plan
+from engine.plan import SLOTS, Plan, Point
 from engine.study import Backgrounds, Signal
 
-REFERENCE_SIGMA_CM2 = 1e-45  # the signal is linear in sigma_SI: weights are kept for this one
+REFERENCE = {"sigma_si_cm2": 1e-45, "strength": 1.0}  # a signal is linear in these: weights are kept for one value
+MOST_EVENTS = 1e6  # expected in a toy, of a kind: ten thousand such toys take minutes on a core
 
 
 def statistics(plan: Plan) -> list[tuple[float, ModuleType]]:
@@ -74,11 +77,37 @@ def _background(backgrounds: Backgrounds, name: str) -> Background:
     return Background(name, backgrounds.pool_kind(name), rate, uncertainty)
 
 
-def signal_weights(signal: Signal, population: Population, m_chi_GeV: float) -> np.ndarray:
-    """(pool,) selected WIMP events per t y that each pool event stands for, at the reference cross-section."""
-    spectrum, options = signal.spectrum()
-    point = {"m_chi_GeV": m_chi_GeV, "sigma_si_cm2": REFERENCE_SIGMA_CM2}
-    return population.pool.weights(spectrum.KIND, partial(spectrum.rate, **point, **options.model_dump()))
+def signal_weights(signal: Signal, population: Population, m_chi_GeV: float | None) -> np.ndarray:
+    """(pool,) selected signal events per t y that each pool event stands for, at the value of REFERENCE."""
+    size = signal.axes[-1]
+    at = {"m_chi_GeV": m_chi_GeV, size: REFERENCE[size]}
+    kind, _ = spectra.describe(*signal.spectrum())
+    return population.pool.weights(kind, signal.rate(**{name: at[name] for name in signal.axes}))
+
+
+def signals(plan: Plan, population: Population, cells: Iterable[str]) -> dict[float | None, np.ndarray]:
+    """Signal weights by mass for these cells.
+
+    Raises BadInput where toys would be so full that a digit has slipped: the first such point in the plan's order.
+    """
+    signal, points = plan.study.signal, {plan.cells[item][0] for item in cells}
+    weights = {mass: signal_weights(signal, population, mass) for mass in {point.m_chi_GeV for point in points}}
+    for point in plan.points:
+        if point in points:
+            scale = point.exposure_ty * point.size / REFERENCE[signal.axes[-1]]
+            expected = {"signal": weights[point.m_chi_GeV].sum() * scale,
+                        "background": population.n_background(point.exposure_ty)}  # fmt: skip
+            for what, n_events in expected.items():
+                if n_events > MOST_EVENTS:
+                    raise BadInput(f"{_words(signal, point)}: {n_events:.2g} {what} events are expected in a toy; "
+                                   f"at most {MOST_EVENTS:.0e} are drawn")  # fmt: skip
+    return weights
+
+
+def _words(signal: Signal, point: Point) -> str:
+    at = {"m_chi_GeV": point.m_chi_GeV, signal.axes[-1]: point.size}
+    values = {name: at[name] for name in signal.axes} | {"exposure_ty": point.exposure_ty}
+    return ", ".join(f"{name} = {value:g}" for name, value in values.items())
 
 
 def diagnostics(plan: Plan, ledger: Ledger) -> Diagnostics:

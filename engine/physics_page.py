@@ -58,8 +58,8 @@ def _references(study: Study) -> dict[str, dict[float, float]]:
 def _panel(plan: Plan, sample: Sample, backgrounds: list[Component], signal: Component) -> tuple:
     edges = np.linspace(*sample.range_keV, SPECTRUM_BINS + 1)
     lines = {c.label: _curves(sample, c, edges) for c in backgrounds if c.kind == sample.kind}
-    at = plan.study.benchmark
-    label = f"{signal.label} {number(at.m_chi_GeV)} GeV, {number(at.sigma_si_cm2)} cm$^2$"
+    units = {"m_chi_GeV": " GeV", "sigma_si_cm2": " cm$^2$", "strength": " times"}
+    label = f"{signal.label} {', '.join(number(value) + units[name] for name, value in plan.study.at.items())}"
     signals = {label: _curves(sample, signal, edges)} if signal.kind == sample.kind else {}
     return (edges[1:] + edges[:-1]) / 2, lines, signals
 

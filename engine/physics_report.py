@@ -5,6 +5,7 @@ report neither needs a scan nor shares an event with one. Nothing here is tuned.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -111,7 +112,7 @@ class Component:
     name: str
     kind: str
     label: str
-    rate: partial
+    rate: Callable[[np.ndarray], np.ndarray]
     uncertainty: float | None
     is_default: bool
 
@@ -162,10 +163,9 @@ def components(study: Study) -> list[Component]:
 def benchmark(study: Study) -> Component:
     """The signal at the study's benchmark."""
     module, options = study.signal.spectrum()
-    at = study.benchmark
-    rate = partial(module.rate, **at.model_dump(), **options.model_dump())
-    is_default = not study.signal.options and (at.m_chi_GeV, at.sigma_si_cm2) == REFERENCE_BENCHMARK
-    return Component(study.signal.name, module.KIND, module.LABEL, rate, None, is_default)
+    is_default = not study.signal.options and tuple(study.at.values()) == REFERENCE_BENCHMARK
+    kind, _ = spectra.describe(module, options)
+    return Component(study.signal.name, kind, module.LABEL, study.signal.rate(**study.at), None, is_default)
 
 
 def is_reference_detector(study: Study) -> bool:
@@ -293,7 +293,7 @@ def identity(study: Study, n_events: int) -> str:
     }  # fmt: skip
     fields = {
         "seed": study.seed, "n": n_events, "detector": study.detector, "components": named,
-        "order": backgrounds.components, "signal": study.signal, "benchmark": study.benchmark,
+        "order": backgrounds.components, "signal": study.signal, "benchmark": study.at,
         "energy_keV": [plan.energy_range("pool", kind) for kind in KINDS],
         "window": [plan.window(kind) for kind in KINDS], "er_window_keVee": backgrounds.er_window_keVee,
     }  # fmt: skip

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
+import numpy as np
 import pyarrow as pa
 
 from engine import assemble, work
@@ -142,8 +143,9 @@ def _run(run: Run) -> Outcome:
     run.stage("models", plan.items["models"], work.fit, lambda missing: _fits(run, missing), stall_s=None)
     run.stage("scores", plan.items["scores"], work.score, lambda missing: _scorings(run, missing))
     population = assemble.population(plan, run.ledger)
+    signals = assemble.signals(plan, population, plan.cells.keys() - run.ledger.entries.keys())
     run.stage("nulls", plan.items["nulls"], work.background_toys, lambda missing: _nulls(run, population, missing))
-    run.stage("cells", plan.items["cells"], work.cells, lambda missing: _cells(run, population, missing))
+    run.stage("cells", plan.items["cells"], work.cells, lambda missing: _cells(run, population, signals, missing))
     diagnostics = assemble.diagnostics(plan, run.ledger)
     table, path = _table(run)
     return Outcome(plan, table, path, run.computed, run.set_aside, diagnostics, population)
@@ -185,20 +187,20 @@ def _nulls(run: Run, population: Population, missing: set[str]) -> Iterable[tupl
                 yield *inputs, exposure, hypothesis, blocks[start : start + BLOCKS_PER_TASK]
 
 
-def _cells(run: Run, population: Population, missing: set[str]) -> Iterable[tuple]:
+def _cells(
+    run: Run, population: Population, signals: dict[float | None, np.ndarray], missing: set[str]
+) -> Iterable[tuple]:
     plan, inputs = run.plan, (run.share(run.plan), run.share(population))
-    weights = {}  # by mass: the same at every exposure
-    wanted: dict[float, dict[float, set[float]]] = {}
+    shared = {mass: run.share(weights) for mass, weights in signals.items()}
+    wanted: dict[float, dict[float | None, set[float]]] = {}
     for item, (point, _, _) in plan.cells.items():
         if item in missing:
             masses = wanted.setdefault(point.exposure_ty, {})
-            masses.setdefault(point.m_chi_GeV, set()).add(point.sigma_si_cm2)
+            masses.setdefault(point.m_chi_GeV, set()).add(point.size)
     for exposure, masses in wanted.items():
         toys = run.share({name: assemble.toys(plan, run.ledger, exposure, name) for name in HYPOTHESES})
-        for mass, sigmas in masses.items():
-            if mass not in weights:
-                weights[mass] = run.share(assemble.signal_weights(plan.study.signal, population, mass))
-            yield *inputs, toys, weights[mass], exposure, mass, sorted(sigmas)
+        for mass, sizes in masses.items():
+            yield *inputs, toys, shared[mass], exposure, mass, sorted(sizes)
 
 
 def _table(run: Run) -> tuple[pa.Table, str]:

@@ -1,5 +1,6 @@
 """What a study asks for: the digest of every item, and what it takes to compute it. Pure; touches no store."""
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,7 +13,7 @@ from engine.physics import spectra
 from engine.study import Model, Study
 
 # A stage's version is raised whenever its output changes for unchanged fields; a test holds its output's hash.
-VERSIONS = {"events": 1, "models": 1, "scores": 1, "nulls": 1, "cells": 1, "table": 1}
+VERSIONS = {"events": 1, "models": 1, "scores": 1, "nulls": 1, "cells": 2, "table": 1}
 
 SHARD = 2000  # events thrown per shard: a second or two of work
 SLOTS = ("vae", "classifier")
@@ -32,11 +33,14 @@ class Shard:
 
 @dataclass(frozen=True)
 class Point:
-    """Where in the plane, at which exposure, and whether the grid or the benchmark asks for it."""
+    """Where in the plane, at which exposure, and whether the grid or the benchmark asks for it.
+
+    `size` is what the signal is linear in: sigma_si_cm2, or the strength of a signal without a mass.
+    """
 
     exposure_ty: float
-    m_chi_GeV: float
-    sigma_si_cm2: float
+    m_chi_GeV: float | None
+    size: float
     origin: str = field(compare=False)
 
 
@@ -212,13 +216,13 @@ class Plan:
     @cached_property
     def points(self) -> list[Point]:
         """The grid's points, and at every exposure the benchmark's; the grid's name wins where they meet."""
-        grid, benchmark = self.study.grid, self.study.benchmark
+        grid, at, size = self.study.grid, self.study.at, self.study.signal.axes[-1]
+        masses = grid.m_chi_GeV.points() if grid.m_chi_GeV else (None,)
         found = {}
         for exposure in grid.exposure_ty.points():
-            for mass in grid.m_chi_GeV.points():
-                for sigma in grid.sigma_si_cm2.points():
-                    found[exposure, mass, sigma] = "grid"
-            found.setdefault((exposure, benchmark.m_chi_GeV, benchmark.sigma_si_cm2), "benchmark")
+            for place in itertools.product(masses, getattr(grid, size).points()):
+                found[exposure, *place] = "grid"
+            found.setdefault((exposure, at.get("m_chi_GeV"), at[size]), "benchmark")
         return [Point(*place, origin) for place, origin in sorted(found.items())]
 
     @cached_property
@@ -238,7 +242,7 @@ class Plan:
     def _cell_item(self, point: Point, R: float, statistic: str, toys: str) -> str:
         study = self.study
         fields = {
-            "m_chi_GeV": point.m_chi_GeV, "sigma_si_cm2": point.sigma_si_cm2, "exposure_ty": point.exposure_ty,
+            "m_chi_GeV": point.m_chi_GeV, study.signal.axes[-1]: point.size, "exposure_ty": point.exposure_ty,
             "R": R, "statistic": statistic, "signal": self._signal, "score": study.score.model_dump(exclude={"R"}),
             "toys": study.toys.model_dump(exclude={"statistics"}), "window": [self.window(kind) for kind in KINDS],
             "words": [study.detector.name, study.representation.name, study.tuned_on, study.models.vae.name,

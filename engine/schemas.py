@@ -51,8 +51,9 @@ TOYS = pa.schema([
 ])  # fmt: skip
 
 RESULTS = pa.schema([
-    _field("m_chi_GeV", pa.float64(), "GeV/c2", "WIMP mass"),
-    _field("sigma_si_cm2", pa.float64(), "cm2", "spin-independent WIMP-nucleon cross-section"),
+    _field("m_chi_GeV", pa.float64(), "GeV/c2", "WIMP mass; null for a signal without one", True),
+    _field("sigma_si_cm2", pa.float64(), "cm2", "spin-independent WIMP-nucleon cross-section, or null", True),
+    _field("strength", pa.float64(), "", "multiple of the spectrum of a signal without a mass; else null", True),
     _field("exposure_ty", pa.float64(), "t y", "fiducial mass times live time"),
     _field("statistic", pa.string(), "", "test statistic; large values speak against background only"),
     _field("vae", pa.string(), "", "model family behind -ELBO"),
@@ -88,7 +89,7 @@ RESULTS = pa.schema([
 
 CELLS = pa.schema([field for field in RESULTS if field.name != "point"])
 
-ROW_ORDER = ["point", "exposure_ty", "m_chi_GeV", "sigma_si_cm2", "R", "statistic"]
+ROW_ORDER = ["point", "exposure_ty", "m_chi_GeV", "sigma_si_cm2", "strength", "R", "statistic"]
 
 
 def table(schema: pa.Schema, columns: dict[str, object]) -> pa.Table:

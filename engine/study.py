@@ -3,11 +3,14 @@
 import importlib.resources
 import math
 import tomllib
+from collections.abc import Callable
 from dataclasses import asdict
+from functools import cached_property, partial
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
+import numpy as np
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 import zoo
@@ -208,20 +211,36 @@ class Score(Section):
 
 
 class Signal(Section):
-    """The signal that is injected, with its options (the halo); the search itself does not know it."""
+    """The signal that is injected, with its options (the halo); the search itself does not know it.
 
-    name: Literal["wimp_si"] = "wimp_si"
+    A WIMP's spectrum has a mass and a cross-section; any other, such as `user_table`, is multiplied by a strength.
+    """
+
+    name: str = "wimp_si"
     options: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _known(self) -> "Signal":
-        self.spectrum()
+        if spectra.has_own_events(self.spectrum()[0]):
+            raise BadInput(f"{self.name!r} has events of its own and is no signal: a signal is a spectrum")
         return self
 
     def spectrum(self) -> tuple[ModuleType, spectra.Options]:
         """The module behind the signal and its checked options; raises BadInput."""
         module = plugins.load("engine.physics.spectra", self.name, "rate")
         return module, spectra.configure(module, self.options)
+
+    @cached_property
+    def axes(self) -> tuple[str, ...]:
+        """What places a signal beside the exposure; it is linear in the last."""
+        return ("strength",) if spectra.describe(*self.spectrum())[1] is not None else ("m_chi_GeV", "sigma_si_cm2")
+
+    def rate(self, **at: float) -> Callable[[np.ndarray], np.ndarray]:
+        """Events / (t y keV) over true energies in keV, at a value of every axis."""
+        module, options = self.spectrum()
+        if self.axes == ("strength",):
+            return lambda energy_keV: at["strength"] * module.rate(energy_keV, **options.model_dump())
+        return partial(module.rate, **at, **options.model_dump())
 
 
 class Axis(Section):
@@ -258,26 +277,29 @@ class Axis(Section):
 
 
 class Grid(Section):
-    """The points of the scan."""
+    """The points of the scan: mass and cross-section of a WIMP, or the strength of any other signal."""
 
-    m_chi_GeV: Axis
-    sigma_si_cm2: Axis
+    m_chi_GeV: Axis | None = None
+    sigma_si_cm2: Axis | None = None
+    strength: Axis | None = None
     exposure_ty: Axis
 
     @model_validator(mode="after")
     def _physical(self) -> "Grid":
-        for name, lowest in (("m_chi_GeV", "above 0"), ("sigma_si_cm2", "0 or more"), ("exposure_ty", "above 0")):
-            for value in getattr(self, name).points():
-                if value < 0 or (value == 0 and lowest == "above 0"):
-                    raise BadInput(f"{name}: {value:g} must be {lowest}")
+        lowest = {"sigma_si_cm2": "0 or more", "strength": "0 or more"}
+        for name in Grid.model_fields:
+            for value in axis.points() if (axis := getattr(self, name)) else ():
+                if value < 0 or (value == 0 and name not in lowest):
+                    raise BadInput(f"{name}: {value:g} must be {lowest.get(name, 'above 0')}")
         return self
 
 
 class Benchmark(Section):
-    """The point whose p is followed over exposure; the papers' by default."""
+    """The point whose p is followed over exposure; the papers' by default, the spectrum as it is without a mass."""
 
     m_chi_GeV: Positive = 50.0
     sigma_si_cm2: Positive = 6.5e-48
+    strength: Positive = 1.0
 
 
 class Toys(Section):
@@ -329,6 +351,22 @@ class Study(Section):
             raise BadInput(f"pool.nr_energy_keV = {list(pool.nr_energy_keV)} must contain backgrounds.nr_window = "
                            f"{list(true)}")  # fmt: skip
         return self
+
+    @model_validator(mode="after")
+    def _points_are_the_signals(self) -> "Study":
+        axes, name = self.signal.axes, self.signal.name
+        given = [axis for axis in Grid.model_fields if getattr(self.grid, axis) is not None]
+        if {*given} != {*axes, "exposure_ty"}:
+            raise BadInput(f"grid: the signal {name!r} is scanned over {', '.join(axes)} and exposure_ty; "
+                           f"given: {', '.join(given)}")  # fmt: skip
+        if other := self.benchmark.model_fields_set - {*axes}:
+            raise BadInput(f"benchmark: the signal {name!r} has no {', '.join(sorted(other))}, but {', '.join(axes)}")
+        return self
+
+    @property
+    def at(self) -> dict[str, float]:
+        """The benchmark by the names of the signal's axes."""
+        return {name: getattr(self.benchmark, name) for name in self.signal.axes}
 
     @model_validator(mode="after")
     def _event_tables_fit(self) -> "Study":
@@ -417,5 +455,6 @@ def _explain(error: ValidationError) -> str:
 def _fields(path: list[str | int]) -> list[str]:
     model = Study
     for part in path:
-        model = model.model_fields[part].annotation
+        annotation = model.model_fields[part].annotation
+        model = next((one for one in get_args(annotation) if hasattr(one, "model_fields")), annotation)
     return list(model.model_fields)

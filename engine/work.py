@@ -75,27 +75,28 @@ def cells(
     toys: dict[str, list[Toys]],
     signal_weights: np.ndarray,
     exposure_ty: float,
-    m_chi_GeV: float,
-    sigmas_si_cm2: list[float],
+    m_chi_GeV: float | None,
+    sizes: list[float],
 ) -> list[Part]:
-    """The rows of one mass and exposure for ascending cross-sections, as one part."""
+    """The rows of one mass and exposure for ascending cross-sections (or strengths, without a mass), as one part."""
+    signal = plan.study.signal
     wanted = assemble.statistics(plan)
     results = inference.signal_cells(
-        population, signal_weights, (plan.study.signal.name, m_chi_GeV),
-        np.array(sigmas_si_cm2) / assemble.REFERENCE_SIGMA_CM2, exposure_ty,
+        population, signal_weights, (plugins.identity("engine.physics.spectra", signal.name), m_chi_GeV),
+        np.array(sizes) / assemble.REFERENCE[signal.axes[-1]], exposure_ty,
         wanted, toys["null"], toys["background"],
     )  # fmt: skip
-    places = {(point.exposure_ty, point.m_chi_GeV, point.sigma_si_cm2, R, statistic): item
+    places = {(point.exposure_ty, point.m_chi_GeV, point.size, R, statistic): item
               for item, (point, R, statistic) in plan.cells.items()}  # fmt: skip
     common = _common_columns(plan, population, signal_weights, exposure_ty)
     by_R = {R: _score_columns(population, signal_weights, exposure_ty, R) for R in plan.study.score.R}
     rows = []
-    for sigma, row in zip(sigmas_si_cm2, results, strict=True):
+    for size, row in zip(sizes, results, strict=True):
         for (R, statistic), (_, module), cell in zip(plan.wanted, wanted, row, strict=True):
-            item = places[exposure_ty, m_chi_GeV, sigma, R, statistic]
+            item = places[exposure_ty, m_chi_GeV, size, R, statistic]
             of_score = by_R[R]
             rows.append({
-                "m_chi_GeV": m_chi_GeV, "sigma_si_cm2": sigma, "exposure_ty": exposure_ty, "statistic": statistic,
+                "m_chi_GeV": m_chi_GeV, "exposure_ty": exposure_ty, "statistic": statistic,
                 "R": R, "n_signal": cell.n_signal, "z_count": cell.z_count, "lineage": item,
                 "q_median": cell.significance.q_median, "p_median": cell.significance.p,
                 "p_low": cell.significance.p_low, "p_high": cell.significance.p_high,
@@ -103,7 +104,7 @@ def cells(
                 "floor_events": of_score["floor_background"] + cell.n_signal * of_score["floor_signal_share"],
                 "pool_limited": of_score["pool_limited"] and hasattr(module, "widen"),
                 "entropy_nat": of_score["entropy_nat"],
-            } | common)  # fmt: skip
+            } | {"sigma_si_cm2": None, "strength": None, signal.axes[-1]: size} | common)  # fmt: skip
     columns = {name: [row[name] for row in rows] for name in rows[0]}
     return [_bundle("cells", columns["lineage"], schemas.table(schemas.CELLS, columns))]
 

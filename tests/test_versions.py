@@ -21,7 +21,7 @@ KNOWN = {
     "events": (1, "202fa8"),
     "scores": ((1, 1), "5becc5"),
     "nulls": (1, "e5e19b"),
-    "cells": (1, "814ff5"),
+    "cells": (2, "d66ece"),
 }
 
 SMALL = (
