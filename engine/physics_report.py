@@ -152,11 +152,10 @@ def components(study: Study) -> list[Component]:
     for name in study.backgrounds.components:
         module, options = study.backgrounds.spectrum(name)
         kind, uncertainty = spectra.describe(module, options)
-        if kind not in KINDS:
-            continue
         label = module.LABEL if study.backgrounds.spectrum_name(name) == name else name
-        rate = partial(module.rate, **options.model_dump())
-        found.append(Component(name, kind, label, rate, uncertainty, name not in study.backgrounds.options))
+        if kind in KINDS:
+            rate = partial(module.rate, **options.model_dump())
+            found.append(Component(name, kind, label, rate, uncertainty, name not in study.backgrounds.options))
     return found
 
 
@@ -293,7 +292,8 @@ def identity(study: Study, n_events: int) -> str:
     }  # fmt: skip
     fields = {
         "seed": study.seed, "n": n_events, "detector": study.detector, "components": named,
-        "order": backgrounds.components, "signal": study.signal, "benchmark": study.at,
+        "order": backgrounds.components, "benchmark": study.at,
+        "signal": study.signal if study.grid.m_chi_GeV else spectra.identity(*study.signal.spectrum()),
         "energy_keV": [plan.energy_range("pool", kind) for kind in KINDS],
         "window": [plan.window(kind) for kind in KINDS], "er_window_keVee": backgrounds.er_window_keVee,
     }  # fmt: skip

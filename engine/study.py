@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 import zoo
 from engine import plugins
@@ -130,6 +130,15 @@ class Backgrounds(Section):
     er_window_keVee: Range = (2.0, 10.0)
     nr_window: Literal["ces"] | Range = "ces"
     rates: Literal["prior_predictive", "idealised"] = "prior_predictive"
+
+    @field_validator("options")
+    @classmethod
+    def _absolute(cls, options: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        # a worker reads event tables too, and may have another working directory than the driver
+        return {
+            name: fields | {key: str(Path(str(value)).absolute()) for key, value in fields.items() if key == "path"}
+            for name, fields in options.items()
+        }
 
     @model_validator(mode="after")
     def _known(self) -> "Backgrounds":

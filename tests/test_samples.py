@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from engine import assemble, study, work
+from engine import assemble, physics_report, study, work
 from engine.cluster.store import Entry, Ledger, Store, encode, sha256
 from engine.errors import BadInput
 from engine.inference.cells import background_block
@@ -153,6 +153,24 @@ def test_another_file_or_window_is_scored_anew(path, tmp_path):
         assert len(surface) == 2 and not surface & set(items(path)["scores"])
 
 
+# The physics report
+
+
+def test_a_report_has_every_component_with_a_spectrum_and_a_signal_without_a_mass(path, tmp_path):
+    def parsed(name):
+        (tmp_path / name).write_text("energy_keV,rate\n4.5,0\n5,2\n5.5,0\n")
+        signal = {"name": "user_table", "options": {"path": str(tmp_path / name), "kind": "ER"}}
+        grid = {"strength": {"values": [1.0]}, "exposure_ty": {"values": [5]}}
+        return study.parse(raw(path) | {"signal": signal, "grid": grid, "benchmark": {"strength": 3.0}})
+
+    one = parsed("one.csv")
+    assert [component.name for component in physics_report.components(one)] == ["pp", "xe124_ec"]
+    peak = physics_report.benchmark(one)
+    assert (peak.kind, peak.uncertainty, peak.is_default) == ("ER", None, False)
+    np.testing.assert_allclose(peak.rate(np.array([4.0, 5.0, 5.25])), [0.0, 6.0, 3.0])
+    assert physics_report.identity(one, 100) == physics_report.identity(parsed("copy.csv"), 100)
+
+
 # What is refused before any work
 
 
@@ -169,6 +187,13 @@ def test_a_table_without_an_event_in_the_window_is_refused(path):
         study.parse(empty)
 
 
+def test_a_path_is_absolute_since_a_worker_may_have_another_folder(path, monkeypatch):
+    monkeypatch.chdir(path.parent)
+    parsed = study.parse(raw(path.name))
+    assert parsed.backgrounds.spectrum("surface")[1].path == str(path)
+    assert Plan(parsed).items == items(path)
+
+
 @pytest.mark.parametrize("name", ["ER", "NR"])
 def test_a_component_cannot_take_the_name_of_a_kind(path, name):
     taken = raw(path)
@@ -180,3 +205,39 @@ def test_a_component_cannot_take_the_name_of_a_kind(path, name):
 def test_some_component_must_be_ordinary_electron_recoils(path):
     with pytest.raises(BadInput, match="at least one electron-recoil component"):
         study.parse(raw(path, ("atm", "surface", "xe124_ec")))
+
+
+# What is refused before toys
+
+
+def extended(path, **grid):
+    changed = raw(path)
+    return Plan(study.parse(changed | {"grid": {name: {"values": values} for name, values in grid.items()}}))
+
+
+def test_a_toy_too_full_of_signal_is_refused_with_its_point(scored, path):
+    """Of sigma in 5 t y at 50 GeV, 1e-47 gives some 7 selected events: 1e-38 gives 7e9, 1e-42 7e5."""
+    _, population = scored
+    full = extended(path, m_chi_GeV=[50], sigma_si_cm2=[1e-47, 1e-42, 1e-38], exposure_ty=[5])
+    said = r"m_chi_GeV = 50, sigma_si_cm2 = 1e-38, exposure_ty = 5: \d.*e\+09 signal events .* at most 1e\+06"
+    with pytest.raises(BadInput, match=said):
+        assemble.signals(full, population, full.cells)
+    some = [item for item, (point, _, _) in full.cells.items() if point.size < 1e-40]
+    assert set(assemble.signals(full, population, some)) == {50.0}
+
+
+def test_a_toy_too_full_of_background_is_refused_with_its_point(scored, path):
+    _, population = scored
+    full = extended(path, m_chi_GeV=[50], sigma_si_cm2=[0.0], exposure_ty=[5, 1e6])
+    with pytest.raises(BadInput, match=r"exposure_ty = 1e\+06: .* background events are expected in a toy"):
+        assemble.signals(full, population, full.cells)
+
+
+def test_signals_are_made_for_the_masses_that_are_asked_for(scored, path):
+    _, population = scored
+    plan = extended(path, m_chi_GeV=[20, 50, 100], sigma_si_cm2=[1e-47], exposure_ty=[5])
+    wanted = [item for item, (point, _, _) in plan.cells.items() if point.m_chi_GeV in (20, 100)]
+    found = assemble.signals(plan, population, wanted)
+    assert set(found) == {20.0, 100.0} and assemble.signals(plan, population, []) == {}
+    expected = assemble.signal_weights(plan.study.signal, population, 20.0)
+    np.testing.assert_array_equal(found[20.0], expected)
