@@ -17,7 +17,7 @@ DETECTORS = {
     for name in plugins.names("engine.physics.detectors")
 }  # fmt: skip
 DARWIN = darwin.CONSTANTS
-CES, LEAKAGE = REFERENCES["ces"], REFERENCES["leakage"]
+CES, LEAKAGE, CAPTURES = (REFERENCES[key] for key in ("ces", "leakage", "captures"))
 COLUMNS = {
     "x_cm", "y_cm", "z_cm", "s1_pe", "s2_pe", "cs1_pe", "cs2_pe", "drift_us", "ces_keVee", "registered",
 }  # fmt: skip
@@ -338,6 +338,21 @@ class TestChargeYield:
         assert captured["cs2_pe"].mean() / ordinary["cs2_pe"].mean() == pytest.approx(ratio, rel=0.01)
         assert captured["cs1_pe"].mean() > 1.05 * ordinary["cs1_pe"].mean()
         assert captured["ces_keVee"].mean() == pytest.approx(ordinary["ces_keVee"].mean(), rel=0.005)
+
+    def test_captures_fall_below_the_nr_median_as_often_as_the_reference_says(self):
+        """Of the LL line at 10 keV, at its CES in the window; betas hardly ever do."""
+        _, nr_ces, nr = in_window("NR")
+        share = {}
+        for ratio in (1.0, CAPTURES["ratio"]):
+            columns = self.run(np.full(3000, ratio))
+            ces, value = columns["ces_keVee"], np.log10(columns["cs2_pe"] / columns["cs1_pe"])
+            below, seen = 0, (ces >= 7) & (ces < 10)
+            for low in (7, 8, 9):
+                median = np.median(nr[(nr_ces >= low) & (nr_ces < low + 1)])
+                below += np.sum(value[(ces >= low) & (ces < low + 1)] < median)
+            share[ratio] = below / seen.sum()
+        assert share[1.0] < 0.005
+        assert CAPTURES["range"][0] < share[CAPTURES["ratio"]] < CAPTURES["range"][1]
 
     def test_no_quantum_is_lost(self):
         photons, electrons = np.full(2000, 400), np.arange(2000) % 500
