@@ -1,5 +1,6 @@
 """From parts to what the next stage needs: a scored population, toys by statistic, the table."""
 
+from collections.abc import Iterable
 from functools import partial
 
 import numpy as np
@@ -8,15 +9,17 @@ import pyarrow as pa
 from engine import schemas, scores
 from engine.cluster.store import Ledger
 from engine.diagnostics import Diagnostics
+from engine.errors import BadInput
 from engine.inference.cells import Choice, Toys
-from engine.inference.pools import KINDS, Pool
+from engine.inference.pools import Pool
 from engine.inference.population import Background, Population, populate
 from engine.inference.significance import z_one_sided
 from engine.physics import spectra
-from engine.plan import SLOTS, Plan, Wanted
+from engine.plan import SLOTS, Plan, Point, Wanted
 from engine.study import Backgrounds, Signal
 
-REFERENCE_SIGMA_CM2 = 1e-45  # the signal is linear in sigma_SI: weights are kept for this one
+REFERENCE = {"sigma_si_cm2": 1e-45, "strength": 1.0}  # a signal is linear in these: weights are kept for one value
+MOST_EVENTS = 1e6  # expected in a toy, of a kind: ten thousand such toys take minutes on a core
 
 
 def choices(plan: Plan, wanted: list[Wanted]) -> list[Choice]:
@@ -24,19 +27,20 @@ def choices(plan: Plan, wanted: list[Wanted]) -> list[Choice]:
     return [Choice(R, *plan.study.toys.statistic(name)) for R, name in wanted]
 
 
-TRUTH = ["event", "energy_keV", "proposal_per_keV"]  # what is read of every event: there may be millions
+# what is read of every event: there may be millions
+TRUTH = ["event", "energy_keV", "proposal_per_keV", "cs1_pe", "cs2_pe"]
 
 Columns = dict[str, np.ndarray]
 
 
 def _scored(plan: Plan, ledger: Ledger, purpose: str) -> tuple[Columns, dict[str, int], Columns]:
-    """Selected events of a purpose, TRUTH and `kind` (0 ER, 1 NR), the number thrown of each kind, and their terms."""
-    truth, terms, thrown = {}, {}, dict.fromkeys(KINDS, 0)
+    """Selected events of a purpose, TRUTH and `kind` (its place in the plan's), the number thrown of each, terms."""
+    truth, terms, thrown = {}, {}, dict.fromkeys(plan.kinds, 0)
     for shard in plan.shards[purpose]:
         events = ledger.table(shard.item, [*TRUTH, "selected"])
         thrown[shard.kind] += len(events)
         events = events.filter(events["selected"])
-        truth.setdefault("kind", []).append(np.full(len(events), KINDS.index(shard.kind), np.int8))
+        truth.setdefault("kind", []).append(np.full(len(events), plan.kinds.index(shard.kind), np.int8))
         _append(truth, events.select(TRUTH))
         for slot in SLOTS:
             _append(terms, ledger.table(plan.score_item(shard, slot)))
@@ -61,10 +65,11 @@ def population(plan: Plan, ledger: Ledger) -> Population:
         energy_keV=truth["energy_keV"],
         proposal_per_keV=truth["proposal_per_keV"],
         half=(truth["event"] % 2).astype(np.int8),
-        n_thrown=np.array([thrown[kind] for kind in KINDS]),
-        cs1_pe=events["cs1_pe"].to_numpy(),
-        cs2_pe=events["cs2_pe"].to_numpy(),
+        n_thrown=np.array(list(thrown.values())),
+        cs1_pe=truth["cs1_pe"],
+        cs2_pe=truth["cs2_pe"],
         terms=terms,
+        kinds=plan.kinds,
     )
     study = plan.study
     return populate(
@@ -80,22 +85,52 @@ def population(plan: Plan, ledger: Ledger) -> Population:
 
 def _background(backgrounds: Backgrounds, name: str) -> Background:
     spectrum, options = backgrounds.spectrum(name)
-    kind, uncertainty = spectra.describe(spectrum, options)
-    return Background(name, kind, partial(spectrum.rate, **options.model_dump()), uncertainty)
+    _, uncertainty = spectra.describe(spectrum, options)
+    if hasattr(spectrum, "read"):
+        rate = partial(np.full_like, fill_value=options.rate_per_ty)
+    else:
+        rate = partial(spectrum.rate, **options.model_dump())
+    return Background(name, backgrounds.pool_kind(name), rate, uncertainty)
 
 
-def signal_weights(signal: Signal, population: Population, m_chi_GeV: float) -> np.ndarray:
-    """(pool,) selected WIMP events per t y that each pool event stands for, at the reference cross-section."""
-    spectrum, options = signal.spectrum()
-    point = {"m_chi_GeV": m_chi_GeV, "sigma_si_cm2": REFERENCE_SIGMA_CM2}
-    return population.pool.weights(spectrum.KIND, partial(spectrum.rate, **point, **options.model_dump()))
+def signal_weights(signal: Signal, population: Population, m_chi_GeV: float | None) -> np.ndarray:
+    """(pool,) selected signal events per t y that each pool event stands for, at the value of REFERENCE."""
+    size = signal.axes[-1]
+    at = {"m_chi_GeV": m_chi_GeV, size: REFERENCE[size]}
+    kind, _ = spectra.describe(*signal.spectrum())
+    return population.pool.weights(kind, signal.rate(**{name: at[name] for name in signal.axes}))
+
+
+def signals(plan: Plan, population: Population, missing: Iterable[Point]) -> dict[float | None, np.ndarray]:
+    """Signal weights by mass for these points.
+
+    Raises BadInput where toys would be so full that a digit has slipped: the first such point in the plan's order.
+    """
+    signal, points = plan.study.signal, set(missing)
+    weights = {mass: signal_weights(signal, population, mass) for mass in {point.m_chi_GeV for point in points}}
+    for point in plan.points:
+        if point in points:
+            scale = point.exposure_ty * point.size / REFERENCE[signal.axes[-1]]
+            expected = {"signal": weights[point.m_chi_GeV].sum() * scale,
+                        "background": population.n_background(point.exposure_ty)}  # fmt: skip
+            for what, n_events in expected.items():
+                if n_events > MOST_EVENTS:
+                    raise BadInput(f"{_words(signal, point)}: {n_events:.2g} {what} events are expected in a toy; "
+                                   f"at most {MOST_EVENTS:.0e} are drawn")  # fmt: skip
+    return weights
+
+
+def _words(signal: Signal, point: Point) -> str:
+    at = {"m_chi_GeV": point.m_chi_GeV, signal.axes[-1]: point.size}
+    values = {name: at[name] for name in signal.axes} | {"exposure_ty": point.exposure_ty}
+    return ", ".join(f"{name} = {value:g}" for name, value in values.items())
 
 
 def diagnostics(plan: Plan, ledger: Ledger) -> Diagnostics:
     """The test events as the fitted models see them."""
     truth, _, terms = _scored(plan, ledger, "test")
     return Diagnostics(
-        is_nr=truth["kind"] == KINDS.index("NR"),
+        is_nr=truth["kind"] == plan.kinds.index("NR"),
         energy_keV=truth["energy_keV"],
         logit=terms["logit"],
         negative_elbo=scores.negative_elbo(terms, plan.beta),

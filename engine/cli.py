@@ -70,7 +70,7 @@ def scan(
     from engine.study import load
 
     parsed, progress = load(study, tuple(settings or ())), reporter(quiet)
-    curves = _overlays(overlay)
+    curves = _overlays(overlay, parsed)
     place = Store(store)
     try:
         outcome = pipeline.run(parsed, place, address=address, workers=workers, progress=progress)
@@ -85,7 +85,8 @@ def scan(
     files = _draw(outcome, place, curves, "png")
     say(f"figures: {place.where(_figures(outcome))}")
     _track(study, outcome, place, files, tracking, progress)
-    progress.note(f"next: recoilscan plot {_same(study, store, settings)} --overlay limit.csv")
+    curve = " --overlay limit.csv" if parsed.grid.m_chi_GeV else " --format pdf"
+    progress.note(f"next: recoilscan plot {_same(study, store, settings)}{curve}")
 
 
 @app.command()
@@ -127,8 +128,9 @@ def plot(
     from engine.cluster.store import Store
     from engine.study import load
 
-    curves, place = _overlays(overlay), Store(store)
-    outcome = pipeline.finished(load(study, tuple(settings or ())), place)
+    parsed, place = load(study, tuple(settings or ())), Store(store)
+    curves = _overlays(overlay, parsed)
+    outcome = pipeline.finished(parsed, place)
     if outcome is None:
         again = _same(study, store, settings)
         raise BadInput(f"no finished table of {study!r} in {store!r}; run: recoilscan scan {again}")
@@ -214,9 +216,11 @@ def _same(study: str, store: str, settings: list[str] | None) -> str:
     return shlex.join(words)
 
 
-def _overlays(paths: list[Path] | None) -> tuple:
+def _overlays(paths: list[Path] | None, study) -> tuple:
     from engine.contours import read_overlay
 
+    if paths and not study.grid.m_chi_GeV:
+        raise BadInput(f"--overlay {paths[0]}: the signal {study.signal.name!r} has no plane of mass and cross-section")
     return tuple((path.stem, *read_overlay(path)) for path in paths or ())
 
 
@@ -252,14 +256,15 @@ def _summarise(outcome, progress: Silent) -> None:
     progress.note("models: " + ", ".join(f"{name} {value:.4f}" for name, value in numbers.items()))
     sizes = outcome.population.effective_events()
     progress.note("effective pool events: " + ", ".join(f"{name} {size:.0f}" for name, size in sizes.items()))
-    at = outcome.plan.study.benchmark
+    at = outcome.plan.study.at
+    units = {"m_chi_GeV": "{:g} GeV", "sigma_si_cm2": "{:g} cm2", "strength": "strength {:g}"}
+    place = ", ".join(units[name].format(value) for name, value in at.items())
     for row in outcome.table.to_pylist():
-        if row["m_chi_GeV"] == at.m_chi_GeV and row["sigma_si_cm2"] == at.sigma_si_cm2:
+        if all(row[name] == value for name, value in at.items()):
             progress.note(
-                f"{at.m_chi_GeV:g} GeV, {at.sigma_si_cm2:g} cm2, {row['exposure_ty']:g} t y: "
-                f"{row_label(row['statistic'], row['R'])} p = {row['p_median']:.3g} "
-                f"[{row['p_low']:.3g}, {row['p_high']:.3g}] Z = {row['z_median']:.2f} ({row['tail']}{_exact(row)}), "
-                f"count alone Z = {row['z_count']:.2f}"
+                f"{place}, {row['exposure_ty']:g} t y: {row_label(row['statistic'], row['R'])} "
+                f"p = {row['p_median']:.3g} [{row['p_low']:.3g}, {row['p_high']:.3g}] "
+                f"Z = {row['z_median']:.2f} ({row['tail']}{_exact(row)}), count alone Z = {row['z_count']:.2f}"
             )
 
 

@@ -1,6 +1,7 @@
 """The figures and files that a finished scan is looked at by: names and bytes."""
 
 from collections.abc import Iterator
+from itertools import chain
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +12,7 @@ from engine.lineage import label, row_label
 from engine.pipeline import Outcome
 from engine.plan import Plan
 from engine.plots import exposure, plane, roc, scores
+from engine.plots._rows import words
 
 Overlay = tuple[str, np.ndarray, np.ndarray]  # label, m_chi_GeV, sigma_si_cm2
 SIGNAL_MASSES_GEV = (20.0, 500.0)  # EPJC paper, Fig. 2
@@ -18,40 +20,51 @@ SIGNAL_SIGMA_CM2 = 1e-46
 
 
 def draw(plan: Plan, outcome: Outcome, overlays: tuple[Overlay, ...] = (), format: str = "png") -> dict[str, bytes]:
-    """Every figure of a scan by file name, and `contours.csv`. Raises BadInput for an unknown format."""
-    grid = outcome.table.filter(pc.field("point") == "grid")
-    lines = contours.contours(grid)
-    files = {"contours.csv": contours.write_csv(lines)}
-    for name, figure in _figures(plan, outcome, grid, lines, overlays):
+    """Every figure of a scan by file name; of a WIMP also `contours.csv`. Raises BadInput for an unknown format."""
+    grid, files = outcome.table.filter(pc.field("point") == "grid"), {}
+    figures = _figures(plan, outcome)
+    if plan.study.grid.m_chi_GeV:
+        lines = contours.contours(grid)
+        files["contours.csv"] = contours.write_csv(lines)
+        figures = chain(_planes(plan, grid, lines, overlays), figures)
+    for name, figure in figures:
         files[f"{name}.{format}"] = plots.render(figure, format)
     return files
 
 
-def _figures(plan: Plan, outcome: Outcome, grid: pa.Table, lines: pa.Table, overlays: tuple[Overlay, ...]) -> Iterator:
-    study, at = plan.study, plan.study.benchmark
-    exposures = study.grid.exposure_ty.points()
-    if study.grid.sigma_si_cm2.points()[-1] > 0:  # a study of no signal has no plane
-        for R, statistic in plan.wanted:
-            for exposure_ty in exposures:
-                where = {"exposure_ty": exposure_ty, "statistic": statistic, "R": R}
-                name = f"plane_{row_label(statistic, R)}_{label(exposure_ty)}ty"
-                benchmark = (at.m_chi_GeV, at.sigma_si_cm2)
-                yield name, plane.plane(grid, lines, **where, overlays=overlays, benchmark=benchmark)
-    yield "p_against_exposure", exposure.p_against_exposure(outcome.table, **at.model_dump())
+def _planes(plan: Plan, grid: pa.Table, lines: pa.Table, overlays: tuple[Overlay, ...]) -> Iterator:
+    study = plan.study
+    if study.grid.sigma_si_cm2.points()[-1] == 0:  # a study of no signal has no plane
+        return
+    for R, statistic in plan.wanted:
+        for exposure_ty in study.grid.exposure_ty.points():
+            where = {"exposure_ty": exposure_ty, "statistic": statistic, "R": R}
+            name = f"plane_{row_label(statistic, R)}_{label(exposure_ty)}ty"
+            yield name, plane.plane(grid, lines, **where, overlays=overlays, benchmark=tuple(study.at.values()))
+
+
+def _figures(plan: Plan, outcome: Outcome) -> Iterator:
+    study = plan.study
+    yield "p_against_exposure", exposure.p_against_exposure(outcome.table, **study.at)
     tests = outcome.diagnostics
     yield "roc", roc.roc(tests.logit[~tests.is_nr], tests.logit[tests.is_nr])
     for R in study.score.R:
-        yield f"scores_R{label(R)}", _scores(outcome, R, exposures[-1])
+        yield f"scores_R{label(R)}", _scores(outcome, R, study.grid.exposure_ty.points()[-1])
 
 
 def _scores(outcome: Outcome, R: float, exposure_ty: float):
     population, signal = outcome.population, outcome.plan.study.signal
     expected = population.weights.sum(axis=0) * exposure_ty
-    backgrounds = {kind: expected * (population.pool.kind == code) for code, kind in enumerate(("ER", "NR"))}
-    scale = exposure_ty * SIGNAL_SIGMA_CM2 / assemble.REFERENCE_SIGMA_CM2
+    backgrounds = {kind: expected * (population.pool.kind == code) for code, kind in enumerate(population.pool.kinds)}
+    size = signal.axes[-1]
+    if size == "strength":
+        at = outcome.plan.study.at["strength"]
+        shown = {f"{words(signal.name)}, strength {at:g}": (None, at)}
+    else:
+        shown = {f"{mass:g} GeV, {SIGNAL_SIGMA_CM2:g} cm$^2$": (mass, SIGNAL_SIGMA_CM2) for mass in SIGNAL_MASSES_GEV}
+    scale = exposure_ty / assemble.REFERENCE[size]
     signals = {
-        f"{mass:g} GeV, {SIGNAL_SIGMA_CM2:g} cm$^2$": scale * assemble.signal_weights(signal, population, mass)
-        for mass in SIGNAL_MASSES_GEV
+        said: scale * value * assemble.signal_weights(signal, population, mass) for said, (mass, value) in shown.items()
     }
     options = {"exposure_ty": exposure_ty, "R": R, "f0": population.f0[R]}
     return scores.score_distribution(population.ts[R], backgrounds, signals, **options)

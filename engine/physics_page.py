@@ -49,7 +49,7 @@ def _figures(plan: Plan, samples: dict[str, Sample], backgrounds: list[Component
 def _references(study: Study) -> dict[str, dict[float, float]]:
     """What holds for this detector: {true keV of ER or NR acceptance: value} by name, without entries if nothing."""
     known = {
-        "coincident": physics_report.REFERENCE_EFFICIENCY, "resolution": physics_report.REFERENCE_RESOLUTION,
+        "registered": physics_report.REFERENCE_EFFICIENCY, "resolution": physics_report.REFERENCE_RESOLUTION,
         "leakage": physics_report.REFERENCE_LEAKAGE,
     }  # fmt: skip
     return known if physics_report.is_reference_detector(study) else dict.fromkeys(known, {})
@@ -58,8 +58,8 @@ def _references(study: Study) -> dict[str, dict[float, float]]:
 def _panel(plan: Plan, sample: Sample, backgrounds: list[Component], signal: Component) -> tuple:
     edges = np.linspace(*sample.range_keV, SPECTRUM_BINS + 1)
     lines = {c.label: _curves(sample, c, edges) for c in backgrounds if c.kind == sample.kind}
-    at = plan.study.benchmark
-    label = f"{signal.label} {number(at.m_chi_GeV)} GeV, {number(at.sigma_si_cm2)} cm$^2$"
+    units = {"m_chi_GeV": " GeV", "sigma_si_cm2": " cm$^2$", "strength": " times"}
+    label = f"{signal.label} {', '.join(number(value) + units[name] for name, value in plan.study.at.items())}"
     signals = {label: _curves(sample, signal, edges)} if signal.kind == sample.kind else {}
     return (edges[1:] + edges[:-1]) / 2, lines, signals
 
@@ -75,13 +75,13 @@ def _band(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
 
 
 def display(plan: Plan, kind: str) -> tuple[dict[str, float], Readout]:
-    """Truth and readout, arrays of one event each, of the coincident event nearest to the middle of the ER window."""
+    """Truth and readout, arrays of one event each, of the registered event nearest to the middle of the ER window."""
     study = plan.study
     key = ("report display", study.seed, kind)
     energy = proposals.draw("uniform", *plan.energy_range("pool", kind), DISPLAY_TRIES, lineage.stream("energy", *key))
     columns, readout = simulate(study.detector.constants, kind, energy, key)
     distance = np.abs(columns["ces_keVee"] - np.mean(study.backgrounds.er_window_keVee))
-    i = int(np.argmin(np.where(columns["coincident"], distance, np.inf)))
+    i = int(np.argmin(np.where(columns["registered"], distance, np.inf)))
     one = {field.name: getattr(readout, field.name)[i : i + 1] for field in dataclasses.fields(Readout)}
     return {name: float(values[i]) for name, values in (columns | {"energy_keV": energy}).items()}, Readout(**one)
 
@@ -130,7 +130,8 @@ RATES_NOTE = (
     "A 0 without an error: none of the events thrown was selected. "
     "Relative uncertainty: 1 sigma of the rate, as the study assumes it. The reference is a public reference "
     "computation, from public inputs with a fast simulation; the papers' own simulation is private. It is shown for "
-    "components with default options in the default detector and selection."
+    "components with default options in the default detector and selection. Every component is taken as an ordinary "
+    "recoil of its kind; event tables are not listed, their rates are the user's."
 )
 LEAKAGE_NOTE = (
     "Events uniform in true energy, a line in log10(cS2/cS1) per bin of CES from 1.4 to 11.6 keVee; 68 % binomial "
@@ -140,7 +141,7 @@ LEAKAGE_NOTE = (
 
 RESPONSE_NOTE = (
     f"{physics_report.LINE_EVENTS} events at each energy. CES of all of them: the coincidence would keep the upward "
-    "fluctuations of a small S1. Errors: 2 % of sigma / mean, at most 0.01 of the share in coincidence."
+    "fluctuations of a small S1. Errors: 2 % of sigma / mean, at most 0.01 of the share registered."
 )
 
 
@@ -193,10 +194,10 @@ def _response(lines: list[dict[str, float]], known: dict[str, dict[float, float]
     for line in lines:
         energy_keV = line["energy_keV"]
         body.append((
-            f"{energy_keV:g}", f"{line['coincident']:.3f}", _number(known["coincident"].get(energy_keV), ".2f"),
+            f"{energy_keV:g}", f"{line['registered']:.3f}", _number(known["registered"].get(energy_keV), ".2f"),
             f"{line['resolution']:.3f}", _number(known["resolution"].get(energy_keV), ".3f"), f"{line['bias']:+.3f}",
         ))  # fmt: skip
-    head = ("true energy [keV]", "in coincidence", "reference", "CES sigma / mean", "reference", "CES bias")
+    head = ("true energy [keV]", "registered", "reference", "CES sigma / mean", "reference", "CES bias")
     return _table(head, body)
 
 

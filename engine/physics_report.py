@@ -5,6 +5,7 @@ report neither needs a scan nor shares an event with one. Nothing here is tuned.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -52,7 +53,7 @@ class Sample:
     @property
     def seen(self) -> np.ndarray:
         """(n,) whether an event is registered with both signals, of which a ratio can be taken."""
-        return self.columns["coincident"] & (self.columns["cs1_pe"] > 0) & (self.columns["cs2_pe"] > 0)
+        return self.columns["registered"] & (self.columns["cs1_pe"] > 0) & (self.columns["cs2_pe"] > 0)
 
     def fraction(self, passed: np.ndarray, edges: np.ndarray) -> np.ndarray:
         """(bins,) mean of `passed`, (n,), over the events thrown between edges in true keV; NaN without events."""
@@ -111,7 +112,7 @@ class Component:
     name: str
     kind: str
     label: str
-    rate: partial
+    rate: Callable[[np.ndarray], np.ndarray]
     uncertainty: float | None
     is_default: bool
 
@@ -124,7 +125,7 @@ def throw(plan: Plan, kind: str, n: int) -> Sample:
     for number, start in enumerate(range(0, n, SHARD)):
         shards.append(simulate(tpc, kind, energy[start : start + SHARD], ("report", plan.study.seed, kind, number))[0])
     columns = {name: np.concatenate([shard[name] for shard in shards]) for name in shards[0]}
-    selected = columns["coincident"].copy()
+    selected = columns["registered"].copy()
     for name, (lowest, highest) in plan.window(kind).items():
         value = (columns | {"energy_keV": energy})[name]
         selected &= (value >= lowest) & (value < highest)
@@ -147,24 +148,24 @@ def pool(samples: list[Sample]) -> Pool:
 
 
 def components(study: Study) -> list[Component]:
-    """The study's backgrounds in its order."""
+    """The study's backgrounds in its order, but for event tables, which have no spectrum."""
     found = []
     for name in study.backgrounds.components:
         module, options = study.backgrounds.spectrum(name)
         kind, uncertainty = spectra.describe(module, options)
         label = module.LABEL if study.backgrounds.spectrum_name(name) == name else name
-        rate = partial(module.rate, **options.model_dump())
-        found.append(Component(name, kind, label, rate, uncertainty, name not in study.backgrounds.options))
+        if kind in KINDS:
+            rate = partial(module.rate, **options.model_dump())
+            found.append(Component(name, kind, label, rate, uncertainty, name not in study.backgrounds.options))
     return found
 
 
 def benchmark(study: Study) -> Component:
     """The signal at the study's benchmark."""
     module, options = study.signal.spectrum()
-    at = study.benchmark
-    rate = partial(module.rate, **at.model_dump(), **options.model_dump())
-    is_default = not study.signal.options and (at.m_chi_GeV, at.sigma_si_cm2) == REFERENCE_BENCHMARK
-    return Component(study.signal.name, module.KIND, module.LABEL, rate, None, is_default)
+    is_default = not study.signal.options and tuple(study.at.values()) == REFERENCE_BENCHMARK
+    kind, _ = spectra.describe(module, options)
+    return Component(study.signal.name, kind, module.LABEL, study.signal.rate(**study.at), None, is_default)
 
 
 def is_reference_detector(study: Study) -> bool:
@@ -254,7 +255,7 @@ def leakages(er: Sample, nr: Sample) -> list[Leakage]:
 
 
 def response(sample: Sample) -> dict[str, np.ndarray]:
-    """Per bin of true energy: centres (energy_keV), share in coincidence and selected, mean CES / E, sigma / mean.
+    """Per bin of true energy: centres (energy_keV), share registered and selected, mean CES / E, sigma / mean.
 
     CES / E and its width are those of all events: the coincidence keeps the upward fluctuations of a small S1.
     """
@@ -263,7 +264,7 @@ def response(sample: Sample) -> dict[str, np.ndarray]:
     first, second = (sample.fraction(ratio**power, edges) for power in (1, 2))
     return {
         "energy_keV": np.sqrt(edges[1:] * edges[:-1]),
-        "coincident": sample.fraction(sample.columns["coincident"], edges),
+        "registered": sample.fraction(sample.columns["registered"], edges),
         "selected": sample.fraction(sample.selected, edges),
         "mean": first,
         "resolution": np.sqrt(np.maximum(second - first**2, 0.0)) / first,
@@ -271,13 +272,13 @@ def response(sample: Sample) -> dict[str, np.ndarray]:
 
 
 def lines(plan: Plan) -> list[dict[str, float]]:
-    """ER at the true energies that have a reference: energy_keV, coincident, resolution and bias of CES."""
+    """ER at the true energies that have a reference: energy_keV, registered, resolution and bias of CES."""
     found = []
     for energy_keV in REFERENCE_RESOLUTION:
         energy, key = np.full(LINE_EVENTS, energy_keV), ("report line", plan.study.seed, energy_keV)
         columns, _ = simulate(plan.study.detector.constants, "ER", energy, key)
         mean, sigma = columns["ces_keVee"].mean(), columns["ces_keVee"].std()
-        shares = {"coincident": columns["coincident"].mean(), "resolution": sigma / mean, "bias": mean / energy_keV - 1}
+        shares = {"registered": columns["registered"].mean(), "resolution": sigma / mean, "bias": mean / energy_keV - 1}
         found.append({"energy_keV": energy_keV} | {name: float(value) for name, value in shares.items()})
     return found
 
@@ -292,7 +293,8 @@ def identity(study: Study, n_events: int) -> str:
     }  # fmt: skip
     fields = {
         "seed": study.seed, "n": n_events, "detector": study.detector, "components": named,
-        "order": backgrounds.components, "signal": study.signal, "benchmark": study.benchmark,
+        "order": backgrounds.components, "benchmark": study.at,
+        "signal": study.signal if study.grid.m_chi_GeV else spectra.identity(*study.signal.spectrum()),
         "energy_keV": [plan.energy_range("pool", kind) for kind in KINDS],
         "window": [plan.window(kind) for kind in KINDS], "er_window_keVee": backgrounds.er_window_keVee,
     }  # fmt: skip

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
+import numpy as np
 import pyarrow as pa
 
 from engine import assemble, work
@@ -143,9 +144,11 @@ def _run(run: Run) -> Outcome:
     run.stage("models", plan.items["models"], work.fit, lambda missing: _fits(run, missing), stall_s=None)
     run.stage("scores", plan.items["scores"], work.score, lambda missing: _scorings(run, missing))
     population = assemble.population(plan, run.ledger)
+    rows = (plan.cells | plan.exact).items()
+    signals = assemble.signals(plan, population, (place[0] for item, place in rows if item not in run.ledger.entries))
     run.stage("nulls", plan.items["nulls"], work.background_toys, lambda missing: _nulls(run, population, missing))
-    run.stage("cells", plan.items["cells"], work.cells, lambda missing: _cells(run, population, missing))
-    run.stage("exact", plan.items["exact"], work.exact, lambda missing: _exact(run, population, missing))
+    run.stage("cells", plan.items["cells"], work.cells, lambda missing: _cells(run, population, signals, missing))
+    run.stage("exact", plan.items["exact"], work.exact, lambda missing: _exact(run, population, signals, missing))
     diagnostics = assemble.diagnostics(plan, run.ledger)
     table, path = _table(run)
     return Outcome(plan, table, path, run.computed, run.set_aside, diagnostics, population)
@@ -187,35 +190,32 @@ def _nulls(run: Run, population: Population, missing: set[str]) -> Iterable[tupl
                 yield *inputs, exposure, hypothesis, blocks[start : start + BLOCKS_PER_TASK]
 
 
-def _cells(run: Run, population: Population, missing: set[str]) -> Iterable[tuple]:
+def _cells(
+    run: Run, population: Population, signals: dict[float | None, np.ndarray], missing: set[str]
+) -> Iterable[tuple]:
     plan, inputs = run.plan, (run.share(run.plan), run.share(population))
-    weights = {}  # by mass: the same at every exposure
-    wanted: dict[float, dict[float, set[float]]] = {}
+    shared = {mass: run.share(weights) for mass, weights in signals.items()}
+    wanted: dict[float, dict[float | None, set[float]]] = {}
     for item, (point, _, _) in plan.cells.items():
         if item in missing:
             masses = wanted.setdefault(point.exposure_ty, {})
-            masses.setdefault(point.m_chi_GeV, set()).add(point.sigma_si_cm2)
+            masses.setdefault(point.m_chi_GeV, set()).add(point.size)
     for exposure, masses in wanted.items():
         toys = run.share({name: assemble.toys(plan, run.ledger, exposure, name) for name in HYPOTHESES})
-        for mass, sigmas in masses.items():
-            if mass not in weights:
-                weights[mass] = run.share(assemble.signal_weights(plan.study.signal, population, mass))
-            yield *inputs, toys, weights[mass], exposure, mass, sorted(sigmas)
+        for mass, sizes in masses.items():
+            yield *inputs, toys, shared[mass], exposure, mass, sorted(sizes)
 
 
-def _exact(run: Run, population: Population, missing: set[str]) -> Iterable[tuple]:
-    plan, inputs = run.plan, (run.share(run.plan), run.share(population))
+def _exact(run: Run, population: Population, signals: dict, missing: set[str]) -> Iterable[tuple]:
+    inputs, weights = (run.share(run.plan), run.share(population)), run.share(signals)
     q_median = _medians(run)
     wanted: dict[tuple, list[tuple]] = {}
-    for item, (point, *pair) in plan.exact.items():
+    for item, (point, *pair) in run.plan.exact.items():
         if item in missing:
-            place = point.m_chi_GeV, point.sigma_si_cm2, q_median.get((point, *pair))
-            wanted.setdefault((point.exposure_ty, tuple(pair)), []).append(place)
-    masses = {mass for places in wanted.values() for mass, _, _ in places}
-    weights = run.share({m: assemble.signal_weights(plan.study.signal, population, m) for m in sorted(masses)})
-    for (exposure, pair), places in wanted.items():
-        for start in range(0, len(places), EXACT_PER_TASK):
-            yield *inputs, exposure, pair, weights, places[start : start + EXACT_PER_TASK]
+            wanted.setdefault((point.exposure_ty, tuple(pair)), []).append((point, q_median.get((point, *pair))))
+    for (exposure, pair), points in wanted.items():
+        for start in range(0, len(points), EXACT_PER_TASK):
+            yield *inputs, exposure, pair, weights, points[start : start + EXACT_PER_TASK]
 
 
 def _medians(run: Run) -> dict[tuple, float]:

@@ -1,5 +1,7 @@
 """What a study asks for: the digest of every item, and what it takes to compute it. Pure; touches no store."""
 
+import itertools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import ModuleType
@@ -23,7 +25,7 @@ Wanted = tuple[float | None, str]  # R and the name of a statistic
 
 @dataclass(frozen=True)
 class Shard:
-    """Some events of one kind, thrown for one purpose: train, test or pool."""
+    """Some events of one kind, thrown or read for one purpose: train, test or pool."""
 
     item: str
     purpose: str
@@ -34,11 +36,14 @@ class Shard:
 
 @dataclass(frozen=True)
 class Point:
-    """Where in the plane, at which exposure, and whether the grid or the benchmark asks for it."""
+    """Where in the plane, at which exposure, and whether the grid or the benchmark asks for it.
+
+    `size` is what the signal is linear in: sigma_si_cm2, or the strength of a signal without a mass.
+    """
 
     exposure_ty: float
-    m_chi_GeV: float
-    sigma_si_cm2: float
+    m_chi_GeV: float | None
+    size: float
     origin: str = field(compare=False)
 
 
@@ -60,14 +65,47 @@ class Plan:
             "test": (events.test_per_kind, events.test_per_kind),
             "pool": (pool.er_events, pool.nr_events),
         }
-        return {
+        shards = {
             purpose: [s for kind, n in zip(KINDS, pair, strict=True) for s in self._shards(purpose, kind, n)]
             for purpose, pair in sizes.items()
         }
+        for name in self.study.backgrounds.own_kinds():
+            shards["pool"] += self._own_shards(name)
+        return shards
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The pool's kinds of events: recoils, and the components that have events of their own."""
+        return (*KINDS, *self.study.backgrounds.own_kinds())
+
+    def _own_shards(self, name: str) -> list[Shard]:
+        """Shards of a component's own events: thrown on its spectrum, or the rows of a user's table."""
+        backgrounds = self.study.backgrounds
+        module, options = backgrounds.spectrum(name)
+        n_events = module.n_rows(options) if hasattr(module, "read") else self.study.pool.component_events
+        fields = {"component": plugins.identity("engine.physics.spectra", name), "source": self._own_source(name)}
+
+        def item(number: int, n: int) -> str:
+            return lineage.digest("events", VERSIONS["events"], fields | {"number": number, "n": n})
+
+        return self._cut("pool", name, n_events, item)
+
+    def _own_source(self, name: str) -> list:
+        """What a component's own events depend on."""
+        study, backgrounds = self.study, self.study.backgrounds
+        module, options = backgrounds.spectrum(name)
+        if hasattr(module, "read"):
+            return [module.source(options), self.window("ER")]
+        spectrum = self._spectrum(backgrounds.spectrum_name(name), module, options)
+        return [spectrum, self.window(module.KIND), study.seed, study.detector.constants, study.detector.nuisance]
 
     def _shards(self, purpose: str, kind: str, n_events: int) -> list[Shard]:
+        return self._cut(purpose, kind, n_events, lambda i, n: self._shard_item(purpose, kind, i, n))
+
+    @staticmethod
+    def _cut(purpose: str, kind: str, n_events: int, item: Callable[[int, int], str]) -> list[Shard]:
         sizes = [min(SHARD, n_events - start) for start in range(0, n_events, SHARD)]
-        return [Shard(self._shard_item(purpose, kind, i, n), purpose, kind, i, n) for i, n in enumerate(sizes)]
+        return [Shard(item(i, n), purpose, kind, i, n) for i, n in enumerate(sizes)]
 
     def _shard_item(self, purpose: str, kind: str, number: int, n_thrown: int) -> str:
         study = self.study
@@ -201,13 +239,13 @@ class Plan:
     @cached_property
     def points(self) -> list[Point]:
         """The grid's points, and at every exposure the benchmark's; the grid's name wins where they meet."""
-        grid, benchmark = self.study.grid, self.study.benchmark
+        grid, at, size = self.study.grid, self.study.at, self.study.signal.axes[-1]
+        masses = grid.m_chi_GeV.points() if grid.m_chi_GeV else (None,)
         found = {}
         for exposure in grid.exposure_ty.points():
-            for mass in grid.m_chi_GeV.points():
-                for sigma in grid.sigma_si_cm2.points():
-                    found[exposure, mass, sigma] = "grid"
-            found.setdefault((exposure, benchmark.m_chi_GeV, benchmark.sigma_si_cm2), "benchmark")
+            for place in itertools.product(masses, getattr(grid, size).points()):
+                found[exposure, *place] = "grid"
+            found.setdefault((exposure, at.get("m_chi_GeV"), at[size]), "benchmark")
         return [Point(*place, origin) for place, origin in sorted(found.items())]
 
     @cached_property
@@ -233,7 +271,7 @@ class Plan:
         """What makes a row beside the toys: its point, its signal, and the words that describe it."""
         study = self.study
         return {
-            "m_chi_GeV": point.m_chi_GeV, "sigma_si_cm2": point.sigma_si_cm2, "exposure_ty": point.exposure_ty,
+            "m_chi_GeV": point.m_chi_GeV, study.signal.axes[-1]: point.size, "exposure_ty": point.exposure_ty,
             "R": R, "statistic": statistic, "signal": self._signal, "density": study.score.model_dump(exclude={"R"}),
             "window": [self.window(kind) for kind in KINDS],
             "words": [study.detector.name, study.representation.name, study.tuned_on, study.models.vae.name,
@@ -252,9 +290,12 @@ class Plan:
         }
 
     def _is_exact(self, point: Point) -> bool:
-        at = self.study.benchmark
-        there = (point.m_chi_GeV, point.sigma_si_cm2) == (at.m_chi_GeV, at.sigma_si_cm2)
-        return self.study.toys.exact == "all" or (self.study.toys.exact == "benchmark" and there)
+        return self.study.toys.exact == "all" or (self.study.toys.exact == "benchmark" and self.at_benchmark(point))
+
+    def at_benchmark(self, point: Point) -> bool:
+        """Whether a point is the benchmark's, at whatever exposure."""
+        at = self.study.at
+        return (point.m_chi_GeV, point.size) == (at.get("m_chi_GeV"), at[self.study.signal.axes[-1]])
 
     def _exact_item(self, point: Point, R: float | None, statistic: str, cell: str | None) -> str:
         fields = [self._place(point, R, statistic), self._law(point.exposure_ty, R, statistic)]

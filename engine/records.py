@@ -49,10 +49,10 @@ def _scan(name: str, plan: Plan, outcome: Outcome, files: dict[str, bytes]) -> R
     metrics |= {f"effective_events_{name}": n for name, n in outcome.population.effective_events().items()}
     for row in outcome.table.to_pylist():
         score = row_label(row["statistic"], row["R"])
-        if row["m_chi_GeV"] == study.benchmark.m_chi_GeV and row["sigma_si_cm2"] == study.benchmark.sigma_si_cm2:
+        if all(row[name] == value for name, value in study.at.items()):
             metrics[f"benchmark_z_{score}_{label(row['exposure_ty'])}ty"] = row["z_median"]
             metrics[f"benchmark_z_count_{label(row['exposure_ty'])}ty"] = row["z_count"]
-    for row in outcome.table.to_pylist():
+    for row in outcome.table.to_pylist() if study.grid.m_chi_GeV else ():
         if row["point"] == "grid" and row["sigma_si_cm2"] == _middle(study.grid.sigma_si_cm2.points()):
             key = f"p_median_{row_label(row['statistic'], row['R'])}_{label(row['exposure_ty'])}ty"
             curves.setdefault(key, []).append((round(row["m_chi_GeV"]), row["p_median"]))

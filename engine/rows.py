@@ -28,12 +28,13 @@ class Describer:
     exposure_ty: float
     known: dict = field(default_factory=dict, compare=False)  # what rows share, by what it follows from
 
-    def row(self, R: float | None, statistic: str, m_chi_GeV: float, sigma_si_cm2: float) -> dict:
-        """Every descriptive column of one row; `half_shift` is not among them."""
-        scale = sigma_si_cm2 / assemble.REFERENCE_SIGMA_CM2
+    def row(self, R: float | None, statistic: str, m_chi_GeV: float | None, size: float) -> dict:
+        """Every descriptive column of one row but `half_shift`; `size`: what the signal is linear in."""
+        axis = self.plan.study.signal.axes[-1]
+        scale = size / assemble.REFERENCE[axis]
         n_signal = float(self.signal_weights.sum() * self.exposure_ty * scale)
-        place = {
-            "m_chi_GeV": m_chi_GeV, "sigma_si_cm2": sigma_si_cm2, "exposure_ty": self.exposure_ty,
+        place = {"sigma_si_cm2": None, "strength": None, axis: size} | {
+            "m_chi_GeV": m_chi_GeV, "exposure_ty": self.exposure_ty,
             "statistic": statistic, "R": R, "n_signal": n_signal,
             "z_count": self._once(("count", scale), lambda: self._z_count(scale)),
         }  # fmt: skip

@@ -7,11 +7,14 @@ def _field(name: str, kind: pa.DataType, unit: str, meaning: str, nullable: bool
     return pa.field(name, kind, nullable, {"unit": unit, "meaning": meaning})
 
 
+TRUTH = ("energy_keV", "x_cm", "y_cm", "z_cm", "s1_pe", "s2_pe", "cs1_pe", "cs2_pe", "drift_us")
+
 EVENTS = pa.schema([
     _field("event", pa.int64(), "", "number of the thrown event within its kind, over all shards"),
-    _field("kind", pa.dictionary(pa.int8(), pa.string()), "", "ER or NR: electron or nuclear recoil"),
+    _field("kind", pa.dictionary(pa.int8(), pa.string()), "",
+           "ER or NR: electron or nuclear recoil; or the component that has events of its own"),
     _field("energy_keV", pa.float64(), "keV", "true recoil energy"),
-    _field("proposal_per_keV", pa.float64(), "1/keV", "density that the energy was drawn from"),
+    _field("proposal_per_keV", pa.float64(), "1/keV", "density of the energies thrown; of a user's table, 1 / weight"),
     _field("x_cm", pa.float64(), "cm", "true position"),
     _field("y_cm", pa.float64(), "cm", "true position"),
     _field("z_cm", pa.float64(), "cm", "true height above the cathode"),
@@ -21,7 +24,15 @@ EVENTS = pa.schema([
     _field("cs2_pe", pa.float64(), "PE", "S2 corrected for electron lifetime"),
     _field("drift_us", pa.float64(), "us", "drift time"),
     _field("ces_keVee", pa.float64(), "keVee", "combined energy scale"),
-    _field("selected", pa.bool_(), "", "passes the S1 coincidence and the study's window for its kind"),
+    _field("selected", pa.bool_(), "", "is registered, and in the study's window for its kind"),
+])  # fmt: skip
+
+USER_EVENTS = pa.schema([
+    _field("features", pa.list_(pa.uint16()), "",
+           "what the networks see: a fixed-size list of unsigned integers, as long as the study's representation"),
+    _field("ces_keVee", pa.float64(), "keVee", "combined energy scale; not needed where window = none", True),
+    _field("weight", pa.float64(), "", "relative number of events that this one stands for; 1 if absent", True),
+    *(EVENTS.field(name).with_nullable(True) for name in TRUTH),
 ])  # fmt: skip
 
 AUTOENCODER_TERMS = pa.schema([
@@ -40,8 +51,9 @@ TOYS = pa.schema([
 ])  # fmt: skip
 
 _PLACE = [
-    _field("m_chi_GeV", pa.float64(), "GeV/c2", "WIMP mass"),
-    _field("sigma_si_cm2", pa.float64(), "cm2", "spin-independent WIMP-nucleon cross-section"),
+    _field("m_chi_GeV", pa.float64(), "GeV/c2", "WIMP mass; null for a signal without one", True),
+    _field("sigma_si_cm2", pa.float64(), "cm2", "spin-independent WIMP-nucleon cross-section, or null", True),
+    _field("strength", pa.float64(), "", "multiple of the spectrum of a signal without a mass; else null", True),
     _field("exposure_ty", pa.float64(), "t y", "fiducial mass times live time"),
     _field("statistic", pa.string(), "", "test statistic; large values speak against background only"),
     _field("R", pa.float64(), "", "weight of H_B in the score, TS = -ELBO + R H_B; null: no score is used", True),
@@ -121,7 +133,7 @@ RESULTS = pa.schema([
     _field("lineage", pa.string(), "", "digest of everything that made this row"),
 ])  # fmt: skip
 
-ROW_ORDER = ["point", "exposure_ty", "m_chi_GeV", "sigma_si_cm2", "R", "statistic"]
+ROW_ORDER = ["point", "exposure_ty", "m_chi_GeV", "sigma_si_cm2", "strength", "R", "statistic"]
 
 
 def table(schema: pa.Schema, columns: dict[str, object]) -> pa.Table:

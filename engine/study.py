@@ -3,16 +3,20 @@
 import importlib.resources
 import math
 import tomllib
+from collections.abc import Callable
 from dataclasses import asdict
+from functools import cached_property, partial
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+import numpy as np
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 import zoo
 from engine import plugins
 from engine.errors import BadInput, unknown
+from engine.inference.pools import KINDS
 from engine.options import Options, configure
 from engine.physics import proposals, spectra
 from engine.physics.detectors import TPC
@@ -109,6 +113,7 @@ class PoolSize(Section):
     nr_events: int = Field(20_000, ge=100)
     er_energy_keV: NestRange = (1.0, 14.0)
     nr_energy_keV: NestRange = (1.0, 70.0)
+    component_events: int = Field(10_000, ge=100, description="of each component that is thrown by itself")
     proposal: Proposal = "uniform"
 
 
@@ -127,18 +132,27 @@ class Backgrounds(Section):
     nr_window: Literal["ces"] | Range = "ces"
     rates: Literal["prior_predictive", "idealised"] = "prior_predictive"
 
+    @field_validator("options")
+    @classmethod
+    def _absolute(cls, options: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        # a worker reads event tables too, and may have another working directory than the driver
+        return {
+            name: fields | {key: str(Path(str(value)).absolute()) for key, value in fields.items() if key == "path"}
+            for name, fields in options.items()
+        }
+
     @model_validator(mode="after")
     def _known(self) -> "Backgrounds":
         for name in self.options:
             if name not in self.components:
                 raise unknown("component with options", name, self.components)
-        kinds = []
         for name in self.components:
-            kind, uncertainty = spectra.describe(*self.spectrum(name))
+            if name in KINDS:
+                raise BadInput(f"a component cannot be called {name!r}: that is a kind of recoil")
+            _, uncertainty = spectra.describe(*self.spectrum(name))
             if uncertainty is None:
                 raise BadInput(f"{name!r} is a signal, not a background component")
-            kinds.append(kind)
-        if "ER" not in kinds:
+        if not any(self.pool_kind(name) == "ER" for name in self.components):
             raise BadInput("components: at least one electron-recoil component is needed")
         return self
 
@@ -147,6 +161,15 @@ class Backgrounds(Section):
         module = plugins.load("engine.physics.spectra", self.spectrum_name(component), "rate")
         fields = {key: value for key, value in self.options.get(component, {}).items() if key != "spectrum"}
         return module, spectra.configure(module, fields)
+
+    def pool_kind(self, component: str) -> str:
+        """The kind of pool events that serve a component: ER, NR, or the component itself if they serve it alone."""
+        module, options = self.spectrum(component)
+        return component if spectra.has_own_events(module) else spectra.describe(module, options)[0]
+
+    def own_kinds(self) -> tuple[str, ...]:
+        """The components that have events of their own."""
+        return tuple(name for name in self.components if spectra.has_own_events(self.spectrum(name)[0]))
 
     def spectrum_name(self, component: str) -> str:
         """The name of the file behind a component."""
@@ -198,20 +221,36 @@ class Score(Section):
 
 
 class Signal(Section):
-    """The signal that is injected, with its options (the halo); the search itself does not know it."""
+    """The signal that is injected, with its options (the halo); the search itself does not know it.
 
-    name: Literal["wimp_si"] = "wimp_si"
+    A WIMP's spectrum has a mass and a cross-section; any other, such as `user_table`, is multiplied by a strength.
+    """
+
+    name: str = "wimp_si"
     options: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _known(self) -> "Signal":
-        self.spectrum()
+        if spectra.has_own_events(self.spectrum()[0]):
+            raise BadInput(f"{self.name!r} has events of its own and is no signal: a signal is a spectrum")
         return self
 
     def spectrum(self) -> tuple[ModuleType, spectra.Options]:
         """The module behind the signal and its checked options; raises BadInput."""
         module = plugins.load("engine.physics.spectra", self.name, "rate")
         return module, spectra.configure(module, self.options)
+
+    @cached_property
+    def axes(self) -> tuple[str, ...]:
+        """What places a signal beside the exposure; it is linear in the last."""
+        return ("strength",) if spectra.describe(*self.spectrum())[1] is not None else ("m_chi_GeV", "sigma_si_cm2")
+
+    def rate(self, **at: float) -> Callable[[np.ndarray], np.ndarray]:
+        """Events / (t y keV) over true energies in keV, at a value of every axis."""
+        module, options = self.spectrum()
+        if self.axes == ("strength",):
+            return lambda energy_keV: at["strength"] * module.rate(energy_keV, **options.model_dump())
+        return partial(module.rate, **at, **options.model_dump())
 
 
 class Axis(Section):
@@ -248,26 +287,29 @@ class Axis(Section):
 
 
 class Grid(Section):
-    """The points of the scan."""
+    """The points of the scan: mass and cross-section of a WIMP, or the strength of any other signal."""
 
-    m_chi_GeV: Axis
-    sigma_si_cm2: Axis
+    m_chi_GeV: Axis | None = None
+    sigma_si_cm2: Axis | None = None
+    strength: Axis | None = None
     exposure_ty: Axis
 
     @model_validator(mode="after")
     def _physical(self) -> "Grid":
-        for name, lowest in (("m_chi_GeV", "above 0"), ("sigma_si_cm2", "0 or more"), ("exposure_ty", "above 0")):
-            for value in getattr(self, name).points():
-                if value < 0 or (value == 0 and lowest == "above 0"):
-                    raise BadInput(f"{name}: {value:g} must be {lowest}")
+        lowest = {"sigma_si_cm2": "0 or more", "strength": "0 or more"}
+        for name in Grid.model_fields:
+            for value in axis.points() if (axis := getattr(self, name)) else ():
+                if value < 0 or (value == 0 and name not in lowest):
+                    raise BadInput(f"{name}: {value:g} must be {lowest.get(name, 'above 0')}")
         return self
 
 
 class Benchmark(Section):
-    """The point whose p is followed over exposure; the papers' by default."""
+    """The point whose p is followed over exposure; the papers' by default, the spectrum as it is without a mass."""
 
     m_chi_GeV: Positive = 50.0
     sigma_si_cm2: Positive = 6.5e-48
+    strength: Positive = 1.0
 
 
 class Toys(Section):
@@ -333,6 +375,35 @@ class Study(Section):
         if true != "ces" and not (pool.nr_energy_keV[0] <= true[0] and true[1] <= pool.nr_energy_keV[1]):
             raise BadInput(f"pool.nr_energy_keV = {list(pool.nr_energy_keV)} must contain backgrounds.nr_window = "
                            f"{list(true)}")  # fmt: skip
+        return self
+
+    @model_validator(mode="after")
+    def _points_are_the_signals(self) -> "Study":
+        axes, name = self.signal.axes, self.signal.name
+        given = [axis for axis in Grid.model_fields if getattr(self.grid, axis) is not None]
+        if {*given} != {*axes, "exposure_ty"}:
+            raise BadInput(f"grid: the signal {name!r} is scanned over {', '.join(axes)} and exposure_ty; "
+                           f"given: {', '.join(given)}")  # fmt: skip
+        if other := self.benchmark.model_fields_set - {*axes}:
+            raise BadInput(f"benchmark: the signal {name!r} has no {', '.join(sorted(other))}, but {', '.join(axes)}")
+        return self
+
+    @property
+    def at(self) -> dict[str, float]:
+        """The benchmark by the names of the signal's axes."""
+        return {name: getattr(self.benchmark, name) for name in self.signal.axes}
+
+    @model_validator(mode="after")
+    def _event_tables_fit(self) -> "Study":
+        view = plugins.load("engine.physics.representations", self.representation.name)
+        for name in self.backgrounds.own_kinds():
+            table, options = self.backgrounds.spectrum(name)
+            if hasattr(table, "read"):
+                wanted, found = sum(view.sections(self.detector.constants).values()), table.n_features(options)
+                if found != wanted:
+                    raise BadInput(f"backgrounds.{name}: {options.path} has {found} features per event; "
+                                   f"{self.representation.name} in {self.detector.name} has {wanted}")  # fmt: skip
+                table.weights(options, self.backgrounds.er_window_keVee)
         return self
 
 
@@ -409,5 +480,6 @@ def _explain(error: ValidationError) -> str:
 def _fields(path: list[str | int]) -> list[str]:
     model = Study
     for part in path:
-        model = model.model_fields[part].annotation
+        annotation = model.model_fields[part].annotation
+        model = next((one for one in get_args(annotation) if hasattr(one, "model_fields")), annotation)
     return list(model.model_fields)

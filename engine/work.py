@@ -10,42 +10,18 @@ from engine.inference import cells as inference
 from engine.inference.cells import Toys
 from engine.inference.jackknife import z_pool_error
 from engine.inference.population import Population
-from engine.physics import events, proposals
-from engine.plan import SHARD, Plan, Shard, Wanted
+from engine.plan import Plan, Point, Shard, Wanted
+from engine.samples import sample
 
 
 def simulate(plan: Plan, shard: Shard) -> list[Part]:
     """A shard of training events: the selected ones, with their features."""
-    columns, features = _events(plan, shard)
+    columns, features = sample(plan, shard)
     selected = columns["selected"]
     table = schemas.table(schemas.EVENTS, {name: values[selected] for name, values in columns.items()})
     flat = pa.array(features[selected].reshape(-1))
     table = table.append_column("features", pa.FixedSizeListArray.from_arrays(flat, features.shape[1]))
     return [Part(f"events/{shard.item}.parquet", (shard.item,), table)]
-
-
-def _events(plan: Plan, shard: Shard) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """All thrown events of a shard as columns, and their features."""
-    key = (plan.study.seed, shard.purpose, shard.kind, shard.number)
-    low, high = plan.energy_range(shard.purpose, shard.kind)
-    proposal = plan.proposal(shard.purpose)
-    energy = proposals.draw(proposal, low, high, shard.n_thrown, lineage.stream("energy", *key))
-    tpc = plan.study.detector.constants
-    true = events.shifted(tpc, plan.study.detector.nuisance, key)
-    columns, readout = events.simulate(true, shard.kind, energy, key, assumed=tpc)
-    columns["energy_keV"] = energy
-    selected = columns.pop("coincident")
-    if shard.purpose == "pool":
-        for name, (lowest, highest) in plan.window(shard.kind).items():
-            selected = selected & (columns[name] >= lowest) & (columns[name] < highest)
-    columns |= {
-        "event": shard.number * SHARD + np.arange(shard.n_thrown),
-        "kind": np.full(shard.n_thrown, shard.kind),
-        "proposal_per_keV": proposals.density_per_keV(proposal, low, high, energy),
-        "selected": selected,
-    }
-    view = plugins.load("engine.physics.representations", plan.study.representation.name)
-    return columns, view.features(readout, tpc)
 
 
 def fit(plan: Plan, slot: str, store: Store, entries: list[Entry]) -> list[Part]:
@@ -59,8 +35,8 @@ def fit(plan: Plan, slot: str, store: Store, entries: list[Entry]) -> list[Part]
 
 
 def score(plan: Plan, shard: Shard, slots: list[str], models: dict[str, bytes]) -> list[Part]:
-    """A shard of test or pool events, simulated and scored in one stream: its features are never stored."""
-    columns, features = _events(plan, shard)
+    """A shard of test or pool events, made and scored in one stream: its features are never stored."""
+    columns, features = sample(plan, shard)
     parts = [Part(f"events/{shard.item}.parquet", (shard.item,), schemas.table(schemas.EVENTS, columns))]
     for slot in slots:
         family = plugins.load("zoo", getattr(plan.study.models, slot).name)
@@ -99,27 +75,28 @@ def cells(
     toys: dict[str, list[Toys]],
     signal_weights: np.ndarray,
     exposure_ty: float,
-    m_chi_GeV: float,
-    sigmas_si_cm2: list[float],
+    m_chi_GeV: float | None,
+    sizes: list[float],
 ) -> list[Part]:
     """What toys say of one mass and exposure for ascending cross-sections, as one part."""
-    choices, scales = assemble.choices(plan, plan.by_toys), np.array(sigmas_si_cm2) / assemble.REFERENCE_SIGMA_CM2
+    signal, choices = plan.study.signal, assemble.choices(plan, plan.by_toys)
     results = inference.signal_cells(
-        population, signal_weights, (plan.study.signal.name, m_chi_GeV), scales, exposure_ty,
+        population, signal_weights, (plugins.identity("engine.physics.spectra", signal.name), m_chi_GeV),
+        np.array(sizes) / assemble.REFERENCE[signal.axes[-1]], exposure_ty,
         choices, toys["null"], toys["background"], kde=plan.study.toys.tail == "kde",
     )  # fmt: skip
     places = _places(plan.cells)
     describe = rows.Describer(plan, population, signal_weights, exposure_ty)
     found = []
-    for sigma, row in zip(sigmas_si_cm2, results, strict=True):
+    for size, row in zip(sizes, results, strict=True):
         for (R, statistic), cell in zip(plan.by_toys, row, strict=True):
             significance = cell.significance
-            found.append(describe.row(R, statistic, m_chi_GeV, sigma) | {
+            found.append(describe.row(R, statistic, m_chi_GeV, size) | {
                 "q_median": significance.q_median, "p_median": significance.p, "p_low": significance.p_low,
                 "p_high": significance.p_high, "tail": significance.tail, "half_shift": cell.half_shift,
                 "n_below": significance.n_below,
                 "n_toys_null": plan.study.toys.null, "n_toys_signal": plan.study.toys.signal,
-                "lineage": places[exposure_ty, m_chi_GeV, sigma, R, statistic],
+                "lineage": places[exposure_ty, m_chi_GeV, size, R, statistic],
             })  # fmt: skip
     return [_rows("cells", schemas.CELLS, found)]
 
@@ -129,25 +106,26 @@ def exact(
     population: Population,
     exposure_ty: float,
     pair: Wanted,
-    signal_weights: dict[float, np.ndarray],
-    points: list[tuple[float, float, float | None]],
+    signal_weights: dict[float | None, np.ndarray],
+    points: list[tuple[Point, float | None]],
 ) -> list[Part]:
     """What the exact law of one score and statistic says at one exposure, as one part.
 
-    signal_weights: (pool,) by mass; points: mass, cross-section and the toys' q_median, None without toys.
+    signal_weights: (pool,) by mass; points: each with the toys' q_median, None without toys.
     """
-    places, benchmark = _places(plan.exact), plan.study.benchmark
+    places = _places(plan.exact)
     choice = assemble.choices(plan, [pair])[0]
     statistic = choice.prepare(population.null(choice.R, exposure_ty))
     describe = {mass: rows.Describer(plan, population, w, exposure_ty) for mass, w in signal_weights.items()}
     found = []
-    for m_chi_GeV, sigma, q_toys in points:
-        weights = signal_weights[m_chi_GeV] * (sigma / assemble.REFERENCE_SIGMA_CM2)
+    for point, q_toys in points:
+        mass, size = point.m_chi_GeV, point.size
+        weights = signal_weights[mass] * (size / assemble.REFERENCE[plan.study.signal.axes[-1]])
         null, alternative = statistic.distributions(population.signal(weights) * exposure_ty)
-        at_benchmark = (m_chi_GeV, sigma) == (benchmark.m_chi_GeV, benchmark.sigma_si_cm2)
-        found.append(describe[m_chi_GeV].row(*pair, m_chi_GeV, sigma) | exact_values(null, alternative, q_toys) | {
-            "z_pool_error": z_pool_error(population, choice, weights, exposure_ty) if at_benchmark else None,
-            "half_shift": None, "lineage": places[exposure_ty, m_chi_GeV, sigma, *pair],
+        found.append(describe[mass].row(*pair, mass, size) | exact_values(null, alternative, q_toys) | {
+            "z_pool_error": z_pool_error(population, choice, weights, exposure_ty)
+            if plan.at_benchmark(point) else None,
+            "half_shift": None, "lineage": places[exposure_ty, mass, size, *pair],
         })  # fmt: skip
     return [_rows("exact", schemas.EXACT, found)]
 
@@ -167,7 +145,7 @@ def exact_values(null, alternative, q_toys: float | None) -> dict:
 
 
 def _places(cells: dict) -> dict[tuple, str]:
-    return {(point.exposure_ty, point.m_chi_GeV, point.sigma_si_cm2, R, statistic): item
+    return {(point.exposure_ty, point.m_chi_GeV, point.size, R, statistic): item
             for item, (point, R, statistic) in cells.items()}  # fmt: skip
 
 

@@ -153,12 +153,12 @@ def test_response_at_the_reference_energies(study):
         assert line["resolution"] == pytest.approx(expected, rel=0.06)  # 2000 events: 1.6 %
         assert abs(line["bias"]) < 0.02
         efficiency = physics_report.REFERENCE_EFFICIENCY.get(line["energy_keV"], 1.0)
-        assert line["coincident"] == pytest.approx(efficiency, abs=0.03)
+        assert line["registered"] == pytest.approx(efficiency, abs=0.03)
 
 
 def test_response_is_of_the_events_thrown(samples):
     er = physics_report.response(samples[0])
-    assert np.all(er["selected"] <= er["coincident"]) and np.nanmax(er["coincident"]) == 1
+    assert np.all(er["selected"] <= er["registered"]) and np.nanmax(er["registered"]) == 1
     assert np.nanmean(er["mean"]) == pytest.approx(1, abs=0.02)
     assert np.nanmean(physics_report.response(samples[1])["mean"]) < 0.3, "NR make less light and charge"
 
@@ -166,7 +166,7 @@ def test_response_is_of_the_events_thrown(samples):
 def test_events_on_display_are_single_and_coincident(study):
     for kind in ("ER", "NR"):
         truth, readout = physics_page.display(Plan(study), kind)
-        assert readout.coincident.all() and len(readout.s1_area) == 1
+        assert readout.registered.all() and len(readout.s1_area) == 1
         assert truth["ces_keVee"] == pytest.approx(6, abs=1.5)
     assert physics_page.image(readout, study.detector.constants).shape == (75, 75, 3)
 

@@ -97,6 +97,15 @@ def grid(**changes: object) -> dict:
         (grid() | {"toys": {"tail": "kernel"}}, ["toys.tail", "'kernel'", "kde"]),
         (grid() | {"models": {"vae": {"name": "no/such/file.py"}}}, ["no such file", "no/such/file.py"]),
         ({}, ["grid", "required"]),
+        ({"grid": {"exposure_ty": {"values": [1]}}}, ["grid", "m_chi_GeV, sigma_si_cm2", "given: exposure_ty"]),
+        (grid(strength={"values": [1]}), ["grid", "'wimp_si'", "m_chi_GeV, sigma_si_cm2", "given", "strength"]),
+        (grid(m_chi_GeV={"valeus": [1]}), ["grid.m_chi_GeV", "'valeus'", "did you mean 'values'"]),
+        (grid() | {"signal": {"name": "wimp"}}, ["signal", "'wimp'", "wimp_si", "user_table"]),
+        (grid() | {"signal": {"name": "b8"}}, ["'b8'", "strength and exposure_ty", "given: m_chi_GeV"]),
+        (grid() | {"signal": {"name": "xe124_ec"}}, ["signal", "'xe124_ec'", "events of its own"]),
+        (grid() | {"signal": {"name": "user_table", "options": {"path": "no.csv", "kind": "ER"}}}, ["no.csv"]),
+        (grid() | {"benchmark": {"strength": 2.0}}, ["benchmark", "'wimp_si'", "no strength", "m_chi_GeV"]),
+        ({"grid": {"strength": {"values": [-1]}, "exposure_ty": {"values": [1]}}}, ["strength", "-1", "0 or more"]),
     ],
 )
 def test_bad_studies_are_refused_in_one_line(raw, said):
@@ -275,6 +284,23 @@ class TestPlan:
         a = items("a.csv", "energy_keV,rate\n2,0\n3,1\n4,0\n")
         assert a == items("b.csv", "energy_keV,rate\n2.0,0\n3,1\n4,0\n")
         assert not set(a["nulls"]) & set(items("c.csv", "energy_keV,rate\n2,0\n3,2\n4,0\n")["nulls"])
+
+    def test_a_signal_without_a_mass_is_scanned_over_its_strength(self, tmp_path):
+        def plan(text, **more):
+            (tmp_path / "peak.csv").write_text(text)
+            signal = {"name": "user_table", "options": {"path": str(tmp_path / "peak.csv"), "kind": "ER"}}
+            points = {"strength": {"values": [0.0, 0.5, 3.0]}, "exposure_ty": {"values": [20, 200]}}
+            return Plan(study.parse({"grid": points, "signal": signal} | more))
+
+        a = plan("energy_keV,rate\n2,0\n3,1\n4,0\n")
+        sizes = [(point.exposure_ty, point.m_chi_GeV, point.size, point.origin) for point in a.points]
+        strengths = [(0.0, "grid"), (0.5, "grid"), (1.0, "benchmark"), (3.0, "grid")]
+        assert sizes == [(exposure, None, *one) for exposure in (20.0, 200.0) for one in strengths]
+        assert a.study.at == {"strength": 1.0}
+        assert a.items["nulls"] == self.plan(grid={"exposure_ty": {"values": [20, 200]}}).items["nulls"]
+        other = plan("energy_keV,rate\n2,0\n3,2\n4,0\n")
+        assert a.items["nulls"] == other.items["nulls"] and not set(a.cells) & set(other.cells)
+        assert plan("energy_keV,rate\n2,0\n3,2\n4,0\n", benchmark={"strength": 3.0}).study.at == {"strength": 3.0}
 
     def test_a_users_own_spectrum_is_named_by_its_text(self, tmp_path):
         path = tmp_path / "mine.py"

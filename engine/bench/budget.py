@@ -92,7 +92,8 @@ def run() -> list[Budget]:
 def rows(budgets: list[Budget]) -> list[tuple[str, ...]]:
     """The budgets side by side: what, then milliseconds per 1000 events of each; last, the ratio."""
     lines = {stage: [each.stages[stage] for each in budgets] for stage in budgets[0].stages}
-    lines |= {"all": [each.total_s for each in budgets], "its random numbers alone": [each.random_s for each in budgets]}
+    lines["all"] = [each.total_s for each in budgets]
+    lines["its random numbers alone"] = [each.random_s for each in budgets]
     shown = [(name, *(f"{1e3 * seconds:.1f}" for seconds in values)) for name, values in lines.items()]
     return [*shown, ("ratio", *(f"{each.ratio:.1f}" for each in budgets))]
 

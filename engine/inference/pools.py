@@ -6,17 +6,17 @@ import numpy as np
 
 from engine.errors import BadInput
 
-KINDS = ("ER", "NR")
+KINDS = ("ER", "NR")  # of recoils: what is thrown over a range of energies and serves every spectrum of its kind
 DENSITY_HALF, TOY_HALF = 0, 1  # f0 and thresholds come from one half of the pool, toys from the other
 
 
 @dataclass(frozen=True)
 class Pool:
-    """Selected events of both kinds; all arrays have one entry per event.
+    """Selected events of all kinds; all arrays have one entry per event.
 
-    kind: 0 ER, 1 NR; energy_keV: true recoil energy; proposal_per_keV: the density it was drawn from;
-    half: 0 or 1, alternating; n_thrown (2,): events thrown of each kind, selected or not;
-    cs1_pe, cs2_pe: corrected charges; terms: recon, kl, logit.
+    kinds: ER, NR, and each component that has events of its own; kind: place in `kinds`; energy_keV: true recoil
+    energy; proposal_per_keV: the density it was drawn from; half: 0 or 1, alternating; n_thrown (kinds,): events
+    thrown of each kind, selected or not; cs1_pe, cs2_pe: corrected charges; terms: recon, kl, logit.
     """
 
     kind: np.ndarray
@@ -27,6 +27,7 @@ class Pool:
     cs1_pe: np.ndarray
     cs2_pe: np.ndarray
     terms: dict[str, np.ndarray]
+    kinds: tuple[str, ...] = KINDS
 
     def only(self, kept: np.ndarray) -> "Pool":
         """The pool of these events alone, with the same numbers thrown."""
@@ -36,10 +37,10 @@ class Pool:
     def weights(self, kind: str, rate) -> np.ndarray:
         """Selected events per t y that each event stands for, under `rate` (energy_keV -> 1 / (t y keV)).
 
-        Zero for the other kind. Their sum is the rate that passes the selection (importance sampling).
+        Zero for other kinds. Their sum is the rate that passes the selection (importance sampling).
         Raises BadInput for a rate that is negative or no number.
         """
-        code = KINDS.index(kind)
+        code = self.kinds.index(kind)
         mine = self.kind == code
         out = np.zeros(len(self.energy_keV))
         out[mine] = _checked(rate, self.energy_keV[mine]) / self.proposal_per_keV[mine]

@@ -9,13 +9,19 @@ from engine.physics.detectors import TPC, Readout, _collection, _pulses, _quanta
 
 
 def simulate(
-    tpc: TPC, kind: str, energy_keV: np.ndarray, key: object, assumed: TPC | None = None
+    tpc: TPC,
+    kind: str,
+    energy_keV: np.ndarray,
+    key: object,
+    assumed: TPC | None = None,
+    charge_yield_ratio: np.ndarray | None = None,
 ) -> tuple[dict[str, np.ndarray], Readout]:
     """Simulates one event per energy; `key` names the random streams, and nothing else enters.
 
     `tpc` is the detector as it is, `assumed` the one that corrections and energy scale take it for (default: the
-    same), so that a shifted constant is an error of reconstruction as well.
-    Returns the columns (x_cm, y_cm, z_cm, s1_pe, s2_pe, cs1_pe, cs2_pe, drift_us, ces_keVee, coincident), each of
+    same), so that a shifted constant is an error of reconstruction as well. `charge_yield_ratio` (n,), in [0, 1]:
+    the mean of an event's electrons over that of an ordinary recoil of its kind and energy (default: 1).
+    Returns the columns (x_cm, y_cm, z_cm, s1_pe, s2_pe, cs1_pe, cs2_pe, drift_us, ces_keVee, registered), each of
     the length of `energy_keV`, and the readout. S1 and S2 carry the charge of every photon once.
     Raises BadInput for energies outside NEST's range, of which it would make numbers that mean nothing.
     """
@@ -28,6 +34,8 @@ def simulate(
     photons, electrons, excitons = _quanta.quanta(
         kind, energy_keV / tpc.work_function_scale, tpc.drift_field_V_cm, tpc.density_g_cm3, nest_seed
     ).T
+    if charge_yield_ratio is not None:
+        photons, electrons = _quanta.recombined(photons, electrons, charge_yield_ratio, key)
     light = _collection.relative_light_collection(tpc, z)
     detected = rng.binomial(photons, np.minimum(tpc.g1 * light, 1.0))
     extracted = rng.binomial(electrons, _collection.survival(tpc, drift) * tpc.extraction)
@@ -41,7 +49,7 @@ def simulate(
         "s1_pe": readout.s1_area * pe_per_photon, "s2_pe": readout.s2_area * pe_per_photon,
         "cs1_pe": cs1 * pe_per_photon, "cs2_pe": cs2 * pe_per_photon,
         "drift_us": drift, "ces_keVee": _collection.combined_energy_keVee(assumed, cs1, cs2),
-        "coincident": readout.coincident,
+        "registered": readout.registered,
     }, readout  # fmt: skip
 
 

@@ -11,17 +11,20 @@ from engine.plots import canvas, legend_below, styled
 from engine.plots._rows import column, describe, number, score_words, select, setting
 
 LEVELS_SIGMA = (1, 2, 3)
+SYMBOLS = {"m_chi_GeV": r"$m_\chi$", "sigma_si_cm2": r"$\sigma_{\mathrm{SI}}$", "strength": "strength"}
+UNITS = {"m_chi_GeV": " GeV", "sigma_si_cm2": " cm$^2$", "strength": ""}
 
 
 @styled
-def p_against_exposure(table: pa.Table, *, m_chi_GeV: float, sigma_si_cm2: float) -> Figure:
+def p_against_exposure(table: pa.Table, **point: float) -> Figure:
     """p_median with its interval for each statistic and R, and the p of the bare count.
 
+    `point` is one of the plane, m_chi_GeV and sigma_si_cm2, or the strength of a signal without a mass.
     An arrow marks a bound (the toys end there, p is at most this), a cross a point limited by the pool.
     Series are set apart by 2 % in exposure so that equal points stay visible. The point must be one of the
     table: BadInput lists what there is, or names what differs between the rows.
     """
-    rows = select(table, m_chi_GeV=m_chi_GeV, sigma_si_cm2=sigma_si_cm2).sort_by("exposure_ty")
+    rows = select(table, **point).sort_by("exposure_ty")
     shared = setting(rows)
     figure, axes = canvas()
     axes.set(xscale="log", yscale="log", xlabel="exposure [t y]", ylabel="median p-value (one-sided)")
@@ -34,8 +37,8 @@ def p_against_exposure(table: pa.Table, *, m_chi_GeV: float, sigma_si_cm2: float
         one = select(rows, statistic=statistic, R=R)
         _series(axes, one, 1.02 ** (i - (len(names) - 1) / 2), score_words(statistic, R))
     _levels(axes, column(rows, "p_median"))
-    point = rf"$m_\chi$ = {number(m_chi_GeV)} GeV, $\sigma_{{\mathrm{{SI}}}}$ = {number(sigma_si_cm2)} cm$^2$"
-    axes.set_title(f"{point}\n{describe(shared)}")
+    place = ", ".join(f"{SYMBOLS[name]} = {number(value)}{UNITS[name]}" for name, value in point.items())
+    axes.set_title(f"{place}\n{describe(shared)}")
     legend_below(figure)
     return figure
 

@@ -106,18 +106,18 @@ def _quantiles(axes: Axes, kind: str, cs1_pe: np.ndarray, value: np.ndarray) -> 
 def response(profiles: dict[str, dict[str, np.ndarray]], references: dict[str, dict[float, float]]) -> Figure:
     """Efficiency, CES resolution and mean CES over true energy, against true energy.
 
-    `profiles` maps a kind to arrays (bins,): energy_keV, coincident, selected, resolution, mean; `references`
+    `profiles` maps a kind to arrays (bins,): energy_keV, registered, selected, resolution, mean; `references`
     maps one of these to {true keV of ER: value}.
     """
     figure = Figure(figsize=(17, 5.5), layout="constrained")
     efficiency, resolution, mean = figure.subplots(1, 3)
     for kind, profile in profiles.items():
         x, colour = profile["energy_keV"], COLOURS[kind]
-        efficiency.plot(x, profile["coincident"], color=colour, lw=2, ls="--", label=f"{kind} in coincidence")
+        efficiency.plot(x, profile["registered"], color=colour, lw=2, ls="--", label=f"{kind} registered")
         efficiency.plot(x, profile["selected"], color=colour, lw=2, label=f"{kind} and in the window")
         resolution.plot(x, profile["resolution"], color=colour, lw=2, label=kind)
         mean.plot(x, profile["mean"], color=colour, lw=2, label=kind)
-    for axes, name in ((efficiency, "coincident"), (resolution, "resolution")):
+    for axes, name in ((efficiency, "registered"), (resolution, "resolution")):
         points = references.get(name, {})
         if points:
             axes.plot(list(points), list(points.values()), "*", color="black", ms=11, label="reference, ER")

@@ -17,9 +17,9 @@ DETECTORS = {
     for name in plugins.names("engine.physics.detectors")
 }  # fmt: skip
 DARWIN = darwin.CONSTANTS
-CES, LEAKAGE = REFERENCES["ces"], REFERENCES["leakage"]
+CES, LEAKAGE, CAPTURES = (REFERENCES[key] for key in ("ces", "leakage", "captures"))
 COLUMNS = {
-    "x_cm", "y_cm", "z_cm", "s1_pe", "s2_pe", "cs1_pe", "cs2_pe", "drift_us", "ces_keVee", "coincident",
+    "x_cm", "y_cm", "z_cm", "s1_pe", "s2_pe", "cs1_pe", "cs2_pe", "drift_us", "ces_keVee", "registered",
 }  # fmt: skip
 
 
@@ -43,7 +43,7 @@ def as_bytes(simulated):
 @cache
 def line(kind, energy_keV, n=4000):
     columns, _ = events.simulate(DARWIN, kind, np.full(n, energy_keV), ["line", kind, energy_keV])
-    return columns["ces_keVee"], columns["coincident"]
+    return columns["ces_keVee"], columns["registered"]
 
 
 @cache
@@ -54,7 +54,7 @@ def in_window(kind):
     columns, _ = events.simulate(DARWIN, kind, energy_keV, ["flat", kind])
     lowest, highest = CES["window_keVee"]
     ces = columns["ces_keVee"]
-    keep = columns["coincident"] & (ces > lowest) & (ces < highest)
+    keep = columns["registered"] & (ces > lowest) & (ces < highest)
     return energy_keV[keep], ces[keep], np.log10(columns["cs2_pe"][keep] / columns["cs1_pe"][keep])
 
 
@@ -77,19 +77,19 @@ def test_columns_and_readout(tpc, kind, energy_keV):
     assert set(columns) == COLUMNS
     for name, column in columns.items():
         assert column.shape == (n,) and np.all(np.isfinite(column)), name
-        assert column.dtype == (bool if name == "coincident" else np.float64), name
+        assert column.dtype == (bool if name == "registered" else np.float64), name
     for name, length in lengths(tpc).items():
         recorded = getattr(readout, name)
         assert recorded.shape == (n, length) and recorded.dtype == np.float32, name
         assert np.all(np.isfinite(recorded)) and np.all(recorded >= 0), name
-    np.testing.assert_array_equal(readout.coincident, columns["coincident"])
+    np.testing.assert_array_equal(readout.registered, columns["registered"])
 
 
 @pytest.mark.parametrize("kind", ["ER", "NR"])
 def test_recoils_without_light(kind):
     columns, readout = events.simulate(DARWIN, kind, np.full(200, 0.05), ["dark", kind])
     dark = columns["s1_pe"] == 0
-    assert dark.sum() > 190 and not np.any(columns["coincident"][dark])
+    assert dark.sum() > 190 and not np.any(columns["registered"][dark])
     assert np.all(readout.s1_waveform[dark] == 0)
 
 
@@ -131,10 +131,10 @@ def test_only_enough_photons_and_enough_charge_are_registered(tpc):
     columns, readout = events.simulate(counting, "NR", energy_keV, "registered")
     photons, fold, threshold = readout.s1_area, tpc.s1_coincidence, tpc.s2_threshold_pe
     enough = (photons >= fold) & (columns["s2_pe"] >= threshold)
-    np.testing.assert_array_equal(columns["coincident"], enough)
+    np.testing.assert_array_equal(columns["registered"], enough)
     assert np.any(photons < fold) and np.any(enough)
     lower, _ = events.simulate(override(counting, s2_threshold_pe=0.0), "NR", energy_keV, "registered")
-    assert np.any(lower["coincident"] & ~enough) == (threshold > 0)
+    assert np.any(lower["registered"] & ~enough) == (threshold > 0)
 
 
 def test_positions_and_drift():
@@ -171,10 +171,10 @@ def test_combined_energy_is_the_true_one(tpc, energy_keV):
 
 @pytest.mark.parametrize("i", range(len(CES["n4_energies_keV"])))
 def test_coincidence_efficiency(i):
-    _, coincident = line("ER", CES["n4_energies_keV"][i])
+    _, registered = line("ER", CES["n4_energies_keV"][i])
     efficiency = CES["n4_efficiency"][i]
-    tolerance = CES["n4_abs"] + 3 * np.sqrt(efficiency * (1 - efficiency) / len(coincident))
-    assert coincident.mean() == pytest.approx(efficiency, abs=tolerance)
+    tolerance = CES["n4_abs"] + 3 * np.sqrt(efficiency * (1 - efficiency) / len(registered))
+    assert registered.mean() == pytest.approx(efficiency, abs=tolerance)
 
 
 @pytest.mark.parametrize("i", range(len(CES["nr"]["energies_keV"])))
@@ -272,7 +272,7 @@ def test_the_key_alone_decides():
 def test_shards_share_no_randomness():
     energy_keV = np.full(1500, 8.0)
     one, other = (events.simulate(DARWIN, "ER", energy_keV, ["shard", i])[0] for i in range(2))
-    for name in COLUMNS - {"coincident"}:
+    for name in COLUMNS - {"registered"}:
         assert abs(np.corrcoef(one[name], other[name])[0, 1]) < 4 / np.sqrt(len(energy_keV)), name
 
 
@@ -317,3 +317,46 @@ class TestNuisance:
         )
         assert known == pytest.approx(nominal, rel=0.01)
         assert wrong < 0.8 * nominal
+
+
+class TestChargeYield:
+    """Electrons that recombine make photons: what two-neutrino double electron capture does more than a beta."""
+
+    ENERGY = np.full(3000, 10.0)
+
+    def run(self, ratio):
+        return events.simulate(darwin.CONSTANTS, "ER", self.ENERGY, "yield", charge_yield_ratio=ratio)[0]
+
+    def test_a_ratio_of_one_is_an_ordinary_recoil(self):
+        ordinary, _ = events.simulate(darwin.CONSTANTS, "ER", self.ENERGY, "yield")
+        for name, column in self.run(np.ones(3000)).items():
+            np.testing.assert_array_equal(column, ordinary[name], err_msg=name)
+
+    @pytest.mark.parametrize("ratio", [0.70, 0.88])
+    def test_charge_falls_by_the_ratio_and_the_energy_stays(self, ratio):
+        ordinary, captured = self.run(np.ones(3000)), self.run(np.full(3000, ratio))
+        assert captured["cs2_pe"].mean() / ordinary["cs2_pe"].mean() == pytest.approx(ratio, rel=0.01)
+        assert captured["cs1_pe"].mean() > 1.05 * ordinary["cs1_pe"].mean()
+        assert captured["ces_keVee"].mean() == pytest.approx(ordinary["ces_keVee"].mean(), rel=0.005)
+
+    def test_captures_fall_below_the_nr_median_as_often_as_the_reference_says(self):
+        """Of the LL line at 10 keV, at its CES in the window; betas hardly ever do."""
+        _, nr_ces, nr = in_window("NR")
+        share = {}
+        for ratio in (1.0, CAPTURES["ratio"]):
+            columns = self.run(np.full(3000, ratio))
+            ces, value = columns["ces_keVee"], np.log10(columns["cs2_pe"] / columns["cs1_pe"])
+            below, seen = 0, (ces >= 7) & (ces < 10)
+            for low in (7, 8, 9):
+                median = np.median(nr[(nr_ces >= low) & (nr_ces < low + 1)])
+                below += np.sum(value[(ces >= low) & (ces < low + 1)] < median)
+            share[ratio] = below / seen.sum()
+        assert share[1.0] < 0.005
+        assert CAPTURES["range"][0] < share[CAPTURES["ratio"]] < CAPTURES["range"][1]
+
+    def test_no_quantum_is_lost(self):
+        photons, electrons = np.full(2000, 400), np.arange(2000) % 500
+        lit, free = _quanta.recombined(photons, electrons, np.full(2000, 0.7), "quanta")
+        np.testing.assert_array_equal(lit + free, photons + electrons)
+        assert free.sum() / electrons.sum() == pytest.approx(0.7, abs=4 * np.sqrt(0.21 / electrons.sum()))
+        assert np.all(_quanta.recombined(photons, electrons, np.zeros(2000), "quanta")[1] == 0)

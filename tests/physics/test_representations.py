@@ -34,7 +34,7 @@ def constant(**parts):
     lengths = vector.sections(darwin.CONSTANTS) | {"s1_top": 955, "s1_bottom": 955}
     empty = {name: np.zeros((1, length), np.float32) for name, length in lengths.items()}
     filled = {name: np.full_like(empty[name], value) for name, value in parts.items()}
-    return Readout(**empty | filled, s1_area=np.zeros(1), s2_area=np.zeros(1), coincident=np.ones(1, bool))
+    return Readout(**empty | filled, s1_area=np.zeros(1), s2_area=np.zeros(1), registered=np.ones(1, bool))
 
 
 # The contract

@@ -195,6 +195,23 @@ def test_a_pool_carries_the_lines():
     assert ll.sum() == pytest.approx(XE124["LL"]["per_ty"], rel=0.15)
 
 
+def test_xe124_is_thrown_on_its_lines_with_their_charge_yields():
+    n = 20_000
+    energy_keV, density, ratio = xe124_ec.throw(n, np.random.default_rng(3), xe124_ec.Options(charge_yield_sd=0.02))
+    weights = xe124_ec.rate(energy_keV) / density / n
+    total = XE124["LL"]["per_ty"] + XE124["LM"]["per_ty"]
+    np.testing.assert_allclose(weights.sum(), total, rtol=XE124["rel"])
+    assert effective_size(weights) == pytest.approx(n)
+    for line, expected in (("LL", 0.70), ("LM", 0.88)):
+        mine = np.abs(energy_keV - XE124[line]["energy_keV"]) < 1.5
+        assert weights[mine].sum() == pytest.approx(XE124[line]["per_ty"], rel=4 / np.sqrt(n / 3) + XE124["rel"])
+        assert energy_keV[mine].std() == pytest.approx(0.2, rel=0.05)
+        assert ratio[mine].mean() == pytest.approx(expected, abs=4 * 0.02 / np.sqrt(mine.sum()))
+        assert ratio[mine].std() == pytest.approx(0.02, rel=0.05)
+    wide = xe124_ec.throw(n, np.random.default_rng(3), xe124_ec.Options(charge_yield_sd=0.3))[2]
+    assert wide.min() >= 0 and wide.max() == 1
+
+
 # What a user can get wrong, and where the tables come from
 
 
@@ -208,6 +225,7 @@ def test_a_pool_carries_the_lines():
         ("xe136", {"shape": "flat"}, "xe136.shape: .*'pr' or 'fermi' .given: 'flat'"),
         ("neutrons", {"level": "best"}, "neutrons.level: .*'goal' or 'achieved' .given: 'best'"),
         ("wimp_si", {"v0_km_s": 0.0}, "wimp_si.v0_km_s: .*greater than 0"),
+        ("xe124_ec", {"charge_yield_ratio_LL": 1.2}, "xe124_ec.charge_yield_ratio_LL: .*less than or equal to 1"),
         ("xe124_ec", {"width_keV": 3.0}, "xe124_ec.width_keV: .*less than or equal to 1 .given: 3.0"),
     ],
 )

@@ -26,9 +26,9 @@ def make_bands(n=3000):
 
 
 def make_profiles():
-    one = {"energy_keV": ENERGY, "coincident": np.ones(30), "selected": np.linspace(0, 1, 30)}
+    one = {"energy_keV": ENERGY, "registered": np.ones(30), "selected": np.linspace(0, 1, 30)}
     one |= {"resolution": 0.3 / np.sqrt(ENERGY), "mean": np.ones(30)}
-    return {"ER": one, "NR": one | {"mean": np.full(30, 0.2), "coincident": np.full(30, np.nan)}}
+    return {"ER": one, "NR": one | {"mean": np.full(30, 0.2), "registered": np.full(30, np.nan)}}
 
 
 def make_event(image=True, scale=1.0):

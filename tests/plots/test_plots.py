@@ -127,6 +127,17 @@ def test_log_edges_lie_midway():
     assert log_edges(np.array([50.0])).size == 2
 
 
+def test_the_exposure_plot_follows_a_strength_where_there_is_no_plane():
+    rows = [make_row(50.0, 6.5e-48 * s, x, "tail_count", 2.5e5, strength=s) for s in (1.0, 3.0) for x in EXPOSURES]
+    table = pa.Table.from_pylist([row | {"m_chi_GeV": None, "sigma_si_cm2": None} for row in rows])
+    axes = p_against_exposure(table, strength=3.0).axes[0]
+    assert axes.get_title("left").startswith("strength = 3\n")
+    drawn = next(line for line in axes.lines if len(line.get_xdata()) == len(EXPOSURES) and line.get_marker() == "o")
+    np.testing.assert_array_equal(drawn.get_ydata(), [row["p_median"] for row in rows if row["strength"] == 3.0])
+    with pytest.raises(BadInput, match="no row with strength = 2.0; there is 1.0, 3.0"):
+        p_against_exposure(table, strength=2.0)
+
+
 def test_a_missing_value_and_a_mixed_table_are_refused(table):
     with pytest.raises(BadInput, match=r"exposure_ty = 7\.0; there is 20\.0, 60\.0, 200\.0, 600\.0"):
         plane(table, contours(table), **POINT | {"exposure_ty": 7.0})

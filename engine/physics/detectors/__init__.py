@@ -109,7 +109,7 @@ class Readout:
 
     s1_waveform (n, s1_samples), s2_waveform (n, s2_samples); s1_top, s1_bottom, s2_top, s2_bottom (n, PMTs of
     that array); s1_area, s2_area (n,): charge over the mean charge of a photon, in photons detected;
-    coincident (n,) bool: an S1 of enough photons within the window, with an S2 of at least the threshold.
+    registered (n,) bool: an S1 of enough photons within the window, with an S2 of at least the threshold.
     """
 
     s1_waveform: np.ndarray
@@ -120,7 +120,7 @@ class Readout:
     s2_bottom: np.ndarray
     s1_area: np.ndarray
     s2_area: np.ndarray
-    coincident: np.ndarray
+    registered: np.ndarray
 
 
 @lru_cache(maxsize=8)

@@ -5,6 +5,8 @@ from functools import lru_cache
 import nestpy
 import numpy as np
 
+from engine import lineage
+
 INTERACTIONS = {"ER": nestpy.interactions.beta, "NR": nestpy.interactions.NR}
 ATOMS_PER_GRAM = 6.0221409e23 / 131.293
 
@@ -37,3 +39,14 @@ def quanta(kind: str, energy_keV: np.ndarray, field_V_cm: float, density_g_cm3: 
         drawn = calc.GetQuanta(calc.GetYields(INTERACTIONS[kind], energy, density_g_cm3, field_V_cm), density_g_cm3)
         row[:] = drawn.photons, drawn.electrons, drawn.excitons
     return out
+
+
+def recombined(
+    photons: np.ndarray, electrons: np.ndarray, charge_yield_ratio: np.ndarray, key: object
+) -> tuple[np.ndarray, np.ndarray]:
+    """Photons and electrons, (n,) each, when every electron stays free with this probability only.
+
+    One that recombines makes a photon, so an event's number of quanta, and its energy, are what they were.
+    """
+    free = lineage.stream("recombination", key).binomial(electrons, charge_yield_ratio)
+    return photons + electrons - free, free

@@ -3,8 +3,9 @@
 **A spectrum is a file**, and its file name is the name a study uses. At its top stand `KIND` ("ER" or "NR", the
 kind of recoil), `RELATIVE_UNCERTAINTY` (1 sigma of the rate, as a fraction of it) and `LABEL` (in matplotlib's
 mathtext). `rate(energy_keV)` takes an array of true recoil energies and returns a float64 array of the same
-shape: events / (t y keV), finite and >= 0, and 0 outside the spectrum's support. A signal is scaled by the study:
-it has `rate(energy_keV, m_chi_GeV, sigma_si_cm2)`, linear in sigma, and no `RELATIVE_UNCERTAINTY`.
+shape: events / (t y keV), finite and >= 0, and 0 outside the spectrum's support. A WIMP's has
+`rate(energy_keV, m_chi_GeV, sigma_si_cm2)`, linear in sigma, and no `RELATIVE_UNCERTAINTY`; every other spectrum may
+be a signal too, multiplied by a strength.
 
 **Options.** A spectrum with choices has a class `Options`, derived from the one here: its fields are what `rate`
 takes as keywords, with the same defaults, so that `rate(energy_keV, **options.model_dump())` works. A caller reads
@@ -14,9 +15,14 @@ them with `configure(spectrum, fields)`, and for a spectrum without the class th
 and the uncertainty, None for a signal, and `identity(spectrum, options)` what enters a digest. A module whose kind
 is the user's choice has functions `describe(options)` and `identity(options)` in place of its two constants.
 
+**Events of its own.** A background whose events are no ordinary recoils has `throw(n, rng, options)` beside `rate`:
+(n,) true energies drawn from its spectrum, their density in 1 / keV, and the charge yields over those of an ordinary
+recoil of its kind. A background that *is* events has `read` in place of `rate`: see `user_events`, the only one. The
+pool's events of either serve that component alone.
+
 Names that begin with an underscore are helpers and not choices; `data` holds tables, each with its source.
 """
 
-from engine.physics.spectra._options import Options, configure, describe, identity
+from engine.physics.spectra._options import Options, configure, describe, has_own_events, identity
 
-__all__ = ["Options", "configure", "describe", "identity"]
+__all__ = ["Options", "configure", "describe", "has_own_events", "identity"]

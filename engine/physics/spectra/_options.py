@@ -20,3 +20,8 @@ def identity(spectrum: ModuleType, options: Options) -> dict[str, Any]:
     if hasattr(spectrum, "identity"):
         return spectrum.identity(options)
     return options.model_dump(mode="json")
+
+
+def has_own_events(spectrum: ModuleType) -> bool:
+    """Whether a component of this spectrum is thrown, or read, for itself: its events serve no other."""
+    return hasattr(spectrum, "throw") or hasattr(spectrum, "read")
