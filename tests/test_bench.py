@@ -22,14 +22,14 @@ def population():
 
 def background(population):
     """(3, toys): N, q and tail count of four blocks of background toys."""
-    blocks = [cells.background_block(population, 1.0, "background", block, toys.WANTED) for block in range(4)]
-    n_events, sums = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
+    blocks = [cells.background_block(population, 1.0, "background", block, toys.CHOICES) for block in range(4)]
+    n_events, sums = (np.concatenate(parts) for parts in zip(*((n, np.hstack(t)) for n, t in blocks), strict=True))
     return evaluate(population, n_events, sums)
 
 
 def evaluate(population, n_events, sums):
     null = population.null(toys.R, 1.0)
-    q = [statistic.statistic(n_events, sums[:, i], null) for i, (_, statistic) in enumerate(toys.WANTED)]
+    q = [choice.prepare(null).q(n_events, sums[:, i : i + 1]) for i, choice in enumerate(toys.CHOICES)]
     return np.array([n_events, *q])
 
 
@@ -52,7 +52,8 @@ def test_background_toys(population):
 
 def test_signal_toys(population):
     """Nested increments on background toys, at the largest cross-section, against whole toys."""
-    drawn = [cells.background_block(population, 1.0, "background", block, toys.WANTED) for block in range(4)]
+    drawn = [cells.background_block(population, 1.0, "background", block, toys.CHOICES) for block in range(4)]
+    drawn = [(n, np.hstack(totals)) for n, totals in drawn]
     signal = [toys.signal_toys(population, stream("signal", block)) for block in range(4)]
     n_events = np.concatenate([n + counts[:, -1] for (n, _), (counts, _) in zip(drawn, signal, strict=True)])
     sums = np.concatenate([a + b[:, -1] for (_, a), (_, b) in zip(drawn, signal, strict=True)])

@@ -9,8 +9,9 @@ import pytest
 from engine import assemble, physics_report, study, work
 from engine.cluster.store import Entry, Ledger, Store, encode, sha256
 from engine.errors import BadInput
-from engine.inference.cells import background_block
+from engine.inference.cells import Choice, background_block
 from engine.inference.pools import TOY_HALF
+from engine.options import Options
 from engine.physics import event_table, events
 from engine.physics.detectors import darwin
 from engine.physics.representations import vector
@@ -100,11 +101,11 @@ def test_both_halves_have_their_share_however_the_table_is_ordered(scored):
 def test_toys_draw_the_tables_events_as_often_as_their_rate_and_its_error_say(scored):
     """16 events in 5 t y, known to 30 %: counted by a statistic that sees them alone."""
     plan, population = scored
-    pool = population.pool
-    mine = (pool.kind == plan.kinds.index("surface"))[pool.half == TOY_HALF].astype(float)
-    counting = [(1e4, SimpleNamespace(per_event=lambda ts, null: mine))]
+    surface = plan.kinds.index("surface")
+    seen = SimpleNamespace(columns=lambda events: (events.kind == surface).astype(float)[:, None])
+    counting = [Choice(None, SimpleNamespace(prepare=lambda null, options: seen), Options())]
     drawn = [background_block(population, 5.0, "null", block, counting) for block in range(4)]
-    counts = np.concatenate([sums[:, 0] for _, sums in drawn])
+    counts = np.concatenate([totals[:, 0] for _, (totals,) in drawn])
     assert counts.mean() == pytest.approx(16, abs=4 * np.sqrt(39 / 4000))
     assert counts.var() == pytest.approx(16 + (0.3 * 16) ** 2, rel=0.12)
     assert np.concatenate([n for n, _ in drawn]).mean() == pytest.approx(population.n_background(5.0), rel=0.02)
@@ -221,8 +222,8 @@ def test_a_toy_too_full_of_signal_is_refused_with_its_point(scored, path):
     full = extended(path, m_chi_GeV=[50], sigma_si_cm2=[1e-47, 1e-42, 1e-38], exposure_ty=[5])
     said = r"m_chi_GeV = 50, sigma_si_cm2 = 1e-38, exposure_ty = 5: \d.*e\+09 signal events .* at most 1e\+06"
     with pytest.raises(BadInput, match=said):
-        assemble.signals(full, population, full.cells)
-    some = [item for item, (point, _, _) in full.cells.items() if point.size < 1e-40]
+        assemble.signals(full, population, full.points)
+    some = [point for point in full.points if point.size < 1e-40]
     assert set(assemble.signals(full, population, some)) == {50.0}
 
 
@@ -230,13 +231,13 @@ def test_a_toy_too_full_of_background_is_refused_with_its_point(scored, path):
     _, population = scored
     full = extended(path, m_chi_GeV=[50], sigma_si_cm2=[0.0], exposure_ty=[5, 1e6])
     with pytest.raises(BadInput, match=r"exposure_ty = 1e\+06: .* background events are expected in a toy"):
-        assemble.signals(full, population, full.cells)
+        assemble.signals(full, population, full.points)
 
 
 def test_signals_are_made_for_the_masses_that_are_asked_for(scored, path):
     _, population = scored
     plan = extended(path, m_chi_GeV=[20, 50, 100], sigma_si_cm2=[1e-47], exposure_ty=[5])
-    wanted = [item for item, (point, _, _) in plan.cells.items() if point.m_chi_GeV in (20, 100)]
+    wanted = [point for point in plan.points if point.m_chi_GeV in (20, 100)]
     found = assemble.signals(plan, population, wanted)
     assert set(found) == {20.0, 100.0} and assemble.signals(plan, population, []) == {}
     expected = assemble.signal_weights(plan.study.signal, population, 20.0)

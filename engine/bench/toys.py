@@ -9,9 +9,11 @@ import numpy as np
 from engine import sampling
 from engine.bench.speed import Side, Work
 from engine.inference import cells, toys
-from engine.inference.cells import Background, Population
-from engine.inference.pools import TOY_HALF, Pool
+from engine.inference.cells import Choice
+from engine.inference.pools import Pool
+from engine.inference.population import Background, Population, populate
 from engine.inference.teststats import extended_poisson, tail_count
+from engine.options import configure
 
 POOL_SIZE = 10_000  # scored events of each kind
 RATES_PER_TY = {"ER": 6470.0, "NR": 30.0}  # selected background events in 1 t y: the papers' number at 200 t y
@@ -19,7 +21,7 @@ N_SIGNAL = 170.0  # signal events expected at the largest cross-section: the pap
 STEPS = np.geomspace(0.01, 1, 10)  # cross-sections over the largest
 GRID = 1000  # points of the plain toys' interpolated density
 R = 1.0  # the surrogate score's only one
-WANTED = [(R, extended_poisson), (R, tail_count)]
+CHOICES = [Choice(R, module, configure(module, {})) for module in (extended_poisson, tail_count)]
 
 
 def sides() -> list[Side]:
@@ -29,7 +31,7 @@ def sides() -> list[Side]:
     return [
         Side(
             "background toys", "toys / s",
-            Work(lambda: cells.background_block(population, 1.0, "null", 0, WANTED), block),
+            Work(lambda: cells.background_block(population, 1.0, "null", 0, CHOICES), block),
             Work(lambda: plain_toys(rng, plain_block, plain, 0.0), plain_block),
         ),
         Side(
@@ -46,10 +48,11 @@ def surrogate() -> Population:
     n = 2 * POOL_SIZE
     ts = np.concatenate([2e4 + 5e3 * rng.gamma(4, size=POOL_SIZE), rng.normal(6e5, 1.2e5, POOL_SIZE)])
     thrown = np.full(2, POOL_SIZE)
-    pool = Pool(np.repeat([0, 1], POOL_SIZE), rng.random(n), np.ones(n), np.arange(n) % 2, thrown, {})
-    return cells.populate(
+    charges = np.ones(n), np.ones(n)
+    pool = Pool(np.repeat([0, 1], POOL_SIZE), rng.random(n), np.ones(n), np.arange(n) % 2, thrown, *charges, {})
+    return populate(
         pool, {R: ts}, [Background(kind, kind, _flat(rate), 0.0) for kind, rate in RATES_PER_TY.items()],
-        idealised=True, tail_b0=1.0, tail_exposure_ty=None, bandwidth=1.0, relative_floor=1e-12, stream_key=("bench",),
+        idealised=True, bandwidth=1.0, relative_floor=1e-12, stream_key=("bench",),
     )  # fmt: skip
 
 
@@ -59,13 +62,12 @@ def _flat(rate_per_ty: float) -> Callable:
 
 
 def signal_toys(population: Population, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """A block's signal events for all cross-sections, nested: counts (toys, steps) and sums (toys, steps, 2)."""
-    half = population.pool.half == TOY_HALF
+    """A block's signal events for all cross-sections, nested: counts (toys, steps) and totals (toys, steps, 2)."""
     null = population.null(R, 1.0)
-    values = np.stack([statistic.per_event(population.ts[R][half], null) for _, statistic in WANTED], axis=1)
-    cdf, guide = sampling.table(population.pool.weights("NR", _flat(N_SIGNAL))[half])
-    counts = toys.nested_counts(rng, N_SIGNAL * STEPS, toys.BLOCK)
-    return counts, toys.signal_sums(rng, counts, cdf, guide, values)
+    values = np.hstack([choice.prepare(null).columns(null.drawn.events) for choice in CHOICES])
+    cdf, guide = sampling.table(population.signal(population.pool.weights("NR", _flat(N_SIGNAL))))
+    counts, bins = toys.nested_counts(rng, N_SIGNAL * STEPS, toys.BLOCK), np.zeros((len(values), 0), np.int32)
+    return counts, toys.signal_totals(rng, counts, cdf, guide, values, bins, len(CHOICES))
 
 
 @dataclass(frozen=True)
@@ -83,12 +85,12 @@ class Plain:
 
 def plain_inputs(population: Population) -> Plain:
     """The population's toy half; the grid is logarithmic, for with equal steps q would be 17 too low."""
-    half = population.pool.half == TOY_HALF
-    ts, null = population.ts[R][half], population.null(R, 1.0)
-    background, signal = population.weights.sum(axis=0)[half], population.pool.weights("NR", _flat(1.0))[half]
+    null = population.null(R, 1.0)
+    ts, background = null.drawn.events.ts, null.drawn.total
+    signal = population.signal(population.pool.weights("NR", _flat(1.0)))
     grid = np.geomspace(ts.min(), ts.max(), GRID)
     shares = background / background.sum(), signal / signal.sum()
-    return Plain(ts, *shares, grid, null.f0.ln(grid), null.n_background, null.tail_threshold)
+    return Plain(ts, *shares, grid, null.f0.ln(grid), null.n_background, CHOICES[1].prepare(null).threshold)
 
 
 def plain_toys(rng: np.random.Generator, n_toys: int, plain: Plain, n_signal: float) -> np.ndarray:

@@ -31,7 +31,8 @@ class Pool:
 
     def only(self, kept: np.ndarray) -> "Pool":
         """The pool of these events alone, with the same numbers thrown."""
-        columns = {name: values[kept] for name, values in vars(self).items() if name not in ("n_thrown", "terms")}
+        shared = ("n_thrown", "terms", "kinds")
+        columns = {name: values[kept] for name, values in vars(self).items() if name not in shared}
         return replace(self, **columns, terms={name: values[kept] for name, values in self.terms.items()})
 
     def weights(self, kind: str, rate) -> np.ndarray:

@@ -15,7 +15,7 @@ ENERGY_KEV = np.array([1.0, 2.0, 3.0, 4.0])
 def pool():
     """Two electron and two nuclear recoils, thrown uniformly over 10 keV."""
     kind, half = np.array([0, 0, 1, 1], np.int8), np.zeros(4, np.int8)
-    return Pool(kind, ENERGY_KEV, np.full(4, 0.1), half, np.array([5, 8]), {})
+    return Pool(kind, ENERGY_KEV, np.full(4, 0.1), half, np.array([5, 8]), np.ones(4), np.ones(4), {})
 
 
 def rate(energy_keV, above):
