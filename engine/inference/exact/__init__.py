@@ -1,0 +1,1 @@
+"""Exact laws of the test statistics: no toys, no Gaussian extrapolation."""
