@@ -15,6 +15,7 @@ NARROW = 0.12  # up to here the truncation takes Phi(-1/0.12) = 4e-17, and sums 
 LN_SMALLEST = -680.0  # probabilities below e^-680 = 1e-295 are left out of tables
 N_QUADRATURE = 96
 WINDOW = 9.0  # in widths of the integrand, either side of its peak
+CENTRAL_REACH = 4.0  # in standard deviations of a rate: what lies beyond moves no median
 SMALLEST_INFLUENCE = 0.02  # a direction's standard deviation over the Poisson noise, below which it is dropped
 
 
@@ -84,23 +85,25 @@ def _edge(low: int, high: int, before) -> int:
 class Nodes:
     """A quadrature over rates: means (nodes, bins), weights (nodes,) that sum to one.
 
-    dropped: the largest standard deviation, in units of the Poisson noise, of a direction that was left out.
+    dropped: the largest standard deviation, in units of the Poisson noise, of a direction that was left out;
+    smallest_p: tails below it would need rates beyond the outermost nodes.
     """
 
     means: np.ndarray
     weights: np.ndarray
     dropped: float
+    smallest_p: float
 
 
-def nodes(means, relative_sd, signal=None, *, z_max: float = 9.0, step: float = 1.0) -> Nodes:
+def nodes(means, relative_sd, signal=None, *, z: float = 9.0, step: float = 1.25) -> Nodes:
     """The rates of bins as a quadrature: means (components, bins), relative_sd (components,), signal (bins,).
 
     The bins move along few directions: the left singular vectors of means[j, k] relative_sd[j] over the
     Poisson noise sqrt(sum_j means[j, k]), whose singular values say how much they matter; those below
     SMALLEST_INFLUENCE stay at their mean (a value S widens q by 1 + S^2 / 2 at most). Components whose
-    truncation matters are directions of their own. `z_max`: reach in standard deviations, as far as the
-    p-value asked for; `step`: spacing in units of 1 / sqrt(1 + S^2), the width that a count leaves to z: the
-    trapezoidal error of a Gaussian is 2 exp(-2 pi^2 / step^2), 5e-9 at 1, 2e-4 at 1.5.
+    truncation matters are directions of their own. z: the significance down to whose p a tail is right (0 is
+    enough for a median); step: spacing in units of 1 / sqrt(1 + S^2), the width that a count leaves to a
+    direction: the trapezoidal error of a Gaussian is 2 exp(-2 pi^2 / step^2), 6e-6 at 1.25, 3e-4 at 1.5.
     """
     means, sd = np.asarray(means, dtype=np.float64), np.asarray(relative_sd, dtype=np.float64)
     base = means.sum(axis=0) + (0.0 if signal is None else signal)
@@ -114,11 +117,13 @@ def nodes(means, relative_sd, signal=None, *, z_max: float = 9.0, step: float = 
     left = [d for d in directions if d[0] <= SMALLEST_INFLUENCE]
     # the mean of a truncated Gaussian lies above 1
     centre = base + sum((_shift(s) * v * noise for _, s, v in left if s > 0), np.zeros(len(base)))
-    z, weights = _product([_axis(size, s, z_max, step) for size, s, _ in kept])
-    inside = weights > weights.max() * np.exp(-(z_max**2) / 2 - 1)
-    z, weights = z[inside], weights[inside]
-    moved = z @ np.array([v for _, _, v in kept]).reshape(len(kept), len(base)) * noise
-    return Nodes(np.maximum(centre + moved, 0.0), weights / weights.sum(), max((d[0] for d in left), default=0.0))
+    points, weights = _product([_axis(size, s, z, step) for size, s, _ in kept])
+    inside = weights > weights.max() * np.exp(-(max(z, CENTRAL_REACH) ** 2) / 2 - 4)
+    points, weights = points[inside], weights[inside]
+    moved = points @ np.array([v for _, _, v in kept]).reshape(len(kept), len(base)) * noise
+    dropped = max((d[0] for d in left), default=0.0)
+    smallest_p = float(ndtr(-z)) if kept else 0.0
+    return Nodes(np.maximum(centre + moved, 0.0), weights / weights.sum(), dropped, smallest_p)
 
 
 def _shift(relative_sd: float) -> float:
@@ -126,26 +131,30 @@ def _shift(relative_sd: float) -> float:
     return float(stats.norm.pdf(1 / relative_sd) / ndtr(1 / relative_sd))
 
 
-def _axis(influence: float, relative_sd: float, z_max: float, step: float) -> tuple[np.ndarray, np.ndarray]:
-    """Nodes and weights of one standard Gaussian, truncated at -1 / relative_sd where that is not zero."""
-    spacing = step / np.sqrt(1 + influence**2)
-    if relative_sd == 0 or 1 / relative_sd > z_max + spacing:
-        half = int(np.ceil(z_max / spacing))
-        z = spacing * np.arange(-half, half + 1)
-        weights = np.exp(-(z**2) / 2)
+def _axis(influence: float, relative_sd: float, z: float, step: float) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes and weights of one standard Gaussian, truncated at -1 / relative_sd where that is not zero.
+
+    Given an excess of z standard deviations, the direction lies at z S / sqrt(1 + S^2), give or take its width.
+    """
+    width = 1 / np.sqrt(1 + influence**2)
+    spacing, reach = step * width, max(CENTRAL_REACH, (z * influence + 4.5) * width)
+    if relative_sd == 0 or 1 / relative_sd > reach + spacing:
+        half = int(np.ceil(reach / spacing))
+        points = spacing * np.arange(-half, half + 1)
+        weights = np.exp(-(points**2) / 2)
     else:
         low = -1 / relative_sd
         # Gauss's nodes are pi / 2 times wider apart in the middle than even ones
-        x, w = np.polynomial.legendre.leggauss(4 + int(np.ceil(np.pi / 2 * (z_max - low) / spacing)))
-        z = low + (z_max - low) * (x + 1) / 2
-        weights = w * np.exp(-(z**2) / 2)
-    return z, weights / weights.sum()
+        x, w = np.polynomial.legendre.leggauss(4 + int(np.ceil(np.pi / 2 * (reach - low) / spacing)))
+        points = low + (reach - low) * (x + 1) / 2
+        weights = w * np.exp(-(points**2) / 2)
+    return points, weights / weights.sum()
 
 
 def _product(axes: list) -> tuple[np.ndarray, np.ndarray]:
     """All combinations of the axes' nodes (nodes, axes) with the products of their weights."""
-    z, weights = np.zeros((1, 0)), np.ones(1)
-    for points, shares in axes:
-        z = np.column_stack([np.repeat(z, len(points), axis=0), np.tile(points, len(z))])
+    points, weights = np.zeros((1, 0)), np.ones(1)
+    for places, shares in axes:
+        points = np.column_stack([np.repeat(points, len(places), axis=0), np.tile(places, len(points))])
         weights = np.outer(weights, shares).ravel()
-    return z, weights
+    return points, weights

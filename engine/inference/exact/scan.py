@@ -1,0 +1,193 @@
+"""`excess_scan`: the smallest local Poisson p over many thresholds, with its exact law.
+
+With b_k events expected above threshold k and n_k seen, q = max_k -ln P(Poisson(b_k) >= n_k). The n_k are a
+Markov chain: each threshold adds an independent Poisson count to the one above it. So P(Q >= q) is the
+probability that the chain ever reaches the boundary c_k(q), the smallest n with a local p of e^-q, and is
+summed over the threshold of its first passage, all terms positive.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from scipy.special import gammaln
+
+from engine.inference.exact import rates
+
+N_THRESHOLDS = 64
+LARGEST_B = 300.0  # events: above it a local excess is what the other statistics see, and the recursion costs most
+NEGLIGIBLE = 1e-19  # share of the chains that may be lost far below the mean, whence they cross least of all
+SMALLEST_P = 1e-290
+
+
+def thresholds(smallest_b: float, n_background: float, *, n: int = N_THRESHOLDS, largest_b: float = LARGEST_B):
+    """Expected background counts above n thresholds, spaced evenly in their logarithm, ascending.
+
+    smallest_b: what the pool supports, at least; the last is the total n_background or largest_b.
+    """
+    return np.geomspace(smallest_b, min(n_background, largest_b), n)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Local significances: minus_ln_p[k, n] = -ln P(Poisson(b_k) >= n); they do not fall along n.
+
+    levels: all values that q can take, ascending.
+    """
+
+    minus_ln_p: np.ndarray
+    levels: np.ndarray
+
+
+def table(b: np.ndarray) -> Table:
+    """Local significances at thresholds with b events expected, up to the counts whose p underflows."""
+    last = int(b[-1])
+    while _ln_poisson(last, b[-1]) > np.log(SMALLEST_P) - 20:
+        last += 8 + int(np.sqrt(last))
+    n = np.arange(last + 1)
+    ln_pmf = _ln_poisson(n, np.asarray(b, dtype=np.float64)[:, None])
+    minus_ln_p = -np.minimum(np.logaddexp.accumulate(ln_pmf[:, ::-1], axis=1)[:, ::-1], 0.0)
+    minus_ln_p[:, 0] = 0.0
+    return Table(minus_ln_p, np.unique(minus_ln_p[minus_ln_p < -np.log(SMALLEST_P)]))
+
+
+def _ln_poisson(n, mean):
+    return n * np.log(mean) - mean - gammaln(n + 1.0)
+
+
+@njit(cache=True)
+def statistic(counts, minus_ln_p):
+    """q per toy, from the events of each toy in the bins between thresholds (n_toys, thresholds).
+
+    The first bin holds the highest scores, and lies above the first threshold.
+    """
+    q = np.zeros(len(counts))
+    last = minus_ln_p.shape[1] - 1
+    for toy in range(len(counts)):
+        n = 0
+        for k in range(counts.shape[1]):
+            n += counts[toy, k]
+            q[toy] = max(q[toy], minus_ln_p[k, min(n, last)])
+    return q
+
+
+@njit(cache=True)
+def first_passage(boundary, increment, ln_factorial):
+    """P(n_k >= boundary[k] at any k) for a chain whose steps are Poisson with these means (thresholds,).
+
+    state[n]: probability to be at n and never to have crossed. A step's probabilities are `step`, from the
+    one below its peak that no longer matters; what reaches the boundary is counted and leaves.
+    """
+    size = boundary.max()
+    state, moved = np.zeros(size + 1), np.zeros(size + 1)
+    step, beyond = np.zeros(size + 2), np.zeros(size + 2)
+    state[0], low, high, crossed = 1.0, 0, 1, 0.0  # the occupied states are low ... high - 1
+    for k in range(len(boundary)):
+        mean, edge = increment[k], boundary[k]
+        first, last = _step(mean, edge - low, ln_factorial, step, beyond)
+        for n in range(low, high):
+            crossed += state[n] * beyond[min(max(edge - n, 0), last)]
+        moved[:] = 0.0
+        for n in range(low, min(high, edge)):
+            mass = state[n]
+            for i in range(first, min(last, edge - n)):
+                moved[n + i] += mass * step[i]
+        low, high = min(low + first, edge), min(high + last, edge)
+        state[:] = moved
+        while low < high - 1 and state[low] < NEGLIGIBLE:
+            low += 1
+        while high > low + 1 and state[high - 1] < 1e-300:
+            high -= 1
+    return crossed
+
+
+@njit(cache=True)
+def _step(mean, room, ln_factorial, step, beyond):
+    """Fills step[i] = P(i) for i < last and beyond[i] = P(>= i) for i <= last; returns first and last.
+
+    `last` is `room` at most, for from there on every chain crosses.
+    """
+    if mean <= 0:
+        step[0], beyond[0], beyond[1] = 1.0, 1.0, 0.0
+        return 0, 1
+    last = max(room, 1)
+    tail, term, i = 0.0, np.exp(last * np.log(mean) - mean - ln_factorial[last]), last
+    while term > 1e-17 * tail or i < mean:  # beyond the table: a series that soon falls geometrically
+        tail += term
+        i += 1
+        term *= mean / i
+    beyond[last] = tail
+    peak = int(mean) * np.log(mean) - mean - ln_factorial[int(mean)] if mean >= 1 else -mean
+    first = 0
+    for i in range(last - 1, -1, -1):
+        ln_p = i * np.log(mean) - mean - ln_factorial[i]
+        step[i] = np.exp(ln_p)
+        beyond[i] = min(beyond[i + 1] + step[i], 1.0)
+        if i < mean and ln_p < peak + np.log(NEGLIGIBLE):
+            first = i
+            break
+    for i in range(first):
+        beyond[i] = 1.0
+    return first, last
+
+
+@dataclass(frozen=True)
+class ScanLaw:
+    """The law of q; nodes: the expected events in the bins between thresholds, as rates move them."""
+
+    table: Table
+    nodes: rates.Nodes
+
+    @property
+    def smallest_p(self) -> float:
+        """Below it p is a bound."""
+        return max(SMALLEST_P, self.nodes.smallest_p)
+
+    def sf(self, q: np.ndarray) -> np.ndarray:
+        """P(Q >= q) for q of any shape: one recursion per value and node."""
+        q = np.asarray(q, dtype=np.float64)
+        p = np.array([self._sf(value, self.nodes.means, self.nodes.weights) for value in q.ravel()])
+        return np.clip(p, self.smallest_p, 1.0).reshape(q.shape)
+
+    def _sf(self, q: float, increments: np.ndarray, weights: np.ndarray) -> float:
+        boundary = np.array([np.searchsorted(row, q, side="left") for row in self.table.minus_ln_p])
+        ln_factorial = gammaln(np.arange(boundary.max() + 2) + 1.0)
+        return _mixture(boundary, increments, weights, ln_factorial)
+
+    def median(self) -> float:
+        """The smallest value with P(Q <= value) >= 1/2, sought from where the central rates have theirs."""
+        means, weights, levels = self.nodes.means, self.nodes.weights, self.table.levels
+        centre = (weights @ means)[None]
+
+        def above(place, increments, weights):
+            return self._sf(levels[place], increments, weights) > 0.5
+
+        guess = _last(lambda i: above(i, centre, np.ones(1)), 0, len(levels))
+        low, high = _bracket(lambda i: above(i, means, weights), guess, len(levels))
+        return float(levels[_last(lambda i: above(i, means, weights), low, high)])
+
+
+@njit(cache=True)
+def _mixture(boundary, increments, weights, ln_factorial):
+    p = 0.0
+    for node in range(len(weights)):
+        p += weights[node] * first_passage(boundary, increments[node], ln_factorial)
+    return p
+
+
+def _last(holds, low: int, high: int) -> int:
+    """The last place in low ... high - 1 where `holds`, which is true at low and false from some place on."""
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if holds(middle) else (low, middle)
+    return low
+
+
+def _bracket(holds, guess: int, size: int) -> tuple[int, int]:
+    """Places around the guess, the first of which holds and the second does not."""
+    low, high, reach = guess, guess + 1, 1
+    while low > 0 and not holds(low):
+        low, high, reach = max(low - reach, 0), low, 2 * reach
+    while high < size and holds(high):
+        low, high, reach = high, min(high + reach, size), 2 * reach
+    return low, high
