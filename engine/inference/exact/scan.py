@@ -147,7 +147,7 @@ class ScanLaw:
         """P(Q >= q) for q of any shape: one recursion per value and node."""
         q = np.asarray(q, dtype=np.float64)
         p = np.array([self._sf(value, self.nodes.means, self.nodes.weights) for value in q.ravel()])
-        return np.clip(p, self.smallest_p, 1.0).reshape(q.shape)
+        return np.clip(p, SMALLEST_P, 1.0).reshape(q.shape)
 
     def _sf(self, q: float, increments: np.ndarray, weights: np.ndarray) -> float:
         boundary = np.array([np.searchsorted(row, q, side="left") for row in self.table.minus_ln_p])
