@@ -107,7 +107,7 @@ class Tail:
 
     def _make(self, tilt: float, ln_mgf: float, mean: float, variance: float) -> Contour:
         sd, ln_p = float(np.sqrt(variance)), min(ln_mgf - tilt * mean, 0.0)
-        step = 2 * np.pi / max(24 * sd, (ACCURACY - ln_p) / tilt)
+        step = 2 * np.pi / max(16 * sd, (ACCURACY - ln_p) / tilt)
         # a Gaussian smear of the tilted law, to which only a discrete one is sensitive, ends the sum at e^-21
         smear = RESOLUTION * (self.sd if self._ties else sd)
         n_blocks = 1 + int(6.5 / smear / step / BLOCK)
