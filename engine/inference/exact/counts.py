@@ -41,7 +41,6 @@ class CountLaw:
         """The smallest n with P(N >= n) <= p."""
         return int(self.first + np.searchsorted(-self.upper, -p, side="left"))
 
-
     def with_signal(self, n_signal: float) -> "CountLaw":
         """The law with a Poisson signal of fixed mean, down to 1e-20: it serves medians, and costs a millisecond."""
         kept = np.flatnonzero(self.pmf > np.exp(LN_SMALLEST_SIGNAL))

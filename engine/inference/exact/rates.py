@@ -138,7 +138,7 @@ def _axis(influence: float, relative_sd: float, z: float, step: float) -> tuple[
     """
     width = 1 / np.sqrt(1 + influence**2)
     spacing, reach = step * width, max(CENTRAL_REACH, (z * influence + 4.5) * width)
-    if relative_sd == 0 or 1 / relative_sd > reach + spacing:
+    if relative_sd == 0 or 1 / relative_sd > reach:
         half = int(np.ceil(reach / spacing))
         points = spacing * np.arange(-half, half + 1)
         weights = np.exp(-(points**2) / 2)

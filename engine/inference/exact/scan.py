@@ -7,6 +7,7 @@ summed over the threshold of its first passage, all terms positive.
 """
 
 from dataclasses import dataclass
+from math import lgamma
 
 import numpy as np
 from numba import njit
@@ -111,24 +112,35 @@ def _step(mean, room, ln_factorial, step, beyond):
         step[0], beyond[0], beyond[1] = 1.0, 1.0, 0.0
         return 0, 1
     last = max(room, 1)
-    tail, term, i = 0.0, np.exp(last * np.log(mean) - mean - ln_factorial[last]), last
-    while term > 1e-17 * tail or i < mean:  # beyond the table: a series that soon falls geometrically
-        tail += term
-        i += 1
-        term *= mean / i
-    beyond[last] = tail
-    peak = int(mean) * np.log(mean) - mean - ln_factorial[int(mean)] if mean >= 1 else -mean
+    beyond[last] = _upper(last, mean, ln_factorial)
+    ln_peak = int(mean) * np.log(mean) - mean - lgamma(int(mean) + 1.0)
     first = 0
     for i in range(last - 1, -1, -1):
         ln_p = i * np.log(mean) - mean - ln_factorial[i]
         step[i] = np.exp(ln_p)
         beyond[i] = min(beyond[i + 1] + step[i], 1.0)
-        if i < mean and ln_p < peak + np.log(NEGLIGIBLE):
+        if i < mean and ln_p < ln_peak + np.log(NEGLIGIBLE):
             first = i
             break
     for i in range(first):
         beyond[i] = 1.0
     return first, last
+
+
+@njit(cache=True)
+def _upper(last, mean, ln_factorial):
+    """P(>= last) of a Poisson count, from the side where the sum is small."""
+    tail = 0.0
+    if last < mean:
+        for i in range(last):
+            tail += np.exp(i * np.log(mean) - mean - ln_factorial[i])
+        return 1 - tail
+    term, i = np.exp(last * np.log(mean) - mean - ln_factorial[last]), last
+    while term > 1e-17 * tail:
+        tail += term
+        i += 1
+        term *= mean / i
+    return tail
 
 
 @dataclass(frozen=True)
@@ -147,7 +159,7 @@ class ScanLaw:
         """P(Q >= q) for q of any shape: one recursion per value and node."""
         q = np.asarray(q, dtype=np.float64)
         p = np.array([self._sf(value, self.nodes.means, self.nodes.weights) for value in q.ravel()])
-        return np.clip(p, self.smallest_p, 1.0).reshape(q.shape)
+        return np.clip(p, SMALLEST_P, 1.0).reshape(q.shape)
 
     def _sf(self, q: float, increments: np.ndarray, weights: np.ndarray) -> float:
         boundary = np.array([np.searchsorted(row, q, side="left") for row in self.table.minus_ln_p])

@@ -1,0 +1,155 @@
+"""`deviance`: the binned Poisson likelihood ratio to the saturated model, with its exact law.
+
+Given the rates, q is a sum over independent bins: its moment generating function is a product of sums over
+counts, evaluated as they stand anywhere in the complex plane, averaged over rates, and inverted (`tilted`).
+"""
+
+from math import lgamma
+
+import numpy as np
+from numba import njit
+from scipy.special import xlogy
+
+from engine.inference.exact import rates, tilted
+from engine.inference.exact.tilted import BLOCK
+
+DIVERGENCE = 0.5  # E[e^(s q)] of a Poisson count's deviance is finite below
+LN_NEGLIGIBLE = -42.0  # counts less likely than e^-42 of the likeliest are left out
+LARGEST_COUNT = 1e7  # a tilt whose likeliest count lies beyond is not used
+ALIKE = 1e-3  # relative difference up to which bins share their averages: q moves by 1e-5 of its deviation
+DEAD = 1e-60  # a block of frequencies whose product falls below is left at what it has
+
+
+def deviance(counts: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """q = 2 sum_k [n_k ln(n_k / m_k) - (n_k - m_k)] per toy: counts (n_toys, bins), expected (bins,) m > 0.
+
+    (Baker & Cousins 1984, the Poisson likelihood chi-square.)
+    """
+    counts = np.asarray(counts, dtype=np.float64)
+    return 2 * (xlogy(counts, counts / expected) - (counts - expected)).sum(axis=1)
+
+
+class DevianceLaw:
+    """The law of the deviance from `expected` (bins,) where counts are Poisson with the means of the nodes."""
+
+    def __init__(self, expected: np.ndarray, nodes: rates.Nodes):
+        self._weights = nodes.weights
+        self._bins = [_distinct(means, np.asarray(expected, dtype=np.float64)) for means in nodes.means]
+        self._central = int(np.argmax(nodes.weights))
+        self._tail = tilted.Tail(self._moments, self._spectrum, DIVERGENCE)
+        self._smallest_p = nodes.smallest_p
+
+    @property
+    def smallest_p(self) -> float:
+        """Below it p is a bound."""
+        return max(self._tail.smallest_p, self._smallest_p)
+
+    def sf(self, q: np.ndarray) -> np.ndarray:
+        """P(Q >= q) for q of any shape."""
+        return self._tail.sf(q)
+
+    def median(self) -> float:
+        """Where P(Q >= q) passes 1/2."""
+        return self._tail.median()
+
+    def _moments(self, tilt: float) -> tuple[float, float, float]:
+        parts = np.array([_moments(*bins, tilt) for bins in self._bins])
+        if not np.isfinite(parts).all():
+            return np.inf, np.inf, np.inf
+        shares, ln_mgf = self._shares(parts[:, 0])
+        mean = shares @ parts[:, 1]
+        return ln_mgf, float(mean), float(shares @ (parts[:, 2] + (parts[:, 1] - mean) ** 2))
+
+    def _shares(self, ln_mgf: np.ndarray) -> tuple[np.ndarray, float]:
+        """Weights of the nodes under the tilt, and ln E[e^(tilt q)] of the mixture."""
+        shares = self._weights * np.exp(ln_mgf - ln_mgf.max())
+        return shares / shares.sum(), float(ln_mgf.max() + np.log(shares.sum()))
+
+    def _spectrum(self, tilt: float, step: float, blocks: np.ndarray) -> np.ndarray:
+        """The mixture's; blocks in which nothing is left for the central rates are left out for the others."""
+        central = np.abs(_spectrum(*self._bins[self._central], tilt, step, blocks)).max(axis=1)
+        alive = blocks[central > np.sqrt(DEAD)]
+        shares, _ = self._shares(np.array([_moments(*bins, tilt)[0] for bins in self._bins]))
+        out = np.zeros((len(blocks), BLOCK), dtype=np.complex128)
+        for share, bins in zip(shares, self._bins, strict=True):
+            if share > 1e-18:
+                out[alive] += share * _spectrum(*bins, tilt, step, alive)
+        return out
+
+
+def _distinct(means: np.ndarray, expected: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean, expected and number of the bins that are alike in both, to second order in ALIKE."""
+    means = np.maximum(means, 1e-300)
+    kinds = np.round(np.log(np.stack([means / expected, expected])) / ALIKE)
+    _, group, repeats = np.unique(kinds, axis=1, return_inverse=True, return_counts=True)
+    averages = [np.bincount(group, weights=values) / repeats for values in (means, expected)]
+    return averages[0], averages[1], repeats
+
+
+@njit(cache=True)
+def _ln_weight(n, mean, expected, tilt):
+    """ln of P(n) e^(tilt q_n), concave in n."""
+    return n * np.log(mean) - mean - lgamma(n + 1.0) + tilt * _q(n, expected)
+
+
+@njit(cache=True)
+def _q(n, expected):
+    ratio = n * np.log(n / expected) if n > 0 else 0.0
+    return 2 * (ratio - n + expected)
+
+
+@njit(cache=True)
+def _tilted_bin(mean, expected, tilt):
+    """Probabilities and q of one bin's counts under the tilt, and ln E[e^(tilt q_n)] (inf beyond LARGEST_COUNT).
+
+    The likeliest count solves (1 - 2 tilt) ln n = ln mean - 2 tilt ln expected.
+    """
+    ln_peak = (np.log(mean) - 2 * tilt * np.log(expected)) / (1 - 2 * tilt)
+    if ln_peak > np.log(LARGEST_COUNT):
+        return np.zeros(1), np.zeros(1), np.inf
+    peak = int(np.exp(ln_peak))
+    largest = _ln_weight(peak, mean, expected, tilt)
+    first = last = peak
+    while first > 0 and _ln_weight(first, mean, expected, tilt) > largest + LN_NEGLIGIBLE:
+        first -= 1
+    while _ln_weight(last, mean, expected, tilt) > largest + LN_NEGLIGIBLE:
+        last += 1
+    weight, q = np.empty(last - first + 1), np.empty(last - first + 1)
+    for i in range(len(weight)):
+        weight[i] = np.exp(_ln_weight(first + i, mean, expected, tilt) - largest)
+        q[i] = _q(first + i, expected)
+    total = weight.sum()
+    return weight / total, q, largest + np.log(total)
+
+
+@njit(cache=True)
+def _moments(means, expected, repeats, tilt):
+    """ln E[e^(tilt q)], and mean and variance of the tilted q, of bins that occur `repeats` times each."""
+    ln_mgf, centre, variance = 0.0, 0.0, 0.0
+    for k in range(len(means)):
+        weight, q, ln_total = _tilted_bin(means[k], expected[k], tilt)
+        first = (weight * q).sum()
+        ln_mgf += repeats[k] * ln_total
+        centre += repeats[k] * first
+        variance += repeats[k] * (weight * (q - first) ** 2).sum()
+    return ln_mgf, centre, variance
+
+
+@njit(cache=True)
+def _spectrum(means, expected, repeats, tilt, step, blocks):
+    """E[e^((tilt + i j step) q)] / E[e^(tilt q)] at the frequencies j of every block (blocks, BLOCK)."""
+    out = np.ones((len(blocks), BLOCK), np.complex128)
+    alive = np.ones(len(blocks), np.bool_)
+    for k in range(len(means)):
+        weight, q, _ = _tilted_bin(means[k], expected[k], tilt)
+        turn = np.exp(1j * step * q)
+        for row in range(len(blocks)):
+            if alive[row]:
+                phase = weight * np.exp(1j * (step * BLOCK * blocks[row]) * q)
+                largest = 0.0
+                for column in range(BLOCK):
+                    out[row, column] *= phase.sum() ** repeats[k]
+                    largest = max(largest, abs(out[row, column]))
+                    phase *= turn
+                alive[row] = largest > DEAD
+    return out
