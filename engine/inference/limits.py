@@ -17,7 +17,7 @@ from engine.inference.significance import CENTRAL, clopper_pearson
 
 LEVEL = 0.9
 POWER = 0.16  # power constraint of Cowan et al. 1105.3166, section 4: the limit's own -1 sigma
-N_STRATA = 64
+N_STRATA = 16  # more would isolate what few pool events leave empty: 64 make the limit 12 % too low at 6000 per kind
 MU_TOLERANCE = 1e-4  # relative, of a limit
 
 
@@ -92,7 +92,8 @@ def binned(unbinned: Experiment, mu: float, n_strata: int = N_STRATA) -> Experim
     """The same in strata of like events at strength mu, with the pool's own contents as densities.
 
     Some ten thousand rows become n_strata, so that a toy costs microseconds, and the Asimov data set is exact: its
-    best fit is mu = 0 and nominal rates whatever the templates.
+    best fit is mu = 0 and nominal rates whatever the templates. Unbinned, templates that a pool of 1e4 smooths give
+    it a best fit of an event or so above zero, and the limit moves by as much.
     """
     at_mu = np.append(np.ones(unbinned.rows.shape[1] - 1), mu)
     shares = strata.shares(unbinned.rows * at_mu)

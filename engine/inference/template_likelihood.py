@@ -8,7 +8,6 @@ Semi-supervised search in DARWIN (Aalbers et al.), Eqs. 8-10 with sigma = 0. Wha
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from scipy.special import gammaln
 
 from engine.inference import profile, strata
@@ -60,19 +59,19 @@ def statistic(
     half = null.expected.sum() - totals[:, 0]
     if profiled:
         by_stratum = totals[:, 1:].reshape(len(totals), len(null.strata), len(null.expected))
-        half = _profiled(np.ascontiguousarray(by_stratum), null.expected, null.relative_sd) - totals[:, 0]
+        half = _profiled(by_stratum, null) - totals[:, 0]
     return 2 * (half + gammaln(n_events + 1) if ln_n_factorial else half)
 
 
-@njit(cache=True)
-def _profiled(by_stratum, expected, relative_sd):
-    """(toys,) minimum over theta of sum theta b - sum_k n_k ln(theta . mean share of k) + constraints."""
-    out, one, held = np.empty(len(by_stratum)), np.ones(len(expected)), relative_sd == 0
-    for toy in range(len(by_stratum)):
-        counts = by_stratum[toy].sum(axis=1)
-        mean = by_stratum[toy] / np.maximum(counts, 1e-300).reshape(-1, 1)
-        out[toy] = profile.minimise(one, held, mean, counts, expected, relative_sd)[1]
-    return out
+def _profiled(by_stratum: np.ndarray, null: Null) -> np.ndarray:
+    """(toys,) minimum over theta of sum theta b - sum_k n_k ln(theta . mean share of k) + constraints.
+
+    by_stratum (toys, strata, groups): summed shares; those of an event add up to one, those of a stratum to n_k.
+    """
+    counts = by_stratum.sum(axis=2)
+    means = by_stratum / np.where(counts > 0, counts, 1.0)[..., None]
+    fits = (profile.fit(mean, n, null.expected, null.relative_sd) for mean, n in zip(means, counts, strict=True))
+    return np.array([value for _, value in fits])
 
 
 def exact(rows: np.ndarray, null: Null, *, profiled: bool = True, ln_n_factorial: bool = True) -> float:

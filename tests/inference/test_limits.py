@@ -93,14 +93,14 @@ def test_an_observed_limit_crosses_the_level():
 
 
 def test_strata_keep_the_information(unbinned, binned):
-    """64 strata against six thousand rows: another doubling gains less than 5 %, and the Asimov fit is exact."""
+    """16 strata against six thousand rows: as many again gain less than 10 %, and the Asimov fit is exact."""
     assert len(binned.rows) == limits.N_STRATA
     assert binned.expected == pytest.approx(unbinned.expected, rel=1e-9)
     assert limits.q_mu(binned, binned.asimov, 0.0) == pytest.approx(0, abs=1e-6)
-    coarse = [limits.median_limit(limits.binned(unbinned, 0.03, n)).mu_90 for n in (1, 4, 64, 128)]
+    coarse = [limits.median_limit(limits.binned(unbinned, 0.03, n)).mu_90 for n in (1, 4, 16, 32)]
     assert coarse[0] > 20 * coarse[2], "a count alone must be far worse"
     assert coarse[0] > coarse[1] > coarse[2] >= coarse[3]
-    assert coarse[3] == pytest.approx(coarse[2], rel=0.05)
+    assert coarse[3] == pytest.approx(coarse[2], rel=0.1)
 
 
 def test_the_limit_falls_with_exposure(bands, band_names):
