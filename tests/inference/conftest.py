@@ -63,3 +63,38 @@ def _make_population():
 def population():
     """60 ER and 3 NR events per t y, known exactly."""
     return make_population()
+
+
+TEMPLATE_NAMES = ("pp", "pb214", "atm", "neutrons", "dsnb")
+TEMPLATE_SD = np.array([0.03, 0.10, 0.20, 0.50, 0.50])
+
+
+def make_bands(n_per_kind=6000, seed=0, expected=(3980.0, 2680.0, 5.5, 1.9, 0.1)):
+    """Two bands in (cS1, cS2) as a xenon TPC has them: (cs1_pe, cs2_pe, weights (5, n), signal_weights (n,)).
+
+    ER of 2-10 keV and NR of 10-46 keV, thrown uniformly; the NR spectra fall, each at its own pace, as the signal's.
+    The weights add up to `expected`, the signal's to 171.
+    """
+    rng = np.random.default_rng((seed, 2))
+    er, nr = 2 + 8 * rng.random(n_per_kind), 10 + 36 * rng.random(n_per_kind)
+    electrons = np.concatenate([er * (52 - 2.4 * er), nr * (6.6 - 0.06 * nr)])
+    photons = np.concatenate([74 * er, nr * (14.0 + 0.005 * nr)]) - electrons
+    moved = np.append(0.05 * electrons[:n_per_kind], np.zeros(n_per_kind)) * rng.standard_normal(2 * n_per_kind)
+    cs1 = np.maximum(rng.poisson(0.15 * (photons - moved)) + 0.3 * rng.standard_normal(2 * n_per_kind), 1.0)
+    cs2 = 54 * np.maximum(electrons + moved + np.sqrt(electrons) * rng.standard_normal(2 * n_per_kind), 5.0)
+    nothing = np.zeros(n_per_kind)
+    shapes = [np.append(1 + 0.05 * er, nothing), np.append(np.ones(n_per_kind), nothing)]
+    shapes += [np.append(nothing, np.exp(-nr / scale)) for scale in (18, 24, 9, 14)]
+    weights = [total * shape / shape.sum() for total, shape in zip((*expected, 171.0), shapes, strict=True)]
+    order = rng.permutation(2 * n_per_kind)  # either half holds both kinds
+    return cs1[order], cs2[order], np.array(weights[:-1])[:, order], weights[-1][order]
+
+
+@pytest.fixture(scope="session", name="bands")
+def _bands():
+    return make_bands()
+
+
+@pytest.fixture(scope="session")
+def band_names():
+    return TEMPLATE_NAMES, TEMPLATE_SD
