@@ -107,7 +107,8 @@ def scan(study: Study | str, store: Store | str = "./recoilscan-store", **option
     """The whole path for a study, resumed where it stands; returns the result table (`engine.schemas.RESULTS`).
 
     `study` is a parsed study, a TOML file or a shipped name. Options: `address` of a Ray cluster (default: a local
-    one), `workers` of the local one, `progress`. Raises BadInput before any work starts.
+    one), `workers` of the local one, `progress`. Raises BadInput before any work starts; for toys too full to be drawn,
+    which the pool tells, before the first of them.
     """
     study = load(study) if isinstance(study, str) else study
     store = Store(store) if isinstance(store, str) else store
@@ -122,7 +123,7 @@ def run(
     workers: int | None = None,
     progress: Silent | None = None,
 ) -> Outcome:
-    """`scan` with everything that is known at its end. Raises BadInput before any work starts."""
+    """`scan` with everything that is known at its end; raises the same."""
     store.check_writable()
     if address:
         fan_out.check_address(address)
