@@ -85,7 +85,7 @@ class Representation(Section):
 
     @model_validator(mode="after")
     def _known(self) -> "Representation":
-        plugins.load("engine.physics.representations", self.name, "features")
+        plugins.load("engine.physics.representations", self.name, "features", "sections")
         return self
 
 
@@ -317,6 +317,18 @@ class Study(Section):
         if true != "ces" and not (pool.nr_energy_keV[0] <= true[0] and true[1] <= pool.nr_energy_keV[1]):
             raise BadInput(f"pool.nr_energy_keV = {list(pool.nr_energy_keV)} must contain backgrounds.nr_window = "
                            f"{list(true)}")  # fmt: skip
+        return self
+
+    @model_validator(mode="after")
+    def _models_take_the_representation(self) -> "Study":
+        view = plugins.load("engine.physics.representations", self.representation.name)
+        n_features = sum(view.sections(self.detector.constants).values())
+        for slot in ("vae", "classifier"):
+            try:
+                zoo.check_input(plugins.load("zoo", getattr(self.models, slot).name), n_features)
+            except ValueError as error:
+                seen = f"the representation is {self.representation.name!r} of {self.detector.name!r}"
+                raise BadInput(f"models.{slot}: {error} ({seen})") from error
         return self
 
 
