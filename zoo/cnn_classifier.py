@@ -68,7 +68,7 @@ def _side(n_blocks: int) -> int:
     for _ in range(n_blocks):
         side = (side - 2) // 2
     if side < 1:
-        raise ValueError(f"cnn_classifier: {n_blocks} filters leave nothing of {IMAGE_SHAPE[0]} pixels; give at most 4.")
+        raise ValueError(f"cnn_classifier: {n_blocks} filters leave no pixel of {IMAGE_SHAPE[0]}; give at most 4.")
     return side
 
 
