@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 import zoo
 from engine import plugins
 from engine.errors import BadInput, unknown
+from engine.inference import teststats
 from engine.inference.pools import KINDS
 from engine.options import Options, configure
 from engine.physics import proposals, spectra
@@ -90,7 +91,7 @@ class Representation(Section):
 
     @model_validator(mode="after")
     def _known(self) -> "Representation":
-        plugins.load("engine.physics.representations", self.name, "features")
+        plugins.load("engine.physics.representations", self.name, "features", "sections")
         return self
 
 
@@ -332,13 +333,16 @@ class Toys(Section):
         for name in self.options:
             if name not in self.statistics:
                 raise unknown("statistic with options", name, self.statistics)
+        same = {}
         for name in self.statistics:
-            self.statistic(name)
+            module, options = self.statistic(name)
+            if (other := same.setdefault((module.__name__, options), name)) != name:
+                raise BadInput(f"{name!r} is {other!r} under another name: the same statistic with the same options")
         return self
 
     def statistic(self, name: str) -> tuple[ModuleType, Options]:
         """The module behind a statistic and its checked options; raises BadInput."""
-        module = plugins.load("engine.inference.teststats", self.statistic_name(name), "prepare", "NEEDS", "ADDITIVE")
+        module = plugins.load("engine.inference.teststats", self.statistic_name(name), *teststats.CONTRACT)
         fields = {key: value for key, value in self.options.get(name, {}).items() if key != "statistic"}
         return module, configure(module, fields)
 
@@ -404,6 +408,18 @@ class Study(Section):
                     raise BadInput(f"backgrounds.{name}: {options.path} has {found} features per event; "
                                    f"{self.representation.name} in {self.detector.name} has {wanted}")  # fmt: skip
                 table.weights(options, self.backgrounds.er_window_keVee)
+        return self
+
+    @model_validator(mode="after")
+    def _models_take_the_representation(self) -> "Study":
+        view = plugins.load("engine.physics.representations", self.representation.name)
+        n_features = sum(view.sections(self.detector.constants).values())
+        for slot in ("vae", "classifier"):
+            try:
+                zoo.check_input(plugins.load("zoo", getattr(self.models, slot).name), n_features)
+            except ValueError as error:
+                seen = f"the representation is {self.representation.name!r} of {self.detector.name!r}"
+                raise BadInput(f"models.{slot}: {error} ({seen})") from error
         return self
 
 

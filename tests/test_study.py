@@ -96,6 +96,10 @@ def grid(**changes: object) -> dict:
         (grid() | {"toys": {"tail_b0": 1.0}}, ["toys", "'tail_b0'", "accepted"]),
         (grid() | {"toys": {"tail": "kernel"}}, ["toys.tail", "'kernel'", "kde"]),
         (grid() | {"models": {"vae": {"name": "no/such/file.py"}}}, ["no such file", "no/such/file.py"]),
+        (grid() | {"models": {"vae": {"name": "conv_vae"}}},
+         ["models.vae", "conv_vae takes images of 75 x 75 x 3 = 16875 values, not 3835", "'vector'", "'darwin'"]),
+        (grid() | {"representation": {"name": "image"}, "models": {"classifier": {"name": "summary_classifier"}}},
+         ["models.classifier", "summary_classifier takes events of 3 values, not 16875", "'image'"]),
         ({}, ["grid", "required"]),
         ({"grid": {"exposure_ty": {"values": [1]}}}, ["grid", "m_chi_GeV, sigma_si_cm2", "given: exposure_ty"]),
         (grid(strength={"values": [1]}), ["grid", "'wimp_si'", "m_chi_GeV, sigma_si_cm2", "given", "strength"]),
@@ -115,6 +119,19 @@ def test_bad_studies_are_refused_in_one_line(raw, said):
     assert "\n" not in message
     for words in said:
         assert words.lower() in message.lower(), message
+
+
+@pytest.mark.parametrize(
+    ("representation", "vae", "classifier"),
+    [("image", "conv_vae", "cnn_classifier"), ("image", "dense_vae", "mlp_classifier"),
+     ("summary", "dense_vae", "summary_classifier")],
+)  # fmt: skip
+@pytest.mark.parametrize("detector", ["darwin", "xenonnt"])
+def test_models_that_take_the_representation_are_accepted(detector, representation, vae, classifier):
+    raw = {"detector": detector, "representation": representation}
+    models = {"vae": {"name": vae}, "classifier": {"name": classifier}}
+    parsed = study.parse(grid() | {key: {"name": name} for key, name in raw.items()} | {"models": models})
+    assert (parsed.models.vae.name, parsed.models.classifier.name) == (vae, classifier)
 
 
 def test_an_unknown_study_lists_the_shipped_ones():

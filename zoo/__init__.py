@@ -4,6 +4,7 @@
 own `.py` file. The caller looks the module up and passes the module object, called `family` below. It holds
 
 - `KIND`, "autoencoder" or "classifier";
+- `INPUT_SHAPE`, only if it takes events of one shape: (75, 75, 3) for images, flattened in C order;
 - `TRAINS_ON`, the kinds of event it is trained on: `("ER",)` or `("ER", "NR")`;
 - `Config`, a frozen dataclass whose defaults are the paper's table as printed. Its fields include `epochs`,
   `batch_size`, `learning_rate`, `validation_fraction` and `preprocess`. A field declared with a helper of
@@ -13,9 +14,10 @@ own `.py` file. The caller looks the module up and passes the module object, cal
 - `loss(module, x, label, generator, config)` -> (mean loss per event with its graph, dict of detached
   scalars: the mean per event of each part to be shown as a curve). Noise is drawn from `generator`;
 - `terms(module, x)` -> dict of float64 tensors of shape (n,), **summed over features, never a batch mean**,
-  each value depending on its own event alone. An autoencoder gives `recon` = -log N(x; mu_D, diag
-  sigma_D^2) with its full constant, at z = mu, and `kl` = KL(q(z|x) || N(0, 1)) without beta; a classifier
-  gives `logit`, before the sigmoid;
+  each value depending on its own event alone. An autoencoder gives `recon` at z = mu and `kl` without beta,
+  the two that its loss adds as recon + beta kl: where its decoder is a density, -log N(x; mu_D, diag
+  sigma_D^2) with its full constant and KL(q(z|x) || N(0, 1)); else what its file says. A classifier gives
+  `logit`, before the sigmoid;
 - autoencoders also `encode(module, x)` -> mu of shape (n, latent) and `reconstruct(module, x)` -> mu_D.
 
 `x` is float32 of shape (n, n_features) after preprocessing, `label` float32 of shape (n,), 0 for ER, 1 for
@@ -23,18 +25,19 @@ NR. A module acts on each event by itself: no batch normalisation. Inside `fit` 
 the `generator` handed to `loss`, seeded anew at every step, so a layer that draws by itself (dropout) is
 reproducible too; outside `fit` it is left as it was found.
 
-`recon` is a density of the *preprocessed* features: `preprocess` changes its offset and its scale.
+`recon` is that of the *preprocessed* features: `preprocess` changes its offset and its scale.
 """
 
 import pkgutil
 
-from zoo._fields import configure
+from zoo._fields import check_input, configure
 from zoo._fitted import Fitted, encode, load, reconstruct, save, terms
 from zoo._training import NonFiniteLoss, fit
 
 __all__ = [
     "Fitted",
     "NonFiniteLoss",
+    "check_input",
     "configure",
     "encode",
     "fit",

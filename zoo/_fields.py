@@ -132,6 +132,16 @@ def configure(family: ModuleType, fields: dict[str, Any]) -> Any:
     return family.Config(**accepted)
 
 
+def check_input(family: ModuleType, n_features: int) -> None:
+    """Raise ValueError, one sentence, unless the family takes events of this many features."""
+    shape = getattr(family, "INPUT_SHAPE", None)
+    if shape is None or math.prod(shape) == n_features:
+        return
+    size = " x ".join(map(str, shape)) + (f" = {math.prod(shape)}" if len(shape) > 1 else "")
+    noun = "images" if len(shape) > 1 else "events"
+    raise ValueError(f"{name_of(family)} takes {noun} of {size} values, not {n_features}")
+
+
 def _accept(family: ModuleType, field: dataclasses.Field, value: Any) -> Any:
     rule = field.metadata.get("rule") or _plain_rule(field.default)
     converted = rule.convert(value)

@@ -1,12 +1,15 @@
 """Layers that several families share."""
 
 from itertools import pairwise
+from math import prod
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 LEAKY_SLOPE = 0.05  # the CVAE of the companion paper, arXiv:2110.12248
+IMAGE_SHAPE = (75, 75, 3)  # rows, columns, colours; arXiv:2110.12248, section IV A
+IMAGE_LENGTH = prod(IMAGE_SHAPE)
 ACTIVATIONS = {
     "linear": nn.Identity,
     "relu": nn.ReLU,
@@ -16,8 +19,12 @@ ACTIVATIONS = {
 
 
 def dense(n_in: int, n_out: int) -> nn.Linear:
-    """A fully connected layer with Glorot-uniform weights and zero biases, the papers' TensorFlow default."""
-    layer = nn.Linear(n_in, n_out)
+    """A fully connected layer, initialised as `glorot` says."""
+    return glorot(nn.Linear(n_in, n_out))
+
+
+def glorot(layer: nn.Module) -> nn.Module:
+    """The layer with Glorot-uniform weights and zero biases, the papers' TensorFlow default."""
     nn.init.xavier_uniform_(layer.weight)
     nn.init.zeros_(layer.bias)
     return layer
@@ -35,3 +42,13 @@ def bounded(raw: torch.Tensor, low: float, high: float) -> torch.Tensor:
     It keeps exp(-log variance) finite; a clamp would leave no gradient to come back by.
     """
     return low + F.softplus(high - low - F.softplus(high - raw))
+
+
+def as_images(x: torch.Tensor) -> torch.Tensor:
+    """(n, 16875) as (n, colours, rows, columns)."""
+    return x.reshape(-1, *IMAGE_SHAPE).permute(0, 3, 1, 2)
+
+
+def as_features(images: torch.Tensor) -> torch.Tensor:
+    """Inverse of `as_images`."""
+    return images.permute(0, 2, 3, 1).flatten(1)

@@ -1,12 +1,13 @@
-"""The papers' loss terms, before any sum over features or events.
+"""The papers' loss terms.
 
-Aalbers et al. (XLZD), "Model-independent searches of new physics in DARWIN with a semi-supervised deep
-learning pipeline", Eqs. 1 and 2.
+Those of the autoencoder are of single features, before any sum: Aalbers et al. (XLZD), "Model-independent
+searches of new physics in DARWIN with a semi-supervised deep learning pipeline", Eqs. 1 and 2.
 """
 
 import math
 
 import torch
+from torch.nn import functional as F
 
 
 def gaussian_nll(x: torch.Tensor, mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
@@ -17,3 +18,13 @@ def gaussian_nll(x: torch.Tensor, mean: torch.Tensor, log_variance: torch.Tensor
 def kl_to_standard_normal(mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
     """KL(N(mean, sigma^2) || N(0, 1)) of every latent dimension, unweighted (second term of Eq. 2)."""
     return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)
+
+
+def cross_entropy(logit: torch.Tensor, label: torch.Tensor) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """The full binary cross-entropy, averaged over the batch, and the part `accuracy` at p = 1/2.
+
+    Both papers print the label-0 half alone (their Eqs. 4 and 11): that is the score, and to train on it would
+    be to call every event ER.
+    """
+    accuracy = ((logit.detach() > 0) == (label > 0.5)).float().mean()
+    return F.binary_cross_entropy_with_logits(logit, label), {"accuracy": accuracy}

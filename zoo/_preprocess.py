@@ -1,7 +1,8 @@
 """Scaling of the input features: fitted once on the training part, then applied batch by batch.
 
 The papers do not say how their inputs are scaled. `max` (each feature over its training maximum) is the
-default: it is what lets Table 2's learning rate of 0.01 train.
+default: it is what lets Table 2's learning rate of 0.01 train. `byte` takes the 255 of a white pixel for 1 and
+leaves the colours of an image as they are; over its own maximum, every pixel would have a palette of its own.
 """
 
 from collections.abc import Iterator
@@ -10,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-KINDS = ("max", "raw", "log1p_standard")
+KINDS = ("max", "raw", "log1p_standard", "byte")
+WHITE = 255
 CHUNK = 1024  # events held in float64 at once
 
 
@@ -56,6 +58,10 @@ def _unit(features, rows):
     return np.zeros(features.shape[1]), np.ones(features.shape[1])
 
 
+def _byte(features, rows):
+    return np.zeros(features.shape[1]), np.full(features.shape[1], float(WHITE))
+
+
 def _maximum(features, rows):
     """Features that are never positive are divided by 1."""
     highest = np.max([chunk.max(axis=0) for chunk in _chunks(features, rows)], axis=0)
@@ -71,4 +77,4 @@ def _log1p_moments(features, rows):
     return mean, np.where(varies, np.sqrt(variance), 1.0)
 
 
-_CONSTANTS = {"max": _maximum, "raw": _unit, "log1p_standard": _log1p_moments}
+_CONSTANTS = {"max": _maximum, "raw": _unit, "log1p_standard": _log1p_moments, "byte": _byte}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from zoo._fields import name_of
+from zoo._fields import check_input, name_of
 from zoo._fitted import BATCH_SIZE, Fitted, check_features, torch_threads
 from zoo._preprocess import Preprocess, fit_preprocess
 
@@ -171,6 +171,7 @@ def _require_finite(metrics: dict[str, float], family: ModuleType, epoch: int) -
 
 def _check(family: ModuleType, features: np.ndarray, labels: np.ndarray, seed: int) -> None:
     check_features(features)
+    check_input(family, features.shape[1])
     if len(features) < 2:
         raise ValueError(f"{name_of(family)}: {len(features)} events are too few; fit needs at least 2.")
     if labels.shape != (len(features),):

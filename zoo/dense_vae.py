@@ -8,8 +8,11 @@ What the paper leaves open:
 
 - activations: Table 1 says all dense layers are linear, as is the default here; the encoder is then one
   linear map, and so is each head: width beyond the latent's, or depth, changes the training and not what
-  can be represented;
-- epochs: 30 as printed, while the quoted times (1 s per epoch, 40 s in all) imply 40;
+  can be represented. Table 2 names its activations, so that Table 1's may be an omission: `activation`;
+- epochs: 30 as printed, while the quoted times (1 s per epoch, 40 s in all) imply 40, and a talk on the same
+  network says 200: `epochs`;
+- "an even sample of 2e4 ER and NR events" may be 2e4 of each or 1e4 of each, of which 30 % are for validation and
+  the ER half is for this network: the study's `events.train_per_kind`;
 - input scaling and initialisation are not given: see `preprocess` and `_layers.dense`;
 - no bound on the log variances is mentioned. Many features are zero in almost every event: unbounded, their
   variance shrinks until one stray photon costs more than all else, or overflows. `log_variance_range` is in

@@ -48,7 +48,7 @@ def median_significance(q_null: np.ndarray, q_signal: np.ndarray, kde: bool = Fa
     k, k_low, k_high = (n_at_or_above(q_null, q) for q in (q_median, ranked[high], ranked[low]))
     p_low, p_high = clopper_pearson(k_low, n)[0], clopper_pearson(k_high, n)[1]
     n_below = int(np.searchsorted(ranked, q_median, side="right"))
-    if k and kde and np.ptp(q_null) > 0:
+    if k and kde and len(np.unique(q_null)) > n / 2:  # a kernel shares out ties, and a discrete statistic is all ties
         p = float(stats.gaussian_kde(q_null).integrate_box_1d(q_median, np.inf))
         return Significance(q_median, p, min(p_low, p), max(p_high, p), "kde", n_below)
     return Significance(q_median, (k + 1) / (n + 1), p_low, p_high, "counted" if k else "bound", n_below)

@@ -49,7 +49,7 @@ def quantities(parts: list[tuple[str, np.ndarray, int]]) -> Quantities:
             values.append(array)
             next_sum += width
         else:
-            bins.append(array + next_bin)
+            bins.append(array.astype(np.int64) + next_bin)
             next_bin += width
     n_events = len(parts[0][1])
     columns = np.concatenate([*values, np.zeros((n_events, 0))], axis=1)

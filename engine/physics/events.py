@@ -40,14 +40,14 @@ def simulate(
     detected = rng.binomial(photons, np.minimum(tpc.g1 * light, 1.0))
     extracted = rng.binomial(electrons, _collection.survival(tpc, drift) * tpc.extraction)
     exciton_share = np.minimum(excitons / np.maximum(photons, 1), 1.0)
-    readout = _readout(tpc, kind, energy_keV, (x, y, drift), detected, exciton_share, extracted, rng, key)
-    cs1 = readout.s1_area / _collection.relative_light_collection(assumed, z)
-    cs2 = readout.s2_area / _collection.survival(assumed, drift)
+    seen = _collection.relative_light_collection(assumed, z), _collection.survival(assumed, drift)
+    readout = _readout(tpc, kind, energy_keV, (x, y, drift), detected, exciton_share, extracted, seen, rng, key)
+    cs1, cs2 = readout.s1_area / seen[0], readout.s2_area / seen[1]
     pe_per_photon = mean_charge(tpc)
     return {
         "x_cm": x, "y_cm": y, "z_cm": z,
         "s1_pe": readout.s1_area * pe_per_photon, "s2_pe": readout.s2_area * pe_per_photon,
-        "cs1_pe": cs1 * pe_per_photon, "cs2_pe": cs2 * pe_per_photon,
+        "cs1_pe": readout.cs1_pe, "cs2_pe": readout.cs2_pe,
         "drift_us": drift, "ces_keVee": _collection.combined_energy_keVee(assumed, cs1, cs2),
         "registered": readout.registered,
     }, readout  # fmt: skip
@@ -75,8 +75,9 @@ def mean_charge(tpc: TPC) -> float:
     return float(_pulses.charge_table(tpc.double_pe_probability, tpc.spe_resolution).mean(dtype=np.float64))
 
 
-def _readout(tpc, kind, energy_keV, place, detected, exciton_share, extracted, rng, key) -> Readout:
+def _readout(tpc, kind, energy_keV, place, detected, exciton_share, extracted, seen, rng, key) -> Readout:
     x, y, drift = place
+    light_seen, electrons_seen = seen  # what the corrections divide by
     n = len(energy_keV)
     keys = lineage.stream("photons", key).integers(0, 2**64, (2, n), dtype=np.uint64)
     charges = _pulses.charge_table(tpc.double_pe_probability, tpc.spe_resolution)
@@ -96,9 +97,11 @@ def _readout(tpc, kind, energy_keV, place, detected, exciton_share, extracted, r
     s2_waveform, s2_top, s2_bottom, s2_charge = _s2.pulses(tpc, drift, extracted, x, y, keys[1])
     coincident = _pulses.in_coincidence(s1_times, s1_first, tpc.s1_coincidence, tpc.s1_coincidence_ns)
     mean = mean_charge(tpc)
+    s1_area, s2_area = s1_charge / mean, s2_charge / mean
     return Readout(
-        s1_waveform, s2_waveform, s1_top, s1_bottom, s2_top, s2_bottom, s1_charge / mean, s2_charge / mean,
+        s1_waveform, s2_waveform, s1_top, s1_bottom, s2_top, s2_bottom, s1_area, s2_area,
         coincident & (s2_charge >= tpc.s2_threshold_pe),
+        s1_area / light_seen * mean, s2_area / electrons_seen * mean, drift,
     )  # fmt: skip
 
 

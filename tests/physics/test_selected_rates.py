@@ -23,7 +23,7 @@ def recoils(range_keV, n):
     energy_keV = proposals.draw("log_uniform", *range_keV, n, np.random.default_rng(31))
     columns, _ = events.simulate(darwin.CONSTANTS, "NR", energy_keV, ["selected", n])
     density = proposals.density_per_keV("log_uniform", *range_keV, energy_keV)
-    return energy_keV, columns["ces_keVee"], columns["coincident"], density
+    return energy_keV, columns["ces_keVee"], columns["registered"], density
 
 
 def passes(cut, energy_keV, ces_keVee):
@@ -39,8 +39,8 @@ def expected_events(name, cut, **signal):
     options = {"level": "achieved"} if name == "achieved" else signal
     rate = partial(import_module(f"{spectra.__name__}.{module_name}").rate, **options)
     sample = (LOW_KEV, N_LOW) if name in ("b8", "hep") else (WIDE_KEV, N_WIDE)
-    energy_keV, ces_keVee, coincident, density = recoils(*sample)
-    kept = coincident & passes(cut, energy_keV, ces_keVee)
+    energy_keV, ces_keVee, registered, density = recoils(*sample)
+    kept = registered & passes(cut, energy_keV, ces_keVee)
     weights = SELECTED["exposure_ty"] * rate(energy_keV) * kept / density / sample[1]
     return weights.sum(), np.sqrt(np.square(weights).sum())
 

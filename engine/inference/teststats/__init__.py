@@ -1,7 +1,7 @@
 """Test statistics: a file is a choice, and large values speak against background only.
 
-Contract. Four constants at the top: ADDITIVE (q follows from the number of events and sums over them, so that
-toys serve it; else it is known exactly, or not at all), AFFINE_INVARIANT and MONOTONE_INVARIANT (q keeps its
+Contract. Constants at the top: ADDITIVE (q follows from the number of events and sums over them, so that toys
+serve it), EXACT (its law is known), AFFINE_INVARIANT and MONOTONE_INVARIANT (q keeps its
 ranking of experiments under such maps of TS), MODEL_DEPENDENT (it looks at a signal model); and NEEDS, of
 "score" and "density" (f0): what it is made from, so that a study recomputes no more than it must.
 
@@ -14,3 +14,5 @@ optionally `pool_limited`: whether too few pool events stand behind it;
 and, where its law is known, `distributions(signal) -> (null, alternative)`, two laws of q
 (`engine.inference.exact`), for expected signal events (n,) of the drawn events.
 """
+
+CONTRACT = ("ADDITIVE", "EXACT", "AFFINE_INVARIANT", "MONOTONE_INVARIANT", "MODEL_DEPENDENT", "NEEDS", "prepare")

@@ -105,11 +105,12 @@ class TPC(BaseModel):
 
 @dataclass(frozen=True)
 class Readout:
-    """What is recorded of n events, in PE as float32, and photons detected as drawn.
+    """What is recorded of n events, in PE as float32, and photons detected as drawn; and what is reconstructed of it.
 
     s1_waveform (n, s1_samples), s2_waveform (n, s2_samples); s1_top, s1_bottom, s2_top, s2_bottom (n, PMTs of
     that array); s1_area, s2_area (n,): charge over the mean charge of a photon, in photons detected;
     registered (n,) bool: an S1 of enough photons within the window, with an S2 of at least the threshold.
+    cs1_pe, cs2_pe (n,): charge corrected for light collection and electron lifetime; drift_us (n,): drift time.
     """
 
     s1_waveform: np.ndarray
@@ -121,6 +122,9 @@ class Readout:
     s1_area: np.ndarray
     s2_area: np.ndarray
     registered: np.ndarray
+    cs1_pe: np.ndarray
+    cs2_pe: np.ndarray
+    drift_us: np.ndarray
 
 
 @lru_cache(maxsize=8)

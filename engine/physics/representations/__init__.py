@@ -1,5 +1,5 @@
 """Representations: what of a readout a network sees. A file is a choice, independent of the detector.
 
-Contract: `features(readout, tpc) -> (n, length)` of an unsigned integer type, and `sections(tpc) -> dict` that
-names the consecutive stretches of the vector with their lengths.
+Contract: `features(readout, tpc) -> (n, length)` of an unsigned integer type, or float32 where whole numbers would
+lose something, and `sections(tpc) -> dict` that names the consecutive stretches of the vector with their lengths.
 """

@@ -13,7 +13,7 @@ def laws(b_per_ty, s_per_ty, relative_sd=0.0):
         return counts.law(np.array([b_per_ty * exposure_ty]), np.array([relative_sd]))
 
     def signal(exposure_ty):
-        return counts.law(np.array([b_per_ty * exposure_ty]), np.array([relative_sd])).with_signal(s_per_ty * exposure_ty)
+        return null(exposure_ty).with_signal(s_per_ty * exposure_ty)
 
     return null, signal
 
