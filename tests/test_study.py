@@ -77,7 +77,7 @@ def grid(**changes: object) -> dict:
         (grid() | {"events": {"energy_keV": [float("nan"), 100]}}, ["events.energy_keV", "nan"]),
         (grid() | {"detector": {"name": "os.path"}}, ["'os.path'", "lacks CONSTANTS"]),
         (grid() | {"representation": {"name": "os.path"}}, ["'os.path'", "lacks features"]),
-        (grid() | {"toys": {"statistics": ["os.path"]}}, ["'os.path'", "lacks prepare, NEEDS, ADDITIVE"]),
+        (grid() | {"toys": {"statistics": ["os.path"]}}, ["'os.path'", "lacks ADDITIVE, EXACT"]),
         (grid() | {"toys": {"options": {"tail_cuont": {"b0": 2.0}}}}, ["with options", "'tail_cuont'", "'tail_count'"]),
         (grid() | {"toys": {"statistics": ["tail_count"], "options": {"extended_poisson": {}}}},
          ["statistic with options", "'extended_poisson'", "accepted: tail_count"]),

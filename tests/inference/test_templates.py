@@ -196,7 +196,9 @@ def test_columns_add_up_over_the_engines_own_toys(model):
     cdf, guide = (np.stack(parts) for parts in zip(*(table(w[drawable]) for w in model.weights), strict=True))
     values = np.ascontiguousarray(tl.per_event(model.rows[drawable], model.null))
     counts = np.random.default_rng(2).poisson(model.null.expected, (200, len(model.null.expected)))
-    totals = toys.background_sums(toys.stream("columns"), counts, cdf, guide, values)
+    totals = toys.background_totals(
+        toys.stream("columns"), counts, cdf, guide, values, np.zeros((len(values), 0), np.int32), values.shape[1]
+    )
     n_events = counts.sum(axis=1)
     assert totals[:, 1:].sum(axis=1) == pytest.approx(n_events, rel=1e-9)
     z = tl.conditional(n_events, totals, model.null)

@@ -16,6 +16,8 @@ LN_SMALLEST = -680.0  # probabilities below e^-680 = 1e-295 are left out of tabl
 N_QUADRATURE = 96
 WINDOW = 9.0  # in widths of the integrand, either side of its peak
 CENTRAL_REACH = 4.0  # in standard deviations of a rate: what lies beyond moves no median
+WEAK = 0.7  # influence up to which Gauss's nodes are fewer than even ones
+OWN_AXIS = 0.3
 SMALLEST_INFLUENCE = 0.02  # a direction's standard deviation over the Poisson noise, below which it is dropped
 
 
@@ -95,28 +97,29 @@ class Nodes:
     smallest_p: float
 
 
-def nodes(means, relative_sd, signal=None, *, z: float = 9.0, step: float = 1.25) -> Nodes:
+def nodes(means, relative_sd, signal=None, *, z: float = 8.0, step: float = 1.25) -> Nodes:
     """The rates of bins as a quadrature: means (components, bins), relative_sd (components,), signal (bins,).
 
     The bins move along few directions: the left singular vectors of means[j, k] relative_sd[j] over the
     Poisson noise sqrt(sum_j means[j, k]), whose singular values say how much they matter; those below
     SMALLEST_INFLUENCE stay at their mean (a value S widens q by 1 + S^2 / 2 at most). Components whose
     truncation matters are directions of their own. z: the significance down to whose p a tail is right (0 is
-    enough for a median); step: spacing in units of 1 / sqrt(1 + S^2), the width that a count leaves to a
+    enough for a median). Those whose truncation matters but which move the bins by less than OWN_AXIS of the noise
+    enter by mean and variance alone, as every sum of small effects does; step: spacing in units of 1 / sqrt(1 + S^2), the width that a count leaves to a
     direction: the trapezoidal error of a Gaussian is 2 exp(-2 pi^2 / step^2), 6e-6 at 1.25, 3e-4 at 1.5.
     """
     means, sd = np.asarray(means, dtype=np.float64), np.asarray(relative_sd, dtype=np.float64)
     base = means.sum(axis=0) + (0.0 if signal is None else signal)
     noise = np.sqrt(np.maximum(base, 1e-300))
     moves = means * sd[:, None] / noise
-    wide = sd > NARROW
-    _, influence, axes = np.linalg.svd(moves[~wide], full_matrices=False)
+    wide = (sd > NARROW) & (np.linalg.norm(moves, axis=1) > OWN_AXIS)
+    mean, spread = np.array([_truncated(s) for s in sd[~wide]]).reshape(-1, 2).T
+    centre = base + mean @ moves[~wide] * noise  # the mean of a truncated Gaussian lies above 1
+    _, influence, axes = np.linalg.svd(moves[~wide] * spread[:, None], full_matrices=False)
     directions = [(float(s), 0.0, s * v) for s, v in zip(influence, axes, strict=True)]
     directions += [(float(np.linalg.norm(v)), s, v) for v, s in zip(moves[wide], sd[wide], strict=True)]
     kept = [d for d in directions if d[0] > SMALLEST_INFLUENCE]
     left = [d for d in directions if d[0] <= SMALLEST_INFLUENCE]
-    # the mean of a truncated Gaussian lies above 1
-    centre = base + sum((_shift(s) * v * noise for _, s, v in left if s > 0), np.zeros(len(base)))
     points, weights = _product([_axis(size, s, z, step) for size, s, _ in kept])
     inside = weights > weights.max() * np.exp(-(max(z, CENTRAL_REACH) ** 2) / 2 - 4)
     points, weights = points[inside], weights[inside]
@@ -126,9 +129,13 @@ def nodes(means, relative_sd, signal=None, *, z: float = 9.0, step: float = 1.25
     return Nodes(np.maximum(centre + moved, 0.0), weights / weights.sum(), dropped, smallest_p)
 
 
-def _shift(relative_sd: float) -> float:
-    """The mean of a standard Gaussian above -1 / relative_sd."""
-    return float(stats.norm.pdf(1 / relative_sd) / ndtr(1 / relative_sd))
+def _truncated(relative_sd: float) -> tuple[float, float]:
+    """Mean and standard deviation of a standard Gaussian above -1 / relative_sd."""
+    if relative_sd == 0:
+        return 0.0, 1.0
+    cut = 1 / relative_sd
+    mean = float(stats.norm.pdf(cut) / ndtr(cut))
+    return mean, float(np.sqrt(1 - cut * mean - mean**2))
 
 
 def _axis(influence: float, relative_sd: float, z: float, step: float) -> tuple[np.ndarray, np.ndarray]:
@@ -138,7 +145,10 @@ def _axis(influence: float, relative_sd: float, z: float, step: float) -> tuple[
     """
     width = 1 / np.sqrt(1 + influence**2)
     spacing, reach = step * width, max(CENTRAL_REACH, (z * influence + 4.5) * width)
-    if relative_sd == 0 or 1 / relative_sd > reach:
+    if influence < WEAK:
+        # given z, the integrand is a Gaussian times about e^(S z x), of which Gauss's rule takes 2 n terms
+        points, weights = _gauss(-1 / relative_sd if relative_sd else -np.inf, 3 + int(np.ceil(influence * z)))
+    elif relative_sd == 0 or 1 / relative_sd > reach:
         half = int(np.ceil(reach / spacing))
         points = spacing * np.arange(-half, half + 1)
         weights = np.exp(-(points**2) / 2)
@@ -149,6 +159,23 @@ def _axis(influence: float, relative_sd: float, z: float, step: float) -> tuple[
         points = low + (reach - low) * (x + 1) / 2
         weights = w * np.exp(-(points**2) / 2)
     return points, weights / weights.sum()
+
+
+def _gauss(low: float, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Gauss's n nodes and weights for a standard Gaussian above `low` (Golub & Welsch 1969), by Lanczos's recursion."""
+    low = max(low, -12.0)
+    x, w = np.polynomial.legendre.leggauss(400)
+    x = low + (12.0 - low) * (x + 1) / 2
+    before, now = np.zeros(400), np.sqrt(w * np.exp(-(x**2) / 2))
+    now, beta, diagonal, beside = now / np.linalg.norm(now), 0.0, [], []
+    for _ in range(n):
+        diagonal.append(now @ (x * now))
+        rest = x * now - diagonal[-1] * now - beta * before
+        beta = np.linalg.norm(rest)
+        beside.append(beta)
+        before, now = now, rest / beta
+    nodes, vectors = np.linalg.eigh(np.diag(diagonal) + np.diag(beside[:-1], 1) + np.diag(beside[:-1], -1))
+    return nodes, vectors[0] ** 2
 
 
 def _product(axes: list) -> tuple[np.ndarray, np.ndarray]:

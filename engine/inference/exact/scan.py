@@ -6,7 +6,7 @@ probability that the chain ever reaches the boundary c_k(q), the smallest n with
 summed over the threshold of its first passage, all terms positive.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import lgamma
 
 import numpy as np
@@ -149,6 +149,7 @@ class ScanLaw:
 
     table: Table
     nodes: rates.Nodes
+    known: dict = field(default_factory=dict, compare=False, repr=False)  # tails by q: points share their medians
 
     @property
     def smallest_p(self) -> float:
@@ -158,7 +159,9 @@ class ScanLaw:
     def sf(self, q: np.ndarray) -> np.ndarray:
         """P(Q >= q) for q of any shape: one recursion per value and node."""
         q = np.asarray(q, dtype=np.float64)
-        p = np.array([self._sf(value, self.nodes.means, self.nodes.weights) for value in q.ravel()])
+        for value in set(q.ravel().tolist()) - self.known.keys():
+            self.known[value] = self._sf(value, self.nodes.means, self.nodes.weights)
+        p = np.array([self.known[value] for value in q.ravel().tolist()])
         return np.clip(p, SMALLEST_P, 1.0).reshape(q.shape)
 
     def _sf(self, q: float, increments: np.ndarray, weights: np.ndarray) -> float:

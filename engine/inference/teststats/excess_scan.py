@@ -96,7 +96,7 @@ class ExcessScan:
     def distributions(self, signal: np.ndarray) -> tuple[scan.ScanLaw, scan.ScanLaw]:
         """The law of q under background, and with a signal of these expected events."""
         more = np.bincount(self.bins(self.null.drawn.events), signal, minlength=self.n_bins)[:-1]
-        nodes = rates.nodes(self._means, self.null.drawn.relative_sd, more)
+        nodes = rates.nodes(self._means, self.null.drawn.relative_sd, more, z=0)  # for medians
         return self._background, scan.ScanLaw(self.table, nodes)
 
 
