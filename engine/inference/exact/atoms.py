@@ -58,7 +58,7 @@ class Few:
         return self._tail(np.nextafter(q, np.inf))
 
     def _tail(self, q: float) -> float:
-        pairs = _pair_tail(self._values, self._pairs, self._tails, self._factors, q - self._two)
+        pairs = pair_tail(self._values, self._pairs, self._tails, self._factors, q - self._two)
         return float(self._steps.at_least(q)) + pairs
 
 
@@ -71,7 +71,7 @@ def _tilted_rates(law: Law) -> tuple[float, np.ndarray, np.ndarray]:
 
 
 @njit(cache=True)
-def _pair_tail(values, weights, tails, factors, least):
+def pair_tail(values, weights, tails, factors, least):
     """sum_j factor_j sum w_ji w_jk over the pairs with values_i + values_k >= least; values ascend."""
     n, total = len(values), 0.0
     first = n

@@ -21,9 +21,12 @@ from engine.inference.exact.law import LN_R, Law
 ROWS = 64  # frequencies handled at once
 MOST_FREQUENCIES = 1 << 14
 LEAST_FREQUENCIES = 1024
+MOST_NODES = 6_000_000  # frequencies times nodes of all circles times components, beyond LEAST_FREQUENCIES
+LN_COPIES = 45.0  # - ln of what the neighbouring copies of the law may add
 MOST_PHASES = 8_000_000  # values times frequencies: bounds the work where a transform does not die out
 LEAST_PHASES = 1_000_000  # searched for a revival of the transform, as few distinct values have one
 LN_SMALL = -33.0  # ln of what does not matter beside the largest
+LN_SILENT = -26.0  # ln of the noise beside the largest, for N of some thousands
 HALF_SHELF = 4.0  # in standard deviations of N
 HEAVY_ATOMS = 1e-3  # root of the sum of squared atoms (Wiener) above which Q is treated as discrete
 TAPER = 8.5  # a Gaussian factor exp(-TAPER^2 / 2) at the last frequency
@@ -100,6 +103,19 @@ class Contour:
         return Contour(self.t, self.step, self.tau, phi, self.ln_scale, self.resolution, self.kappa, ())
 
 
+def copies_apart(t: np.ndarray, k: np.ndarray, index: int, ln_p: float) -> float:
+    """The period for the line through t[index]: the copies of the law weighted by exp(t q) must not overlap.
+
+    k = ln E exp(t Q) at all t bounds its two tails (Chernoff); the pole at 0 leaves exp(-|t| period) of the
+    other tail, which must be small beside p = exp(-ln_p).
+    """
+    other = np.arange(len(t)) != index
+    reach = (k[other] - k[index] + LN_COPIES) / (t[other] - t[index])
+    above = t[other] > t[index]
+    width = reach[above].min() - reach[~above].max()
+    return float(max(width, (LN_COPIES + ln_p) / abs(t[index])))
+
+
 @njit(cache=True)
 def _phases(values, first, step, out):
     """out (rows, n): exp(i tau y) for tau = first + row * step; products start anew before their error grows."""
@@ -159,27 +175,40 @@ def contour(law: Law, t: float, period: float, wanted: np.ndarray, *, keep: bool
     """
     floor, ln_scale, kappa, weights = shelves(law, t, wanted)
     step, n_values = 2 * np.pi / period, len(law.values)
-    most = min(MOST_FREQUENCIES, max(LEAST_FREQUENCIES, MOST_PHASES // n_values // ROWS * ROWS))
+    nodes = sum(len(shelf.z) for shelf in floor) * len(law.weights)
+    most = min(MOST_FREQUENCIES, max(LEAST_FREQUENCIES, min(MOST_PHASES // n_values, MOST_NODES // nodes)))
     tau, phi, tables = [], [], [([], []) for _ in floor]
-    died, terms = False, law.ln_terms(t)[wanted] - ln_scale
+    terms, quiet, silent = law.ln_terms(t)[wanted] - ln_scale, _quiet(law.penalties[wanted]), False
     for first in range(0, most, ROWS):
         rows = step * np.arange(first, first + ROWS)
+        if silent and rows[-1] < quiet:
+            continue
         total = pool_transform(law.values, weights, rows)
         alive = _alive(law, floor, total, weights.sum(axis=1), terms)
-        died = not alive[-ROWS // 4 :].any()
-        if died and not alive.any() and first * n_values > LEAST_PHASES:
+        silent = not alive.any()
+        if silent and first * n_values > LEAST_PHASES:
             break
-        if not alive.any():
+        if silent:
             continue
         rows, total = (rows, total) if keep else (rows[alive], total[:, alive])
         tau.append(rows)
         phi.append(_transform(law, floor, rows, total, tables if keep else None))
+        silent = abs(phi[-1][-ROWS // 2 :]).max() < np.exp(LN_SILENT) * abs(phi[0][0])
     tau, phi = np.concatenate(tau), np.concatenate(phi)
-    resolution = 0.0 if died else _resolution(phi, most * step)
+    resolution = 0.0 if silent else _resolution(phi, most * step)
     line = t + 1j * tau
     phi = phi * np.exp(0.5 * resolution**2 * line * line)
     kept = tuple((s, np.concatenate(k), np.concatenate(g)) for s, (k, g) in zip(floor, tables, strict=True) if k)
     return Contour(t, step, tau, phi, ln_scale, resolution, kappa, kept)
+
+
+def _quiet(penalties: np.ndarray) -> float:
+    """The frequency below which a sum over N, once it has died out, stays so.
+
+    It can revive only where exp(i tau c(N)) turns by a whole turn from one N to the next; half a turn is safe.
+    """
+    steepest = abs(np.diff(penalties)).max(initial=0.0)
+    return np.pi / steepest if steepest > 0 else np.inf
 
 
 def _alive(law: Law, floor: list[Shelf], total: np.ndarray, top: np.ndarray, terms: np.ndarray) -> np.ndarray:

@@ -6,18 +6,17 @@ import numpy as np
 from scipy.optimize import brentq
 
 from engine.inference.exact.atoms import SMALLEST_P, Few
-from engine.inference.exact.contour import Contour, contour
+from engine.inference.exact.contour import LN_COPIES, Contour, contour, copies_apart
 from engine.inference.exact.law import LN_R, LN_WINDOW, Law
 
 LN_LOSS = 5.0  # e-folds of accuracy that a line which was drawn for another q may cost
-LN_COPIES = 45.0  # - ln of what the neighbouring copies of the law may add
 FIRST_T, GROWTH, MOST_T = 0.1, 1.3, 150  # the first step in t, in units of 1 / sd(Q); how steps grow; how many
 MOST_LN = 4.0  # between two tilts, in ln p
 LEAST_LN = 0.5  # of -ln p: no line comes closer to the pole at t = 0
 MEDIAN_LN = 2.0  # of -ln p: the line from which medians are read
 ROOM = 3.0  # how many times its own width the line for signals leaves to them
 LEAK = 1e-8
-LN_BLIND = 18.0  # e-folds of accuracy lost at the lowest q that a median is sought at
+LN_BLIND = 12.0  # e-folds of accuracy lost at the lowest q that a median is sought at
 SHIFT_SD = 3.0  # signal events, in standard deviations of N, that the circles of the background still serve
 
 
@@ -33,6 +32,7 @@ class Inverted:
         self._t, self._k = _tilts(law, law.scale())
         self._saddle = np.gradient(self._k, self._t)
         self._ln_p = self._t * self._saddle - self._k + law.cumulant(0.0)
+        self._ln_p[[0, -1]] = -np.inf  # no line through the outermost tilts
         self._lines: dict[int, Contour] = {}
         self._wide: Contour | None = None
 
@@ -64,13 +64,8 @@ class Inverted:
         return self._lines[index]
 
     def period(self, index: int) -> float:
-        """The distance of the copies: the law weighted by exp(t q), and what the pole leaves of the other tail."""
-        t, k = self._t, self._k
-        other = np.arange(len(t)) != index
-        reach = (k[other] - k[index] + LN_COPIES) / (t[other] - t[index])
-        above = t[other] > t[index]
-        width = reach[above].min() - reach[~above].max()
-        return float(max(width, (LN_COPIES + self._ln_p[index]) / abs(t[index])))
+        """The distance of the copies on this line."""
+        return copies_apart(self._t, self._k, index, self._ln_p[index])
 
     def counts(self, index: int, *, all_above: bool = False) -> np.ndarray:
         """Which N of the window the law weighted by exp(t q) sees."""
@@ -87,7 +82,8 @@ class Inverted:
             counts = self.counts(index, all_above=True)
             self._wide = contour(self.law, self._t[index], ROOM * self.period(index), counts, keep=True)
         mean, variance, _ = self.law.count_saddles(self.law.tilted(self._t[index])[1].sum(axis=1))
-        return self._wide, float(self._saddle[index]), float(np.interp(0.0, LN_R, mean)), float(np.interp(0.0, LN_R, variance))
+        middle = len(LN_R) // 2
+        return self._wide, float(self._saddle[index]), mean[middle], variance[middle]
 
     def median(self) -> float:
         """The smallest q with P(Q <= q) >= 1/2."""
@@ -166,11 +162,11 @@ def median_on(line: Contour, few: Few | None, mass: float, near: float) -> float
     if max(line.leak(middle - half), line.leak(middle + half)) > LEAK:
         return None
     low, high = max(middle - half, line.lowest(LN_BLIND)), middle + half
-    if low >= middle or line.tail(np.array([low]))[0] < mass * (1 - LEAK):
+    if low >= high or line.tail(np.array([low]))[0] + (few.above(low) if few else 0.0) < 0.5:
         return None
 
     def many(q: float) -> float:
-        return float(line.tail(np.array([q]))[0]) if low < q < high else mass * (q <= low)
+        return float(line.tail(np.array([q]))[0]) if low <= q < high else mass * (q < low)
 
     return crossing(many, few, low, high)
 
