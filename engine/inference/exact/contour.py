@@ -19,9 +19,9 @@ from engine.inference.exact import rates
 from engine.inference.exact.law import LN_R, Law
 
 ROWS = 64  # frequencies handled at once
-MOST_FREQUENCIES = 1 << 14
+MOST_FREQUENCIES = 1 << 16
 LEAST_FREQUENCIES = 1024
-MOST_NODES = 6_000_000  # frequencies times nodes of all circles times components, beyond LEAST_FREQUENCIES
+MOST_NODES = 10_000_000  # frequencies times nodes of all circles times components, beyond LEAST_FREQUENCIES
 LN_COPIES = 45.0  # - ln of what the neighbouring copies of the law may add
 MOST_PHASES = 8_000_000  # values times frequencies: bounds the work where a transform does not die out
 LEAST_PHASES = 1_000_000  # searched for a revival of the transform, as few distinct values have one
@@ -29,7 +29,8 @@ LN_SMALL = -33.0  # ln of what does not matter beside the largest
 LN_SILENT = -26.0  # ln of the noise beside the largest, for N of some thousands
 HALF_SHELF = 4.0  # in standard deviations of N
 HEAVY_ATOMS = 1e-3  # root of the sum of squared atoms (Wiener) above which Q is treated as discrete
-TAPER = 8.5  # a Gaussian factor exp(-TAPER^2 / 2) at the last frequency
+FEW_VALUES = 128  # a pool with more has no ties that matter, and an honest q is not moved for their sake
+TAPER = 7.0  # a Gaussian factor exp(-TAPER^2 / 2) at the last frequency
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,12 @@ class Shelf:
     ln_weight: np.ndarray
     n_circle: int
 
-    def kernel(self, tau: np.ndarray) -> np.ndarray:
-        """(frequencies, nodes): sum over N of the weight, exp(i tau c(N)) and the circle's phase."""
-        phase = self.ln_weight + 1j * tau[:, None] * self.penalties
+    def kernel(self, tau: np.ndarray, turn: np.ndarray) -> np.ndarray:
+        """(frequencies, nodes): sum over N of the weight, exp(i (tau c(N) + turn N)) and the circle's phase.
+
+        turn (frequencies,): the phase taken out of every event, so that the arc lies where the function is.
+        """
+        phase = self.ln_weight + 1j * (tau[:, None] * self.penalties + turn[:, None] * self.counts)
         circle = np.exp(-1j * self.counts[:, None] * np.angle(self.z))
         return np.exp(phase) @ circle / self.n_circle
 
@@ -58,8 +62,9 @@ class Shelf:
 class Contour:
     """Phi along Re lambda = t, in units of exp(ln_scale).
 
-    step: of tau; tau, phi (frequencies,); resolution: width by which a discrete Q is blurred, 0 for none;
-    kappa; tables: (shelf, kernel, ln of the background's generating function) of each shelf, if kept.
+    step: of tau; tau, phi (frequencies,); resolution: width by which the atoms of a discrete Q are blurred, 0
+    for none; kappa: of `Law.tilted`; turn (frequencies,): phase taken out of the background's events; tables:
+    (shelf, kernel, ln of the background's generating function) of each shelf, if kept.
     """
 
     t: float
@@ -69,6 +74,7 @@ class Contour:
     ln_scale: float
     resolution: float
     kappa: float
+    turn: np.ndarray
     tables: tuple
 
     def tail(self, q: np.ndarray) -> np.ndarray:
@@ -95,12 +101,12 @@ class Contour:
     def with_signal(self, values: np.ndarray, signal: np.ndarray) -> "Contour":
         """The same line for the law with a further component, from the tables that were kept; both (k,)."""
         weights = signal * np.exp(self.t * values - self.kappa)
-        added = pool_transform(values, weights[None], self.tau)[0]
+        added = pool_transform(values, weights[None], self.tau)[0] * np.exp(-1j * self.turn)
         phi = np.zeros(len(self.tau), dtype=np.complex128)
         for shelf, kernel, ln_g in self.tables:
             exponent = ln_g + shelf.z * added[:, None] - signal.sum()
             phi += (kernel * np.exp(exponent)).sum(axis=1)
-        return Contour(self.t, self.step, self.tau, phi, self.ln_scale, self.resolution, self.kappa, ())
+        return Contour(self.t, self.step, self.tau, phi, self.ln_scale, self.resolution, self.kappa, self.turn, ())
 
 
 def copies_apart(t: np.ndarray, k: np.ndarray, index: int, ln_p: float) -> float:
@@ -177,7 +183,7 @@ def contour(law: Law, t: float, period: float, wanted: np.ndarray, *, keep: bool
     step, n_values = 2 * np.pi / period, len(law.values)
     nodes = sum(len(shelf.z) for shelf in floor) * len(law.weights)
     most = min(MOST_FREQUENCIES, max(LEAST_FREQUENCIES, min(MOST_PHASES // n_values, MOST_NODES // nodes)))
-    tau, phi, tables = [], [], [([], []) for _ in floor]
+    tau, phi, turn, tables = [], [], [], [([], []) for _ in floor]
     terms, quiet, silent = law.ln_terms(t)[wanted] - ln_scale, _quiet(law.penalties[wanted]), False
     for first in range(0, most, ROWS):
         rows = step * np.arange(first, first + ROWS)
@@ -192,14 +198,16 @@ def contour(law: Law, t: float, period: float, wanted: np.ndarray, *, keep: bool
             continue
         rows, total = (rows, total) if keep else (rows[alive], total[:, alive])
         tau.append(rows)
-        phi.append(_transform(law, floor, rows, total, tables if keep else None))
+        turn.append(np.angle(total.sum(axis=0)))
+        phi.append(_transform(law, floor, rows, turn[-1], total, tables if keep else None))
         silent = abs(phi[-1][-ROWS // 2 :]).max() < np.exp(LN_SILENT) * abs(phi[0][0])
     tau, phi = np.concatenate(tau), np.concatenate(phi)
-    resolution = 0.0 if silent else _resolution(phi, most * step)
+    resolution = _resolution(tau, phi, step, most)
     line = t + 1j * tau
     phi = phi * np.exp(0.5 * resolution**2 * line * line)
     kept = tuple((s, np.concatenate(k), np.concatenate(g)) for s, (k, g) in zip(floor, tables, strict=True) if k)
-    return Contour(t, step, tau, phi, ln_scale, resolution, kappa, kept)
+    ties = resolution if n_values <= FEW_VALUES else 0.0
+    return Contour(t, step, tau, phi, ln_scale, ties, kappa, np.concatenate(turn), kept)
 
 
 def _quiet(penalties: np.ndarray) -> float:
@@ -227,12 +235,12 @@ def _alive(law: Law, floor: list[Shelf], total: np.ndarray, top: np.ndarray, ter
     return seen & np.array([(terms + counts * x).max() > LN_SMALL for x in ln_slowest])
 
 
-def _transform(law: Law, floor: list[Shelf], tau: np.ndarray, total: np.ndarray, tables) -> np.ndarray:
-    """Phi at some frequencies; total (components, frequencies)."""
-    phi = np.zeros(len(tau), dtype=np.complex128)
+def _transform(law: Law, floor: list[Shelf], tau, turn, total: np.ndarray, tables) -> np.ndarray:
+    """Phi at some frequencies (f,); total (components, f): A_j; turn (f,): the phase of their sum."""
+    phi, total = np.zeros(len(tau), dtype=np.complex128), total * np.exp(-1j * turn)
     for number, shelf in enumerate(floor):
         ln_g = rates.ln_generating(shelf.z, total[:, :, None], law.expected, law.relative_sd) - shelf.ln_top
-        kernel = shelf.kernel(tau)
+        kernel = shelf.kernel(tau, turn)
         phi += (kernel * np.exp(ln_g)).sum(axis=1)
         if tables is not None:
             tables[number][0].append(kernel)
@@ -240,8 +248,11 @@ def _transform(law: Law, floor: list[Shelf], tau: np.ndarray, total: np.ndarray,
     return phi
 
 
-def _resolution(phi: np.ndarray, last_tau: float) -> float:
-    """0 where the atoms of Q are too light to matter; else the blur that makes the sum converge."""
-    end = phi[-len(phi) // 4 :]
-    heavy = np.sqrt(np.mean(abs(end) ** 2)) > HEAVY_ATOMS * abs(phi[0])
-    return TAPER / last_tau if heavy else 0.0
+def _resolution(tau: np.ndarray, phi: np.ndarray, step: float, most: int) -> float:
+    """0 where Q's atoms are too light to matter or there are none; else the blur that makes the sum converge.
+
+    What is left in the last half of all frequencies is the atoms' doing (Wiener's lemma).
+    """
+    left = abs(phi[tau > most * step / 2])
+    heavy = np.sqrt((left**2).sum() / (most / 2)) > HEAVY_ATOMS * abs(phi[0])
+    return TAPER / (most * step) if heavy else 0.0

@@ -42,7 +42,7 @@ class Shape:
             if abs(phi[-1][-ROWS // 2 :]).max() < np.exp(LN_SILENT):
                 break
         phi = np.concatenate(phi)
-        return Contour(t, step, step * np.arange(len(phi)), phi, k[index], 0.0, 0.0, ())
+        return Contour(t, step, step * np.arange(len(phi)), phi, k[index], 0.0, 0.0, np.zeros(0), ())
 
 
 @dataclass(frozen=True)
