@@ -10,11 +10,13 @@ from functools import cached_property
 import numpy as np
 from scipy.special import gammaln
 
+from engine.inference.exact import Distribution
+from engine.inference.exact.sums import Sums
 from engine.inference.hypothesis import Null, Scored
 from engine.options import Options
 
 ADDITIVE = True
-EXACT = False
+EXACT = True
 AFFINE_INVARIANT = True
 MONOTONE_INVARIANT = False
 MODEL_DEPENDENT = False
@@ -45,6 +47,15 @@ class Centred:
     def q(self, n_events: np.ndarray, totals: np.ndarray) -> np.ndarray:
         """q of each toy."""
         return self.penalty(n_events) - 2 * totals[:, 0]
+
+    @cached_property
+    def _sums(self) -> Sums:
+        law = self.null.drawn
+        return Sums(self.columns(law.events)[:, 0], law.weights, law.relative_sd, self.penalty, -2.0)
+
+    def distributions(self, signal: np.ndarray) -> tuple[Distribution, Distribution]:
+        """The law of q under background, and with a signal of these expected events."""
+        return self._sums.distribution(), self._sums.distribution(signal)
 
 
 def prepare(null: Null, options: Options) -> Centred:

@@ -5,15 +5,18 @@ papers; never used to rank models.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.special import gammaln
 
 from engine import options
+from engine.inference.exact import Distribution
+from engine.inference.exact.sums import Sums
 from engine.inference.hypothesis import Null, Scored
 
 ADDITIVE = True
-EXACT = False
+EXACT = True
 AFFINE_INVARIANT = False
 MONOTONE_INVARIANT = False
 MODEL_DEPENDENT = False
@@ -46,6 +49,15 @@ class ExtendedPoisson:
     def q(self, n_events: np.ndarray, totals: np.ndarray) -> np.ndarray:
         """q of each toy."""
         return self.penalty(n_events) - 2 * totals[:, 0]
+
+    @cached_property
+    def _sums(self) -> Sums:
+        law = self.null.drawn
+        return Sums(self.columns(law.events)[:, 0], law.weights, law.relative_sd, self.penalty, -2.0)
+
+    def distributions(self, signal: np.ndarray) -> tuple[Distribution, Distribution]:
+        """The law of q under background, and with a signal of these expected events."""
+        return self._sums.distribution(), self._sums.distribution(signal)
 
 
 def prepare(null: Null, options: Options) -> ExtendedPoisson:

@@ -1,0 +1,258 @@
+"""A vertical line Re lambda = t in the plane of the transform of Q, from which its tail follows by inversion.
+
+P(Q >= q) = 1 / (2 pi i) int Phi(lambda) exp(-lambda q) / lambda dlambda along any t > 0 (Bromwich); for t < 0
+the same integral is -P(Q < q). With t near the saddle point of q the sum keeps its relative accuracy however
+small the tail is (Daniels 1954). The trapezoid rule with step 2 pi / period is exact up to copies of the law
+at distances of one period; the transforms are those of the values themselves, never of values on a lattice.
+
+Phi(lambda) = sum_N exp(lambda c(N)) h_N(lambda), h_N the coefficient of z^N in the generating function: an
+integral over a circle |z| = r. A circle has relative accuracy where r^N weighs N up, so the range of N is cut
+into shelves with circles of their own.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+
+from engine.inference.exact import generating
+from engine.inference.exact.law import LN_R, Law
+
+ROWS = 64  # frequencies handled at once
+MOST_FREQUENCIES = 1 << 16
+LEAST_FREQUENCIES = 1024
+MOST_NODES = 10_000_000  # frequencies times nodes of all circles times components, beyond LEAST_FREQUENCIES
+LN_COPIES = 45.0  # - ln of what the neighbouring copies of the law may add
+MOST_PHASES = 8_000_000  # values times frequencies: bounds the work where a transform does not die out
+LEAST_PHASES = 1_000_000  # searched for a revival of the transform, as few distinct values have one
+LN_SMALL = -33.0  # ln of what does not matter beside the largest
+LN_SILENT = -26.0  # ln of the noise beside the largest, for N of some thousands
+HALF_SHELF = 4.0  # in standard deviations of N
+HEAVY_ATOMS = 1e-3  # root of the sum of squared atoms (Wiener) above which Q is treated as discrete
+FEW_VALUES = 128  # a pool with more has no ties that matter, and an honest q is not moved for their sake
+TAPER = 7.0  # a Gaussian factor exp(-TAPER^2 / 2) at the last frequency
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """A range of N and the nodes of its circle.
+
+    z (nodes,): r exp(i omega); ln_top: ln of the generating function at r; counts, penalties (k,);
+    ln_weight (k,): t c(N) + (kappa - ln r) N + ln_top - ln_scale; n_circle: nodes of the full circle.
+    """
+
+    z: np.ndarray
+    ln_top: float
+    counts: np.ndarray
+    penalties: np.ndarray
+    ln_weight: np.ndarray
+    n_circle: int
+
+    def kernel(self, tau: np.ndarray, turn: np.ndarray) -> np.ndarray:
+        """(frequencies, nodes): sum over N of the weight, exp(i (tau c(N) + turn N)) and the circle's phase.
+
+        turn (frequencies,): the phase taken out of every event, so that the arc lies where the function is.
+        """
+        phase = self.ln_weight + 1j * (tau[:, None] * self.penalties + turn[:, None] * self.counts)
+        circle = np.exp(-1j * self.counts[:, None] * np.angle(self.z))
+        return np.exp(phase) @ circle / self.n_circle
+
+
+@dataclass(frozen=True)
+class Contour:
+    """Phi along Re lambda = t, in units of exp(ln_scale).
+
+    step: of tau; tau, phi (frequencies,); resolution: width by which the atoms of a discrete Q are blurred, 0
+    for none; kappa: of `Law.tilted`; turn (frequencies,): phase taken out of the background's events; tables:
+    (shelf, kernel, ln of the background's generating function) of each shelf, if kept.
+    """
+
+    t: float
+    step: float
+    tau: np.ndarray
+    phi: np.ndarray
+    ln_scale: float
+    resolution: float
+    kappa: float
+    turn: np.ndarray
+    tables: tuple
+
+    def tail(self, q: np.ndarray) -> np.ndarray:
+        """P(Q >= q) for t > 0, -P(Q < q) for t < 0; q (k,)."""
+        terms = self.phi / (self.t + 1j * self.tau) * np.where(self.tau == 0, 0.5, 1.0)
+        total = np.array([(terms * np.exp(-1j * self.tau * x)).sum().real for x in q])
+        return total * self.step / np.pi * np.exp(self.ln_scale - self.t * q)
+
+    def middle(self, near: float) -> float:
+        """The mean of the law weighted by exp(t q): known but for whole periods, the one next to `near`."""
+        off = np.angle(self.phi[1] / self.phi[0] * np.exp(-1j * self.step * near)) / self.step
+        return float(near + off)
+
+    def lowest(self, ln_loss: float) -> float:
+        """The q at which this line has lost so many e-folds of its accuracy."""
+        return float((self.ln_scale + np.log(abs(self.phi[0])) - ln_loss) / self.t)
+
+    def leak(self, q: float) -> float:
+        """How much of exp(t q) times the tail is left at q: not small where the law overflows its period."""
+        terms = self.phi / (self.t + 1j * self.tau) * np.where(self.tau == 0, 0.5, 1.0)
+        total = (terms * np.exp(-1j * self.tau * q)).sum().real
+        return float(abs(total * self.t * self.step / np.pi) / abs(self.phi[0]))
+
+    def with_signal(self, values: np.ndarray, signal: np.ndarray) -> "Contour":
+        """The same line for the law with a further component, from the tables that were kept; both (k,)."""
+        weights = signal * np.exp(self.t * values - self.kappa)
+        added = pool_transform(values, weights[None], self.tau)[0] * np.exp(-1j * self.turn)
+        phi = np.zeros(len(self.tau), dtype=np.complex128)
+        for shelf, kernel, ln_g in self.tables:
+            exponent = ln_g + shelf.z * added[:, None] - signal.sum()
+            phi += (kernel * np.exp(exponent)).sum(axis=1)
+        return Contour(self.t, self.step, self.tau, phi, self.ln_scale, self.resolution, self.kappa, self.turn, ())
+
+
+def copies_apart(t: np.ndarray, k: np.ndarray, index: int, ln_p: float) -> float:
+    """The period for the line through t[index]: the copies of the law weighted by exp(t q) must not overlap.
+
+    k = ln E exp(t Q) at all t bounds its two tails (Chernoff); the pole at 0 leaves exp(-|t| period) of the
+    other tail, which must be small beside p = exp(-ln_p).
+    """
+    other = np.arange(len(t)) != index
+    reach = (k[other] - k[index] + LN_COPIES) / (t[other] - t[index])
+    above = t[other] > t[index]
+    width = reach[above].min() - reach[~above].max()
+    return float(max(width, (LN_COPIES + ln_p) / abs(t[index])))
+
+
+@njit(cache=True)
+def _phases(values, first, step, out):
+    """out (rows, n): exp(i tau y) for tau = first + row * step; products start anew before their error grows."""
+    for i in range(len(values)):
+        turn = np.exp(1j * step * values[i])
+        phase = turn
+        for row in range(out.shape[0]):
+            phase = phase * turn if row % 8 else np.exp(1j * (first + row * step) * values[i])
+            out[row, i] = phase
+
+
+def pool_transform(values: np.ndarray, weights: np.ndarray, tau: np.ndarray) -> np.ndarray:
+    """(components, frequencies): sum_i w_ji exp(i tau y_i), for stretches of equidistant tau."""
+    out = np.empty((len(weights), len(tau)), dtype=np.complex128)
+    step = tau[1] - tau[0] if len(tau) > 1 else 0.0
+    for first in range(0, len(tau), ROWS):
+        rows = tau[first : first + ROWS]
+        phases = np.empty((len(rows), len(values)), dtype=np.complex128)
+        _phases(values, rows[0], step, phases)
+        out[:, first : first + ROWS] = weights @ phases.real.T + 1j * (weights @ phases.imag.T)
+    return out
+
+
+def shelves(law: Law, t: float, wanted: np.ndarray) -> tuple[list[Shelf], float, float, np.ndarray]:
+    """Shelves over the wanted N (bool, one per count of the law); ln_scale, kappa and the tilted weights."""
+    kappa, weights = law.tilted(t)
+    mean, variance, _ = law.count_saddles(weights.sum(axis=1))
+    ln_scale = float(law.ln_terms(t)[wanted].max())
+    counts, penalties, out = law.counts[wanted], law.penalties[wanted], []
+    while len(counts):
+        sd = np.sqrt(np.interp(counts[0], mean, variance))
+        middle = counts[0] + HALF_SHELF * sd
+        sd = np.sqrt(np.interp(middle, mean, variance))
+        n = min(int(2 * HALF_SHELF * sd) + 16, len(counts))
+        ln_r = np.interp((counts[0] + counts[n - 1]) / 2, mean, LN_R)
+        n_circle = int(20 * sd) + n + 64
+        z, ln_top = _arc(law, weights.sum(axis=1), np.exp(ln_r), n_circle)
+        ln_weight = t * penalties[:n] + (kappa - ln_r) * counts[:n] + ln_top - ln_scale
+        out.append(Shelf(z, ln_top, counts[:n], penalties[:n], ln_weight, n_circle))
+        counts, penalties = counts[n:], penalties[n:]
+    return out, ln_scale, kappa, weights
+
+
+def _arc(law: Law, total: np.ndarray, r: float, n_circle: int) -> tuple[np.ndarray, float]:
+    """The circle's nodes at which the generating function is not negligible, with a margin; ln of it at r."""
+    omega = 2 * np.pi / n_circle * np.arange(n_circle // 2 + 1)
+    ln_g = generating.ln_generating(r * np.exp(1j * omega), total[:, None], law.expected, law.relative_sd).real
+    last = int(1.3 * np.flatnonzero(ln_g > ln_g[0] + LN_SMALL)[-1]) + 8
+    k = np.arange(n_circle) if 2 * last >= n_circle else np.arange(-last, last + 1)
+    return r * np.exp(2j * np.pi / n_circle * k), float(ln_g[0])
+
+
+def contour(law: Law, t: float, period: float, wanted: np.ndarray, *, keep: bool = False) -> Contour:
+    """The line through t; `keep` keeps the tables that `Contour.with_signal` needs.
+
+    Frequencies are added until the transform has died out for good, or the work's bound is reached.
+    """
+    floor, ln_scale, kappa, weights = shelves(law, t, wanted)
+    step, n_values = 2 * np.pi / period, len(law.values)
+    nodes = sum(len(shelf.z) for shelf in floor) * len(law.weights)
+    most = min(MOST_FREQUENCIES, max(LEAST_FREQUENCIES, min(MOST_PHASES // n_values, MOST_NODES // nodes)))
+    tau, phi, turn, tables = [], [], [], [([], []) for _ in floor]
+    terms, quiet, silent = law.ln_terms(t)[wanted] - ln_scale, _quiet(law.penalties[wanted]), False
+    for first in range(0, most, ROWS):
+        rows = step * np.arange(first, first + ROWS)
+        if silent and rows[-1] < quiet:
+            continue
+        total = pool_transform(law.values, weights, rows)
+        alive = _alive(law, floor, total, weights.sum(axis=1), terms)
+        silent = not alive.any()
+        if silent and first * n_values > LEAST_PHASES:
+            break
+        if silent:
+            continue
+        rows, total = (rows, total) if keep else (rows[alive], total[:, alive])
+        tau.append(rows)
+        turn.append(np.angle(total.sum(axis=0)))
+        phi.append(_transform(law, floor, rows, turn[-1], total, tables if keep else None))
+        silent = abs(phi[-1][-ROWS // 2 :]).max() < np.exp(LN_SILENT) * abs(phi[0][0])
+    tau, phi = np.concatenate(tau), np.concatenate(phi)
+    resolution = _resolution(tau, phi, step, most)
+    line = t + 1j * tau
+    phi = phi * np.exp(0.5 * resolution**2 * line * line)
+    kept = tuple((s, np.concatenate(k), np.concatenate(g)) for s, (k, g) in zip(floor, tables, strict=True) if k)
+    ties = resolution if n_values <= FEW_VALUES else 0.0
+    return Contour(t, step, tau, phi, ln_scale, ties, kappa, np.concatenate(turn), kept)
+
+
+def _quiet(penalties: np.ndarray) -> float:
+    """The frequency below which a sum over N, once it has died out, stays so.
+
+    It can revive only where exp(i tau c(N)) turns by a whole turn from one N to the next; half a turn is safe.
+    """
+    steepest = abs(np.diff(penalties)).max(initial=0.0)
+    return np.pi / steepest if steepest > 0 else np.inf
+
+
+def _alive(law: Law, floor: list[Shelf], total: np.ndarray, top: np.ndarray, terms: np.ndarray) -> np.ndarray:
+    """Frequencies at which |Phi| may be seen, by two bounds; terms: ln of E[exp(t Q); N] over the shelves' N.
+
+    The generating function is largest where all phases agree; and no term in N falls slower than the N-th
+    power of the component that falls slowest.
+    """
+    smaller = np.minimum(abs(total), top[:, None])
+    seen = np.zeros(total.shape[1], dtype=bool)
+    for shelf in floor:
+        ln_g = generating.ln_generating(abs(shelf.z[0]), smaller, law.expected, law.relative_sd).real - shelf.ln_top
+        seen |= ln_g + min(shelf.ln_weight.max(), 0.0) > LN_SMALL
+    ln_slowest = np.log(np.maximum((smaller / top[:, None]).max(axis=0), np.finfo(float).tiny))
+    counts = np.concatenate([shelf.counts for shelf in floor])
+    return seen & np.array([(terms + counts * x).max() > LN_SMALL for x in ln_slowest])
+
+
+def _transform(law: Law, floor: list[Shelf], tau, turn, total: np.ndarray, tables) -> np.ndarray:
+    """Phi at some frequencies (f,); total (components, f): A_j; turn (f,): the phase of their sum."""
+    phi, total = np.zeros(len(tau), dtype=np.complex128), total * np.exp(-1j * turn)
+    for number, shelf in enumerate(floor):
+        ln_g = generating.ln_generating(shelf.z, total[:, :, None], law.expected, law.relative_sd) - shelf.ln_top
+        kernel = shelf.kernel(tau, turn)
+        phi += (kernel * np.exp(ln_g)).sum(axis=1)
+        if tables is not None:
+            tables[number][0].append(kernel)
+            tables[number][1].append(ln_g)
+    return phi
+
+
+def _resolution(tau: np.ndarray, phi: np.ndarray, step: float, most: int) -> float:
+    """0 where Q's atoms are too light to matter or there are none; else the blur that makes the sum converge.
+
+    What is left in the last half of all frequencies is the atoms' doing (Wiener's lemma).
+    """
+    left = abs(phi[tau > most * step / 2])
+    heavy = np.sqrt((left**2).sum() / (most / 2)) > HEAVY_ATOMS * abs(phi[0])
+    return TAPER / (most * step) if heavy else 0.0

@@ -1,0 +1,102 @@
+"""What an additive statistic's law is made of: event values, expected events, rate errors and a penalty on N."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy.special import logsumexp
+
+from engine.inference.exact import generating
+
+LN_WINDOW = -115.0  # ln of the probability that N lies outside its window: 1e-50
+LN_R = 1e-3 * np.sinh(np.linspace(-10, 10, 401))  # weights r^N that move the mean of N from next to 0 to beyond all use
+
+
+@dataclass(frozen=True)
+class Law:
+    """Q = penalty(N) + sum of y over the N events of an experiment.
+
+    values (n,): y; weights (components, n): expected events; relative_sd (components,): of each rate;
+    penalty: integers (k,) -> (k,).
+    """
+
+    values: np.ndarray
+    weights: np.ndarray
+    relative_sd: np.ndarray
+    penalty: Callable
+
+    @cached_property
+    def expected(self) -> np.ndarray:
+        """(components,) expected events b_j."""
+        return self.weights.sum(axis=1)
+
+    def tilted(self, t: float) -> tuple[float, np.ndarray]:
+        """kappa, and weights (components, n) times exp(t y - kappa), whose sum is that of the weights."""
+        ln_tilt = t * self.values
+        top = ln_tilt.max()
+        weights = self.weights * np.exp(ln_tilt - top)
+        scale = weights.sum() / self.expected.sum()
+        return float(top + np.log(scale)), weights / scale
+
+    @cached_property
+    def counts(self) -> np.ndarray:
+        """All N >= 3 outside of which N lies with probability below 1e-50 (Chernoff); fewer are handled apart."""
+        ln_g = generating.ln_generating(np.exp(LN_R), self.expected[:, None], self.expected, self.relative_sd).real
+        bound = (ln_g - LN_WINDOW) / np.where(LN_R == 0, 1.0, LN_R)
+        highest = np.min(bound[LN_R > 0])
+        lowest = max(3.0, np.max(bound[LN_R < 0]))
+        return np.arange(int(lowest), int(max(highest, lowest)) + 2)
+
+    @cached_property
+    def penalties(self) -> np.ndarray:
+        """The penalty at every N of the window."""
+        return np.asarray(self.penalty(self.counts), dtype=np.float64)
+
+    def count_saddles(self, total: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Mean of N, its variance, and ln of the saddle-point weight of N, at every weight r^N of LN_R.
+
+        total (components,): A_j(t). The weight is good to some per cent: enough to choose contours by.
+        """
+        r = np.exp(LN_R)
+        mean, variance = generating.count_moments(r, total, self.expected, self.relative_sd)
+        ln_g = generating.ln_generating(r, total[:, None], self.expected, self.relative_sd).real
+        return mean, variance, ln_g - mean * LN_R - 0.5 * np.log(2 * np.pi * variance + 1)
+
+    def ln_terms(self, t: float) -> np.ndarray:
+        """ln of E[exp(t Q); N] for every N of the window, by the saddle point in N."""
+        kappa, weights = self.tilted(t)
+        mean, _, ln_weight = self.count_saddles(weights.sum(axis=1))
+        return t * self.penalties + kappa * self.counts + np.interp(self.counts, mean, ln_weight)
+
+    def cumulant(self, t: float) -> float:
+        """ln E[exp(t Q); N >= 3], approximately."""
+        return float(logsumexp(self.ln_terms(t)))
+
+    def scale(self) -> float:
+        """The standard deviation of Q over N >= 3, roughly."""
+        p = np.exp(self.ln_terms(0.0))
+        p = p / p.sum() if p.sum() > 0 else np.full(len(p), 1 / len(p))
+        shape = self.weights.sum(axis=0) / self.weights.sum()
+        spread = shape @ self.values**2 - (shape @ self.values) ** 2
+        middle = p @ self.penalties
+        return float(np.sqrt(p @ (self.penalties - middle) ** 2 + (p @ self.counts) * max(spread, 0.0)))
+
+    def added(self, values: np.ndarray, signal: np.ndarray) -> "Law":
+        """This law with another component of known rate; values, signal (k,)."""
+        weights = np.zeros((len(self.weights) + 1, len(self.values) + len(values)))
+        weights[:-1, : len(self.values)] = self.weights
+        weights[-1, len(self.values) :] = signal
+        y = np.concatenate([self.values, values])
+        return Law(*merged(y, weights), np.append(self.relative_sd, 0.0), self.penalty)
+
+
+def merged(values: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Distinct values that carry weight, and the weight of each; weights (components, n)."""
+    used = weights.sum(axis=0) > 0
+    distinct, which = np.unique(values[used], return_inverse=True)
+    if len(distinct) == used.sum():
+        order = np.argsort(values[used])
+        return distinct, weights[:, used][:, order]
+    columns = [np.bincount(which, w, minlength=len(distinct)) for w in weights[:, used]]
+    return distinct, np.array(columns)

@@ -1,0 +1,51 @@
+"""The exact law of q = c(N) + a sum v over the events of a prior-predictive experiment."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from engine.inference.exact.atoms import Counted
+from engine.inference.exact.inversion import Inverted, WithSignal
+from engine.inference.exact.law import Law, merged
+
+
+class Sums:
+    """Laws of one statistic at one exposure, with and without signal.
+
+    values (n,): v of the pool events; weights (components, n): expected background events; relative_sd
+    (components,): of each component's rate, a Gaussian cut at 0; penalty: c, from integers (k,) to (k,);
+    factor: a.
+    """
+
+    def __init__(self, values, weights, relative_sd, penalty: Callable, factor: float):
+        self._y = factor * np.asarray(values, dtype=np.float64)
+        weights = np.asarray(weights, dtype=np.float64)
+        present = weights.sum(axis=1) > 0
+        weights, sd = weights[present], np.asarray(relative_sd, dtype=np.float64)[present]
+        known = sd == 0
+        if known.sum() > 1:  # Poisson processes of known rate are one process
+            weights = np.vstack([weights[~known], weights[known].sum(axis=0)])
+            sd = np.append(sd[~known], 0.0)
+        self._centre = centre = _centre(self._y, weights, sd)
+        self._law = Law(*merged(self._y - centre, weights), sd, lambda n: penalty(n) + centre * n)
+        self._null = exact(self._law)
+
+    def distribution(self, signal=None) -> Inverted | WithSignal | Counted:
+        """The law under background alone, or with signal (n,) expected events."""
+        if signal is None or not np.sum(signal) > 0:
+            return self._null
+        values, extra = merged(self._y - self._centre, np.asarray(signal, dtype=np.float64)[None])
+        if isinstance(self._null, Counted):
+            return exact(self._law.added(values, extra[0]))
+        return WithSignal(self._null, values, extra[0])
+
+
+def _centre(y: np.ndarray, weights: np.ndarray, sd: np.ndarray) -> float:
+    """cov(N, S) / var(N): with values measured from it, the sums S and N are uncorrelated."""
+    b, first = weights.sum(axis=1), weights @ y
+    return float((first.sum() + (sd**2 * b) @ first) / (b.sum() + (sd * b) @ (sd * b)))
+
+
+def exact(law: Law) -> Inverted | Counted:
+    """The law by inversion, or term by term where all events carry one value and N says everything."""
+    return Inverted(law) if len(law.values) > 1 else Counted(law)
