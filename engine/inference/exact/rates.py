@@ -104,9 +104,10 @@ def nodes(means, relative_sd, signal=None, *, z: float = 8.0, step: float = 1.25
     Poisson noise sqrt(sum_j means[j, k]), whose singular values say how much they matter; those below
     SMALLEST_INFLUENCE stay at their mean (a value S widens q by 1 + S^2 / 2 at most). Components whose
     truncation matters are directions of their own. z: the significance down to whose p a tail is right (0 is
-    enough for a median). Those whose truncation matters but which move the bins by less than OWN_AXIS of the noise
-    enter by mean and variance alone, as every sum of small effects does; step: spacing in units of
-    1 / sqrt(1 + S^2), the width that a count leaves to a direction: the trapezoidal error of a Gaussian is 2 exp(-2 pi^2 / step^2), 6e-6 at 1.25, 3e-4 at 1.5.
+    enough for a median). Those whose truncation matters but which move the bins by less than OWN_AXIS of the
+    noise enter by mean and variance alone, as every sum of small effects does; step: spacing in units of
+    1 / sqrt(1 + S^2), the width that a count leaves to a direction: the trapezoidal error of a Gaussian is
+    2 exp(-2 pi^2 / step^2), 6e-6 at 1.25, 3e-4 at 1.5.
     """
     means, sd = np.asarray(means, dtype=np.float64), np.asarray(relative_sd, dtype=np.float64)
     base = means.sum(axis=0) + (0.0 if signal is None else signal)

@@ -10,7 +10,8 @@ import numpy as np
 from pydantic import Field
 
 from engine import options
-from engine.inference.exact import bins, rates
+from engine.inference.exact import rates
+from engine.inference.exact.bins import DevianceLaw, deviance
 from engine.inference.hypothesis import Null, Scored
 
 ADDITIVE = True
@@ -62,20 +63,20 @@ class Deviance:
 
     def q(self, n_events: np.ndarray, totals: np.ndarray) -> np.ndarray:
         """The deviance of each toy."""
-        return bins.deviance(totals, self.expected)
+        return deviance(totals, self.expected)
 
-    def _law(self, signal: np.ndarray | None, **reach: float) -> bins.DevianceLaw:
+    def _law(self, signal: np.ndarray | None, **reach: float) -> DevianceLaw:
         law = self.null.drawn
         place = self.bins(law.events)
         means = np.array([np.bincount(place, w, minlength=self.n_bins) for w in law.weights])
         more = None if signal is None else np.bincount(place, signal, minlength=self.n_bins)
-        return bins.DevianceLaw(self.expected, rates.nodes(means, law.relative_sd, more, **reach))
+        return DevianceLaw(self.expected, rates.nodes(means, law.relative_sd, more, **reach))
 
     @cached_property
-    def _background(self) -> bins.DevianceLaw:
+    def _background(self) -> DevianceLaw:
         return self._law(None)
 
-    def distributions(self, signal: np.ndarray) -> tuple[bins.DevianceLaw, bins.DevianceLaw]:
+    def distributions(self, signal: np.ndarray) -> tuple[DevianceLaw, DevianceLaw]:
         """The law of q under background, and with a signal of these expected events, for its median."""
         return self._background, self._law(signal, z=0, step=1.5)
 

@@ -43,9 +43,10 @@ class TemplateLikelihood:
     def _groups(self) -> profile.Groups:
         law = self.null.reference
         sd = dict(zip(law.names, law.relative_sd, strict=True))
-        # a group whose members were given different uncertainties is no group
-        shared = {group: names for group, names in profile.TABLE_3.items() if len({sd[n] for n in names if n in sd}) == 1}
-        return profile.groups(law.names, law.relative_sd, shared)
+        alike = {  # a group whose members were given different uncertainties is no group
+            group: names for group, names in profile.TABLE_3.items() if len({sd[n] for n in names if n in sd}) == 1
+        }
+        return profile.groups(law.names, law.relative_sd, alike)
 
     @cached_property
     def _templates(self) -> tuple[templates.Template, ...]:
@@ -54,7 +55,7 @@ class TemplateLikelihood:
         return templates.estimate(law.events.cs1_pe[seen], law.events.cs2_pe[seen], law.weights[:, seen])
 
     def rows(self, events: Scored) -> np.ndarray:
-        """(n, groups) b_g f_g at each event; one without S1 or S2 is put at 1 PE, where every template has its floor."""
+        """(n, groups) b_g f_g at each event; one without S1 or S2 is put at 1 PE, on every template's floor."""
         cs1, cs2 = np.maximum(events.cs1_pe, 1.0), np.maximum(events.cs2_pe, 1.0)
         density = templates.densities(self._templates, cs1, cs2, self.options.unit)
         return self._groups.sum(density * self.null.reference.weights.sum(axis=1))
