@@ -325,7 +325,7 @@ class Toys(Section):
     signal: int = Field(10_000, ge=100)
     statistics: Annotated[tuple[str, ...], Distinct] = Field(("extended_poisson", "tail_count"), min_length=1)
     options: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    exact: Literal["all", "benchmark", "none"] = "all"
+    exact: Literal["all", "benchmark", "none"] = "benchmark"
     tail: Literal["counted", "kde", "exact"] = "counted"
 
     @model_validator(mode="after")
