@@ -65,3 +65,39 @@ def test_the_scale_of_the_weights_is_irrelevant(weights):
 def test_weights_without_a_sum_are_refused(nothing):
     with pytest.raises(ValueError, match="weights"):
         sampling.table(nothing)
+
+
+# Many at once
+
+
+def draws(weights, n=200_000, key=11):
+    out = np.empty(n + 1, np.int32)
+    sampling.draw(np.uint64(key), n, sampling.alias_table(weights), out)
+    return out[:n]
+
+
+def test_drawn_events_follow_the_weights(weights):
+    found = np.bincount(draws(weights), minlength=len(weights))
+    assert found[weights == 0].sum() == 0
+    often = weights / weights.sum() * found.sum() > 10
+    expected = weights[often] / weights.sum() * found.sum()
+    assert np.abs(found[often] - expected).max() < 5.5 * np.sqrt(expected.max())
+    assert np.sum((found[often] - expected) ** 2 / expected) < often.sum() + 6 * np.sqrt(2 * often.sum()) + 6
+
+
+def test_an_alias_table_holds_the_weights_exactly(weights):
+    """What a cell keeps and what it is given adds up to the weight, to 2^-32 of a cell."""
+    table = sampling.alias_table(weights)
+    own, other = (table >> np.uint64(32)) / 2.0**32, (table & sampling.LOW).astype(int)
+    share = np.bincount(np.arange(len(table)), own) + np.bincount(other, 1 - own, minlength=len(table))
+    assert share == pytest.approx(weights * len(weights) / weights.sum(), rel=1e-6, abs=len(weights) * 2.0**-31)
+
+
+def test_more_draws_keep_the_first_ones(weights):
+    assert np.array_equal(draws(weights, 1001), draws(weights, 2500)[:1001])
+    assert len(weights) == 1 or (weights > 0).sum() == 1 or not np.array_equal(draws(weights), draws(weights, key=12))
+
+
+def test_alias_weights_without_a_sum_are_refused():
+    with pytest.raises(ValueError, match="weights"):
+        sampling.alias_table(np.zeros(3))

@@ -56,10 +56,9 @@ def background_block(
     rng = toys.stream(*population.stream_key, exposure_ty, hypothesis, block)
     law = population.null(None, exposure_ty).drawn
     counts = toys.background_counts(rng, law.weights.sum(axis=1), law.relative_sd, toys.BLOCK)
-    cdf, guide = _tables(law.weights)
     statistics = prepare(population, exposure_ty, choices)
     drawn = _quantities(population, exposure_ty, choices, statistics)
-    totals = toys.background_totals(rng, counts, cdf, guide, drawn.values, drawn.bins, drawn.n_totals)
+    totals = toys.background_totals(rng, counts, law.weights, drawn)
     found = [totals[:, place] for place in drawn.places]
     if hypothesis == "null":
         for column, statistic in enumerate(statistics):
@@ -67,15 +66,6 @@ def background_block(
                 rng = toys.stream(*population.stream_key, exposure_ty, "widen", block)
                 found[column] = statistic.widen(found[column], rng)
     return counts.sum(axis=1), found
-
-
-def _tables(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """cdf and guide (components, events), filled in place: side by side, twice over, they might not fit."""
-    cdf = np.empty_like(weights)
-    guide = np.empty((len(weights), sampling.GUIDE_CELLS * weights.shape[1]), np.int32)
-    for i, row in enumerate(weights):
-        cdf[i], guide[i] = sampling.table(row)
-    return cdf, guide
 
 
 @dataclass(frozen=True)

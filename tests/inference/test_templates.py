@@ -9,7 +9,6 @@ from scipy import optimize, stats
 from engine.errors import BadInput
 from engine.inference import profile, strata, templates, toys
 from engine.inference import template_likelihood as tl
-from engine.sampling import table
 
 KPE = float(np.log(1000.0))
 BENCHMARK = 1.0  # of the signal's weights: 171 events
@@ -193,12 +192,10 @@ def test_a_series_in_the_rates_would_not_do(model):
 def test_columns_add_up_over_the_engines_own_toys(model):
     """The compiled sums of the toy engine take the columns as they are."""
     drawable = ~model.half
-    cdf, guide = (np.stack(parts) for parts in zip(*(table(w[drawable]) for w in model.weights), strict=True))
-    values = np.ascontiguousarray(tl.per_event(model.rows[drawable], model.null))
+    values = tl.per_event(model.rows[drawable], model.null)
     counts = np.random.default_rng(2).poisson(model.null.expected, (200, len(model.null.expected)))
-    totals = toys.background_totals(
-        toys.stream("columns"), counts, cdf, guide, values, np.zeros((len(values), 0), np.int32), values.shape[1]
-    )
+    wanted = toys.quantities([("sums", values, values.shape[1])])
+    totals = toys.background_totals(toys.stream("columns"), counts, model.weights[:, drawable], wanted)
     n_events = counts.sum(axis=1)
     assert totals[:, 1:].sum(axis=1) == pytest.approx(n_events, rel=1e-9)
     z = tl.conditional(n_events, totals, model.null)

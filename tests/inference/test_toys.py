@@ -6,6 +6,7 @@ from scipy import stats
 
 from engine import sampling
 from engine.inference import toys
+from engine.lineage import mix64
 
 N_POOL = 300
 MEANS = np.geomspace(0.05, 40, 7)
@@ -13,11 +14,10 @@ MEANS = np.geomspace(0.05, 40, 7)
 
 @pytest.fixture
 def drawn():
-    """cdf and guide (2 components), and values (events, 3) with cancelling signs and unlike sizes."""
+    """weights (2 components, events), and values (events, 3) with cancelling signs and unlike sizes."""
     rng = np.random.default_rng(8)
     weights = rng.random((2, N_POOL)) * (rng.random((2, N_POOL)) < 0.7)
-    cdf, guide = (np.stack(parts) for parts in zip(*map(sampling.table, weights), strict=True))
-    return cdf, guide, rng.normal(0, 10.0 ** np.arange(3), (N_POOL, 3))
+    return weights, rng.normal(0, 10.0 ** np.arange(3), (N_POOL, 3))
 
 
 def summed(*columns):
@@ -25,41 +25,44 @@ def summed(*columns):
     return [("sums", values, values.shape[1]) for values in columns]
 
 
-def background(name, counts, cdf, guide, parts):
+def background(name, counts, weights, parts):
     """Totals of each part (n_toys, k)."""
     q = toys.quantities(parts)
-    totals = toys.background_totals(toys.stream(name), counts, cdf, guide, q.values, q.bins, q.n_totals)
+    totals = toys.background_totals(toys.stream(name), counts, weights, q)
     return [totals[:, place] for place in q.places]
 
 
-def nested(name, means, cdf, guide, parts, n_toys=60):
+def nested(name, means, weights, parts, n_toys=60):
     """Counts (n_toys, steps) and the totals of each part (n_toys, steps, k)."""
     rng, q = toys.stream(name), toys.quantities(parts)
     counts = toys.nested_counts(rng, means, n_toys)
-    totals = toys.signal_totals(rng, counts, cdf[0], guide[0], q.values, q.bins, q.n_totals)
+    totals = toys.signal_totals(rng, counts, *sampling.table(weights[0]), q.values, q.bins, q.n_totals)
     return counts, [totals[:, :, place] for place in q.places]
 
 
 def test_background_totals_are_a_plain_loop(drawn):
-    cdf, guide, values = drawn
+    weights, values = drawn
     counts = np.random.default_rng(1).poisson([30.0, 2.0], (40, 2))
     counts[3], counts[7, 0] = 0, 0
-    rng = toys.stream("twin")
+    key = toys.stream("twin").integers(2**64, dtype=np.uint64)
     expected = np.zeros((40, 3))
     for toy, row in enumerate(counts):
         for component, n in enumerate(row):
-            for _ in range(n):
-                expected[toy] += values[np.searchsorted(cdf[component], rng.random(), side="right")]
-    (totals,) = background("twin", counts, cdf, guide, summed(values))
-    assert np.array_equal(totals, expected)
+            events = np.empty(n + 1, np.int32)
+            mine = np.uint64(mix64(np.uint64(mix64(key, np.uint64(toy))), np.uint64(component)))
+            sampling.draw(mine, n, sampling.alias_table(weights[component]), events)
+            for event in events[:n]:
+                expected[toy] += values[event]
+    (totals,) = background("twin", counts, weights, summed(values))
+    assert totals == pytest.approx(expected, rel=1e-12, abs=1e-9)
 
 
 def test_signal_totals_are_a_plain_loop(drawn):
-    cdf, guide, values = drawn
-    counts, (totals,) = nested("twin", MEANS, cdf, guide, summed(values))
+    weights, values = drawn
+    counts, (totals,) = nested("twin", MEANS, weights, summed(values))
     rng = toys.stream("twin")
     toys.nested_counts(rng, MEANS, 60)
-    events = np.searchsorted(cdf[0], rng.random((counts.max() + 1, 60)), side="right")
+    events = np.searchsorted(sampling.table(weights[0])[0], rng.random((counts.max() + 1, 60)), side="right")
     for toy, row in enumerate(counts):
         for step, n in enumerate(row):
             expected = values[events[:n, toy]].sum(axis=0)
@@ -69,16 +72,16 @@ def test_signal_totals_are_a_plain_loop(drawn):
 @pytest.mark.parametrize("kept", [[0], [6], [2, 5], [0, 3, 6]])
 def test_a_cross_section_does_not_see_the_others(drawn, kept):
     """A subset of the steps gives the same bits: so a refined scan repeats nothing and contradicts nothing."""
-    cdf, guide, values = drawn
-    counts, (totals,) = nested("subset", MEANS, cdf, guide, summed(values))
-    fewer, (their_totals,) = nested("subset", MEANS[kept], cdf, guide, summed(values))
+    weights, values = drawn
+    counts, (totals,) = nested("subset", MEANS, weights, summed(values))
+    fewer, (their_totals,) = nested("subset", MEANS[kept], weights, summed(values))
     assert np.array_equal(fewer, counts[:, kept])
     assert np.array_equal(their_totals, totals[:, kept])
 
 
 def test_larger_cross_sections_contain_the_events_of_smaller_ones(drawn):
-    cdf, guide, _ = drawn
-    counts, (totals,) = nested("nested", MEANS, cdf, guide, summed(np.eye(N_POOL)))
+    weights, _ = drawn
+    counts, (totals,) = nested("nested", MEANS, weights, summed(np.eye(N_POOL)))
     assert np.array_equal(totals.sum(axis=2), counts)
     assert np.all(np.diff(counts, axis=1) >= 0)
     assert np.all(np.diff(totals, axis=1) >= 0)
@@ -88,7 +91,7 @@ def test_larger_cross_sections_contain_the_events_of_smaller_ones(drawn):
 def side_by_side(drawn):
     """Sums and bins in turn; one statistic sums nothing, and one has bins that no event is in."""
     bins = np.random.default_rng(3).integers(0, [[7], [3]], (2, N_POOL))
-    values = drawn[2]
+    values = drawn[1]
     return [
         ("bins", bins[0], 7), ("sums", values, 3), ("sums", np.zeros((N_POOL, 0)), 0),
         ("bins", bins[1], 5), ("sums", values[:, ::-1] ** 2, 3),
@@ -96,26 +99,26 @@ def side_by_side(drawn):
 
 
 def test_totals_of_a_part_do_not_see_the_parts_beside_it(drawn, side_by_side):
-    cdf, guide, _ = drawn
+    weights, _ = drawn
     counts = np.random.default_rng(4).poisson([30.0, 2.0], (40, 2))
-    many = background("beside", counts, cdf, guide, side_by_side)
-    _, many_nested = nested("beside", MEANS, cdf, guide, side_by_side)
+    many = background("beside", counts, weights, side_by_side)
+    _, many_nested = nested("beside", MEANS, weights, side_by_side)
     for part, totals, steps in zip(side_by_side, many, many_nested, strict=True):
         assert totals.shape == (40, part[2]) and steps.shape == (60, len(MEANS), part[2])
-        assert np.array_equal(background("beside", counts, cdf, guide, [part])[0], totals)
-        assert np.array_equal(nested("beside", MEANS, cdf, guide, [part])[1][0], steps)
+        assert np.array_equal(background("beside", counts, weights, [part])[0], totals)
+        assert np.array_equal(nested("beside", MEANS, weights, [part])[1][0], steps)
 
 
 def test_bins_are_counted_like_sums_of_zeros_and_ones(drawn, side_by_side):
     """The slow twin of a bin is a column for each: in the same toys, the same totals."""
-    cdf, guide, _ = drawn
+    weights, _ = drawn
     counts = np.random.default_rng(5).poisson([30.0, 2.0], (40, 2))
     slow = []
     for form, array, width in side_by_side:
         slow.append((form, array, width) if form == "sums" else ("sums", np.eye(width)[array], width))
-    for hot, counted in zip(*(background("hot", counts, cdf, guide, p) for p in (slow, side_by_side)), strict=True):
+    for hot, counted in zip(*(background("hot", counts, weights, p) for p in (slow, side_by_side)), strict=True):
         assert np.array_equal(hot, counted)
-    (_, hot), (_, counted) = (nested("hot", MEANS, cdf, guide, parts) for parts in (slow, side_by_side))
+    (_, hot), (_, counted) = (nested("hot", MEANS, weights, parts) for parts in (slow, side_by_side))
     for one_hot, bins in zip(hot, counted, strict=True):
         assert np.array_equal(one_hot, bins)
     seven, five = counted[0], counted[3]
@@ -131,21 +134,26 @@ def test_places_share_no_column(side_by_side):
     assert q.bins.min() == 6
 
 
-def test_merged_batches_of_events_equal_one_batch(drawn, side_by_side):
-    """The totals of two batches of a toy's events add up to the totals of all of them."""
-    cdf, guide, _ = drawn
-    counts = np.array([[20, 0]])
-    together = background("batch", counts, cdf, guide, side_by_side)
-    rng, q = toys.stream("batch"), toys.quantities(side_by_side)
-    draws = [toys.background_totals(rng, np.array([[n, 0]]), cdf, guide, q.values, q.bins, q.n_totals) for n in (8, 12)]
-    for place, totals in zip(q.places, together, strict=True):
-        assert sum(draws)[:, place] == pytest.approx(totals, rel=1e-12, abs=1e-11)
+def test_more_events_keep_the_first_ones(drawn):
+    """A toy of twenty events holds the toy of eight."""
+    weights, _ = drawn
+    few, many = (background("batch", np.array([[n, 0]]), weights, summed(np.eye(N_POOL)))[0] for n in (8, 20))
+    assert few.sum() == 8 and many.sum() == 20 and np.all(few <= many)
+
+
+def test_a_toy_does_not_see_the_toys_beside_it(drawn):
+    weights, values = drawn
+    counts = np.random.default_rng(6).poisson([30.0, 2.0], (40, 2))
+    fewer = counts.copy()
+    fewer[20:] = 0
+    (all_of_them,), (first,) = (background("beside", c, weights, summed(values)) for c in (counts, fewer))
+    assert np.array_equal(all_of_them[:20], first[:20]) and not first[20:].any()
 
 
 def test_signal_events_follow_their_weights(drawn):
-    cdf, guide, _ = drawn
-    _, (totals,) = nested("weights", np.array([200.0]), cdf, guide, summed(np.eye(N_POOL)), n_toys=500)
-    share = np.diff(cdf[0], prepend=0)
+    weights, _ = drawn
+    _, (totals,) = nested("weights", np.array([200.0]), weights, summed(np.eye(N_POOL)), n_toys=500)
+    share = weights[0] / weights[0].sum()
     events = totals[:, 0].sum(axis=0)
     used = share > 0
     assert events[~used].sum() == 0

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from scipy import integrate, special, stats
 
-from engine import sampling
 from engine.inference import toys
 from engine.inference.exact import generating
 from engine.inference.exact.sums import Sums
@@ -119,13 +118,12 @@ def weighted(expected, of_bump, n=2000):
 
 def toy_q(values, weights, sd, c, signal=None, n_toys=100_000):
     rng = toys.stream("exact", len(sd), float(weights.sum()))
-    cdf, guide = (np.stack(parts) for parts in zip(*map(sampling.table, weights), strict=True))
+    wanted = toys.quantities([("sums", values[:, None], 1)])
     counts = toys.background_counts(rng, weights.sum(axis=1), sd, n_toys)
-    total, n = toys.background_sums(rng, counts, cdf, guide, values[:, None])[:, 0], counts.sum(axis=1)
+    total, n = toys.background_totals(rng, counts, weights, wanted)[:, 0], counts.sum(axis=1)
     if signal is not None:
-        cdf, guide = sampling.table(signal)
         extra = rng.poisson(signal.sum(), (n_toys, 1))
-        total += toys.background_sums(rng, extra, cdf[None], guide[None], values[:, None])[:, 0]
+        total += toys.background_totals(rng, extra, signal[None], wanted)[:, 0]
         n = n + extra[:, 0]
     return np.sort(c(n) - 2 * total)
 
