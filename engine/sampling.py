@@ -5,22 +5,6 @@ from numba import njit
 
 from engine.lineage import mix64
 
-GUIDE_CELLS = 4
-
-
-def table(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Cumulative distribution, of the length of `weights`, and guide table for `search`.
-
-    GUIDE_CELLS cells per weight leave the search a single comparison nearly always.
-    """
-    cdf = np.cumsum(weights, dtype=np.float64)
-    if not cdf[-1] > 0:
-        raise ValueError("cannot draw from weights that sum to zero")
-    cdf /= cdf[-1]
-    guide = np.empty(GUIDE_CELLS * len(cdf), dtype=np.int32)
-    fill_guide(cdf, guide)
-    return cdf, guide
-
 
 @njit(cache=True)
 def fill_guide(cdf, guide):

@@ -21,7 +21,7 @@ KNOWN = {
     "events": (1, "202fa8"),
     "scores": ((1, 1), "5becc5"),
     "nulls": (2, "9d6130"),
-    "cells": (2, "5972a6"),
+    "cells": (2, "9d23d2"),
 }
 
 SMALL = (

@@ -6,7 +6,6 @@ from math import lgamma, log
 
 import numpy as np
 
-from engine import sampling
 from engine.bench.speed import Side, Work
 from engine.inference import cells, toys
 from engine.inference.cells import Choice
@@ -64,10 +63,11 @@ def _flat(rate_per_ty: float) -> Callable:
 def signal_toys(population: Population, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """A block's signal events for all cross-sections, nested: counts (toys, steps) and totals (toys, steps, 2)."""
     null = population.null(R, 1.0)
-    values = np.hstack([choice.prepare(null).columns(null.drawn.events) for choice in CHOICES])
-    cdf, guide = sampling.table(population.signal(population.pool.weights("NR", _flat(N_SIGNAL))))
-    counts, bins = toys.nested_counts(rng, N_SIGNAL * STEPS, toys.BLOCK), np.zeros((len(values), 0), np.int32)
-    return counts, toys.signal_totals(rng, counts, cdf, guide, values, bins, len(CHOICES))
+    columns = [choice.prepare(null).columns(null.drawn.events) for choice in CHOICES]
+    wanted = toys.quantities([("sums", column, 1) for column in columns])
+    weights = population.signal(population.pool.weights("NR", _flat(1.0)))
+    counts = toys.nested_counts(rng, N_SIGNAL * STEPS, toys.BLOCK)
+    return counts, toys.signal_totals(rng, counts, weights, wanted)
 
 
 @dataclass(frozen=True)

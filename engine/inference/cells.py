@@ -5,7 +5,6 @@ from types import ModuleType
 
 import numpy as np
 
-from engine import sampling
 from engine.inference import toys
 from engine.inference.hypothesis import Null, Scored
 from engine.inference.population import Population
@@ -144,6 +143,5 @@ def _signal_block(rng, weights: np.ndarray, mean: np.ndarray, quantities: toys.Q
     if not weights.sum() > 0:
         shape = toys.BLOCK, len(mean)
         return np.zeros(shape, dtype=np.int64), np.zeros((*shape, quantities.n_totals))
-    cdf, guide = sampling.table(weights)
     counts = toys.nested_counts(rng, mean, toys.BLOCK)
-    return counts, toys.signal_totals(rng, counts, cdf, guide, quantities.values, quantities.bins, quantities.n_totals)
+    return counts, toys.signal_totals(rng, counts, weights, quantities)

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
-from scipy import stats
+from scipy import special, stats
 
 from engine import lineage
 from engine.lineage import mix64
-from engine.sampling import alias_table, draw, search
+from engine.sampling import alias_table, draw
 
 BLOCK = 1000  # toys per random stream; a block is always drawn whole, then sliced
 
@@ -103,36 +103,46 @@ def _sum(values, events, n_events):
     return (a + b) + (c + d)
 
 
-@njit(cache=True)
-def signal_totals(rng, counts, cdf, guide, values, bins, n_totals):
-    """(n_toys, steps, n_totals): totals of the first counts[toy, step] signal events of each toy.
+def signal_totals(rng, counts: np.ndarray, weights: np.ndarray, wanted: Quantities) -> np.ndarray:
+    """(n_toys, steps, n_totals): totals of the first counts[toy, step] signal events of each toy, by weights (pool,).
 
     `counts` grows along a row (a larger cross-section), so the events of one step contain those of the
-    step before: the toys are nested, and p is monotone. Event k of all toys is drawn before event k + 1
-    of any, so that what a step sees does not depend on the steps beside it.
+    step before: the toys are nested, and p is monotone. What a step sees does not depend on the steps beside it.
     """
+    key = rng.integers(2**64, dtype=np.uint64)
+    return _signal_totals(key, counts, alias_table(weights), wanted.values, wanted.bins, wanted.n_totals)
+
+
+@njit(cache=True)
+def _signal_totals(key, counts, table, values, bins, n_totals):
     n_toys, n_steps = counts.shape
-    total = np.zeros((n_toys, n_totals))
     totals = np.zeros((n_toys, n_steps, n_totals))
-    done = np.zeros(n_toys, dtype=np.int64)
-    for k in range(counts.max() + 1):
-        for toy in range(n_toys):
-            while done[toy] < n_steps and counts[toy, done[toy]] == k:
-                totals[toy, done[toy]] = total[toy]
-                done[toy] += 1
-            event = search(cdf, guide, rng.random())
-            if done[toy] < n_steps:
+    events = np.empty(counts.max() + 1, dtype=np.int32)
+    for toy in range(n_toys):
+        draw(mix64(key, np.uint64(toy)), counts[toy, -1], table, events)
+        done = 0
+        for step in range(n_steps):
+            if step > 0:
+                totals[toy, step] = totals[toy, step - 1]
+            for k in range(done, counts[toy, step]):
                 for column in range(values.shape[1]):
-                    total[toy, column] += values[event, column]
+                    totals[toy, step, column] += values[events[k], column]
                 for binning in range(bins.shape[1]):
-                    total[toy, bins[event, binning]] += 1
+                    totals[toy, step, bins[events[k], binning]] += 1
+            done = counts[toy, step]
     return totals
 
 
 def nested_counts(rng, mean: np.ndarray, n_toys: int) -> np.ndarray:
     """(n_toys, len(mean)) Poisson counts that grow with the mean: one quantile per toy serves all means."""
-    counts = stats.poisson.ppf(rng.random(n_toys)[:, None], mean[None, :])
-    return np.maximum(counts, 0).astype(np.int64)  # the inverse of a quantile of exactly 0 is -1
+    u = rng.random(n_toys)
+    counts = [np.searchsorted(_poisson_cdf(m), u, side="left") for m in mean]
+    return np.stack(counts, axis=1).astype(np.int64)
+
+
+def _poisson_cdf(mean: float) -> np.ndarray:
+    """P(N <= n) from 0 on, until it is 1."""
+    return special.pdtr(np.arange(int(mean + 12 * np.sqrt(mean) + 40)), mean)
 
 
 def stream(*keys: object) -> np.random.Generator:

@@ -36,7 +36,7 @@ def nested(name, means, weights, parts, n_toys=60):
     """Counts (n_toys, steps) and the totals of each part (n_toys, steps, k)."""
     rng, q = toys.stream(name), toys.quantities(parts)
     counts = toys.nested_counts(rng, means, n_toys)
-    totals = toys.signal_totals(rng, counts, *sampling.table(weights[0]), q.values, q.bins, q.n_totals)
+    totals = toys.signal_totals(rng, counts, weights[0], q)
     return counts, [totals[:, :, place] for place in q.places]
 
 
@@ -62,8 +62,11 @@ def test_signal_totals_are_a_plain_loop(drawn):
     counts, (totals,) = nested("twin", MEANS, weights, summed(values))
     rng = toys.stream("twin")
     toys.nested_counts(rng, MEANS, 60)
-    events = np.searchsorted(sampling.table(weights[0])[0], rng.random((counts.max() + 1, 60)), side="right")
+    key, events = rng.integers(2**64, dtype=np.uint64), np.empty((counts.max() + 1, 60), np.int32)
     for toy, row in enumerate(counts):
+        drawn_events = np.empty(row[-1] + 1, np.int32)
+        sampling.draw(np.uint64(mix64(key, np.uint64(toy))), row[-1], sampling.alias_table(weights[0]), drawn_events)
+        events[: row[-1], toy] = drawn_events[: row[-1]]
         for step, n in enumerate(row):
             expected = values[events[:n, toy]].sum(axis=0)
             assert totals[toy, step] == pytest.approx(expected, rel=1e-12, abs=1e-11)
