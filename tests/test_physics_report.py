@@ -41,7 +41,8 @@ def tabulate(study, samples):
 def flat_samples(n, seed):
     """Uniform in 1-14 keV, selected above 7.5 keV: half of the range."""
     energy = np.random.default_rng(seed).uniform(1, 14, n)
-    return [Sample(kind, (1.0, 14.0), energy, {}, energy > 7.5) for kind in ("ER", "NR")]
+    charges = {"cs1_pe": energy, "cs2_pe": energy}
+    return [Sample(kind, (1.0, 14.0), energy, charges, energy > 7.5) for kind in ("ER", "NR")]
 
 
 def test_the_same_events_are_thrown_again_and_others_for_another_kind_or_seed(study, samples):

@@ -14,6 +14,7 @@ import resource, sys
 import numpy as np
 from engine import plugins, study, work
 from engine.plan import Plan
+from engine.samples import sample
 import zoo
 
 path, first, shards, keep = sys.argv[1], *map(int, sys.argv[2:])
@@ -29,7 +30,7 @@ for number, shard in enumerate(plan.shards["pool"][:shards], start=1):
     parts = work.score(plan, shard, list(models), models)
     assert len(parts) == 3 and len(parts[0].content) == shard.n_thrown
     if keep:
-        kept.append(work._events(plan, shard)[1])
+        kept.append(sample(plan, shard)[1])
     if number in (first, shards):
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """

@@ -33,7 +33,7 @@ class Strata:
         n, n_groups = shares.shape
         out = np.zeros((n, len(self), n_groups))
         out[np.arange(n), self.index(shares)] = shares
-        return out.reshape(n, -1)
+        return out.reshape(n, len(self) * n_groups)
 
 
 def shares(rows: np.ndarray) -> np.ndarray:

@@ -122,7 +122,7 @@ def test_bad_files_are_refused_with_the_options(tmp_path):
         ({"rate_per_ty": -1.0}, "user_events.rate_per_ty: .*greater than 0 .given: -1.0"),
         ({"relative_uncertainty": -0.1}, "user_events.relative_uncertainty: .*greater than or equal to 0"),
         ({"window": "s1"}, "user_events.window: .*'ces' or 'none' .given: 's1'"),
-        ({"rate": 1.0}, "unknown option of the spectrum 'user_events' 'rate'; did you mean 'rate_per_ty'"),
+        ({"rate": 1.0}, "unknown option of 'user_events' 'rate'; did you mean 'rate_per_ty'"),
     ],
 )
 def test_bad_options(table, fields, message):

@@ -59,9 +59,10 @@ def law(means: np.ndarray, relative_sd: np.ndarray) -> CountLaw:
 def widened_law(means: np.ndarray, relative_sd: np.ndarray, tail_pool) -> CountLaw:
     """The null of `tail_count` where the pool is limited: what `teststats.tail_count.widen` does to toys.
 
-    tail_pool: (k, w) for at most two kinds: k effective pool events of weight w expect b = sum_i w_i
-    Gamma(k_i + 1), nominally b0 = sum_i k_i w_i. Given b < b0 the count is thinned by b / b0, which scales
-    every component; given b > b0 a Poisson count of mean b - b0 is added. Only the null is widened.
+    tail_pool: (k, w) of each kind: k effective pool events of weight w expect b = sum_i w_i Gamma(k_i + 1),
+    nominally b0 = sum_i k_i w_i; of more than two kinds, all but the widest share one Gamma of their moments.
+    Given b < b0 the count is thinned by b / b0, which scales every component; given b > b0 a Poisson count of
+    mean b - b0 is added. Only the null is widened.
     """
     means = np.asarray(means, dtype=np.float64)
     nominal = float(sum(k * w for k, w in tail_pool))
@@ -81,7 +82,7 @@ def widened_law(means: np.ndarray, relative_sd: np.ndarray, tail_pool) -> CountL
 
 def _expectation(tail_pool, nominal: float) -> tuple[np.ndarray, np.ndarray]:
     """Nodes and weights of b, ascending, with a panel edge at the nominal value, where the law has a kink."""
-    kinds = [(float(k), float(w)) for k, w in tail_pool if w > 0]
+    kinds = _two([(float(k), float(w)) for k, w in tail_pool if w > 0])
     if not kinds:
         return np.zeros(1), np.ones(1)
     sd = float(np.sqrt(sum(w * w * (k + 1) for k, w in kinds)))
@@ -97,6 +98,16 @@ def _expectation(tail_pool, nominal: float) -> tuple[np.ndarray, np.ndarray]:
     b, widths = (low + (high - low) * (x + 1) / 2).ravel(), (w * (high - low) / 2).ravel()
     weights = widths * _density(b, kinds)
     return b, weights / weights.sum()
+
+
+def _two(kinds: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The widest kind, and the others as one Gamma of the same mean and variance."""
+    if len(kinds) <= 2:
+        return kinds
+    widest, *others = sorted(kinds, key=lambda kind: kind[1] ** 2 * (kind[0] + 1), reverse=True)
+    mean = sum(w * (k + 1) for k, w in others)
+    weight = sum(w**2 * (k + 1) for k, w in others) / mean
+    return [widest, (mean / weight - 1, weight)]
 
 
 def _density(b: np.ndarray, kinds: list[tuple[float, float]]) -> np.ndarray:
