@@ -82,6 +82,8 @@ def scan(
     progress.note(f"computed {computed} of {total} items, reused {total - computed}, corrupt {len(outcome.set_aside)}")
     _summarise(outcome, progress)
     say(f"table: {outcome.path}")
+    if outcome.reach_path:
+        say(f"reach: {outcome.reach_path}")
     files = _draw(outcome, place, curves, "png")
     say(f"figures: {place.where(_figures(outcome))}")
     _track(study, outcome, place, files, tracking, progress)
@@ -252,6 +254,8 @@ def _track(study: str, outcome, store, files: dict[str, bytes], uri: str | None,
 
 
 def _summarise(outcome, progress: Silent) -> None:
+    from engine import reach
+
     numbers = outcome.diagnostics.numbers
     progress.note("models: " + ", ".join(f"{name} {value:.4f}" for name, value in numbers.items()))
     sizes = outcome.population.effective_events()
@@ -266,6 +270,10 @@ def _summarise(outcome, progress: Silent) -> None:
                 f"p = {row['p_median']:.3g} [{row['p_low']:.3g}, {row['p_high']:.3g}] "
                 f"Z = {row['z_median']:.2f} ({row['tail']}{_exact(row)}), count alone Z = {row['z_count']:.2f}"
             )
+
+
+    for line in reach.lines(outcome.reach):
+        progress.note(line)
 
 
 def _exact(row: dict) -> str:

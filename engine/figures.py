@@ -11,7 +11,7 @@ from engine import assemble, contours, plots
 from engine.lineage import label, row_label
 from engine.pipeline import Outcome
 from engine.plan import Plan
-from engine.plots import exposure, plane, roc, scores
+from engine.plots import exposure, plane, reach, roc, scores
 from engine.plots._rows import words
 
 Overlay = tuple[str, np.ndarray, np.ndarray]  # label, m_chi_GeV, sigma_si_cm2
@@ -46,6 +46,8 @@ def _planes(plan: Plan, grid: pa.Table, lines: pa.Table, overlays: tuple[Overlay
 def _figures(plan: Plan, outcome: Outcome) -> Iterator:
     study = plan.study
     yield "p_against_exposure", exposure.p_against_exposure(outcome.table, **study.at)
+    if len(outcome.reach["m_chi_GeV"].unique()) > 1:
+        yield "t3_against_mass", reach.t3_against_mass(outcome.reach)
     tests = outcome.diagnostics
     yield "roc", roc.roc(tests.logit[~tests.is_nr], tests.logit[tests.is_nr])
     for R in study.score.R:

@@ -1,4 +1,4 @@
-"""The corridor: simulate -> fit -> score -> toys -> cells -> exact laws -> table. What exists is not computed again."""
+"""The corridor: simulate -> fit -> score -> toys -> cells -> exact laws -> reach -> table. What exists stays."""
 
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
-from engine import assemble, work
+from engine import assemble, reach, work
 from engine.cluster import fan_out
 from engine.cluster.store import Entry, Ledger, Part, Store, encode, sha256
 from engine.diagnostics import Diagnostics
@@ -101,6 +101,8 @@ class Outcome:
     set_aside: list[str]
     diagnostics: Diagnostics
     population: Population
+    reach: pa.Table
+    reach_path: str | None
 
 
 def scan(study: Study | str, store: Store | str = "./recoilscan-store", **options: object) -> pa.Table:
@@ -150,9 +152,13 @@ def _run(run: Run) -> Outcome:
     run.stage("nulls", plan.items["nulls"], work.background_toys, lambda missing: _nulls(run, population, missing))
     run.stage("cells", plan.items["cells"], work.cells, lambda missing: _cells(run, population, signals, missing))
     run.stage("exact", plan.items["exact"], work.exact, lambda missing: _exact(run, population, signals, missing))
+    # a search is a task of many laws, any of which may take its time: no stall limit
+    run.stage("reach", plan.items["reach"], reach.seek, lambda missing: _reach(run, population, missing), stall_s=None)
     diagnostics = assemble.diagnostics(plan, run.ledger)
     table, path = _table(run)
-    return Outcome(plan, table, path, run.computed, run.set_aside, diagnostics, population)
+    return Outcome(
+        plan, table, path, run.computed, run.set_aside, diagnostics, population, *_reach_table(run)
+    )
 
 
 def _simulations(run: Run, missing: set[str]) -> Iterable[tuple]:
@@ -219,6 +225,13 @@ def _exact(run: Run, population: Population, signals: dict, missing: set[str]) -
             yield *inputs, exposure, pair, weights, points[start : start + EXACT_PER_TASK]
 
 
+def _reach(run: Run, population: Population, missing: set[str]) -> Iterable[tuple]:
+    inputs = run.share(run.plan), run.share(population)
+    shared = {mass: run.share(weights) for mass, weights in reach.signals(run.plan, population, missing).items()}
+    for item, sought in reach.wanted(run.plan, missing):
+        yield *inputs, shared[sought[2]], item, sought
+
+
 def _medians(run: Run) -> dict[tuple, float]:
     """q_median of the toys by cell."""
     items = list(run.plan.cells)
@@ -234,6 +247,14 @@ def _table(run: Run) -> tuple[pa.Table, str]:
     if run.computed["tables"]:
         run.commit(Part(path, (item,), assemble.table(run.plan, run.ledger)))
     return run.ledger.table(item), run.store.where(path)
+
+
+def _reach_table(run: Run) -> tuple[pa.Table, str | None]:
+    missing = [item for item in run.plan.items["reach_tables"] if item not in run.ledger.entries]
+    run.computed["reach_tables"] = len(missing)
+    for item in missing:
+        run.commit(Part(reach.path(item), (item,), reach.table(run.plan, run.ledger)))
+    return reach.stored(run.plan, run.ledger, run.store)
 
 
 @dataclass(frozen=True)
@@ -267,9 +288,10 @@ def status(study: Study, store: Store) -> Status:
 def finished(study: Study, store: Store) -> Outcome | None:
     """A study's results as they are in the store, or None when the scan has not ended there."""
     plan, ledger = Plan(study), Ledger(store)
-    needed = [plan.table, *plan.items["scores"]]
+    needed = [plan.table, *plan.items["reach_tables"], *plan.items["scores"]]
     if any(item not in ledger.entries for item in needed) or ledger.check(needed):
         return None
     population, diagnostics = assemble.population(plan, ledger), assemble.diagnostics(plan, ledger)
     path = store.where(ledger.entries[plan.table].path)
-    return Outcome(plan, ledger.table(plan.table), path, {}, [], diagnostics, population)
+    reached = reach.stored(plan, ledger, store)
+    return Outcome(plan, ledger.table(plan.table), path, {}, [], diagnostics, population, *reached)

@@ -13,11 +13,12 @@ from engine.physics import spectra
 from engine.study import Model, Study
 
 # A stage's version is raised whenever its output changes for unchanged fields; a test holds its output's hash.
-VERSIONS = {"events": 1, "models": 1, "scores": 1, "nulls": 2, "cells": 2, "exact": 1, "table": 2}
+VERSIONS = {"events": 1, "models": 1, "scores": 1, "nulls": 2, "cells": 2, "exact": 1, "table": 2, "reach": 1}
 
 SHARD = 2000  # events thrown per shard: a second or two of work
 SLOTS = ("vae", "classifier")
 HYPOTHESES = ("null", "background")
+ORACLE, COUNT = "known_signal", "count"  # what a reach is compared with
 
 
 Wanted = tuple[float | None, str]  # R and the name of a statistic
@@ -41,13 +42,14 @@ class Point:
     `size` is what the signal is linear in: sigma_si_cm2, or the strength of a signal without a mass.
     """
 
-    exposure_ty: float
+    exposure_ty: float | None
     m_chi_GeV: float | None
     size: float
     origin: str = field(compare=False)
 
 
 Cell = tuple[Point, float | None, str]  # a point, R and the name of a statistic
+Sought = tuple[float | None, str, float | None, float]  # R, the name of a statistic, m_chi_GeV, size
 
 
 @dataclass(frozen=True)
@@ -214,7 +216,7 @@ class Plan:
         fields = {"hypothesis": hypothesis, "block": block, "law": self._law(exposure_ty, R, statistic)}
         return lineage.digest("nulls", VERSIONS["nulls"], fields, [self.scored_pool])
 
-    def _law(self, exposure_ty: float, R: float | None, statistic: str) -> dict:
+    def _law(self, exposure_ty: float | None, R: float | None, statistic: str) -> dict:
         """What a statistic's values under background follow from, beside the pool."""
         study = self.study
         module, options = study.toys.statistic(statistic)
@@ -315,6 +317,29 @@ class Plan:
         return lineage.digest("table", VERSIONS["table"], [origins, self.study.toys.tail], list(self.rows.values()))
 
     @cached_property
+    def reach(self) -> dict[str, Sought]:
+        """Every exposure that is sought: item -> (R, statistic, m_chi_GeV, size); beside what is asked for, the
+        oracle of every score and the count. Nothing where no law is known."""
+        asked = self.study.reach
+        if not (asked.enabled and self.exactly):
+            return {}
+        beside = [*((R, ORACLE) for R in self.study.score.R), (None, COUNT)]
+        pairs = [*self.exactly, *(pair for pair in beside if pair not in self.exactly)]
+        numbers = asked.model_dump(include={"exposure_ty", "p", "power", "groups"})
+        places = asked.places(self.study.at)
+        return {self._reach_item(*pair, *place, numbers): (*pair, *place) for place in places for pair in pairs}
+
+    def _reach_item(self, R: float | None, statistic: str, m_chi_GeV: float | None, size: float, numbers: dict) -> str:
+        law = self._law(None, R, statistic)
+        fields = [numbers, self._place(Point(None, m_chi_GeV, size, "reach"), R, statistic), law]
+        return lineage.digest("reach", VERSIONS["reach"], fields, [self.scored_pool])
+
+    @property
+    def reach_table(self) -> str:
+        """Item of the table of all exposures sought."""
+        return lineage.digest("reach_table", VERSIONS["reach"], None, list(self.reach))
+
+    @cached_property
     def items(self) -> dict[str, list[str]]:
         """All items of the study by stage, in the order of the work."""
         train, test, pool = ([shard.item for shard in self.shards[name]] for name in ("train", "test", "pool"))
@@ -328,5 +353,6 @@ class Plan:
         return {
             "events": train, "models": list(self.models.values()),
             "scores": test + self.score_items("test") + pool + self.score_items("pool"),
-            "nulls": nulls, "cells": list(self.cells), "exact": list(self.exact), "tables": [self.table],
+            "nulls": nulls, "cells": list(self.cells), "exact": list(self.exact), "reach": list(self.reach),
+            "reach_tables": [self.reach_table] if self.reach else [], "tables": [self.table],
         }  # fmt: skip

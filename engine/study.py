@@ -21,6 +21,7 @@ from engine.inference.pools import KINDS
 from engine.options import Options, configure
 from engine.physics import proposals, spectra
 from engine.physics.detectors import TPC
+from engine.study_reach import Reach
 
 
 class Section(BaseModel):
@@ -366,6 +367,7 @@ class Study(Section):
     grid: Grid
     benchmark: Benchmark = Benchmark()
     toys: Toys = Field(default_factory=Toys)
+    reach: Reach = Reach()
     tuned_on: str = Field("nothing", description="the signal that R, thresholds or networks were chosen on")
 
     @model_validator(mode="after")
@@ -390,6 +392,7 @@ class Study(Section):
                            f"given: {', '.join(given)}")  # fmt: skip
         if other := self.benchmark.model_fields_set - {*axes}:
             raise BadInput(f"benchmark: the signal {name!r} has no {', '.join(sorted(other))}, but {', '.join(axes)}")
+        self.reach.check(axes, name)
         return self
 
     @property

@@ -1,0 +1,44 @@
+"""The exposure for three sigma against the WIMP mass: every statistic beside the oracle on its score."""
+
+import pyarrow as pa
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from engine.plots import canvas, legend_below, styled
+from engine.plots._rows import column, describe, number, score_words, select, setting
+
+
+@styled
+def t3_against_mass(table: pa.Table) -> Figure:
+    """t3_ty with its error for each statistic and R; `table`: `engine.schemas.REACH`, of one cross-section.
+
+    An arrow upwards at the range's end marks an exposure beyond it, one downwards at its beginning one below; dashed
+    is what looks at the signal model. BadInput names what differs between the rows.
+    """
+    shared = setting(table)
+    figure, axes = canvas()
+    axes.set(xscale="log", yscale="log", xlabel=r"$m_\chi$ [GeV]", ylabel="exposure [t y]")
+    pairs = set(zip(table["statistic"].to_pylist(), table["R"].to_pylist(), strict=True))
+    for statistic, R in sorted(pairs, key=lambda pair: (pair[1] is not None, pair[0], pair[1] or 0.0)):
+        _series(axes, select(table, statistic=statistic, R=R).sort_by("m_chi_GeV"), score_words(statistic, R))
+    first = {name: table[name][0].as_py() for name in ("sigma_si_cm2", "p_false_alarm", "power")}
+    axes.set_ylim(table["from_ty"][0].as_py() / 1.3, table["to_ty"][0].as_py() * 1.3)
+    aim = f"power {first['power']:g} at p = {number(first['p_false_alarm'])}"
+    place = rf"$\sigma_{{\mathrm{{SI}}}}$ = {number(first['sigma_si_cm2'])} cm$^2$"
+    axes.set_title(f"{place}; {aim}\n{describe(shared)}")
+    legend_below(figure)
+    return figure
+
+
+def _series(axes: Axes, rows: pa.Table, label: str) -> None:
+    mass, t3, error = (column(rows, name) for name in ("m_chi_GeV", "t3_ty", "t3_error_ty"))
+    status, dashed = rows["status"].to_numpy(), rows["model_dependent"][0].as_py()
+    found = status == "found"
+    t3[~found] = float("nan")  # a limit is no point of the line
+    error[~found] = float("nan")
+    style = {"ls": "--" if dashed else "-", "ms": 6, "lw": 1.8, "elinewidth": 1.5, "capsize": 3}
+    drawn = axes.errorbar(mass, t3, error, marker="o", label=label, **style)
+    colour = drawn.lines[0].get_color()
+    for name, end, marker in (("beyond_range", "to_ty", "^"), ("below_range", "from_ty", "v")):
+        limit = status == name
+        axes.plot(mass[limit], column(rows, end)[limit], marker, color=colour, ms=9, fillstyle="none")

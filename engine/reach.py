@@ -1,0 +1,106 @@
+"""The exposure for three sigma as a result of a scan: its tasks, their work, its table, and the lines that say it."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+
+from engine import assemble, lineage, rows, schemas
+from engine.cluster.store import Ledger, Part, Store
+from engine.inference import reach
+from engine.inference.population import Population
+from engine.lineage import row_label
+from engine.plan import COUNT, ORACLE, Plan, Sought
+
+ORDER = ["m_chi_GeV", "sigma_si_cm2", "strength", "R", "statistic"]
+BESIDE = ("t3_oracle_ty", "t3_count_ty")  # known when all rows are
+DESCRIBED = ("n_background", "n_signal", "pool_limited")
+
+
+def wanted(plan: Plan, missing: set[str]) -> list[tuple[str, Sought]]:
+    """(item, what is sought) of every task: one statistic, R and mass each."""
+    return [(item, sought) for item, sought in plan.reach.items() if item in missing]
+
+
+def signals(plan: Plan, population: Population, missing: set[str]) -> dict[float | None, np.ndarray]:
+    """(pool,) signal weights at the size of REFERENCE, by mass."""
+    masses = {mass for _, (_, _, mass, _) in wanted(plan, missing)}
+    return {mass: assemble.signal_weights(plan.study.signal, population, mass) for mass in masses}
+
+
+def seek(plan: Plan, population: Population, signal_weights: np.ndarray, item: str, sought: Sought) -> list[Part]:
+    """One row: the exposure of one statistic, R and mass, with its error. signal_weights (pool,): at REFERENCE."""
+    (R, statistic, mass, size), asked = sought, plan.study.reach
+    (choice,) = assemble.choices(plan, [(R, statistic)])
+    weights = signal_weights * (size / assemble.REFERENCE[plan.study.signal.axes[-1]])
+    aim, (low, high) = reach.Aim(asked.p, asked.power), asked.exposure_ty
+    found, search = reach.find(population, choice, weights, aim, low, high)
+    error = reach.pool_error(population, choice, weights, aim, search, found, asked.groups)
+    at_ty = found.exposure_ty if found.status != reach.BEYOND else high
+    described = rows.Describer(plan, population, signal_weights, at_ty).row(R, statistic, mass, size)
+    row = {name: described[name] for name in schemas.REACH.names if name in described} | {
+        "status": found.status, "t3_ty": None if found.status == reach.BEYOND else found.exposure_ty,
+        "t3_error_ty": error, "from_ty": low, "to_ty": high, "checked_to_ty": found.checked_to_ty,
+        "p_false_alarm": asked.p, "power": asked.power, "groups": asked.groups, "lineage": item,
+    } | dict.fromkeys(BESIDE)  # fmt: skip
+    columns = {name: [row[name]] for name in row}
+    return [Part(f"reach/{lineage.digest('bundle', 1, None, [item])}.parquet", (item,),
+                 schemas.table(schemas.REACH, columns))]  # fmt: skip
+
+
+def table(plan: Plan, ledger: Ledger) -> pa.Table:
+    """All rows of the study (`engine.schemas.REACH`), sorted, each beside the oracle's and the count's."""
+    found = ledger.rows(list(plan.reach), "lineage").to_pylist()
+    t3_ty = {(row["statistic"], row["R"], row["m_chi_GeV"]): row["t3_ty"] for row in found}
+    for row in found:
+        scores = [row["R"]] if row["R"] is not None else plan.study.score.R
+        # of a statistic that looks at no score, the best oracle that the scores have
+        oracles = [t3 for R in scores if (t3 := t3_ty[ORACLE, R, row["m_chi_GeV"]]) is not None]
+        row["t3_oracle_ty"], row["t3_count_ty"] = min(oracles, default=None), t3_ty[COUNT, None, row["m_chi_GeV"]]
+    columns = {name: [row[name] for row in found] for name in schemas.REACH.names}
+    return schemas.table(schemas.REACH, columns).sort_by([(name, "ascending") for name in ORDER])
+
+
+def path(item: str) -> str:
+    """Where the table is in a store."""
+    return f"reach_tables/{item}.parquet"
+
+
+def stored(plan: Plan, ledger: Ledger, store: Store) -> tuple[pa.Table, str | None]:
+    """The table of a finished scan, and where it is; an empty one, and None, where nothing was sought."""
+    if not plan.reach:
+        return schemas.REACH.empty_table(), None
+    return ledger.table(plan.reach_table), store.where(path(plan.reach_table))
+
+
+def lines(table: pa.Table) -> Iterator[str]:
+    """One line a row: statistic, exposure and its error, the oracle's."""
+    for row in table.to_pylist():
+        at = "" if row["m_chi_GeV"] is None else f" at {row['m_chi_GeV']:g} GeV"
+        oracle = "" if row["statistic"] == ORACLE else f", oracle {_t3(row['t3_oracle_ty'], row)}"
+        limited = " (pool limited)" if row["pool_limited"] else ""
+        yield f"T3{at}: {row_label(row['statistic'], row['R'])} {_words(row)}{limited}{oracle}"
+
+
+def metrics(table: pa.Table) -> dict[str, float]:
+    """Every exposure that was found, by a name for MLflow; masses in the name where there are several."""
+    several = len(table["m_chi_GeV"].unique()) > 1
+    found = {}
+    for row in table.to_pylist():
+        if row["status"] == reach.FOUND:
+            mass = f"_{lineage.label(row['m_chi_GeV'])}GeV" if several else ""
+            found[f"t3_ty_{row_label(row['statistic'], row['R'])}{mass}"] = row["t3_ty"]
+    return found
+
+
+def _words(row: dict) -> str:
+    if row["status"] == reach.FOUND:
+        error = "" if row["t3_error_ty"] is None else f" +- {row['t3_error_ty']:.2g}"
+        return f"{row['t3_ty']:.4g}{error} t y"
+    if row["status"] == reach.BELOW:
+        return f"below {row['from_ty']:g} t y"
+    return f"beyond {row['to_ty']:g} t y"
+
+
+def _t3(t3_ty: float | None, row: dict) -> str:
+    return f"beyond {row['to_ty']:g} t y" if t3_ty is None else f"{t3_ty:.4g} t y"
