@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 
-from engine import assemble, work
+from engine import assemble, systematics, work
 from engine.cluster import fan_out
 from engine.cluster.store import Entry, Ledger, Part, Store, encode, sha256
 from engine.diagnostics import Diagnostics
@@ -101,6 +102,7 @@ class Outcome:
     set_aside: list[str]
     diagnostics: Diagnostics
     population: Population
+    systematics: pa.Table | None = None
 
 
 def scan(study: Study | str, store: Store | str = "./recoilscan-store", **options: object) -> pa.Table:
@@ -150,9 +152,13 @@ def _run(run: Run) -> Outcome:
     run.stage("nulls", plan.items["nulls"], work.background_toys, lambda missing: _nulls(run, population, missing))
     run.stage("cells", plan.items["cells"], work.cells, lambda missing: _cells(run, population, signals, missing))
     run.stage("exact", plan.items["exact"], work.exact, lambda missing: _exact(run, population, signals, missing))
+    if plan.systematics:
+        tasks = partial(_systematics, run, population)
+        run.stage("systematics", plan.items["systematics"], systematics.compute, tasks)
     diagnostics = assemble.diagnostics(plan, run.ledger)
     table, path = _table(run)
-    return Outcome(plan, table, path, run.computed, run.set_aside, diagnostics, population)
+    varied = systematics.table(plan, run.ledger)
+    return Outcome(plan, table, path, run.computed, run.set_aside, diagnostics, population, varied)
 
 
 def _simulations(run: Run, missing: set[str]) -> Iterable[tuple]:
@@ -171,11 +177,10 @@ def _fits(run: Run, missing: set[str]) -> Iterable[tuple]:
 def _scorings(run: Run, missing: set[str]) -> Iterable[tuple]:
     plan, shared = run.plan, run.share(run.plan)
     models = run.share({slot: run.ledger.read(plan.models[slot]) for slot in SLOTS})
-    for purpose in ("test", "pool"):
-        for shard in plan.shards[purpose]:
-            slots = [slot for slot in SLOTS if plan.score_item(shard, slot) in missing]
-            if slots or shard.item in missing:
-                yield shared, shard, slots, models
+    for shard in (*plan.shards["test"], *plan.shards["pool"], *plan.varied_shards):
+        slots = [slot for slot in SLOTS if plan.score_item(shard, slot) in missing]
+        if slots or shard.item in missing:
+            yield shared, shard, slots, models
 
 
 def _nulls(run: Run, population: Population, missing: set[str]) -> Iterable[tuple]:
@@ -217,6 +222,20 @@ def _exact(run: Run, population: Population, signals: dict, missing: set[str]) -
     for (exposure, pair), points in wanted.items():
         for start in range(0, len(points), EXACT_PER_TASK):
             yield *inputs, exposure, pair, weights, points[start : start + EXACT_PER_TASK]
+
+
+def _systematics(run: Run, nominal: Population, missing: set[str]) -> Iterable[tuple]:
+    plan, signal = run.plan, systematics.benchmark(run.plan, nominal)
+    shared, wanted = (run.share(plan), run.share(nominal)), {}
+    for item, (variation, exposure, *pair) in plan.systematics.items():
+        if item in missing:
+            wanted.setdefault(variation, {}).setdefault(exposure, []).append(tuple(pair))
+    for variation, exposures in wanted.items():
+        varied = systematics.population(plan, run.ledger, nominal, variation.shift)
+        inputs = run.share(varied), run.share((signal, systematics.benchmark(plan, varied)))
+        for exposure, pairs in exposures.items():
+            for pair in pairs:
+                yield *shared, *inputs, variation, exposure, pair
 
 
 def _medians(run: Run) -> dict[tuple, float]:
@@ -267,9 +286,10 @@ def status(study: Study, store: Store) -> Status:
 def finished(study: Study, store: Store) -> Outcome | None:
     """A study's results as they are in the store, or None when the scan has not ended there."""
     plan, ledger = Plan(study), Ledger(store)
-    needed = [plan.table, *plan.items["scores"]]
+    needed = [plan.table, *plan.items["scores"], *plan.systematics]
     if any(item not in ledger.entries for item in needed) or ledger.check(needed):
         return None
     population, diagnostics = assemble.population(plan, ledger), assemble.diagnostics(plan, ledger)
     path = store.where(ledger.entries[plan.table].path)
-    return Outcome(plan, ledger.table(plan.table), path, {}, [], diagnostics, population)
+    varied = systematics.table(plan, ledger)
+    return Outcome(plan, ledger.table(plan.table), path, {}, [], diagnostics, population, varied)

@@ -35,11 +35,12 @@ def _quantities(population: Population, exposure_ty: float, choices: list[Choice
     """What the toys sum, side by side, for every event that they may draw."""
     parts = []
     for choice, statistic in zip(choices, statistics, strict=True):
-        parts.append(_quantity(statistic, population.null(choice.R, exposure_ty).drawn.events))
+        parts.append(quantity(statistic, population.null(choice.R, exposure_ty).drawn.events))
     return toys.quantities(parts)
 
 
-def _quantity(statistic, events: Scored) -> tuple[str, np.ndarray, int]:
+def quantity(statistic, events: Scored) -> tuple[str, np.ndarray, int]:
+    """What a statistic sums or counts, for each of these events (see `toys.quantities`)."""
     if hasattr(statistic, "bins"):
         return "bins", statistic.bins(events), statistic.n_bins
     columns = statistic.columns(events)
@@ -56,7 +57,7 @@ def background_block(
     rng = toys.stream(*population.stream_key, exposure_ty, hypothesis, block)
     law = population.null(None, exposure_ty).drawn
     counts = toys.background_counts(rng, law.weights.sum(axis=1), law.relative_sd, toys.BLOCK)
-    cdf, guide = _tables(law.weights)
+    cdf, guide = tables(law.weights)
     statistics = prepare(population, exposure_ty, choices)
     drawn = _quantities(population, exposure_ty, choices, statistics)
     totals = toys.background_totals(rng, counts, cdf, guide, drawn.values, drawn.bins, drawn.n_totals)
@@ -69,7 +70,7 @@ def background_block(
     return counts.sum(axis=1), found
 
 
-def _tables(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def tables(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """cdf and guide (components, events), filled in place: side by side, twice over, they might not fit."""
     cdf = np.empty_like(weights)
     guide = np.empty((len(weights), sampling.GUIDE_CELLS * weights.shape[1]), np.int32)
@@ -125,7 +126,7 @@ def half_shift(statistic, null: Null, q_null: np.ndarray) -> float:
     """q of the experiment expected from the half that toys draw from, minus that of the half behind f0, over sd(q)."""
     n_events, q = np.array([round(null.n_background)]), []
     for law in (null.drawn, null.reference):
-        form, values, width = _quantity(statistic, law.events)
+        form, values, width = quantity(statistic, law.events)
         totals = law.total @ values if form == "sums" else np.bincount(values, law.total, minlength=width)
         q.append(statistic.q(n_events, totals[None])[0])
     spread = q_null.std()
