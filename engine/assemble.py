@@ -15,7 +15,7 @@ from engine.inference.pools import Pool
 from engine.inference.population import Background, Population, populate
 from engine.inference.significance import z_one_sided
 from engine.physics import spectra
-from engine.plan import SLOTS, Plan, Point, Wanted
+from engine.plan import SLOTS, Plan, Point, Shard, Wanted
 from engine.study import Backgrounds, Signal
 
 REFERENCE = {"sigma_si_cm2": 1e-45, "strength": 1.0}  # a signal is linear in these: weights are kept for one value
@@ -33,10 +33,10 @@ TRUTH = ["event", "energy_keV", "proposal_per_keV", "cs1_pe", "cs2_pe"]
 Columns = dict[str, np.ndarray]
 
 
-def _scored(plan: Plan, ledger: Ledger, purpose: str) -> tuple[Columns, dict[str, int], Columns]:
-    """Selected events of a purpose, TRUTH and `kind` (its place in the plan's), the number thrown of each, terms."""
+def _scored(plan: Plan, ledger: Ledger, shards: list[Shard]) -> tuple[Columns, dict[str, int], Columns]:
+    """Selected events of shards, TRUTH and `kind` (its place in the plan's), the number thrown of each, terms."""
     truth, terms, thrown = {}, {}, dict.fromkeys(plan.kinds, 0)
-    for shard in plan.shards[purpose]:
+    for shard in shards:
         events = ledger.table(shard.item, [*TRUTH, "selected"])
         thrown[shard.kind] += len(events)
         events = events.filter(events["selected"])
@@ -59,7 +59,12 @@ def _joined(parts: dict[str, list[np.ndarray]]) -> Columns:
 
 def population(plan: Plan, ledger: Ledger) -> Population:
     """The scored pool with its weights under every background, and f0 for every R."""
-    truth, thrown, terms = _scored(plan, ledger, "pool")
+    return populate_pool(plan, ledger, plan.shards["pool"])
+
+
+def populate_pool(plan: Plan, ledger: Ledger, shards: list[Shard]) -> Population:
+    """The same of a pool of these shards."""
+    truth, thrown, terms = _scored(plan, ledger, shards)
     pool = Pool(
         kind=truth["kind"],
         energy_keV=truth["energy_keV"],
@@ -128,7 +133,7 @@ def _words(signal: Signal, point: Point) -> str:
 
 def diagnostics(plan: Plan, ledger: Ledger) -> Diagnostics:
     """The test events as the fitted models see them."""
-    truth, _, terms = _scored(plan, ledger, "test")
+    truth, _, terms = _scored(plan, ledger, plan.shards["test"])
     return Diagnostics(
         is_nr=truth["kind"] == plan.kinds.index("NR"),
         energy_keV=truth["energy_keV"],

@@ -8,10 +8,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine import assemble, contours, plots
+from engine.cluster.store import Part, encode
 from engine.lineage import label, row_label
 from engine.pipeline import Outcome
 from engine.plan import Plan
-from engine.plots import exposure, plane, reach, roc, scores
+from engine.plots import exposure, plane, reach, roc, scores, systematics
 from engine.plots._rows import words
 
 Overlay = tuple[str, np.ndarray, np.ndarray]  # label, m_chi_GeV, sigma_si_cm2
@@ -27,6 +28,9 @@ def draw(plan: Plan, outcome: Outcome, overlays: tuple[Overlay, ...] = (), forma
         lines = contours.contours(grid)
         files["contours.csv"] = contours.write_csv(lines)
         figures = chain(_planes(plan, grid, lines, overlays), figures)
+    if outcome.systematics is not None:
+        files["systematics.parquet"] = encode(Part("systematics.parquet", (), outcome.systematics))
+        figures = chain(figures, _systematics(plan, outcome.systematics))
     for name, figure in figures:
         files[f"{name}.{format}"] = plots.render(figure, format)
     return files
@@ -41,6 +45,11 @@ def _planes(plan: Plan, grid: pa.Table, lines: pa.Table, overlays: tuple[Overlay
             where = {"exposure_ty": exposure_ty, "statistic": statistic, "R": R}
             name = f"plane_{row_label(statistic, R)}_{label(exposure_ty)}ty"
             yield name, plane.plane(grid, lines, **where, overlays=overlays, benchmark=tuple(study.at.values()))
+
+
+def _systematics(plan: Plan, table: pa.Table) -> Iterator:
+    for exposure_ty in plan.study.grid.exposure_ty.points():
+        yield f"systematics_{label(exposure_ty)}ty", systematics.inflation(table, exposure_ty)
 
 
 def _figures(plan: Plan, outcome: Outcome) -> Iterator:

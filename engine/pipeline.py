@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 
-from engine import assemble, reach, work
+from engine import assemble, reach, systematics, work
 from engine.cluster import fan_out
 from engine.cluster.store import Entry, Ledger, Part, Store, encode, sha256
 from engine.diagnostics import Diagnostics
@@ -103,6 +104,7 @@ class Outcome:
     population: Population
     reach: pa.Table
     reach_path: str | None
+    systematics: pa.Table | None = None
 
 
 def scan(study: Study | str, store: Store | str = "./recoilscan-store", **options: object) -> pa.Table:
@@ -154,11 +156,13 @@ def _run(run: Run) -> Outcome:
     run.stage("exact", plan.items["exact"], work.exact, lambda missing: _exact(run, population, signals, missing))
     # a search is a task of many laws, any of which may take its time: no stall limit
     run.stage("reach", plan.items["reach"], reach.seek, lambda missing: _reach(run, population, missing), stall_s=None)
+    if plan.systematics:
+        tasks = partial(_systematics, run, population)
+        run.stage("systematics", plan.items["systematics"], systematics.compute, tasks)
     diagnostics = assemble.diagnostics(plan, run.ledger)
     table, path = _table(run)
-    return Outcome(
-        plan, table, path, run.computed, run.set_aside, diagnostics, population, *_reach_table(run)
-    )
+    reached, varied = _reach_table(run), systematics.table(plan, run.ledger)
+    return Outcome(plan, table, path, run.computed, run.set_aside, diagnostics, population, *reached, varied)
 
 
 def _simulations(run: Run, missing: set[str]) -> Iterable[tuple]:
@@ -177,11 +181,10 @@ def _fits(run: Run, missing: set[str]) -> Iterable[tuple]:
 def _scorings(run: Run, missing: set[str]) -> Iterable[tuple]:
     plan, shared = run.plan, run.share(run.plan)
     models = run.share({slot: run.ledger.read(plan.models[slot]) for slot in SLOTS})
-    for purpose in ("test", "pool"):
-        for shard in plan.shards[purpose]:
-            slots = [slot for slot in SLOTS if plan.score_item(shard, slot) in missing]
-            if slots or shard.item in missing:
-                yield shared, shard, slots, models
+    for shard in (*plan.shards["test"], *plan.shards["pool"], *plan.varied_shards):
+        slots = [slot for slot in SLOTS if plan.score_item(shard, slot) in missing]
+        if slots or shard.item in missing:
+            yield shared, shard, slots, models
 
 
 def _nulls(run: Run, population: Population, missing: set[str]) -> Iterable[tuple]:
@@ -230,6 +233,20 @@ def _reach(run: Run, population: Population, missing: set[str]) -> Iterable[tupl
     shared = {mass: run.share(weights) for mass, weights in reach.signals(run.plan, population, missing).items()}
     for item, sought in reach.wanted(run.plan, missing):
         yield *inputs, shared[sought[2]], item, sought
+
+
+def _systematics(run: Run, nominal: Population, missing: set[str]) -> Iterable[tuple]:
+    plan, signal = run.plan, systematics.benchmark(run.plan, nominal)
+    shared, wanted = (run.share(plan), run.share(nominal)), {}
+    for item, (variation, exposure, *pair) in plan.systematics.items():
+        if item in missing:
+            wanted.setdefault(variation, {}).setdefault(exposure, []).append(tuple(pair))
+    for variation, exposures in wanted.items():
+        varied = systematics.population(plan, run.ledger, nominal, variation.shift)
+        inputs = run.share(varied), run.share((signal, systematics.benchmark(plan, varied)))
+        for exposure, pairs in exposures.items():
+            for pair in pairs:
+                yield *shared, *inputs, variation, exposure, pair
 
 
 def _medians(run: Run) -> dict[tuple, float]:
@@ -288,10 +305,10 @@ def status(study: Study, store: Store) -> Status:
 def finished(study: Study, store: Store) -> Outcome | None:
     """A study's results as they are in the store, or None when the scan has not ended there."""
     plan, ledger = Plan(study), Ledger(store)
-    needed = [plan.table, *plan.items["reach_tables"], *plan.items["scores"]]
+    needed = [plan.table, *plan.items["reach_tables"], *plan.items["scores"], *plan.systematics]
     if any(item not in ledger.entries for item in needed) or ledger.check(needed):
         return None
     population, diagnostics = assemble.population(plan, ledger), assemble.diagnostics(plan, ledger)
     path = store.where(ledger.entries[plan.table].path)
-    reached = reach.stored(plan, ledger, store)
-    return Outcome(plan, ledger.table(plan.table), path, {}, [], diagnostics, population, *reached)
+    reached, varied = reach.stored(plan, ledger, store), systematics.table(plan, ledger)
+    return Outcome(plan, ledger.table(plan.table), path, {}, [], diagnostics, population, *reached, varied)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from types import ModuleType
 
-from engine import lineage, plugins
+from engine import lineage, plugins, variations
 from engine.inference.pools import KINDS
 from engine.inference.toys import BLOCK
 from engine.physics import spectra
@@ -33,6 +33,7 @@ class Shard:
     kind: str
     number: int
     n_thrown: int
+    shift: variations.Shift = ()  # relative shifts of the true detector's constants, of which corrections know nothing
 
 
 @dataclass(frozen=True)
@@ -61,36 +62,46 @@ class Plan:
     @cached_property
     def shards(self) -> dict[str, list[Shard]]:
         """Event shards by purpose."""
-        events, pool = self.study.events, self.study.pool
-        sizes = {
-            "train": (events.train_per_kind, events.train_per_kind),
-            "test": (events.test_per_kind, events.test_per_kind),
-            "pool": (pool.er_events, pool.nr_events),
+        events = self.study.events
+        sizes = {"train": events.train_per_kind, "test": events.test_per_kind}
+        thrown = {
+            purpose: [s for kind in KINDS for s in self._shards(purpose, kind, n)] for purpose, n in sizes.items()
         }
-        shards = {
-            purpose: [s for kind, n in zip(KINDS, pair, strict=True) for s in self._shards(purpose, kind, n)]
-            for purpose, pair in sizes.items()
-        }
-        for name in self.study.backgrounds.own_kinds():
-            shards["pool"] += self._own_shards(name)
-        return shards
+        return thrown | {"pool": self.pool_shards()}
+
+    def pool_shards(self, shift: variations.Shift = ()) -> list[Shard]:
+        """Shards of the scoring pool, thrown in a detector that is not quite the one assumed if there is a shift."""
+        pool, own = self.study.pool, self.study.backgrounds.own_kinds()
+        sizes = zip(KINDS, (pool.er_events, pool.nr_events), strict=True)
+        recoils = [s for kind, n in sizes for s in self._shards("pool", kind, n, shift)]
+        return recoils + [s for name in own for s in self._own_shards(name, shift)]
+
+    @cached_property
+    def varied_shards(self) -> list[Shard]:
+        """Shards of all pools that are thrown for systematics alone."""
+        asked = [v.shift for v in variations.variations(self.study.systematics) if v.shift]
+        shards = {shard.item: shard for shift in asked for shard in self.pool_shards(shift) if shard.shift}
+        return list(shards.values())
 
     @property
     def kinds(self) -> tuple[str, ...]:
         """The pool's kinds of events: recoils, and the components that have events of their own."""
         return (*KINDS, *self.study.backgrounds.own_kinds())
 
-    def _own_shards(self, name: str) -> list[Shard]:
+    def _own_shards(self, name: str, shift: variations.Shift) -> list[Shard]:
         """Shards of a component's own events: thrown on its spectrum, or the rows of a user's table."""
         backgrounds = self.study.backgrounds
         module, options = backgrounds.spectrum(name)
         n_events = module.n_rows(options) if hasattr(module, "read") else self.study.pool.component_events
         fields = {"component": plugins.identity("engine.physics.spectra", name), "source": self._own_source(name)}
+        if hasattr(module, "read"):
+            shift = ()  # recorded events are what they are
+        fields |= _if_shifted(shift)
 
         def item(number: int, n: int) -> str:
             return lineage.digest("events", VERSIONS["events"], fields | {"number": number, "n": n})
 
-        return self._cut("pool", name, n_events, item)
+        return self._cut("pool", name, n_events, item, shift)
 
     def _own_source(self, name: str) -> list:
         """What a component's own events depend on."""
@@ -101,15 +112,17 @@ class Plan:
         spectrum = self._spectrum(backgrounds.spectrum_name(name), module, options)
         return [spectrum, self.window(module.KIND), study.seed, study.detector.constants, study.detector.nuisance]
 
-    def _shards(self, purpose: str, kind: str, n_events: int) -> list[Shard]:
-        return self._cut(purpose, kind, n_events, lambda i, n: self._shard_item(purpose, kind, i, n))
+    def _shards(self, purpose: str, kind: str, n_events: int, shift: variations.Shift = ()) -> list[Shard]:
+        return self._cut(purpose, kind, n_events, lambda i, n: self._shard_item(purpose, kind, i, n, shift), shift)
 
     @staticmethod
-    def _cut(purpose: str, kind: str, n_events: int, item: Callable[[int, int], str]) -> list[Shard]:
+    def _cut(
+        purpose: str, kind: str, n_events: int, item: Callable[[int, int], str], shift: variations.Shift
+    ) -> list[Shard]:
         sizes = [min(SHARD, n_events - start) for start in range(0, n_events, SHARD)]
-        return [Shard(item(i, n), purpose, kind, i, n) for i, n in enumerate(sizes)]
+        return [Shard(item(i, n), purpose, kind, i, n, shift) for i, n in enumerate(sizes)]
 
-    def _shard_item(self, purpose: str, kind: str, number: int, n_thrown: int) -> str:
+    def _shard_item(self, purpose: str, kind: str, number: int, n_thrown: int, shift: variations.Shift) -> str:
         study = self.study
         fields = {
             "seed": study.seed, "purpose": purpose, "kind": kind, "number": number, "n": n_thrown,
@@ -118,7 +131,7 @@ class Plan:
             "window": self.window(kind) if purpose == "pool" else None,
             "representation": plugins.identity("engine.physics.representations", study.representation.name)
             if purpose == "train" else None,
-        }  # fmt: skip
+        } | _if_shifted(shift)  # fmt: skip
         return lineage.digest("events", VERSIONS["events"], fields)
 
     def proposal(self, purpose: str) -> str:
@@ -158,9 +171,9 @@ class Plan:
         fields = {"representation": plugins.identity("engine.physics.representations", self.study.representation.name)}
         return lineage.digest("scores", VERSIONS["scores"], fields, [shard.item, self.models[slot]])
 
-    def score_items(self, purpose: str) -> list[str]:
-        """Items of all terms on the shards of a purpose."""
-        return [self.score_item(shard, slot) for shard in self.shards[purpose] for slot in SLOTS]
+    def score_items(self, shards: list[Shard]) -> list[str]:
+        """Items of all terms on these shards."""
+        return [self.score_item(shard, slot) for shard in shards for slot in SLOTS]
 
     @cached_property
     def stream_key(self) -> tuple:
@@ -199,7 +212,8 @@ class Plan:
         return [self._spectrum(backgrounds.spectrum_name(c), *backgrounds.spectrum(c)) for c in backgrounds.components]
 
     @cached_property
-    def _signal(self) -> tuple:
+    def signal(self) -> tuple:
+        """The signal's spectrum with its options, as a digest takes it."""
         return self._spectrum(self.study.signal.name, *self.study.signal.spectrum())
 
     @staticmethod
@@ -209,14 +223,18 @@ class Plan:
     @cached_property
     def scored_pool(self) -> str:
         """Digest of the pool with all its terms."""
-        return lineage.digest("scored_pool", 1, None, self.score_items("pool"))
+        return self.scored(self.shards["pool"])
+
+    def scored(self, shards: list[Shard]) -> str:
+        """Digest of a pool of these shards with all their terms."""
+        return lineage.digest("scored_pool", 1, None, self.score_items(shards))
 
     def null_item(self, exposure_ty: float, hypothesis: str, block: int, R: float | None, statistic: str) -> str:
         """Item of one block of background toys of one statistic."""
-        fields = {"hypothesis": hypothesis, "block": block, "law": self._law(exposure_ty, R, statistic)}
+        fields = {"hypothesis": hypothesis, "block": block, "law": self.law(exposure_ty, R, statistic)}
         return lineage.digest("nulls", VERSIONS["nulls"], fields, [self.scored_pool])
 
-    def _law(self, exposure_ty: float | None, R: float | None, statistic: str) -> dict:
+    def law(self, exposure_ty: float | None, R: float | None, statistic: str) -> dict:
         """What a statistic's values under background follow from, beside the pool."""
         study = self.study
         module, options = study.toys.statistic(statistic)
@@ -274,7 +292,7 @@ class Plan:
         study = self.study
         return {
             "m_chi_GeV": point.m_chi_GeV, study.signal.axes[-1]: point.size, "exposure_ty": point.exposure_ty,
-            "R": R, "statistic": statistic, "signal": self._signal, "density": study.score.model_dump(exclude={"R"}),
+            "R": R, "statistic": statistic, "signal": self.signal, "density": study.score.model_dump(exclude={"R"}),
             "window": [self.window(kind) for kind in KINDS],
             "words": [study.detector.name, study.representation.name, study.tuned_on, study.models.vae.name,
                       study.models.classifier.name],
@@ -300,7 +318,7 @@ class Plan:
         return (point.m_chi_GeV, point.size) == (at.get("m_chi_GeV"), at[self.study.signal.axes[-1]])
 
     def _exact_item(self, point: Point, R: float | None, statistic: str, cell: str | None) -> str:
-        fields = [self._place(point, R, statistic), self._law(point.exposure_ty, R, statistic)]
+        fields = [self._place(point, R, statistic), self.law(point.exposure_ty, R, statistic)]
         return lineage.digest("exact", VERSIONS["exact"], fields, [self.scored_pool, cell or ""])
 
     @cached_property
@@ -330,7 +348,7 @@ class Plan:
         return {self._reach_item(*pair, *place, numbers): (*pair, *place) for place in places for pair in pairs}
 
     def _reach_item(self, R: float | None, statistic: str, m_chi_GeV: float | None, size: float, numbers: dict) -> str:
-        law = self._law(None, R, statistic)
+        law = self.law(None, R, statistic)
         fields = [numbers, self._place(Point(None, m_chi_GeV, size, "reach"), R, statistic), law]
         return lineage.digest("reach", VERSIONS["reach"], fields, [self.scored_pool])
 
@@ -338,6 +356,11 @@ class Plan:
     def reach_table(self) -> str:
         """Item of the table of all exposures sought."""
         return lineage.digest("reach_table", VERSIONS["reach"], None, list(self.reach))
+
+    @cached_property
+    def systematics(self) -> dict[str, variations.Row]:
+        """Every row of the systematics: item -> (variation, exposure_ty, R, statistic)."""
+        return variations.rows(self)
 
     @cached_property
     def items(self) -> dict[str, list[str]]:
@@ -350,9 +373,17 @@ class Plan:
             for R, statistic in self.by_toys
             for item in self.null_items(exposure, hypothesis, R, statistic)
         ]
+        varied, systematics = self.varied_shards, list(self.systematics)
+        scored = [self.score_items(shards) for shards in (self.shards["test"], self.shards["pool"], varied)]
         return {
             "events": train, "models": list(self.models.values()),
-            "scores": test + self.score_items("test") + pool + self.score_items("pool"),
+            "scores": test + scored[0] + pool + scored[1] + [shard.item for shard in varied] + scored[2],
             "nulls": nulls, "cells": list(self.cells), "exact": list(self.exact), "reach": list(self.reach),
-            "reach_tables": [self.reach_table] if self.reach else [], "tables": [self.table],
+            "reach_tables": [self.reach_table] if self.reach else [],
+            **({"systematics": systematics} if systematics else {}), "tables": [self.table],
         }  # fmt: skip
+
+
+def _if_shifted(shift: variations.Shift) -> dict:
+    """What a shift adds to the fields of a shard: nothing where there is none, so that such a shard is the nominal."""
+    return {"shift": shift} if shift else {}

@@ -37,7 +37,7 @@ def _simulated(
     charge_yield_ratio: np.ndarray | None = None,
 ) -> Sample:  # fmt: skip
     key, tpc = _key(plan, shard), plan.study.detector.constants
-    true = events.shifted(tpc, plan.study.detector.nuisance, key)
+    true = events.shifted(events.moved(tpc, dict(shard.shift)), plan.study.detector.nuisance, key)
     columns, readout = events.simulate(true, recoil, energy_keV, key, tpc, charge_yield_ratio)
     columns["energy_keV"] = energy_keV
     selected = columns.pop("registered")

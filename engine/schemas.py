@@ -153,6 +153,31 @@ REACH = pa.schema([
     _field("lineage", pa.string(), "", "digest of everything that made this row"),
 ])  # fmt: skip
 
+SYSTEMATICS = pa.schema([
+    _field("nuisance", pa.string(), "", "leakage, rates, or a constant of the detector"),
+    _field("direction", pa.string(), "", "up; down; averaged (log-normal leakage); drawn (rates, against known ones)"),
+    _field("amount", pa.float64(), "", "factor on the leakage, or one sigma of it; relative shift of a constant; or 1"),
+    *_PLACE,
+    _field("n_background", pa.float64(), "events", "expected selected background events, B"),
+    _field("n_background_varied", pa.float64(), "events", "the same under the variation; its mean if averaged"),
+    _field("n_signal", pa.float64(), "events", "expected selected signal events at the benchmark"),
+    _field("n_signal_varied", pa.float64(), "events", "the same under the variation"),
+    _field("threshold", pa.float64(), "", "smallest q that background reaches with p = 1.35e-3 at most"),
+    _field("threshold_varied", pa.float64(), "", "the same under the variation, of the same statistic"),
+    _field("threshold_shift", pa.float64(), "", "threshold_varied - threshold"),
+    _field("false_alarm", pa.float64(), "", "P(q >= threshold) under background only; a discrete q stays below p"),
+    _field("false_alarm_varied", pa.float64(), "", "the same under the variation, at the nominal threshold"),
+    _field("inflation", pa.float64(), "", "false_alarm_varied / false_alarm"),
+    _field("inflation_error", pa.float64(), "", "its error: jack-knife of the pool (exact), or binomial (toys)"),
+    _field("power", pa.float64(), "", "P(q >= threshold) with the benchmark's signal"),
+    _field("power_varied", pa.float64(), "", "the same under the variation, at the nominal threshold"),
+    _field("power_recalibrated", pa.float64(), "", "the same under the variation, at threshold_varied"),
+    _field("method", pa.string(), "", "exact (the law of q) or toys"),
+    _field("pool_limited", pa.bool_(), "", "too few pool events behind the statistic"),
+    *_SETTING,
+    _field("lineage", pa.string(), "", "digest of everything that made this row"),
+])  # fmt: skip
+
 ROW_ORDER = ["point", "exposure_ty", "m_chi_GeV", "sigma_si_cm2", "strength", "R", "statistic"]
 
 

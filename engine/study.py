@@ -22,6 +22,7 @@ from engine.options import Options, configure
 from engine.physics import proposals, spectra
 from engine.physics.detectors import TPC
 from engine.study_reach import Reach
+from engine.study_systematics import Systematics
 
 
 class Section(BaseModel):
@@ -368,6 +369,7 @@ class Study(Section):
     benchmark: Benchmark = Benchmark()
     toys: Toys = Field(default_factory=Toys)
     reach: Reach = Reach()
+    systematics: Systematics | None = None
     tuned_on: str = Field("nothing", description="the signal that R, thresholds or networks were chosen on")
 
     @model_validator(mode="after")
@@ -411,6 +413,16 @@ class Study(Section):
                     raise BadInput(f"backgrounds.{name}: {options.path} has {found} features per event; "
                                    f"{self.representation.name} in {self.detector.name} has {wanted}")  # fmt: skip
                 table.weights(options, self.backgrounds.er_window_keVee)
+        return self
+
+    @model_validator(mode="after")
+    def _systematics_fit(self) -> "Study":
+        if self.systematics:
+            names = self.backgrounds.components
+            nr = any(self.backgrounds.pool_kind(name) == "NR" for name in names)
+            modules = {name: self.toys.statistic(name)[0] for name in self.toys.statistics}
+            by_toys = [name for name, module in modules.items() if module.ADDITIVE and not module.EXACT]
+            self.systematics.check(self.detector.constants, nr, by_toys, self.toys.null)
         return self
 
     @model_validator(mode="after")

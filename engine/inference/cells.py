@@ -34,11 +34,12 @@ def _quantities(population: Population, exposure_ty: float, choices: list[Choice
     """What the toys sum, side by side, for every event that they may draw."""
     parts = []
     for choice, statistic in zip(choices, statistics, strict=True):
-        parts.append(_quantity(statistic, population.null(choice.R, exposure_ty).drawn.events))
+        parts.append(quantity(statistic, population.null(choice.R, exposure_ty).drawn.events))
     return toys.quantities(parts)
 
 
-def _quantity(statistic, events: Scored) -> tuple[str, np.ndarray, int]:
+def quantity(statistic, events: Scored) -> tuple[str, np.ndarray, int]:
+    """What a statistic sums or counts, for each of these events (see `toys.quantities`)."""
     if hasattr(statistic, "bins"):
         return "bins", statistic.bins(events), statistic.n_bins
     columns = statistic.columns(events)
@@ -114,7 +115,7 @@ def half_shift(statistic, null: Null, q_null: np.ndarray) -> float:
     """q of the experiment expected from the half that toys draw from, minus that of the half behind f0, over sd(q)."""
     n_events, q = np.array([round(null.n_background)]), []
     for law in (null.drawn, null.reference):
-        form, values, width = _quantity(statistic, law.events)
+        form, values, width = quantity(statistic, law.events)
         totals = law.total @ values if form == "sums" else np.bincount(values, law.total, minlength=width)
         q.append(statistic.q(n_events, totals[None])[0])
     spread = q_null.std()

@@ -53,18 +53,20 @@ class Null:
     """Background only, for one score at one exposure.
 
     f0, thresholds, bins and templates are made from `reference`, one half of the pool; toys draw from `drawn`,
-    the other. `f0` is None for a statistic that does not look at the score.
+    the other. `f0` is None for a statistic that does not look at the score. `stated` is the B that a statistic is made
+    with where toys are drawn from another law than the one it was made for (default: what is drawn).
     """
 
     exposure_ty: float
     f0: Density | None
     reference: Law
     drawn: Law
+    stated: float | None = None
 
     @property
     def n_background(self) -> float:
-        """B: expected selected background events."""
-        return self.drawn.n_expected
+        """B, as a statistic takes it: expected selected background events."""
+        return self.drawn.n_expected if self.stated is None else self.stated
 
     def effective_above(self, chosen: np.ndarray) -> tuple[tuple[float, float], ...]:
         """Per kind the effective number of the drawn events that are `chosen`, and the weight of each.

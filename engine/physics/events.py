@@ -53,6 +53,11 @@ def simulate(
     }, readout  # fmt: skip
 
 
+def moved(tpc: TPC, relative: dict[str, float]) -> TPC:
+    """The detector with the named constants multiplied by 1 + amount; raises ValueError beyond what is valid."""
+    return TPC(**tpc.model_dump() | {name: getattr(tpc, name) * (1 + amount) for name, amount in relative.items()})
+
+
 def shifted(tpc: TPC, relative_sd: dict[str, float], key: object) -> TPC:
     """The detector with the named constants drawn about their values: one Gaussian each, kept within what is valid.
 

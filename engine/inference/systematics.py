@@ -1,0 +1,120 @@
+"""What a truth other than the assumed one does to a search: false alarms, the threshold it ought to have, power."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.inference.cells import Choice
+from engine.inference.exact.power import P_THREE_SIGMA
+from engine.inference.hypothesis import Null
+from engine.inference.truth import Mixture, Truth, exact_laws, toy_laws
+
+GROUPS = 10
+STEPS = 40  # halvings of a bracket: the threshold of a continuous law to some 1e-12 of it
+
+
+@dataclass(frozen=True)
+class Effect:
+    """One statistic under the nominal truth and under another.
+
+    threshold, threshold_varied: the smallest q that background reaches with P_THREE_SIGMA at most, in either truth;
+    false_alarm, false_alarm_varied: P(q >= threshold) under background, and power, power_varied with signal;
+    power_recalibrated: P(q >= threshold_varied) with signal, of a search that knew the other truth;
+    inflation_error: of false_alarm_varied / false_alarm, from the finite pool (exact) or the finite toys.
+    """
+
+    threshold: float
+    threshold_varied: float
+    false_alarm: float
+    false_alarm_varied: float
+    inflation: float
+    inflation_error: float
+    power: float
+    power_varied: float
+    power_recalibrated: float
+    method: str
+
+
+def effect(
+    null: Null, choice: Choice, nominal: Truth, varied: Truth, stream_key: tuple, n_toys: int, p: float = P_THREE_SIGMA
+) -> Effect:
+    """The effect on one statistic by its exact law, or by n_toys toys where its law is not known."""
+    if choice.module.EXACT:
+        laws = [exact_laws(null, choice, truth) for truth in (nominal, varied)]
+        found = _compared(*laws, p)
+        error = _pool_error(null, choice, nominal, varied, found["threshold"])
+        return Effect(**found, inflation_error=error, method="exact")
+    laws = [toy_laws(null, choice, truth, stream_key, n_toys) for truth in (nominal, varied)]
+    found = _compared(*laws, p)
+    return Effect(**found, inflation_error=_toy_error(found, n_toys), method="toys")
+
+
+def _compared(nominal: tuple[Mixture, Mixture], varied: tuple[Mixture, Mixture], p: float) -> dict:
+    q, q_varied = (threshold(background, p) for background, _ in (nominal, varied))
+    at = {
+        "false_alarm": (nominal[0], q), "false_alarm_varied": (varied[0], q),
+        "power": (nominal[1], q), "power_varied": (varied[1], q), "power_recalibrated": (varied[1], q_varied),
+    }  # fmt: skip
+    found = {name: float(law.sf(np.array([value]))[0]) for name, (law, value) in at.items()}
+    inflation = found["false_alarm_varied"] / found["false_alarm"]
+    return {"threshold": q, "threshold_varied": q_varied, "inflation": inflation} | found
+
+
+def threshold(law: Mixture, p: float) -> float:
+    """The smallest q with P(Q >= q) <= p: a value that q can take where those are known, else from a bracket."""
+    kinds = [one for _, one in law.laws]
+    if all(hasattr(one, "threshold") for one in kinds):  # counts
+        ends = [one.threshold(p) for one in kinds]
+        return _first(np.arange(min(ends), max(ends) + 1, dtype=np.float64), law, p)
+    if all(hasattr(one, "table") for one in kinds):  # the scan's, whose table all truths share
+        return _first(kinds[0].table.levels, law, p)
+    if all(hasattr(one, "ranked") for one in kinds):  # toys
+        return _first(np.append(np.unique(np.concatenate([one.ranked for one in kinds])), np.inf), law, p)
+    return _bracketed(law, p)
+
+
+def _first(values: np.ndarray, law: Mixture, p: float) -> float:
+    """The first of ascending values that is reached with probability p at most; the last if none is."""
+    low, high = 0, len(values) - 1
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if float(law.sf(values[middle : middle + 1])[0]) <= p else (middle + 1, high)
+    return float(values[low])
+
+
+def _bracketed(law: Mixture, p: float) -> float:
+    def above(q: float) -> bool:
+        return float(law.sf(np.array([q]))[0]) > p
+
+    low = law.median()
+    while not above(low):  # the likeliest truth may lie above the mean of all
+        low -= 1 + abs(low)
+    step = 1.0
+    while above(low + step):
+        step *= 2
+    high = low + step
+    for _ in range(STEPS):
+        middle = (low + high) / 2
+        if not low < middle < high:
+            break
+        low, high = (middle, high) if above(middle) else (low, middle)
+    return high
+
+
+def _pool_error(null: Null, choice: Choice, nominal: Truth, varied: Truth, q: float) -> float:
+    """Delete-a-group jack-knife of the inflation at a fixed threshold (Shao & Tu 1995, section 1.2).
+
+    Both truths lose the same events: where they share the pool, most of its error is in both.
+    """
+    at, ratios = np.array([q]), []
+    for group in range(GROUPS):
+        fewer = (exact_laws(null, choice, truth.without(group, GROUPS))[0] for truth in (nominal, varied))
+        alarm, alarm_varied = (float(law.sf(at)[0]) for law in fewer)
+        ratios.append(alarm_varied / alarm)
+    return float(np.sqrt((GROUPS - 1) * np.var(ratios)))
+
+
+def _toy_error(found: dict, n_toys: int) -> float:
+    """Of two binomial shares, as if no random number were shared."""
+    shares = np.maximum([found["false_alarm"], found["false_alarm_varied"]], 1 / n_toys)
+    return float(shares[1] / shares[0] * np.sqrt(((1 - shares) / (shares * n_toys)).sum()))

@@ -1,0 +1,167 @@
+"""What another truth does to a search: nothing where it is the same, Poisson's answer where that is known."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from engine.inference import truth as truths
+from engine.inference.cells import Choice
+from engine.inference.exact.power import P_THREE_SIGMA
+from engine.inference.pools import TOY_HALF
+from engine.inference.systematics import GROUPS, effect
+from engine.inference.teststats import count, deviance, excess_scan, extended_poisson, tail_count
+from engine.inference.truth import Truth, leaking, leaks
+from engine.options import configure
+
+R = 1.0
+CHOICES = [
+    Choice(R, tail_count, configure(tail_count, {"b0": 10.0})),
+    Choice(R, excess_scan, configure(excess_scan, {"thresholds": 10})),
+    Choice(R, deviance, configure(deviance, {"bins": 8})),
+    Choice(R, extended_poisson, configure(extended_poisson, {})),
+    Choice(None, count, configure(count, {})),
+]
+NAMES = [choice.module.__name__.rpartition(".")[-1] for choice in CHOICES]
+
+
+def all_er(make_pool, make_scores, make_population):
+    """60 ER events a year and next to no NR: the tail of TS is all leak."""
+    pool = make_pool(n_per_kind=20_000)
+    return make_population(pool, make_scores(pool), expected=(60.0, 1e-12))
+
+
+@pytest.fixture(name="leaky", scope="module")
+def _leaky():
+    from tests.inference.conftest import make_pool, make_population, make_scores
+
+    return all_er(make_pool, make_scores, make_population)
+
+
+def truth_of(population, choice, n_signal=8.0):
+    pool = population.pool
+    half = pool.half == TOY_HALF
+    law = population.null(choice.R, 1.0).drawn
+    signal = np.where(pool.kind[half] == 1, 1.0, 0.0)
+    return Truth(((1.0, law),), n_signal * signal / signal.sum(), truths.groups(pool.energy_keV[half], GROUPS))
+
+
+def in_tail(population, choice):
+    """The drawn events above the tail's threshold."""
+    null = population.null(R, 1.0)
+    return null.drawn.events.ts > CHOICES[0].prepare(null).threshold
+
+
+def changed(truth, leak, factor):
+    return truth.changed(lambda law: [(1.0, leaking(law, leak, factor))])
+
+
+def compare(population, choice, varied, n_toys=0):
+    return effect(population.null(choice.R, 1.0), choice, truth_of(population, choice), varied, ("test",), n_toys)
+
+
+@pytest.mark.parametrize("choice", CHOICES, ids=NAMES)
+def test_a_factor_of_one_changes_nothing(leaky, choice):
+    found = compare(leaky, choice, changed(truth_of(leaky, choice), in_tail(leaky, choice), 1.0))
+    assert (found.inflation, found.inflation_error) == (1.0, 0.0)
+    assert found.threshold_varied == found.threshold
+    assert found.power_varied == found.power_recalibrated == found.power
+    assert truths.averaged(leaky.null(choice.R, 1.0).drawn, in_tail(leaky, choice), 1.0)[0][0] == 1.0
+    assert 0.1 * P_THREE_SIGMA < found.false_alarm <= P_THREE_SIGMA
+
+
+def test_twice_the_leak_is_twice_the_tail_with_poissons_false_alarms(leaky):
+    choice = CHOICES[0]
+    leak = in_tail(leaky, choice)
+    varied = changed(truth_of(leaky, choice), leak, 2.0)
+    (_, law), = varied.laws  # fmt: skip
+    nominal = leaky.null(R, 1.0).drawn.total[leak].sum()
+    assert law.total[leak].sum() == pytest.approx(2 * nominal, rel=1e-12)
+    assert nominal == pytest.approx(10.0, rel=0.05)
+    found = compare(leaky, choice, varied)
+    q = stats.poisson.isf(P_THREE_SIGMA, nominal) + 1
+    assert found.threshold == q
+    expected = stats.poisson.sf(q - 1, 2 * nominal), stats.poisson.sf(q - 1, nominal)
+    assert found.false_alarm_varied == pytest.approx(expected[0], rel=1e-9)
+    assert found.inflation == pytest.approx(expected[0] / expected[1], rel=1e-9) and found.inflation > 100
+    assert found.threshold_varied == stats.poisson.isf(P_THREE_SIGMA, 2 * nominal) + 1
+    assert found.power_varied > found.power > found.power_recalibrated
+    assert found.power == pytest.approx(stats.poisson.sf(q - 1, nominal + 8.0), rel=1e-6)
+
+
+def test_the_pools_error_is_that_of_the_tails_mean(leaky):
+    """d ln inflation / d ln b times 1 / sqrt(k), k pool events in the tail."""
+    choice = CHOICES[0]
+    leak = in_tail(leaky, choice)
+    found = compare(leaky, choice, changed(truth_of(leaky, choice), leak, 2.0))
+    b, step = leaky.null(R, 1.0).drawn.total[leak].sum(), 1e-3
+    ln_inflation = [
+        np.log(stats.poisson.sf(found.threshold - 1, 2 * x) / stats.poisson.sf(found.threshold - 1, x))
+        for x in (b * (1 - step), b * (1 + step))
+    ]
+    slope = np.diff(ln_inflation)[0] / (2 * step)
+    er = leaky.null(R, 1.0).drawn.events.kind == 0
+    expected = found.inflation * abs(slope) * np.sqrt((1 - leak[er].mean()) / leak[er].sum())
+    assert found.inflation_error == pytest.approx(expected, rel=0.6)  # ten groups know a width to a quarter
+
+
+def test_an_averaged_factor_is_the_integral_over_it(leaky):
+    choice = CHOICES[0]
+    leak = in_tail(leaky, choice)
+    varied = truth_of(leaky, choice).changed(lambda law: truths.averaged(law, leak, 2.0))
+    found = compare(leaky, choice, varied)
+    b = leaky.null(R, 1.0).drawn.total[leak].sum()
+    z = np.linspace(-8, 8, 4001)
+    expected = np.trapezoid(stats.norm.pdf(z) * stats.poisson.sf(found.threshold - 1, b * 2.0**z), z)
+    assert found.false_alarm_varied == pytest.approx(expected, rel=0.002)
+    assert sum(share * law.n_expected for share, law in varied.laws) == pytest.approx(
+        60 - b + b * np.exp(np.log(2) ** 2 / 2), rel=1e-4
+    )
+
+
+def test_toys_agree_with_the_exact_law(leaky):
+    choice = CHOICES[0]
+    varied = changed(truth_of(leaky, choice), in_tail(leaky, choice), 1.5)
+    exact = compare(leaky, choice, varied)
+    without_law = replace(choice, module=WithoutLaw)
+    counted = effect(leaky.null(R, 1.0), without_law, truth_of(leaky, choice), varied, ("test",), 40_000)
+    assert (exact.method, counted.method) == ("exact", "toys")
+    assert counted.threshold == exact.threshold
+    assert abs(counted.inflation - exact.inflation) < 4 * counted.inflation_error
+    assert counted.power_varied == pytest.approx(exact.power_varied, abs=0.02)
+
+
+class WithoutLaw:
+    """tail_count as if its law were not known."""
+
+    EXACT = False
+    prepare = staticmethod(tail_count.prepare)
+
+
+def test_b_of_the_literal_statistic_stays_what_the_search_takes_it_for(leaky):
+    """With its B moved along with the truth, q of the same toy would be another number."""
+    choice = CHOICES[3]
+    null = leaky.null(R, 1.0)
+    (_, law), = changed(truth_of(leaky, choice), in_tail(leaky, choice), 3.0).laws  # fmt: skip
+    moved = choice.prepare(replace(null, drawn=law, stated=null.n_background))
+    n, totals = np.array([70]), np.array([[-100.0]])
+    assert moved.q(n, totals) == choice.prepare(null).q(n, totals)
+    assert choice.prepare(replace(null, drawn=law)).q(n, totals) != choice.prepare(null).q(n, totals)
+
+
+def test_what_leaks_is_no_nuclear_recoil_and_beyond_their_acceptance():
+    rng = np.random.default_rng(4)
+    kind = np.repeat([0, 1, 2], 1000)
+    logit = np.concatenate([rng.normal(-3, 2, 1000), rng.normal(3, 1, 1000), rng.normal(2, 1, 1000)])
+    leak = leaks(logit, kind, 1, np.where(kind == 1, 0.01, 0.0), 0.3)
+    assert not leak[kind == 1].any() and leak[kind == 2].any()
+    lowest, highest = logit[leak].min(), logit[(kind != 1) & ~leak].max()  # the point lies between the two
+    assert np.mean(logit[kind == 1] > lowest) <= 0.3 <= np.mean(logit[kind == 1] > highest) + 1e-3
+
+
+def test_groups_are_even_and_follow_the_energy():
+    energy = np.random.default_rng(1).uniform(1, 14, 20_000)
+    group = truths.groups(energy, GROUPS)
+    np.testing.assert_allclose(np.bincount(group, minlength=GROUPS), 2000, rtol=0.1)
+    assert (truths.groups(energy[::-3], GROUPS) == group[::-3]).all()
