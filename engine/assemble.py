@@ -57,9 +57,11 @@ def _joined(parts: dict[str, list[np.ndarray]]) -> Columns:
     return {name: np.concatenate(parts.pop(name)) for name in list(parts)}
 
 
-def population(plan: Plan, ledger: Ledger) -> Population:
-    """The scored pool with its weights under every background, and f0 for every R."""
-    truth, thrown, terms = _scored(plan, ledger, "pool")
+def population(
+    plan: Plan, ledger: Ledger, purpose: str = "pool", weights_of_H_B: tuple[float, ...] | None = None
+) -> Population:
+    """A scored pool with its weights under every background, and f0 for every R: those of the study unless given."""
+    truth, thrown, terms = _scored(plan, ledger, purpose)
     pool = Pool(
         kind=truth["kind"],
         energy_keV=truth["energy_keV"],
@@ -72,14 +74,15 @@ def population(plan: Plan, ledger: Ledger) -> Population:
         kinds=plan.kinds,
     )
     study = plan.study
+    chosen = study.score.R if weights_of_H_B is None else weights_of_H_B
     return populate(
         pool,
-        {R: scores.anomaly_score(terms, plan.beta, R) for R in study.score.R},
+        {R: scores.anomaly_score(terms, plan.beta, R) for R in chosen},
         [_background(study.backgrounds, name) for name in study.backgrounds.components],
         idealised=study.backgrounds.rates == "idealised",
         bandwidth=study.score.bandwidth,
         relative_floor=study.score.relative_floor,
-        stream_key=plan.stream_key,
+        stream_key=plan.stream_key_of(purpose),
     )
 
 

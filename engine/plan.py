@@ -14,10 +14,12 @@ from engine.study import Model, Study
 
 # A stage's version is raised whenever its output changes for unchanged fields; a test holds its output's hash.
 VERSIONS = {"events": 1, "models": 1, "scores": 1, "nulls": 2, "cells": 2, "exact": 1, "table": 2}
+VERSIONS |= {"trials": 1, "tuned": 1}
 
 SHARD = 2000  # events thrown per shard: a second or two of work
 SLOTS = ("vae", "classifier")
 HYPOTHESES = ("null", "background")
+POOLS = ("pool", "tune")  # scored events of the scan, and those on which R is chosen: alike, and none in common
 
 
 Wanted = tuple[float | None, str]  # R and the name of a statistic
@@ -25,7 +27,7 @@ Wanted = tuple[float | None, str]  # R and the name of a statistic
 
 @dataclass(frozen=True)
 class Shard:
-    """Some events of one kind, thrown or read for one purpose: train, test or pool."""
+    """Some events of one kind, thrown or read for one purpose: train, test, pool or tune."""
 
     item: str
     purpose: str
@@ -55,6 +57,7 @@ class Plan:
     """The items of a study, each under the digest of everything that makes it."""
 
     study: Study
+    scored = ("test", "pool")  # the purposes whose events are scored
 
     @cached_property
     def shards(self) -> dict[str, list[Shard]]:
@@ -63,14 +66,13 @@ class Plan:
         sizes = {
             "train": (events.train_per_kind, events.train_per_kind),
             "test": (events.test_per_kind, events.test_per_kind),
-            "pool": (pool.er_events, pool.nr_events),
-        }
+        } | dict.fromkeys(POOLS, (pool.er_events, pool.nr_events))
         shards = {
             purpose: [s for kind, n in zip(KINDS, pair, strict=True) for s in self._shards(purpose, kind, n)]
             for purpose, pair in sizes.items()
         }
-        for name in self.study.backgrounds.own_kinds():
-            shards["pool"] += self._own_shards(name)
+        for purpose, name in itertools.product(POOLS, self.study.backgrounds.own_kinds()):
+            shards[purpose] += self._own_shards(purpose, name)
         return shards
 
     @property
@@ -78,17 +80,18 @@ class Plan:
         """The pool's kinds of events: recoils, and the components that have events of their own."""
         return (*KINDS, *self.study.backgrounds.own_kinds())
 
-    def _own_shards(self, name: str) -> list[Shard]:
+    def _own_shards(self, purpose: str, name: str) -> list[Shard]:
         """Shards of a component's own events: thrown on its spectrum, or the rows of a user's table."""
         backgrounds = self.study.backgrounds
         module, options = backgrounds.spectrum(name)
         n_events = module.n_rows(options) if hasattr(module, "read") else self.study.pool.component_events
         fields = {"component": plugins.identity("engine.physics.spectra", name), "source": self._own_source(name)}
+        fields |= {"purpose": purpose} if purpose != "pool" else {}
 
         def item(number: int, n: int) -> str:
             return lineage.digest("events", VERSIONS["events"], fields | {"number": number, "n": n})
 
-        return self._cut("pool", name, n_events, item)
+        return self._cut(purpose, name, n_events, item)
 
     def _own_source(self, name: str) -> list:
         """What a component's own events depend on."""
@@ -113,7 +116,7 @@ class Plan:
             "seed": study.seed, "purpose": purpose, "kind": kind, "number": number, "n": n_thrown,
             "energy_keV": [self.proposal(purpose), *self.energy_range(purpose, kind)],
             "detector": [study.detector.constants, study.detector.nuisance],
-            "window": self.window(kind) if purpose == "pool" else None,
+            "window": self.window(kind) if purpose in POOLS else None,
             "representation": plugins.identity("engine.physics.representations", study.representation.name)
             if purpose == "train" else None,
         }  # fmt: skip
@@ -121,11 +124,13 @@ class Plan:
 
     def proposal(self, purpose: str) -> str:
         """How a purpose's events are thrown in energy; the test events always as the papers' population."""
-        return {"train": self.study.events.train_proposal, "test": "uniform", "pool": self.study.pool.proposal}[purpose]
+        if purpose in POOLS:
+            return self.study.pool.proposal
+        return {"train": self.study.events.train_proposal, "test": "uniform"}[purpose]
 
     def energy_range(self, purpose: str, kind: str) -> tuple[float, float]:
         """True energies (keV) between which a purpose's events are thrown."""
-        if purpose != "pool":
+        if purpose not in POOLS:
             return self.study.events.energy_keV
         return self.study.pool.er_energy_keV if kind == "ER" else self.study.pool.nr_energy_keV
 
@@ -163,7 +168,11 @@ class Plan:
     @cached_property
     def stream_key(self) -> tuple:
         """What names the toys' random streams: the event pool, never a model, a statistic or R."""
-        return (self.study.seed, lineage.digest("pool", 1, None, [shard.item for shard in self.shards["pool"]]))
+        return self.stream_key_of("pool")
+
+    def stream_key_of(self, purpose: str) -> tuple:
+        """The same of either pool."""
+        return (self.study.seed, lineage.digest("pool", 1, None, [shard.item for shard in self.shards[purpose]]))
 
     @cached_property
     def wanted(self) -> list[Wanted]:
