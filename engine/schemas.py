@@ -144,7 +144,7 @@ TRIALS = pa.schema([
     _field("p_exact", pa.float64(), "", "the same from the exact law, with no toys", True),
     _field("z_exact", pa.float64(), "sigma", "one-sided significance of p_exact", True),
     _field("exact_tail", pa.string(), "", "exact, or bound: double precision ends above p_exact", True),
-    _field("z_pool_error", pa.float64(), "sigma", "jack-knife error of z_exact from the finite pool; objective", True),
+    _field("z_pool_error", pa.float64(), "sigma", "jack-knife error of z_exact, finite pool; where worst", True),
     *_SETTING, *_AUDIT,
     _field("n_toys_null", pa.int64(), "", "toys under background only; 0: none serve this statistic"),
     _field("n_toys_signal", pa.int64(), "", "toys with signal; 0: none serve this statistic"),

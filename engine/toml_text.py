@@ -16,7 +16,8 @@ def _lines(table: dict, prefix: str) -> list[str]:
     lines = [f"{_key(key)} = {_value(value)}" for key, value in table.items() if key not in sections]
     for key, inner in sections.items():
         path = f"{prefix}{_key(key)}"
-        lines += ["", f"[{path}]", *_lines(inner, f"{path}.")]
+        holds_values = not inner or any(not isinstance(value, dict) for value in inner.values())
+        lines += [*(["", f"[{path}]"] if holds_values else []), *_lines(inner, f"{path}.")]
     return lines
 
 

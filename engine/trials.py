@@ -25,6 +25,7 @@ def trial(plan: TunePlan, population: Population, signals: dict[float | None, np
     choices = dict(zip(plan.statistics, assemble.choices(plan, plan.wanted_at(R)), strict=True))
     toys = _by_toys(plan, population, {name: one for name, one in choices.items() if one.module.ADDITIVE}, signals)
     laws = _by_law(plan, population, {name: one for name, one in choices.items() if one.module.EXACT}, signals)
+    _add_error(plan, population, choices[plan.tune.objective], signals, laws)
     item, found = plan.trial_item(R), []
     for point in plan.points:
         mass = point.m_chi_GeV
@@ -76,7 +77,7 @@ def _background(
 
 
 def _by_law(plan: TunePlan, population: Population, choices: dict[str, Choice], signals: dict) -> dict[tuple, dict]:
-    """What the exact laws say, by mass and statistic; the objective's with its error."""
+    """What the exact laws say, by mass and statistic."""
     exposure_ty, found = plan.tune.exposure_ty, {}
     for name, choice in choices.items():
         statistic = choice.prepare(population.null(choice.R, exposure_ty))
@@ -85,15 +86,19 @@ def _by_law(plan: TunePlan, population: Population, choices: dict[str, Choice], 
             values = exact_values(*statistic.distributions(population.signal(weights) * exposure_ty), None)
             found[point.m_chi_GeV, name] = {
                 "p_exact": values["p_exact"], "exact_tail": values["exact_tail"],
-                "z_exact": z_one_sided(values["p_exact"]),
-                "z_pool_error": _pool_error(population, choice, weights, exposure_ty)
-                if name == plan.tune.objective else None,
+                "z_exact": z_one_sided(values["p_exact"]), "z_pool_error": None,
             }  # fmt: skip
     return found
 
 
-def _pool_error(population: Population, choice: Choice, weights: np.ndarray, exposure_ty: float) -> float | None:
-    """None where a median experiment says nothing (p = 1) without some tenth of the pool."""
+def _add_error(plan: TunePlan, population: Population, choice: Choice, signals: dict, laws: dict) -> None:
+    """The objective's jack-knife error, at the signal where this R does worst; ten laws are not made for the others.
+
+    None where a median experiment says nothing (p = 1) without some tenth of the pool.
+    """
+    name, exposure_ty = plan.tune.objective, plan.tune.exposure_ty
+    worst = min(plan.points, key=lambda point: laws[point.m_chi_GeV, name]["z_exact"])
+    weights = signals[worst.m_chi_GeV] * (worst.size / assemble.REFERENCE[plan.study.signal.axes[-1]])
     with np.errstate(invalid="ignore"):
         error = z_pool_error(population, choice, weights, exposure_ty)
-    return error if np.isfinite(error) else None
+    laws[worst.m_chi_GeV, name]["z_pool_error"] = error if np.isfinite(error) else None

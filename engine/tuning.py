@@ -20,9 +20,10 @@ from engine.tune_plan import TunePlan
 class Best:
     """The R whose objective is largest, and the R around it that are as good within the objective's own error.
 
-    R_low and R_high are trials: between them no trial lies more than `error` below the best. `error` is the
-    jack-knife's, of the finite pool, at the signal that the best R serves worst. Two R share their pool, so that their
-    difference is better known than that: the interval is a cautious one.
+    Between R_low and R_high no trial lies more than `error` below the best; the ends are where a line between trials
+    (in log R) falls below that, or the ends of the grid. `error` is the jack-knife's, of the finite pool, at the signal
+    that the best R serves worst. Two R share their pool, so that their difference is better known than that: the
+    interval is a cautious one.
     """
 
     R: float
@@ -101,10 +102,19 @@ def best(of_weight: dict[float, tuple[float, float | None, float | None]]) -> Be
     chosen = int(equal[(len(equal) - 1) // 2])
     value, error, mass = of_weight[weights[chosen]]
     error = np.inf if error is None else error
-    as_good = values >= value - error
-    low = chosen - int(np.argmin(np.append(as_good[chosen::-1], False))) + 1
-    high = chosen + int(np.argmin(np.append(as_good[chosen:], False))) - 1
-    return Best(weights[chosen], weights[low], weights[high], value, error, mass)
+    R, level = np.array(weights), value - error
+    low, high = (_reach(R[side], values[side], level) for side in (slice(chosen, None, -1), slice(chosen, None)))
+    return Best(weights[chosen], low, high, value, error, mass)
+
+
+def _reach(R: np.ndarray, values: np.ndarray, level: float) -> float:
+    """Where the values, which begin at or above the level, first fall below it; the last R if they never do."""
+    below = np.flatnonzero(values < level)
+    if not len(below):
+        return float(R[-1])
+    after, before = below[0], below[0] - 1
+    share = (values[before] - level) / (values[before] - values[after])  # 0 towards a Z of -inf
+    return float(R[before] * (R[after] / R[before]) ** share)
 
 
 def _finish(run: Run, weights: list[float]) -> Tuned:

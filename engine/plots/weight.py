@@ -73,7 +73,8 @@ def _finish(figure: Figure, panels: np.ndarray, rows: pa.Table) -> None:
     for axes in panels.flat:
         for level in LEVELS_SIGMA:
             axes.axhline(norm.sf(level), color="black", ls="--", lw=0.8, zorder=0)
-    figure.supxlabel(r"R in TS = $-$ELBO + R $H_B$", fontsize="medium")
+    for axes in panels[-1]:
+        axes.set_xlabel(r"R in TS = $-$ELBO + R $H_B$", fontsize="medium")
     figure.supylabel("median p-value (one-sided)", fontsize="medium")
     labels = dict(zip(*_legend(panels), strict=True))
     figure.legend(labels.values(), labels.keys(), loc="outside lower center", ncols=4)
