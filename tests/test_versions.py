@@ -23,7 +23,7 @@ KNOWN = {
     "scores": ((1, 1), "5becc5"),
     "nulls": (2, "957f91"),
     "cells": (2, "158f0c"),
-    "trials": (1, "?"),
+    "trials": (1, "7ddf34"),
 }
 
 SMALL = (
