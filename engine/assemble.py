@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 
-from engine import schemas, scores
+from engine import schemas, scores, variations
 from engine.cluster.store import Ledger
 from engine.diagnostics import Diagnostics
 from engine.errors import BadInput
@@ -57,14 +57,18 @@ def _joined(parts: dict[str, list[np.ndarray]]) -> Columns:
     return {name: np.concatenate(parts.pop(name)) for name in list(parts)}
 
 
-def population(plan: Plan, ledger: Ledger) -> Population:
-    """The scored pool with its weights under every background, and f0 for every R."""
-    return populate_pool(plan, ledger, plan.shards["pool"])
+def population(
+    plan: Plan,
+    ledger: Ledger,
+    purpose: str = "pool",
+    weights_of_H_B: tuple[float, ...] | None = None,
+    shift: variations.Shift = (),
+) -> Population:
+    """A scored pool with its weights under every background, and f0 for every R: those of the study unless given.
 
-
-def populate_pool(plan: Plan, ledger: Ledger, shards: list[Shard]) -> Population:
-    """The same of a pool of these shards."""
-    truth, thrown, terms = _scored(plan, ledger, shards)
+    `shift`: of a pool that was thrown with other true constants.
+    """
+    truth, thrown, terms = _scored(plan, ledger, plan.pool_shards(purpose, shift))
     pool = Pool(
         kind=truth["kind"],
         energy_keV=truth["energy_keV"],
@@ -77,14 +81,15 @@ def populate_pool(plan: Plan, ledger: Ledger, shards: list[Shard]) -> Population
         kinds=plan.kinds,
     )
     study = plan.study
+    chosen = study.score.R if weights_of_H_B is None else weights_of_H_B
     return populate(
         pool,
-        {R: scores.anomaly_score(terms, plan.beta, R) for R in study.score.R},
+        {R: scores.anomaly_score(terms, plan.beta, R) for R in chosen},
         [_background(study.backgrounds, name) for name in study.backgrounds.components],
         idealised=study.backgrounds.rates == "idealised",
         bandwidth=study.score.bandwidth,
         relative_floor=study.score.relative_floor,
-        stream_key=plan.stream_key,
+        stream_key=plan.stream_key_of(purpose),
     )
 
 

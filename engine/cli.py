@@ -4,6 +4,8 @@ import importlib.metadata
 import json
 import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -72,12 +74,8 @@ def scan(
     parsed, progress = load(study, tuple(settings or ())), reporter(quiet)
     curves = _overlays(overlay, parsed)
     place = Store(store)
-    try:
+    with _resumable():
         outcome = pipeline.run(parsed, place, address=address, workers=workers, progress=progress)
-    except KeyboardInterrupt:
-        resume = " ".join(["recoilscan", *sys.argv[1:]])
-        print(f"interrupted; what was finished is kept. Resume with: {resume}", file=sys.stderr)
-        raise typer.Exit(INTERRUPTED) from None
     computed, total = sum(outcome.computed.values()), sum(map(len, outcome.plan.items.values()))
     progress.note(f"computed {computed} of {total} items, reused {total - computed}, corrupt {len(outcome.set_aside)}")
     _summarise(outcome, progress)
@@ -138,6 +136,39 @@ def plot(
         raise BadInput(f"no finished table of {study!r} in {store!r}; run: recoilscan scan {again}")
     for name in _draw(outcome, place, curves, format):
         say(place.where(f"{_figures(outcome)}/{name}"))
+
+
+@app.command()
+def tune(
+    study: StudyName,
+    store: StoreUri = DEFAULT_STORE,
+    tracking: Tracking = None,
+    address: Address = None,
+    workers: Workers = None,
+    settings: Setting = None,
+    to: Annotated[Path, typer.Option("--to", help="Where the study with the best R goes; never overwritten.")] = Path(
+        "tuned.toml"
+    ),
+    quiet: Quiet = False,
+) -> None:
+    """Scans R on a pool of its own by a study's [tune] section, and writes the study with the best R."""
+    from engine import study as studies
+    from engine import tuned, tuning
+    from engine.cluster.store import Store
+
+    raw, progress, place = studies.read(study, tuple(settings or ())), reporter(quiet), Store(store)
+    parsed = studies.parse(raw, study)
+    with _resumable():
+        found = tuning.run(parsed, place, address=address, workers=workers, progress=progress)
+    progress.note(f"computed {sum(found.computed.values())} items")
+    progress.note(tuned.words(found))
+    say(f"table: {found.path}")
+    files = tuned.files(found, raw)
+    for name, data in files.items():
+        place.put(f"figures/{found.item}/{name}", data)
+    say(f"figures: {place.where(f'figures/{found.item}')}")
+    _log([tuned.record(Path(study).stem, found, files)], place, tracking, progress)
+    say(_keep(to, files["tuned.toml"].decode()))
 
 
 @app.command()
@@ -212,6 +243,26 @@ def scans_copy(name: str, to: Annotated[Path | None, typer.Argument(help="By def
     say(f"{target}: edit it, then recoilscan scan {target}")
 
 
+@contextmanager
+def _resumable() -> Iterator[None]:
+    """Ctrl-C ends with the line that resumes."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        resume = " ".join(["recoilscan", *sys.argv[1:]])
+        print(f"interrupted; what was finished is kept. Resume with: {resume}", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _keep(path: Path, text: str) -> str:
+    """Writes a study where there is none; says what was done, or that nothing was overwritten."""
+    if not path.exists():
+        path.write_text(text)
+    elif path.read_text() != text:
+        return f"{path} exists and is another study; nothing was overwritten: say where with --to"
+    return f"study with the best R: {path}; next: recoilscan scan {path}"
+
+
 def _same(study: str, store: str, settings: list[str] | None) -> str:
     """What the user must repeat so that another command means the same study."""
     words = [study, "--store", store, *(word for setting in settings or () for word in ("--set", setting))]
@@ -240,13 +291,18 @@ def _draw(outcome, store, overlays: tuple, format: str) -> dict[str, bytes]:
 
 
 def _track(study: str, outcome, store, files: dict[str, bytes], uri: str | None, progress: Silent) -> None:
-    from engine import tracking
     from engine.cluster.store import Ledger
     from engine.records import records
 
+    _log(records(Path(study).stem, outcome.plan, Ledger(store), outcome, files), store, uri, progress)
+
+
+def _log(records: list, store, uri: str | None, progress: Silent) -> None:
+    from engine import tracking
+
     uri = uri or tracking.default_uri(store.folder())
     try:
-        new = tracking.log(records(Path(study).stem, outcome.plan, Ledger(store), outcome, files), uri)
+        new = tracking.log(records, uri)
     except Exception as error:  # the results are safe in the store: tracking never decides success
         print(f"warning: MLflow at {uri} took no runs ({type(error).__name__}: {error})", file=sys.stderr)
         return

@@ -1,7 +1,7 @@
 """The corridor: simulate -> fit -> score -> toys -> cells -> exact laws -> reach -> table. What exists stays."""
 
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -75,17 +75,18 @@ class Run:
     def repair(self) -> None:
         """Adopts what was committed but not noted, and sets aside what does not verify."""
         for path in self.ledger.unreadable:
-            self._aside(Entry(path, "", ()))
+            self.put_aside(Entry(path, "", ()))
         for stage, items in self.plan.items.items():
             whole, damaged = self.ledger.orphans(f"{stage}/")
             self.ledger.add(whole)
             for path in damaged:
-                self._aside(Entry(path, "", ()))
+                self.put_aside(Entry(path, "", ()))
             for entry in self.ledger.check(items):
-                self._aside(entry)
+                self.put_aside(entry)
         self.ledger.flush()
 
-    def _aside(self, entry: Entry) -> None:
+    def put_aside(self, entry: Entry) -> None:
+        """A part that does not verify: kept for inspection, its items are missing from now on."""
         self.ledger.set_aside(entry)
         self.set_aside.append(entry.path)
         self.progress.note(f"corrupt: {entry.path} does not verify; set aside, its items are computed again")
@@ -128,26 +129,45 @@ def run(
     progress: Silent | None = None,
 ) -> Outcome:
     """`scan` with everything that is known at its end; raises the same."""
+    with opened(Plan(study), store, address=address, workers=workers, progress=progress) as state:
+        return _run(state)
+
+
+@contextmanager
+def opened(
+    plan: Plan,
+    store: Store,
+    *,
+    address: str | None = None,
+    workers: int | None = None,
+    progress: Silent | None = None,
+) -> Iterator[Run]:
+    """A pass over a plan, whose ledger and cluster are closed at its end; raises BadInput before any work."""
     store.check_writable()
     if address:
         fan_out.check_address(address)
-    plan = Plan(study)
     state = Run(plan, store, Ledger(store), progress or Silent(), address, workers)
     try:
         with state.resources:
-            return _run(state)
+            yield state
     finally:
         state.progress.close()
         state.ledger.flush()
 
 
-def _run(run: Run) -> Outcome:
+def score(run: Run) -> None:
+    """The way to scored events: simulate, fit, score."""
     run.repair()
     plan = run.plan
     run.stage("events", plan.items["events"], work.simulate, lambda missing: _simulations(run, missing))
     # a fit is one task, and Table 1 takes an hour: no stall limit
     run.stage("models", plan.items["models"], work.fit, lambda missing: _fits(run, missing), stall_s=None)
     run.stage("scores", plan.items["scores"], work.score, lambda missing: _scorings(run, missing))
+
+
+def _run(run: Run) -> Outcome:
+    score(run)
+    plan = run.plan
     population = assemble.population(plan, run.ledger)
     rows = (plan.cells | plan.exact).items()
     signals = assemble.signals(plan, population, (place[0] for item, place in rows if item not in run.ledger.entries))
@@ -181,7 +201,8 @@ def _fits(run: Run, missing: set[str]) -> Iterable[tuple]:
 def _scorings(run: Run, missing: set[str]) -> Iterable[tuple]:
     plan, shared = run.plan, run.share(run.plan)
     models = run.share({slot: run.ledger.read(plan.models[slot]) for slot in SLOTS})
-    for shard in (*plan.shards["test"], *plan.shards["pool"], *plan.varied_shards):
+    shards = [shard for purpose in plan.scored for shard in plan.shards[purpose]]
+    for shard in (*shards, *plan.varied_shards):
         slots = [slot for slot in SLOTS if plan.score_item(shard, slot) in missing]
         if slots or shard.item in missing:
             yield shared, shard, slots, models

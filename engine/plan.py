@@ -14,11 +14,13 @@ from engine.study import Model, Study
 
 # A stage's version is raised whenever its output changes for unchanged fields; a test holds its output's hash.
 VERSIONS = {"events": 1, "models": 1, "scores": 1, "nulls": 2, "cells": 2, "exact": 1, "table": 2, "reach": 1}
+VERSIONS |= {"trials": 1, "tuned": 1}
 
 SHARD = 2000  # events thrown per shard: a second or two of work
 SLOTS = ("vae", "classifier")
 HYPOTHESES = ("null", "background")
 ORACLE, COUNT = "known_signal", "count"  # what a reach is compared with
+POOLS = ("pool", "tune")  # scored events of the scan, and those on which R is chosen: alike, and none in common
 
 
 Wanted = tuple[float | None, str]  # R and the name of a statistic
@@ -26,7 +28,7 @@ Wanted = tuple[float | None, str]  # R and the name of a statistic
 
 @dataclass(frozen=True)
 class Shard:
-    """Some events of one kind, thrown or read for one purpose: train, test or pool."""
+    """Some events of one kind, thrown or read for one purpose: train, test, pool or tune."""
 
     item: str
     purpose: str
@@ -58,6 +60,7 @@ class Plan:
     """The items of a study, each under the digest of everything that makes it."""
 
     study: Study
+    scored = ("test", "pool")  # the purposes whose events are scored
 
     @cached_property
     def shards(self) -> dict[str, list[Shard]]:
@@ -67,20 +70,20 @@ class Plan:
         thrown = {
             purpose: [s for kind in KINDS for s in self._shards(purpose, kind, n)] for purpose, n in sizes.items()
         }
-        return thrown | {"pool": self.pool_shards()}
+        return thrown | {purpose: self.pool_shards(purpose) for purpose in POOLS}
 
-    def pool_shards(self, shift: variations.Shift = ()) -> list[Shard]:
-        """Shards of the scoring pool, thrown in a detector that is not quite the one assumed if there is a shift."""
+    def pool_shards(self, purpose: str = "pool", shift: variations.Shift = ()) -> list[Shard]:
+        """Shards of a scoring pool, thrown in a detector that is not quite the one assumed if there is a shift."""
         pool, own = self.study.pool, self.study.backgrounds.own_kinds()
         sizes = zip(KINDS, (pool.er_events, pool.nr_events), strict=True)
-        recoils = [s for kind, n in sizes for s in self._shards("pool", kind, n, shift)]
-        return recoils + [s for name in own for s in self._own_shards(name, shift)]
+        recoils = [s for kind, n in sizes for s in self._shards(purpose, kind, n, shift)]
+        return recoils + [s for name in own for s in self._own_shards(purpose, name, shift)]
 
     @cached_property
     def varied_shards(self) -> list[Shard]:
         """Shards of all pools that are thrown for systematics alone."""
         asked = [v.shift for v in variations.variations(self.study.systematics) if v.shift]
-        shards = {shard.item: shard for shift in asked for shard in self.pool_shards(shift) if shard.shift}
+        shards = {shard.item: shard for shift in asked for shard in self.pool_shards("pool", shift) if shard.shift}
         return list(shards.values())
 
     @property
@@ -88,7 +91,7 @@ class Plan:
         """The pool's kinds of events: recoils, and the components that have events of their own."""
         return (*KINDS, *self.study.backgrounds.own_kinds())
 
-    def _own_shards(self, name: str, shift: variations.Shift) -> list[Shard]:
+    def _own_shards(self, purpose: str, name: str, shift: variations.Shift) -> list[Shard]:
         """Shards of a component's own events: thrown on its spectrum, or the rows of a user's table."""
         backgrounds = self.study.backgrounds
         module, options = backgrounds.spectrum(name)
@@ -96,12 +99,12 @@ class Plan:
         fields = {"component": plugins.identity("engine.physics.spectra", name), "source": self._own_source(name)}
         if hasattr(module, "read"):
             shift = ()  # recorded events are what they are
-        fields |= _if_shifted(shift)
+        fields |= _if_shifted(shift) | ({"purpose": purpose} if purpose != "pool" else {})
 
         def item(number: int, n: int) -> str:
             return lineage.digest("events", VERSIONS["events"], fields | {"number": number, "n": n})
 
-        return self._cut("pool", name, n_events, item, shift)
+        return self._cut(purpose, name, n_events, item, shift)
 
     def _own_source(self, name: str) -> list:
         """What a component's own events depend on."""
@@ -128,7 +131,7 @@ class Plan:
             "seed": study.seed, "purpose": purpose, "kind": kind, "number": number, "n": n_thrown,
             "energy_keV": [self.proposal(purpose), *self.energy_range(purpose, kind)],
             "detector": [study.detector.constants, study.detector.nuisance],
-            "window": self.window(kind) if purpose == "pool" else None,
+            "window": self.window(kind) if purpose in POOLS else None,
             "representation": plugins.identity("engine.physics.representations", study.representation.name)
             if purpose == "train" else None,
         } | _if_shifted(shift)  # fmt: skip
@@ -136,11 +139,13 @@ class Plan:
 
     def proposal(self, purpose: str) -> str:
         """How a purpose's events are thrown in energy; the test events always as the papers' population."""
-        return {"train": self.study.events.train_proposal, "test": "uniform", "pool": self.study.pool.proposal}[purpose]
+        if purpose in POOLS:
+            return self.study.pool.proposal
+        return {"train": self.study.events.train_proposal, "test": "uniform"}[purpose]
 
     def energy_range(self, purpose: str, kind: str) -> tuple[float, float]:
         """True energies (keV) between which a purpose's events are thrown."""
-        if purpose != "pool":
+        if purpose not in POOLS:
             return self.study.events.energy_keV
         return self.study.pool.er_energy_keV if kind == "ER" else self.study.pool.nr_energy_keV
 
@@ -178,7 +183,11 @@ class Plan:
     @cached_property
     def stream_key(self) -> tuple:
         """What names the toys' random streams: the event pool, never a model, a statistic or R."""
-        return (self.study.seed, lineage.digest("pool", 1, None, [shard.item for shard in self.shards["pool"]]))
+        return self.stream_key_of("pool")
+
+    def stream_key_of(self, purpose: str) -> tuple:
+        """The same of either pool."""
+        return (self.study.seed, lineage.digest("pool", 1, None, [shard.item for shard in self.shards[purpose]]))
 
     @cached_property
     def wanted(self) -> list[Wanted]:
@@ -223,9 +232,9 @@ class Plan:
     @cached_property
     def scored_pool(self) -> str:
         """Digest of the pool with all its terms."""
-        return self.scored(self.shards["pool"])
+        return self.scored_digest(self.shards["pool"])
 
-    def scored(self, shards: list[Shard]) -> str:
+    def scored_digest(self, shards: list[Shard]) -> str:
         """Digest of a pool of these shards with all their terms."""
         return lineage.digest("scored_pool", 1, None, self.score_items(shards))
 

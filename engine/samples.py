@@ -5,7 +5,7 @@ import numpy as np
 from engine import lineage, plugins
 from engine.inference.pools import KINDS
 from engine.physics import events, proposals
-from engine.plan import SHARD, Plan, Shard
+from engine.plan import POOLS, SHARD, Plan, Shard
 
 Sample = tuple[dict[str, np.ndarray], np.ndarray]  # columns of `engine.schemas.EVENTS`, and features (n, length)
 
@@ -41,7 +41,7 @@ def _simulated(
     columns, readout = events.simulate(true, recoil, energy_keV, key, tpc, charge_yield_ratio)
     columns["energy_keV"] = energy_keV
     selected = columns.pop("registered")
-    if shard.purpose == "pool":
+    if shard.purpose in POOLS:
         for name, (lowest, highest) in plan.window(recoil).items():
             selected = selected & (columns[name] >= lowest) & (columns[name] < highest)
     columns |= {

@@ -178,6 +178,32 @@ SYSTEMATICS = pa.schema([
     _field("lineage", pa.string(), "", "digest of everything that made this row"),
 ])  # fmt: skip
 
+TRIALS = pa.schema([
+    *_PLACE,
+    _field("q_median", pa.float64(), "", "median of the statistic over signal toys", True),
+    _field("p_median", pa.float64(), "", "p-value of q_median under background only, from toys", True),
+    _field("p_low", pa.float64(), "", "lower end of the central 68.27 % interval of p_median", True),
+    _field("p_high", pa.float64(), "", "upper end of the central 68.27 % interval of p_median", True),
+    _field("z_median", pa.float64(), "sigma", "one-sided significance of p_median", True),
+    _field("tail", pa.string(), "", "counted, (k + 1) / (n + 1); kde; or bound: p is at most p_median", True),
+    _field("p_exact", pa.float64(), "", "the same from the exact law, with no toys", True),
+    _field("z_exact", pa.float64(), "sigma", "one-sided significance of p_exact", True),
+    _field("exact_tail", pa.string(), "", "exact, or bound: double precision ends above p_exact", True),
+    _field("z_pool_error", pa.float64(), "sigma", "jack-knife error of z_exact, finite pool; where worst", True),
+    *_SETTING, *_AUDIT,
+    _field("n_toys_null", pa.int64(), "", "toys under background only; 0: none serve this statistic"),
+    _field("n_toys_signal", pa.int64(), "", "toys with signal; 0: none serve this statistic"),
+    _field("lineage", pa.string(), "", "digest of everything that made this trial"),
+])  # fmt: skip
+
+TUNED = pa.schema([
+    *TRIALS,
+    _field("is_objective", pa.bool_(), "", "whether R is chosen by this statistic"),
+    _field("objective", pa.float64(), "sigma", "Z of the objective at the signal where this R does worst"),
+    _field("origin", pa.string(), "", "grid, or tpe: where a sampler expected more"),
+    _field("best", pa.bool_(), "", "whether this R is the one that was chosen"),
+])  # fmt: skip
+
 ROW_ORDER = ["point", "exposure_ty", "m_chi_GeV", "sigma_si_cm2", "strength", "R", "statistic"]
 
 

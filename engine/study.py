@@ -1,7 +1,6 @@
 """A study file, read once into frozen, validated objects."""
 
 import importlib.resources
-import math
 import tomllib
 from collections.abc import Callable
 from dataclasses import asdict
@@ -11,7 +10,7 @@ from types import ModuleType
 from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 import zoo
 from engine import plugins
@@ -21,26 +20,10 @@ from engine.inference.pools import KINDS
 from engine.options import Options, configure
 from engine.physics import proposals, spectra
 from engine.physics.detectors import TPC
+from engine.section import Ascending, Axis, Distinct, Positive, Range, Section
 from engine.study_reach import Reach
 from engine.study_systematics import Systematics
-
-
-class Section(BaseModel):
-    """A part of a study: frozen, unknown keys refused, no NaN or infinity."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-def _range(values: tuple[float, float]) -> tuple[float, float]:
-    if not values[0] < values[1]:
-        raise BadInput(f"{list(values)} must be [low, high] with low < high")
-    return values
-
-
-def _distinct(values: tuple) -> tuple:
-    if len(set(values)) < len(values):
-        raise BadInput(f"{list(values)} names one of them twice")
-    return values
+from engine.study_tune import Tune
 
 
 def _section(raw: object, kind: str) -> dict[str, Any]:
@@ -51,11 +34,8 @@ def _section(raw: object, kind: str) -> dict[str, Any]:
     return dict(raw)
 
 
-Positive = Annotated[float, Field(gt=0)]
-Range = Annotated[tuple[Positive, Positive], AfterValidator(_range)]
 NestEnergy = Annotated[float, Field(ge=proposals.NEST_RANGE_KEV[0], le=proposals.NEST_RANGE_KEV[1])]  # keV
-NestRange = Annotated[tuple[NestEnergy, NestEnergy], AfterValidator(_range)]
-Distinct = AfterValidator(_distinct)
+NestRange = Annotated[tuple[NestEnergy, NestEnergy], Ascending]
 
 
 class Detector(Section):
@@ -256,39 +236,6 @@ class Signal(Section):
         return partial(module.rate, **at, **options.model_dump())
 
 
-class Axis(Section):
-    """One axis of the grid: `values = [...]`, or `log = [low, high]` or `linear = [low, high]` with `n`."""
-
-    values: tuple[float, ...] | None = Field(None, min_length=1)
-    log: tuple[float, float] | None = None
-    linear: tuple[float, float] | None = None
-    n: int | None = Field(None, ge=2)
-
-    @model_validator(mode="after")
-    def _one_form(self) -> "Axis":
-        given = [name for name in ("values", "log", "linear") if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise BadInput(f"an axis takes exactly one of values, log, linear; given: {given or 'none'}")
-        if (given == ["values"]) != (self.n is None):
-            raise BadInput("n goes with log or linear, and only with them")
-        if self.log and min(self.log) <= 0:
-            raise BadInput(f"log = {list(self.log)}: a log axis cannot reach zero or below; use values for a zero")
-        if (ends := self.log or self.linear) and not ends[0] < ends[1]:
-            raise BadInput(f"{given[0]} = {list(ends)} must be [low, high] with low < high")
-        return self
-
-    def points(self) -> tuple[float, ...]:
-        """Ascending, each once; rounded to 12 digits, so that a wider grid hits the same points."""
-        if self.values is not None:
-            return tuple(sorted(set(self.values)))
-        low, high = self.log or self.linear
-        steps = [i / (self.n - 1) for i in range(self.n)]
-        if self.log:
-            exponents = (math.log10(low) * (1 - t) + math.log10(high) * t for t in steps)
-            return tuple(float(f"{10**x:.12g}") for x in exponents)
-        return tuple(float(f"{low * (1 - t) + high * t:.12g}") for t in steps)
-
-
 class Grid(Section):
     """The points of the scan: mass and cross-section of a WIMP, or the strength of any other signal."""
 
@@ -370,6 +317,7 @@ class Study(Section):
     toys: Toys = Field(default_factory=Toys)
     reach: Reach = Reach()
     systematics: Systematics | None = None
+    tune: Tune | None = None
     tuned_on: str = Field("nothing", description="the signal that R, thresholds or networks were chosen on")
 
     @model_validator(mode="after")
@@ -395,6 +343,12 @@ class Study(Section):
         if other := self.benchmark.model_fields_set - {*axes}:
             raise BadInput(f"benchmark: the signal {name!r} has no {', '.join(sorted(other))}, but {', '.join(axes)}")
         self.reach.check(axes, name)
+        return self
+
+    @model_validator(mode="after")
+    def _tuning_fits(self) -> "Study":
+        if self.tune:
+            self.tune.check(self.toys.statistic, self.toys.statistics, self.signal.axes)
         return self
 
     @property
@@ -459,13 +413,18 @@ def text(name_or_path: str) -> str:
 
 def load(name_or_path: str, overrides: tuple[str, ...] = ()) -> Study:
     """Reads and validates a study; `overrides` are `key.path=value` in TOML. Raises BadInput, in one line."""
+    return parse(read(name_or_path, overrides), name_or_path)
+
+
+def read(name_or_path: str, overrides: tuple[str, ...] = ()) -> dict[str, Any]:
+    """A study as it is written, overrides in it, as plain data; raises BadInput for what is not TOML."""
     try:
         raw = tomllib.loads(text(name_or_path))
         for override in overrides:
             _override(raw, override)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadInput(f"{name_or_path}: not a TOML file: {error}") from error
-    return parse(raw, name_or_path)
+    return raw
 
 
 def parse(raw: dict[str, Any], name: str = "study") -> Study:

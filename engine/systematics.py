@@ -23,7 +23,7 @@ def population(plan: Plan, ledger: Ledger, nominal: Population, shift: Shift) ->
     """The pool thrown under a shift of constants, with the weights of every background; f0 stays the nominal one."""
     if not shift:
         return nominal
-    return replace(assemble.populate_pool(plan, ledger, plan.pool_shards(shift)), f0=nominal.f0)
+    return replace(assemble.population(plan, ledger, shift=shift), f0=nominal.f0)
 
 
 def benchmark(plan: Plan, population: Population) -> np.ndarray:

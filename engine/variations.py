@@ -54,7 +54,8 @@ def rows(plan) -> dict[str, Row]:
     """Every row of a plan's systematics: item -> (variation, exposure_ty, R, statistic)."""
     found = {}
     for variation in variations(plan.study.systematics):
-        pools = [plan.scored(shards) for shards in (plan.shards["pool"], plan.pool_shards(variation.shift))]
+        shards = plan.shards["pool"], plan.pool_shards("pool", variation.shift)
+        pools = [plan.scored_digest(pool) for pool in shards]
         for exposure in plan.study.grid.exposure_ty.points():
             for R, statistic in plan.by_toys:
                 fields = _fields(plan, variation, exposure, R, statistic)

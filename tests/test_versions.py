@@ -13,21 +13,24 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from engine import assemble, study, work
+from engine import assemble, study, trials, work
 from engine.cluster.store import Entry, Ledger, Part, Store, encode, sha256
 from engine.plan import VERSIONS, Plan
+from engine.tune_plan import TunePlan
 
 KNOWN = {
     "events": (1, "202fa8"),
     "scores": ((1, 1), "5becc5"),
     "nulls": (2, "9d6130"),
     "cells": (2, "9d23d2"),
+    "trials": (1, "7ddf34"),
 }
 
 SMALL = (
     "events.train_per_kind=100", "events.test_per_kind=100", "pool.er_events=400", "pool.nr_events=400",
     "toys.null=1000", "toys.signal=1000", "grid.exposure_ty.values=[5]", "grid.m_chi_GeV.values=[50]",
     "models.vae.epochs=1", "models.classifier.epochs=1",
+    "tune.R={values=[1,100]}", "tune.exposure_ty=5", "tune.m_chi_GeV=[50]",
 )  # fmt: skip
 
 
@@ -59,13 +62,17 @@ class Bench:
         for shard in plan.shards["test"] + plan.shards["pool"]:
             self.add("scores", work.score(plan, shard, list(plan.models), models)[1:])
 
-    def throw_toys(self) -> None:
+    def add_truth(self, purpose: str) -> None:
         plan = self.plan
-        for shard in plan.shards["pool"]:
+        for shard in plan.shards[purpose]:
             self.add("truth", work.score(plan, shard, [], {}))
             for slot in plan.models:
                 item = plan.score_item(shard, slot)
                 self.add("terms", [Part(f"scores/{item}.parquet", (item,), terms(self.ledger.table(shard.item), slot))])
+
+    def throw_toys(self) -> None:
+        plan = self.plan
+        self.add_truth("pool")
         population = assemble.population(plan, self.ledger)
         for hypothesis in ("null", "background"):
             self.add("nulls", work.background_toys(plan, population, 5.0, hypothesis, [0]))
@@ -73,6 +80,13 @@ class Bench:
         weights = assemble.signal_weights(plan.study.signal, population, 50.0)
         sigmas = list(plan.study.grid.sigma_si_cm2.points())
         self.add("cells", work.cells(plan, population, toys, weights, 5.0, 50.0, sigmas))
+
+    def tune(self) -> None:
+        plan = TunePlan(self.plan.study)
+        self.add_truth("tune")
+        population = assemble.population(plan, self.ledger, "tune", ())
+        signals = assemble.signals(plan, population, plan.points)
+        self.add("trials", trials.trial(plan, population, signals, 100.0))
 
 
 def terms(truth: pa.Table, slot: str) -> pa.Table:
@@ -114,10 +128,11 @@ def output(tmp_path_factory):
     fits, toys = (Bench(tmp_path_factory.mktemp(name), study_path) for name in ("fits", "toys"))
     fits.simulate_and_fit()
     toys.throw_toys()
+    toys.tune()
     return fits.output | toys.output
 
 
-@pytest.mark.parametrize("stage", ["events", "nulls", "cells"])
+@pytest.mark.parametrize("stage", ["events", "nulls", "cells", "trials"])
 def test_a_stage_that_changed_has_a_new_version(output, stage):
     assert (VERSIONS[stage], fingerprint(output[stage])) == KNOWN[stage]
 

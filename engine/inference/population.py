@@ -70,6 +70,12 @@ class Population:
         f0 = _densities(ts, fewer, weights, self.bandwidth, self.relative_floor)
         return replace(self, pool=fewer, ts=ts, f0=f0, weights=weights, laws={})
 
+    def with_scores(self, ts: dict[float, np.ndarray]) -> "Population":
+        """The same pool and rates with these scores, and their f0; raises BadInput where one is not finite."""
+        _check_finite(ts)
+        f0 = _densities(ts, self.pool, self.weights, self.bandwidth, self.relative_floor)
+        return replace(self, ts=ts, f0=f0)
+
     def _law(self, R: float | None, exposure_ty: float, half: int) -> Law:
         if (exposure_ty, half) not in self.laws:
             self.laws[exposure_ty, half] = self._unscored_law(exposure_ty, half)
@@ -108,14 +114,18 @@ def populate(
     if not (of_all[half].sum() > 0 and of_all[~half].sum() > 0):
         raise BadInput(f"of {pool.n_thrown.tolist()} ER and NR events thrown for the pool too few pass the selection; "
                        "raise pool.er_events or widen the window")  # fmt: skip
-    for R, score in ts.items():
-        if bad := np.count_nonzero(~np.isfinite(score)):
-            raise BadInput(f"{bad} of {len(score)} pool events have no finite score at R = {R:g}; "
-                           "the fitted models cannot be used")  # fmt: skip
+    _check_finite(ts)
     f0 = _densities(ts, pool, weights, bandwidth, relative_floor)
     uncertainty = np.array([0.0 if idealised else b.relative_uncertainty for b in backgrounds])
     names = tuple(b.name for b in backgrounds)
     return Population(pool, ts, f0, names, weights, uncertainty, bandwidth, relative_floor, stream_key)
+
+
+def _check_finite(ts: dict[float, np.ndarray]) -> None:
+    for R, score in ts.items():
+        if bad := np.count_nonzero(~np.isfinite(score)):
+            raise BadInput(f"{bad} of {len(score)} pool events have no finite score at R = {R:g}; "
+                           "the fitted models cannot be used")  # fmt: skip
 
 
 def _densities(ts: dict, pool: Pool, weights: np.ndarray, bandwidth: float, relative_floor: float) -> dict:

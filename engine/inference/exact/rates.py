@@ -5,7 +5,7 @@ experiment, theta_j being drawn once from a Gaussian of mean 1 and standard devi
 """
 
 from dataclasses import dataclass
-from functools import cache, reduce
+from functools import lru_cache, reduce
 
 import numpy as np
 from scipy import stats
@@ -19,6 +19,8 @@ CENTRAL_REACH = 4.0  # in standard deviations of a rate: what lies beyond moves 
 WEAK = 0.7  # influence up to which Gauss's nodes are fewer than even ones
 OWN_AXIS = 0.3
 SMALLEST_INFLUENCE = 0.02  # a direction's standard deviation over the Poisson noise, below which it is dropped
+
+_legendre = lru_cache(np.polynomial.legendre.leggauss)  # an eigenvalue problem; a table asks for it hundreds of times
 
 
 def ln_pmf(n: np.ndarray, mean: float, relative_sd: float) -> np.ndarray:
@@ -39,18 +41,12 @@ def ln_pmf(n: np.ndarray, mean: float, relative_sd: float) -> np.ndarray:
     low = np.maximum(peak - WINDOW * width, 0.0)
     # a Gamma shape of few events falls slower than a Gaussian
     high = peak + (WINDOW + 35 / np.sqrt(at_least_one)) * width
-    x, w = _legendre()
+    x, w = _legendre(N_QUADRATURE)
     theta = low[..., None] + (high - low)[..., None] * (x + 1) / 2
     ln_density = -((theta - 1) ** 2) / (2 * variance) - np.log(relative_sd * np.sqrt(2 * np.pi))
     ln_poisson = n[..., None] * np.log(mean * theta) - mean * theta
     ln_integral = logsumexp(ln_density + ln_poisson, b=w * (high - low)[..., None] / 2, axis=-1)
     return ln_integral - gammaln(n + 1) - log_ndtr(1 / relative_sd)
-
-
-@cache
-def _legendre() -> tuple[np.ndarray, np.ndarray]:
-    """Nodes and weights of N_QUADRATURE, which a table asks for some hundred times."""
-    return np.polynomial.legendre.leggauss(N_QUADRATURE)
 
 
 def count_pmf(means: np.ndarray, relative_sd: np.ndarray, ln_smallest: float = LN_SMALLEST) -> tuple[int, np.ndarray]:

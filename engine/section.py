@@ -1,0 +1,65 @@
+"""What every part of a study is made of: a frozen section, ranges, and an axis of values."""
+
+import math
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from engine.errors import BadInput
+
+
+class Section(BaseModel):
+    """A part of a study: frozen, unknown keys refused, no NaN or infinity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def _range(values: tuple[float, float]) -> tuple[float, float]:
+    if not values[0] < values[1]:
+        raise BadInput(f"{list(values)} must be [low, high] with low < high")
+    return values
+
+
+def _distinct(values: tuple) -> tuple:
+    if len(set(values)) < len(values):
+        raise BadInput(f"{list(values)} names one of them twice")
+    return values
+
+
+Positive = Annotated[float, Field(gt=0)]
+Ascending = AfterValidator(_range)
+Range = Annotated[tuple[Positive, Positive], Ascending]
+Distinct = AfterValidator(_distinct)
+
+
+class Axis(Section):
+    """One axis of the grid: `values = [...]`, or `log = [low, high]` or `linear = [low, high]` with `n`."""
+
+    values: tuple[float, ...] | None = Field(None, min_length=1)
+    log: tuple[float, float] | None = None
+    linear: tuple[float, float] | None = None
+    n: int | None = Field(None, ge=2)
+
+    @model_validator(mode="after")
+    def _one_form(self) -> "Axis":
+        given = [name for name in ("values", "log", "linear") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise BadInput(f"an axis takes exactly one of values, log, linear; given: {given or 'none'}")
+        if (given == ["values"]) != (self.n is None):
+            raise BadInput("n goes with log or linear, and only with them")
+        if self.log and min(self.log) <= 0:
+            raise BadInput(f"log = {list(self.log)}: a log axis cannot reach zero or below; use values for a zero")
+        if (ends := self.log or self.linear) and not ends[0] < ends[1]:
+            raise BadInput(f"{given[0]} = {list(ends)} must be [low, high] with low < high")
+        return self
+
+    def points(self) -> tuple[float, ...]:
+        """Ascending, each once; rounded to 12 digits, so that a wider grid hits the same points."""
+        if self.values is not None:
+            return tuple(sorted(set(self.values)))
+        low, high = self.log or self.linear
+        steps = [i / (self.n - 1) for i in range(self.n)]
+        if self.log:
+            exponents = (math.log10(low) * (1 - t) + math.log10(high) * t for t in steps)
+            return tuple(float(f"{10**x:.12g}") for x in exponents)
+        return tuple(float(f"{low * (1 - t) + high * t:.12g}") for t in steps)
