@@ -3,12 +3,13 @@
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 
-from engine import assemble, work
-from engine.cluster import fan_out
+from engine import assemble, checkpoints, work
+from engine.cluster import fan_out, trainer
 from engine.cluster.store import Entry, Ledger, Part, Store, encode, sha256
 from engine.diagnostics import Diagnostics
 from engine.inference.population import Population
@@ -41,7 +42,7 @@ class Run:
         items: list[str],
         work: Callable,
         tasks: Callable[[set[str]], Iterable[tuple]],
-        stall_s: float | None = fan_out.STALL_S,
+        spread: Callable[..., Iterable[list[Entry]]] = fan_out.fan_out,
     ) -> None:
         """Computes the items that are missing: `tasks(missing)` gives the arguments of each call of `work`."""
         missing = {item for item in items if item not in self.ledger.entries}
@@ -49,7 +50,7 @@ class Run:
         self.progress.stage(name, len(items), len(items) - len(missing))
         if missing:
             self._start()
-            for entries in fan_out.fan_out(work, tasks(missing), self.store, self.cpus, stall_s):
+            for entries in spread(work, tasks(missing), self.store, self.cpus):
                 self.ledger.add(entries)
                 self.progress.advance(sum(item in missing for entry in entries for item in entry.items))
             self.ledger.flush()
@@ -141,8 +142,8 @@ def _run(run: Run) -> Outcome:
     run.repair()
     plan = run.plan
     run.stage("events", plan.items["events"], work.simulate, lambda missing: _simulations(run, missing))
-    # a fit is one task, and Table 1 takes an hour: no stall limit
-    run.stage("models", plan.items["models"], work.fit, lambda missing: _fits(run, missing), stall_s=None)
+    run.stage("models", plan.items["models"], work.fit, lambda missing: _fits(run, missing), _trainer(plan))
+    checkpoints.discard(run.store, plan.items["models"])
     run.stage("scores", plan.items["scores"], work.score, lambda missing: _scorings(run, missing))
     population = assemble.population(plan, run.ledger)
     rows = (plan.cells | plan.exact).items()
@@ -153,6 +154,17 @@ def _run(run: Run) -> Outcome:
     diagnostics = assemble.diagnostics(plan, run.ledger)
     table, path = _table(run)
     return Outcome(plan, table, path, run.computed, run.set_aside, diagnostics, population)
+
+
+def _trainer(plan: Plan) -> Callable[..., Iterable[list[Entry]]]:
+    """What spreads fits over the cluster: one task each, or a group of processes each."""
+    training = plan.study.training
+    if training.in_process:
+        return partial(fan_out.fan_out, stall_s=None)  # a fit is one task, and Table 1 takes an hour
+    return partial(
+        trainer.train, workers=training.workers, gpus_per_worker=training.gpus_per_worker,
+        name=lambda task: plan.models[task[1]],
+    )  # fmt: skip
 
 
 def _simulations(run: Run, missing: set[str]) -> Iterable[tuple]:
