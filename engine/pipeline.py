@@ -8,8 +8,8 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 
-from engine import assemble, reach, systematics, work
-from engine.cluster import fan_out
+from engine import assemble, checkpoints, reach, systematics, work
+from engine.cluster import fan_out, trainer
 from engine.cluster.store import Entry, Ledger, Part, Store, encode, sha256
 from engine.diagnostics import Diagnostics
 from engine.inference.population import Population
@@ -42,7 +42,7 @@ class Run:
         items: list[str],
         work: Callable,
         tasks: Callable[[set[str]], Iterable[tuple]],
-        stall_s: float | None = fan_out.STALL_S,
+        spread: Callable[..., Iterable[list[Entry]]] = fan_out.fan_out,
     ) -> None:
         """Computes the items that are missing: `tasks(missing)` gives the arguments of each call of `work`."""
         missing = {item for item in items if item not in self.ledger.entries}
@@ -50,7 +50,7 @@ class Run:
         self.progress.stage(name, len(items), len(items) - len(missing))
         if missing:
             self._start()
-            for entries in fan_out.fan_out(work, tasks(missing), self.store, self.cpus, stall_s):
+            for entries in spread(work, tasks(missing), self.store, self.cpus):
                 self.ledger.add(entries)
                 self.progress.advance(sum(item in missing for entry in entries for item in entry.items))
             self.ledger.flush()
@@ -160,8 +160,8 @@ def score(run: Run) -> None:
     run.repair()
     plan = run.plan
     run.stage("events", plan.items["events"], work.simulate, lambda missing: _simulations(run, missing))
-    # a fit is one task, and Table 1 takes an hour: no stall limit
-    run.stage("models", plan.items["models"], work.fit, lambda missing: _fits(run, missing), stall_s=None)
+    run.stage("models", plan.items["models"], work.fit, lambda missing: _fits(run, missing), _trainer(plan))
+    checkpoints.discard(run.store, plan.items["models"])
     run.stage("scores", plan.items["scores"], work.score, lambda missing: _scorings(run, missing))
 
 
@@ -183,6 +183,17 @@ def _run(run: Run) -> Outcome:
     table, path = _table(run)
     reached, varied = _reach_table(run), systematics.table(plan, run.ledger)
     return Outcome(plan, table, path, run.computed, run.set_aside, diagnostics, population, *reached, varied)
+
+
+def _trainer(plan: Plan) -> Callable[..., Iterable[list[Entry]]]:
+    """What spreads fits over the cluster: one task each, or a group of processes each."""
+    training = plan.study.training
+    if training.in_process:
+        return partial(fan_out.fan_out, stall_s=None)  # a fit is one task, and Table 1 takes an hour
+    return partial(
+        trainer.train, workers=training.workers, gpus_per_worker=training.gpus_per_worker,
+        name=lambda task: plan.models[task[1]],
+    )  # fmt: skip
 
 
 def _simulations(run: Run, missing: set[str]) -> Iterable[tuple]:

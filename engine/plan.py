@@ -10,7 +10,7 @@ from engine import lineage, plugins, variations
 from engine.inference.pools import KINDS
 from engine.inference.toys import BLOCK
 from engine.physics import spectra
-from engine.study import Model, Study
+from engine.study import Model, Study, Training
 
 # A stage's version is raised whenever its output changes for unchanged fields; a test holds its output's hash.
 VERSIONS = {"events": 1, "models": 1, "scores": 1, "nulls": 2, "cells": 2, "exact": 1, "table": 2, "reach": 1}
@@ -164,6 +164,8 @@ class Plan:
     def _model_item(self, model: Model) -> str:
         inputs = [shard.item for shard in self.training(model)]
         fields = {"family": plugins.identity("zoo", model.name), "config": model.config, "seed": self.study.seed}
+        if self.study.training != Training():
+            fields["training"] = self.study.training
         return lineage.digest("models", VERSIONS["models"], fields, inputs)
 
     def training(self, model: Model) -> list[Shard]:

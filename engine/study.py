@@ -191,6 +191,23 @@ class Models(Section):
         return self
 
 
+class Training(Section):
+    """How networks are fitted: by how many processes, on GPUs or not, in which precision of matrix products.
+
+    One worker without a GPU trains in its task's own process. More share each batch and average their gradients: the
+    curves agree to 1e-5, the bits do not, so that all of this is part of a model's identity.
+    """
+
+    workers: int = Field(1, ge=1)
+    gpus_per_worker: int = Field(0, ge=0, le=1)
+    precision: Literal["float32", "bf16"] = "float32"
+
+    @property
+    def in_process(self) -> bool:
+        """Whether a fit is an ordinary task."""
+        return self.workers == 1 and self.gpus_per_worker == 0
+
+
 class Score(Section):
     """TS = -ELBO + R * H_B for each R.
 
@@ -310,6 +327,7 @@ class Study(Section):
     pool: PoolSize = PoolSize()
     backgrounds: Backgrounds = Field(default_factory=Backgrounds)
     models: Models = Field(default_factory=Models)
+    training: Training = Training()
     score: Score = Score()
     signal: Signal = Field(default_factory=Signal)
     grid: Grid

@@ -2,40 +2,25 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from engine.errors import BadInput
 from engine.inference.exact.power import P_THREE_SIGMA, POWER
-
-Positive = Annotated[float, Field(gt=0)]
-
-
-def _distinct(values: tuple[float, ...]) -> tuple[float, ...]:
-    if len(set(values)) < len(values):
-        raise BadInput(f"{list(values)} names one of them twice")
-    return values
+from engine.section import Distinct, Positive, Range, Section
 
 
-def _range(values: tuple[float, float]) -> tuple[float, float]:
-    if not values[0] < values[1]:
-        raise BadInput(f"{list(values)} must be [low, high] with low < high")
-    return values
-
-
-class Reach(BaseModel):
+class Reach(Section):
     """From which exposure on every statistic with a known law finds the signal, at the benchmark and other masses.
 
     m_chi_GeV: masses beside the benchmark's; sigma_si_cm2 or strength: the benchmark's if absent; exposure_ty: sought
     between; p, power: of false alarms, and of the signal; groups: of the jack-knife over the pool.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
     enabled: bool = True
-    m_chi_GeV: Annotated[tuple[Positive, ...], AfterValidator(_distinct)] = ()
+    m_chi_GeV: Annotated[tuple[Positive, ...], Distinct] = ()
     sigma_si_cm2: Positive | None = None
     strength: Positive | None = None
-    exposure_ty: Annotated[tuple[Positive, Positive], AfterValidator(_range)] = (1.0, 2000.0)
+    exposure_ty: Range = (1.0, 2000.0)
     p: float = Field(P_THREE_SIGMA, ge=1e-12, lt=0.5)
     power: float = Field(POWER, ge=0.1, le=0.9)  # laws with signal are made for their middle
     groups: int = Field(5, ge=2, le=100)

@@ -5,16 +5,16 @@ from typing import Annotated
 from pydantic import Field, field_validator
 
 from engine.errors import BadInput, unknown
-from engine.options import Options
 from engine.physics import events
 from engine.physics.detectors import TPC
+from engine.section import Section
 
 Relative = Annotated[float, Field(ge=0, le=0.3)]
 LEAST_TOYS = 5000  # some seven beyond a threshold of three sigma
 NAMES = ("leakage", "rates")  # of nuisances that are no constant of the detector
 
 
-class Systematics(Options):
+class Systematics(Section):
     """What may be otherwise than the search takes it to be; each is moved by itself.
 
     `leakage_factor`: electron recoils that look more like nuclear ones than the share `nr_acceptance` of nuclear

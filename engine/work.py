@@ -1,10 +1,13 @@
 """What tasks do: each function takes a plan and its inputs, and returns finished parts. Knows no Ray."""
 
+from functools import partial
+
 import numpy as np
 import pyarrow as pa
 
 import zoo
 from engine import assemble, lineage, plugins, rows, schemas, scores, training
+from engine.checkpoints import Checkpoint
 from engine.cluster.store import Entry, Part, Store
 from engine.inference import cells as inference
 from engine.inference.cells import Toys
@@ -24,13 +27,25 @@ def simulate(plan: Plan, shard: Shard) -> list[Part]:
     return [Part(f"events/{shard.item}.parquet", (shard.item,), table)]
 
 
-def fit(plan: Plan, slot: str, store: Store, entries: list[Entry]) -> list[Part]:
-    """Fits the model of a slot to the training parts; one torch thread, since parallelism is Ray's."""
+def fit(plan: Plan, slot: str, store: Store, entries: list[Entry], device: str = "cpu") -> list[Part]:
+    """Fits the model of a slot to the training parts; one torch thread, since parallelism is Ray's.
+
+    Goes on from the checkpoint of a fit that was killed; one that cannot be read is set aside.
+    """
     model = getattr(plan.study.models, slot)
     family = plugins.load("zoo", model.name)
     features, labels = training.gather(store, entries)
-    fitted = zoo.fit(family, zoo.configure(family, model.config), features, labels, seed=plan.study.seed, threads=1)
     item = plan.models[slot]
+    checkpoint = Checkpoint(store, item)
+    fit_from = partial(
+        zoo.fit, family, zoo.configure(family, model.config), features, labels, seed=plan.study.seed, threads=1,
+        save=checkpoint.offer, lineage=item, device=device, precision=plan.study.training.precision,
+    )  # fmt: skip
+    try:
+        fitted = fit_from(resume=checkpoint.read())
+    except zoo.BadCheckpoint:
+        checkpoint.set_aside()
+        fitted = fit_from()
     return [Part(f"models/{item}.safetensors", (item,), zoo.save(fitted))]
 
 

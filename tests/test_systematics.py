@@ -63,7 +63,8 @@ class TestPlan:
     def test_a_shift_of_zero_is_the_nominal_pool(self):
         plan = Plan(tiny(*ASKED))
         for direction in (UP, DOWN):
-            assert plan.pool_shards("pool", Variation("electron_lifetime_us", direction, 0.0).shift) == plan.shards["pool"]
+            shift = Variation("electron_lifetime_us", direction, 0.0).shift
+            assert plan.pool_shards("pool", shift) == plan.shards["pool"]
 
     def test_rows_follow_what_makes_them(self):
         items = [

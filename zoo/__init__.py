@@ -8,7 +8,9 @@ own `.py` file. The caller looks the module up and passes the module object, cal
 - `TRAINS_ON`, the kinds of event it is trained on: `("ER",)` or `("ER", "NR")`;
 - `Config`, a frozen dataclass whose defaults are the paper's table as printed. Its fields include `epochs`,
   `batch_size`, `learning_rate`, `validation_fraction` and `preprocess`. A field declared with a helper of
-  `zoo._fields` carries its range; a plain field accepts what has the type of its default;
+  `zoo._fields` carries its range; a plain field accepts what has the type of its default. A `Config` that
+  inherits `zoo._fields.Stopping` may end early and keep its best weights; with `warm_up_epochs` beside `beta`,
+  the loop hands `loss` a beta that rises linearly from 0 over so many epochs, and validates with the whole;
 - `build(config, n_features)` -> `torch.nn.Module`, initialised from torch's global generator;
 - `optimizer(parameters, config)` -> `torch.optim.Optimizer`;
 - `loss(module, x, label, generator, config)` -> (mean loss per event with its graph, dict of detached
@@ -23,18 +25,23 @@ own `.py` file. The caller looks the module up and passes the module object, cal
 `x` is float32 of shape (n, n_features) after preprocessing, `label` float32 of shape (n,), 0 for ER, 1 for
 NR. A module acts on each event by itself: no batch normalisation. Inside `fit` torch's global generator is
 the `generator` handed to `loss`, seeded anew at every step, so a layer that draws by itself (dropout) is
-reproducible too; outside `fit` it is left as it was found.
+reproducible too; outside `fit` it is left as it was found. Where several processes share a batch, or on a GPU,
+`randn`, `rand`, their `_like` forms and dropout give each process its events' part of the noise that one
+process would draw: their first dimension must then be the batch's.
 
 `recon` is that of the *preprocessed* features: `preprocess` changes its offset and its scale.
 """
 
 import pkgutil
 
+from zoo._checkpoint import BadCheckpoint
 from zoo._fields import check_input, configure
 from zoo._fitted import Fitted, encode, load, reconstruct, save, terms
-from zoo._training import NonFiniteLoss, fit
+from zoo._nonfinite import NonFiniteLoss
+from zoo._training import fit
 
 __all__ = [
+    "BadCheckpoint",
     "Fitted",
     "NonFiniteLoss",
     "check_input",

@@ -63,6 +63,18 @@ def choice(default: str, options: tuple[str, ...]) -> Any:
     return _field(default, lambda value: value if value in options else None, accepts)
 
 
+@dataclass(frozen=True)
+class Stopping:
+    """When the loop ends before its last epoch, and which weights it keeps; as the papers do by default.
+
+    `patience` is the number of epochs without a new lowest validation loss after which the loop ends, counted
+    from the end of a warm-up, 0 for never; `keep` the weights of the last epoch, or of the lowest such loss.
+    """
+
+    patience: int = whole(0, at_least=0)
+    keep: str = choice("last", ("last", "best"))
+
+
 def widths(default: tuple[int, ...]) -> Any:
     """Units of the hidden layers, first to last: a non-empty list of positive integers."""
 

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
+from torch.overrides import TorchFunctionMode
 
 from zoo._fields import configure, name_of
 from zoo._preprocess import Preprocess
@@ -139,9 +140,7 @@ def load(data: bytes, family: ModuleType) -> Fitted:
 
 def _read(data: bytes) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     try:
-        tensors = load_tensors(data)  # refuses what is truncated
-        (length,) = struct.unpack("<Q", data[:8])
-        about = json.loads(json.loads(data[8 : 8 + length])["__metadata__"][KEY])
+        tensors, about = load_tensors(data), metadata(data, KEY)  # the first refuses what is truncated
     except Exception as error:
         raise ValueError(f"{len(data)} bytes are not a model saved by zoo.save: {error!r}.") from error
     if about["format"] != FORMAT:
@@ -149,8 +148,25 @@ def _read(data: bytes) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     return tensors, about
 
 
+def metadata(data: bytes, key: str) -> dict[str, Any]:
+    """The JSON that a safetensors blob holds under a key of its metadata."""
+    (length,) = struct.unpack("<Q", data[:8])
+    return json.loads(json.loads(data[8 : 8 + length])["__metadata__"][key])
+
+
+class _NoInitialisation(TorchFunctionMode):
+    """Leaves the first values of a parameter as memory holds them: the saved ones replace them all."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        target = args[0] if args else kwargs.get("tensor")
+        fills = function in (torch.Tensor.uniform_, torch.Tensor.normal_)
+        fills = fills or getattr(function, "__module__", "") == "torch.nn.init"
+        return target if fills and isinstance(target, torch.nn.Parameter) else function(*args, **kwargs)
+
+
 def _restored(family: ModuleType, config: Any, n_features: int, tensors: dict) -> torch.nn.Module:
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), _NoInitialisation():
         module = family.build(config, n_features)
     try:
         module.load_state_dict({name.removeprefix("weights."): tensor for name, tensor in tensors.items()})

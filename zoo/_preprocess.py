@@ -20,7 +20,7 @@ CHUNK = 1024  # events held in float64 at once
 class Preprocess:
     """x -> (f(x) - shift) / scale, with f = log1p for `log1p_standard` and the identity otherwise.
 
-    `shift` and `scale` are float32 of shape (n_features,).
+    `shift` and `scale` are float32 of shape (n_features,); the shift is 0 but for `log1p_standard`.
     """
 
     kind: str
@@ -30,7 +30,7 @@ class Preprocess:
     def apply(self, features: np.ndarray) -> torch.Tensor:
         """Counts of any real dtype, (n, n_features), as a float32 tensor of scaled features."""
         x = torch.from_numpy(features.astype(np.float32))
-        return (x.log1p_() if self.kind == "log1p_standard" else x).sub_(self.shift).div_(self.scale)
+        return (x.log1p_().sub_(self.shift) if self.kind == "log1p_standard" else x).div_(self.scale)
 
     def invert(self, x: torch.Tensor) -> torch.Tensor:
         """Scaled features back in their original unit."""

@@ -1,27 +1,26 @@
-"""The training loop: a fixed number of epochs, every random number a function of (seed, step)."""
+"""The training loop: every random number a function of (seed, epoch, step), so that it may stop and go on anywhere."""
 
-from collections import defaultdict
+import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import torch
 
-from zoo._fields import check_input, name_of
-from zoo._fitted import BATCH_SIZE, Fitted, check_features, torch_threads
-from zoo._preprocess import Preprocess, fit_preprocess
+from zoo._checkpoint import Progress, pack, restore
+from zoo._fields import name_of
+from zoo._fitted import BATCH_SIZE, Fitted, torch_threads
+from zoo._inputs import Data, check, check_batch, cut
+from zoo._nonfinite import explain, is_finite
+from zoo._preprocess import fit_preprocess
+from zoo._streams import INIT, ORDER, STEP, VALIDATION, generator, permutation, split
+from zoo._team import Share, Team, team
 
-LABELS = {"ER": 0, "NR": 1}
-INIT, SPLIT, ORDER, STEP, VALIDATION = range(5)  # what a stream is for; part of its key
-
-History = dict[str, list[float]]
 Report = Callable[[int, dict[str, float]], None]
-
-
-class NonFiniteLoss(ValueError):
-    """The loss of an epoch was infinite or not a number."""
+Save = Callable[[Callable[[], bytes]], None]
 
 
 def fit(
@@ -33,8 +32,15 @@ def fit(
     seed: int,
     threads: int = 1,
     report: Report | None = None,
+    save: Save | None = None,
+    resume: bytes | None = None,
+    lineage: str = "",
+    device: str = "cpu",
+    precision: str = "float32",
 ) -> Fitted:
     """Train a family for `config.epochs` epochs and keep the weights of the last, as the papers do.
+
+    `config.patience`, `config.keep` and `config.warm_up_epochs` change that where a family has them, see `zoo`.
 
     features: (n, n_features) of any real dtype, converted to float32 batch by batch; labels: (n,), 0 ER and
     1 NR, of the kinds in `family.TRAINS_ON` only. A seeded permutation sets `config.validation_fraction` of
@@ -42,51 +48,35 @@ def fit(
     called after every epoch, counted from 1, with that epoch's row of the history. The same arguments give
     the same bits on the same machine.
 
-    Raises ValueError for features, labels or a seed that do not fit, and NonFiniteLoss naming family and
-    epoch.
+    `save(state)` is called after every epoch: `state()` gives the fit so far as bytes, which cost something only
+    if they are asked for. Given as `resume`, the fit goes on behind that epoch and ends with the same bits;
+    `lineage` is the caller's name for the data and all else that makes the fit.
+
+    Inside an initialised process group of `torch.distributed`, each member trains on its slice of every batch
+    and returns the same fit; only rank 0 calls `report` and `save`, and only its `resume` counts. With
+    `precision` "bf16" the training steps multiply matrices in bfloat16; weights and validation stay float32.
+
+    Raises ValueError for features, labels or a seed that do not fit and for a batch larger than the training
+    part, BadCheckpoint, and NonFiniteLoss naming family, epoch, step, events and part of the loss.
     """
     features, labels = np.asarray(features), np.asarray(labels)
-    _check(family, features, labels, seed)
-    train, validation = _split(len(features), config.validation_fraction, seed)
+    check(family, features, labels, seed)
+    train, validation = split(len(features), config.validation_fraction, seed)
+    check_batch(family, config.batch_size, len(train))
     preprocess = fit_preprocess(config.preprocess, features, train)
     with torch_threads(threads), torch.random.fork_rng(devices=[]):
-        run = _start(family, config, _Data(features, labels, preprocess), seed)
-        history = _train(run, train, validation, report)
-    return Fitted(family, config, features.shape[1], run.module.eval(), preprocess, history, seed)
-
-
-class _Data:
-    """Batches of scaled features and labels, converted when they are asked for."""
-
-    def __init__(self, features: np.ndarray, labels: np.ndarray, preprocess: Preprocess):
-        self.features, self.preprocess = features, preprocess
-        self.labels = torch.from_numpy(labels.astype(np.float32))
-
-    def batches(self, rows: np.ndarray, batch_size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        for start in range(0, len(rows), batch_size):
-            batch = rows[start : start + batch_size]
-            yield self.preprocess.apply(self.features[batch]), self.labels[batch]
-
-
-def _stream(seed: int, *key: int) -> np.random.SeedSequence:
-    return np.random.SeedSequence(seed, spawn_key=key)
-
-
-def _generator(seed: int, *key: int) -> torch.Generator:
-    """Torch's global generator (inside fork_rng), set to a stream of its own."""
-    (state,) = _stream(seed, *key).generate_state(1, np.uint64)
-    return torch.default_generator.manual_seed(int(state))
-
-
-def _permutation(n: int, seed: int, *key: int) -> np.ndarray:
-    return np.random.Generator(np.random.Philox(_stream(seed, *key))).permutation(n)
-
-
-def _split(n: int, validation_fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of the training and of the validation part; neither is empty."""
-    n_validation = min(max(round(validation_fraction * n), 1), n - 1)
-    order = _permutation(n, seed, SPLIT)
-    return order[n_validation:], order[:n_validation]
+        run = _start(family, config, Data(features, labels, preprocess), seed, team(device, precision))
+        identity = run.identity(lineage)
+        resume = run.team.of_first(resume)
+        progress = restore(resume, identity, run.module, run.optimizer) if resume else Progress()
+        for epoch, metrics in _epochs(run, train, validation, progress):
+            if report is not None and run.team.rank == 0:
+                report(epoch, metrics)
+            if save is not None and run.team.rank == 0:
+                save(partial(pack, identity, run.module, run.optimizer, progress))
+    if progress.best:
+        run.module.load_state_dict(progress.best)
+    return Fitted(family, config, features.shape[1], run.module.cpu().eval(), preprocess, progress.history, seed)
 
 
 @dataclass(frozen=True)
@@ -96,92 +86,128 @@ class _Run:
     family: ModuleType
     config: Any
     module: torch.nn.Module
+    objective: Callable
     optimizer: torch.optim.Optimizer
-    data: _Data
+    data: Data
     seed: int
+    team: Team
+
+    def identity(self, lineage: str) -> dict[str, Any]:
+        """What makes the fit, as plain data: a checkpoint is of this and no other."""
+        n_events, n_features = self.data.features.shape
+        return {
+            "family": name_of(self.family), "config": dataclasses.asdict(self.config), "n_events": n_events,
+            "n_features": n_features, "seed": self.seed, "precision": self.team.precision, "lineage": lineage,
+        }  # fmt: skip
 
     def epoch(self, number: int, rows: np.ndarray) -> dict[str, float]:
         """One pass over the training rows in an order of its own; the mean loss while the weights moved."""
         self.module.train()
-        curves = _Curves()
-        order = rows[_permutation(len(rows), self.seed, ORDER, number)]
-        for step, (x, label) in enumerate(self.data.batches(order, self.config.batch_size)):
-            generator = _generator(self.seed, STEP, number, step)
-            loss, parts = self.family.loss(self.module, x, label, generator, self.config)
+        curves, precision = _Curves(), self.team.precision
+        batches = cut(rows[permutation(len(rows), self.seed, ORDER, number)], self.config.batch_size)
+        for step, batch in enumerate(batches):
+            key, config = (STEP, number, step), _warmed(self.config, number - 1 + step / len(batches))
+            found = self._loss(self.objective, batch, generator(self.seed, *key), config, precision)
+            if self.team.any(not is_finite(found.values)):
+                where = f"epoch {number}, step {step + 1} of {len(batches)}"
+                raise self._explained(where, batch, key, config, precision)
             self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            self.team.scaled(found.mean, found.share).backward()
             self.optimizer.step()
-            curves.add(loss, parts, len(x))
-        return curves.means("train_")
+            curves.add(found.values, found.share.n)
+        return curves.means("train_", self.team)
 
     @torch.no_grad()
-    def validate(self, rows: np.ndarray) -> dict[str, float]:
-        """The training loss on the validation rows, with the same noise in every epoch."""
+    def validate(self, number: int, rows: np.ndarray) -> dict[str, float]:
+        """The loss on the validation rows, with the same noise in every epoch, the whole KL term, and float32."""
         self.module.eval()
-        curves = _Curves()
-        generator = _generator(self.seed, VALIDATION)
-        for x, label in self.data.batches(rows, BATCH_SIZE):
-            curves.add(*self.family.loss(self.module, x, label, generator, self.config), len(x))
-        return curves.means("validation_")
+        curves, noise = _Curves(), generator(self.seed, VALIDATION)
+        for batch in cut(rows, BATCH_SIZE):
+            found = self._loss(partial(self.family.loss, self.module), batch, noise, self.config, "float32")
+            if self.team.any(not is_finite(found.values)):
+                raise self._explained(f"the validation of epoch {number}", batch, (VALIDATION,), self.config, "float32")
+            curves.add(found.values, found.share.n)
+        return curves.means("validation_", self.team)
+
+    def _loss(
+        self, objective: Callable, rows: np.ndarray, noise: torch.Generator, config: Any, precision: str
+    ) -> "_Loss":
+        """The loss of this rank's slice of a batch."""
+        share = self.team.share(len(rows))
+        x, label = self.data.batch(rows[share.taken], self.team.device)
+        with self.team.computing(share, precision):
+            mean, parts = objective(x, label, noise, config)
+        values = torch.stack([mean.detach(), *parts.values()]).tolist()  # waits for the device once
+        return _Loss(mean, dict(zip(("loss", *parts), values, strict=True)), share)
+
+    @torch.no_grad()
+    def _explained(self, where: str, rows: np.ndarray, key: tuple, config: Any, precision: str) -> Exception:
+        """The error of a batch, from its loss computed once more, whole: every rank finds the same."""
+
+        def values(some: np.ndarray) -> dict[str, float]:
+            alone = dataclasses.replace(self, team=dataclasses.replace(self.team, rank=0, size=1))
+            objective = partial(self.family.loss, self.module)
+            return alone._loss(objective, some, generator(self.seed, *key), config, precision).values
+
+        return explain(f"{name_of(self.family)}, in {where}", rows, values)
 
 
-def _start(family: ModuleType, config: Any, data: _Data, seed: int) -> _Run:
+def _start(family: ModuleType, config: Any, data: Data, seed: int, team: Team) -> _Run:
     """The module and optimiser before the first step."""
-    _generator(seed, INIT)
-    module = family.build(config, data.features.shape[1])
-    return _Run(family, config, module, family.optimizer(module.parameters(), config), data, seed)
+    generator(seed, INIT)
+    module = family.build(config, data.features.shape[1]).to(team.device)
+    optimizer = family.optimizer(module.parameters(), config)
+    return _Run(family, config, module, team.objective(family, module), optimizer, data, seed, team)
 
 
-def _train(run: _Run, train: np.ndarray, validation: np.ndarray, report: Report | None) -> History:
-    history = defaultdict(list)
-    for epoch in range(1, run.config.epochs + 1):
-        metrics = run.epoch(epoch, train) | run.validate(validation)
-        _require_finite(metrics, run.family, epoch)
-        for name, value in metrics.items():
-            history[name].append(value)
-        if report is not None:
-            report(epoch, metrics)
-    return dict(history)
+def _epochs(
+    run: _Run, train: np.ndarray, validation: np.ndarray, progress: Progress
+) -> Iterator[tuple[int, dict[str, float]]]:
+    """Trains epoch by epoch until the fit is finished; yields the number of each and its row of the history."""
+    while not _is_finished(run.config, progress):
+        number = len(progress.losses) + 1
+        metrics = run.epoch(number, train) | run.validate(number, validation)
+        progress.add(metrics)
+        if getattr(run.config, "keep", "last") == "best":
+            progress.note_best(run.module)
+        yield number, metrics
+
+
+def _is_finished(config: Any, progress: Progress) -> bool:
+    """After the last epoch, or after `patience` epochs without a lower validation loss; a warm-up does not count."""
+    n, patience = len(progress.losses), getattr(config, "patience", 0)
+    waited = n - max(progress.best_epoch, getattr(config, "warm_up_epochs", 0))
+    return n >= config.epochs or 0 < patience <= waited
+
+
+def _warmed(config: Any, epochs: float) -> Any:
+    """The config with the weight of the KL term that holds after so many epochs: it rises linearly from 0 to beta."""
+    length = getattr(config, "warm_up_epochs", 0)
+    return config if epochs >= length else dataclasses.replace(config, beta=config.beta * epochs / length)
+
+
+@dataclass(frozen=True)
+class _Loss:
+    """Mean loss per event of a slice with its graph, its value with those of its parts, and the slice."""
+
+    mean: torch.Tensor
+    values: dict[str, float]
+    share: Share
 
 
 class _Curves:
-    """Means per event over an epoch, kept as tensors: one synchronisation per epoch, not per step."""
+    """Means per event over an epoch."""
 
     def __init__(self):
-        self.total, self.n, self.names = 0.0, 0, ()
+        self.totals, self.n, self.names = [], 0, ()
 
-    def add(self, loss: torch.Tensor, parts: dict[str, torch.Tensor], n: int) -> None:
-        self.names = ("loss", *parts)
-        self.total = self.total + n * torch.stack([loss.detach(), *parts.values()]).double()
-        self.n += n
+    def add(self, values: dict[str, float], n: int) -> None:
+        """Counts the means of n events."""
+        totals = self.totals or [0.0] * len(values)
+        self.names, self.n = tuple(values), self.n + n
+        self.totals = [total + n * value for total, value in zip(totals, values.values(), strict=True)]
 
-    def means(self, prefix: str) -> dict[str, float]:
-        means = (self.total / self.n).tolist()
-        return {prefix + name: mean for name, mean in zip(self.names, means, strict=True)}
-
-
-def _require_finite(metrics: dict[str, float], family: ModuleType, epoch: int) -> None:
-    bad = [f"{name} = {value}" for name, value in metrics.items() if not np.isfinite(value)]
-    if bad:
-        raise NonFiniteLoss(
-            f"{name_of(family)}: {', '.join(bad)} in epoch {epoch}; a smaller learning_rate or another "
-            "preprocess may keep it finite."
-        )
-
-
-def _check(family: ModuleType, features: np.ndarray, labels: np.ndarray, seed: int) -> None:
-    check_features(features)
-    check_input(family, features.shape[1])
-    if len(features) < 2:
-        raise ValueError(f"{name_of(family)}: {len(features)} events are too few; fit needs at least 2.")
-    if labels.shape != (len(features),):
-        raise ValueError(f"labels of shape {labels.shape} are not accepted; they must be ({len(features)},).")
-    wanted = [LABELS[kind] for kind in family.TRAINS_ON]
-    found = np.unique(labels).tolist()
-    if found != wanted:
-        raise ValueError(
-            f"{name_of(family)} trains on {' and '.join(family.TRAINS_ON)}: its labels must be {wanted} "
-            f"(0 ER, 1 NR), and are {found[:5]}."
-        )
-    if not isinstance(seed, int) or seed < 0:
-        raise ValueError(f"seed = {seed!r} is not accepted; it must be an integer of at least 0.")
+    def means(self, prefix: str, team: Team) -> dict[str, float]:
+        """The means of all ranks' events, by name."""
+        *totals, n = team.sums([*self.totals, float(self.n)])
+        return {prefix + name: total / n for name, total in zip(self.names, totals, strict=True)}

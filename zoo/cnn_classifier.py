@@ -30,7 +30,7 @@ INPUT_SHAPE = IMAGE_SHAPE
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(fields.Stopping):
     """Fig. 2, and the public code where it is silent."""
 
     filters: tuple[int, ...] = fields.widths((20, 20))  # of the convolutions, first to last

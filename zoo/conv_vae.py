@@ -46,12 +46,13 @@ INNER = 2  # pixels on a side behind the last convolution
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(fields.Stopping):
     """Section VI as printed, and what it leaves open."""
 
     filters: int = fields.whole(128, at_least=1)  # of each convolution; twice as many means
     latent_layer: str = fields.choice("flattened", ("flattened", "dense"))
     beta: float = fields.real(0.5, at_least=0)  # weight of Eq. 9 in Eq. 8
+    warm_up_epochs: int = fields.whole(0, at_least=0)  # over which the weight rises from 0; as printed: at once
     eq_9: str = fields.choice("log_variance", ("log_variance", "log_sigma"))
     mse: str = fields.choice("sum", ("sum", "mean"))
     output: str = fields.choice("linear", ("linear", "sigmoid"))

@@ -35,12 +35,13 @@ TRAINS_ON = ("ER",)
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(fields.Stopping):
     """Table 1 as printed, and what it leaves open."""
 
     hidden: tuple[int, ...] = fields.widths((2000, 500))  # the encoder's units; each head mirrors them
     latent: int = fields.whole(128, at_least=1)
     beta: float = fields.real(10.0, at_least=0)  # weight of the KL term in training
+    warm_up_epochs: int = fields.whole(0, at_least=0)  # over which the weight rises from 0; as printed: at once
     activation: str = fields.choice("linear", tuple(ACTIVATIONS))  # of the hidden layers
     log_variance_range: tuple[float, float] = fields.interval((-8.0, 4.0))  # of sigma_D^2 and sigma^2
     epochs: int = fields.whole(30, at_least=1)

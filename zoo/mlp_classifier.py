@@ -30,7 +30,7 @@ TRAINS_ON = ("ER", "NR")
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(fields.Stopping):
     """Table 2 as printed, and what it leaves open."""
 
     hidden: tuple[int, ...] = fields.widths((256, 64, 16))

@@ -22,7 +22,7 @@ INPUT_SHAPE = (3,)
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(fields.Stopping):
     """Enough units and epochs that the accuracy no longer depends on them."""
 
     hidden: tuple[int, ...] = fields.widths((32, 32))

@@ -55,14 +55,19 @@ def share(value: object) -> ray.ObjectRef:
     return ray.put(value)
 
 
-@ray.remote(num_cpus=1, max_retries=20, retry_exceptions=[OSError, BaseError], scheduling_strategy="SPREAD")
-def _attempt(work: Callable[..., Iterable[Part]], store: Store, *arguments: object) -> list[Entry]:
+def commit(store: Store, parts: Iterable[Part]) -> list[Entry]:
+    """Writes parts as they are made, and says what the ledger needs to know of them."""
     entries = []
-    for part in work(*arguments):
+    for part in parts:
         data = encode(part)
         store.put_new(part.path, data)
         entries.append(Entry(part.path, sha256(data), part.items))
     return entries
+
+
+@ray.remote(num_cpus=1, max_retries=20, retry_exceptions=[OSError, BaseError], scheduling_strategy="SPREAD")
+def _attempt(work: Callable[..., Iterable[Part]], store: Store, *arguments: object) -> list[Entry]:
+    return commit(store, work(*arguments))
 
 
 def _result(reference: ray.ObjectRef) -> list[Entry]:

@@ -124,6 +124,10 @@ class Store:
         """The object's bytes; raises FileNotFoundError where there is none."""
         return bytes(obstore.get(self._backend, path).bytes())
 
+    def delete(self, path: str) -> None:
+        """Removes an object: for what is of no use any more, never for parts."""
+        obstore.delete(self._backend, path)
+
     def list(self, prefix: str) -> list[str]:
         """Paths under a prefix, sorted; raises StoreError where the store cannot be read."""
         try:

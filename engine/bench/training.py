@@ -1,0 +1,87 @@
+"""Fitting and scoring by the zoo beside bare torch loops on the same network, Table 2 on events of 3835 counts.
+
+The bare loops are given what the zoo makes itself: events in float32, scaled, and the rows of every batch.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+import zoo
+from engine import plugins
+from engine.bench.speed import Side, Work
+from zoo import _bare
+from zoo._fitted import BATCH_SIZE
+from zoo._inputs import cut
+from zoo._streams import ORDER, permutation, split
+
+SEED = 1
+N_FEATURES = 3835  # of DARWIN's vector
+N_TRAIN, N_SCORED = 1000, 2048
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A family with its config, and counts to fit it to, half of them labelled NR."""
+
+    family: ModuleType
+    config: Any
+    features: np.ndarray
+    labels: np.ndarray
+
+    @cached_property
+    def fitted(self) -> zoo.Fitted:
+        """The zoo's fit."""
+        return zoo.fit(self.family, self.config, self.features, self.labels, seed=SEED)
+
+    @cached_property
+    def scaled(self) -> np.ndarray:
+        """The features as the network sees them, float32."""
+        return self.fitted.preprocess.apply(self.features).numpy()
+
+    @cached_property
+    def epochs(self) -> list[_bare.Epoch]:
+        """The rows of the batches that the zoo's fit goes through."""
+        train, validation = split(len(self.features), self.config.validation_fraction, SEED)
+        orders = [train[permutation(len(train), SEED, ORDER, 1 + epoch)] for epoch in range(self.config.epochs)]
+        return [(cut(order, self.config.batch_size), cut(validation, BATCH_SIZE)) for order in orders]
+
+    def fit(self) -> zoo.Fitted:
+        """The zoo's loop, with scaling, curves, checks and the seeds of every step."""
+        return zoo.fit(self.family, self.config, self.features, self.labels, seed=SEED)
+
+    def bare_fit(self):
+        """Steps, and the validation loss, and nothing else."""
+        return _bare.bare_fit(self.family, self.config, self.scaled, self.labels, self.epochs, SEED)
+
+    def terms(self) -> dict[str, np.ndarray]:
+        """The zoo's scoring, from counts to columns."""
+        return zoo.terms(self.fitted, self.features)
+
+    def bare_terms(self) -> list:
+        """Forward passes."""
+        return _bare.bare_terms(self.fitted, self.scaled, BATCH_SIZE)
+
+
+def problem(name: str, fields: dict[str, Any], n_events: int) -> Problem:
+    """A family with these fields on events that fade with time, the NR sooner."""
+    rng = np.random.default_rng(SEED)
+    family = plugins.load("zoo", name)
+    labels = np.arange(n_events) % len(family.TRAINS_ON)
+    fall = np.where(labels, 300, 400)[:, None]
+    features = rng.poisson(20 * np.exp(-np.arange(N_FEATURES) / fall)).astype(np.uint16)
+    return Problem(family, zoo.configure(family, fields), features, labels)
+
+
+def sides() -> list[Side]:
+    """Training of a few epochs, and scoring in batches."""
+    training = problem("mlp_classifier", {"epochs": 3}, N_TRAIN)
+    scoring = problem("mlp_classifier", {"epochs": 1}, N_SCORED)
+    done = sum(len(rows) for batches, _ in training.epochs for rows in batches)
+    return [
+        Side("training, bare torch", "events / s", Work(training.fit, done), Work(training.bare_fit, done)),
+        Side("scoring, bare torch", "events / s", Work(scoring.terms, N_SCORED), Work(scoring.bare_terms, N_SCORED)),
+    ]

@@ -1,0 +1,44 @@
+"""The state of an unfinished fit in the run's store: replaced as the fit goes on, gone once its model is there."""
+
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+
+from engine.cluster.store import Store
+
+FOLDER = "checkpoints"
+EVERY_S = 60.0  # what a kill may cost, beside the epoch at work; Table 1's state takes some two seconds to write
+
+
+class Checkpoint:
+    """Where the fit of one item keeps its state."""
+
+    def __init__(self, store: Store, item: str):
+        self.store, self.path = store, f"{FOLDER}/{item}.safetensors"
+        self.written_s = time.monotonic()
+
+    def read(self) -> bytes | None:
+        """The state as it was last written, or None."""
+        try:
+            return self.store.get(self.path)
+        except FileNotFoundError:
+            return None
+
+    def offer(self, state: Callable[[], bytes]) -> None:
+        """Writes the state if the last one is EVERY_S old; else it is not even made."""
+        if time.monotonic() - self.written_s >= EVERY_S:
+            self.store.put(self.path, state())
+            self.written_s = time.monotonic()
+
+    def set_aside(self) -> None:
+        """Moves a state that is of no use out of the way."""
+        with suppress(FileNotFoundError):  # another member of the same fit was here first
+            self.store.set_aside(self.path)
+
+
+def discard(store: Store, items: Iterable[str]) -> None:
+    """Removes what is kept of the fits of these items."""
+    wanted = tuple(items)
+    for path in store.list(FOLDER):
+        if any(item in path for item in wanted):
+            store.delete(path)

@@ -1,0 +1,86 @@
+"""One fit on several processes or GPUs: Ray Train starts them, groups them for torch, and starts them anew.
+
+It costs 6 to 11 s per fit before the first step, so that a fit of one process never comes here. The fit keeps its
+state in the run's store by itself, and each new start goes on from there: nothing is reported to Ray Train, whose
+controller would take up one report per poll.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+
+import ray
+
+from engine.cluster.fan_out import commit
+from engine.cluster.store import Entry, Part, Store
+from engine.errors import BadInput, TaskFailed
+
+FOLDER = "checkpoints/ray"  # in the store: Ray Train's own notes, which must lie where every host can write
+MAX_FAILURES = 20  # as often as a task of `fan_out` is tried again
+GROUP_TIMEOUT_S = 300  # torch's half an hour is how long a dead peer would hang a fit
+POLL_S = "0.5"  # of Ray Train's controller, which takes 2 s by default
+
+
+def train(
+    work: Callable[..., Iterable[Part]],
+    tasks: Iterable[tuple],
+    store: Store,
+    cpus: int,
+    *,
+    workers: int,
+    gpus_per_worker: int,
+    name: Callable[[tuple], str],
+) -> Iterator[list[Entry]]:
+    """Runs `work(*task, device=...)` on all members of a process group, task after task; yields what rank 0 committed.
+
+    `name(task)` names the run: it must follow from all that makes the result. A member that dies has the whole group
+    started anew, up to MAX_FAILURES times. Raises BadInput where the cluster is too small, and TaskFailed with what
+    `work` raised: a ValueError at once, since every member raises it alike, and what else after the last attempt.
+    """
+    gpus = int(ray.cluster_resources().get("GPU", 0))
+    if workers > cpus or workers * gpus_per_worker > gpus:
+        asked = f"training.workers = {workers}, training.gpus_per_worker = {gpus_per_worker}"
+        raise BadInput(f"{asked}: the cluster has {cpus} CPUs and {gpus} GPUs")
+    os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", POLL_S)
+    for task in tasks:
+        yield _result(_trainer(work, task, store, workers, gpus_per_worker, name(task)))
+
+
+def _trainer(work: Callable, task: tuple, store: Store, workers: int, gpus_per_worker: int, name: str):
+    from ray.train import FailureConfig, RunConfig, ScalingConfig  # seconds, which other commands need not wait
+    from ray.train.torch import TorchConfig, TorchTrainer
+
+    return TorchTrainer(
+        lambda: _member(work, task, store),
+        scaling_config=ScalingConfig(
+            num_workers=workers, use_gpu=gpus_per_worker > 0,
+            resources_per_worker={"CPU": 1} | ({"GPU": gpus_per_worker} if gpus_per_worker else {}),
+        ),
+        torch_config=TorchConfig(backend="nccl" if gpus_per_worker else "gloo", timeout_s=GROUP_TIMEOUT_S),
+        run_config=RunConfig(
+            name=name, storage_path=store.where(FOLDER), failure_config=FailureConfig(max_failures=MAX_FAILURES)
+        ),
+    )  # fmt: skip
+
+
+def _member(work: Callable[..., Iterable[Part]], task: tuple, store: Store) -> list[Entry] | str:
+    """What each process does; rank 0's return value is the run's: what it committed, or what was wrong."""
+    import ray.train
+    from ray.train.torch import get_device
+
+    try:
+        parts = work(*task, device=str(get_device()))
+    except ValueError as error:  # a property of the task: to try again would be to fail again
+        return f"{type(error).__name__}: {error}"
+    return commit(store, parts) if ray.train.get_context().get_world_rank() == 0 else []
+
+
+def _result(trainer) -> list[Entry]:
+    from ray.train import TrainingFailedError
+
+    try:
+        found = trainer.fit().return_value
+    except TrainingFailedError as error:
+        raise TaskFailed(f"{type(error).__name__}: {str(error).splitlines()[0]}") from error
+    if isinstance(found, str):
+        raise TaskFailed(found)
+    return found

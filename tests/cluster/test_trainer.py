@@ -1,0 +1,125 @@
+"""Ray Train around the real loop: two processes give the curve of one, and a killed one costs no more than time."""
+
+import importlib
+import os
+import shutil
+import signal
+import tempfile
+import threading
+import time
+
+import numpy as np
+import pytest
+import ray
+
+import zoo
+from engine import checkpoints
+from engine.cluster import trainer
+from engine.cluster.store import Part, Store
+from engine.errors import BadInput, TaskFailed
+
+EPOCHS = 12
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")  # Ray at odds with itself
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """A Ray of its own, in a folder of its own: sockets want a short path."""
+    folder = tempfile.mkdtemp(prefix="rs-")
+    os.environ["RAY_AUTH_MODE"] = "disabled"
+    quiet = {"include_dashboard": False, "logging_level": "ERROR", "log_to_driver": False}
+    ray.init(address="local", num_cpus=2, _temp_dir=folder, **quiet)
+    yield 2
+    ray.shutdown()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def events(n=211):
+    """Counts whose last batch of 16 is a single event: one of two ranks has then none."""
+    rng = np.random.default_rng(5)
+    return rng.poisson(np.linspace(1, 12, 30) * rng.uniform(0.5, 2, (n, 1))), np.zeros(n)
+
+
+def fit(folder: str, epoch_s: float, device: str) -> list[Part]:
+    """Trains the dense autoencoder; notes who works and what was done, and keeps a checkpoint after every epoch."""
+    family = importlib.import_module("zoo.dense_vae")
+    fields = {"hidden": [16, 8], "latent": 4, "epochs": EPOCHS, "batch_size": 16, "learning_rate": 0.01}
+    checkpoint = checkpoints.Checkpoint(Store(folder), "fit")
+    checkpoints.EVERY_S = 0.0
+    open(f"{folder}/pid.{os.getpid()}", "w").close()
+
+    def note(epoch, _):
+        with open(f"{folder}/epochs", "a") as file:
+            file.write(f"{epoch} {os.getpid()}\n")
+        time.sleep(epoch_s)
+
+    fitted = zoo.fit(
+        family, zoo.configure(family, fields), *events(), seed=1, device=device, lineage="x", report=note,
+        save=checkpoint.offer, resume=checkpoint.read(),
+    )  # fmt: skip
+    return [Part("models/fit.safetensors", ("fit",), zoo.save(fitted))]
+
+
+def refuse(folder: str, device: str) -> list[Part]:
+    raise ValueError(f"not on {device}")
+
+
+def train(work, *task, cpus=2, workers=2):
+    store = Store(task[0])
+    spread = trainer.train(
+        work, [task], store, cpus, workers=workers, gpus_per_worker=0, name=lambda task: "fit"
+    )  # fmt: skip
+    ((entry,),) = spread
+    return zoo.load(store.get(entry.path), importlib.import_module("zoo.dense_vae"))
+
+
+@pytest.fixture(scope="module")
+def together(cluster, tmp_path_factory):
+    """The undisturbed fit of two processes, and its folder."""
+    folder = tmp_path_factory.mktemp("together")
+    return train(fit, str(folder), 0.0), folder
+
+
+def test_two_workers_give_the_curve_of_one(together, tmp_path):
+    (part,) = fit(str(tmp_path), 0.0, "cpu")
+    alone = zoo.load(part.content, importlib.import_module("zoo.dense_vae"))
+    assert len(list(together[1].glob("pid.*"))) == 2
+    for name, curve in alone.history.items():
+        np.testing.assert_allclose(together[0].history[name], curve, rtol=1e-5, err_msg=name)
+    for name, tensor in alone.module.state_dict().items():
+        np.testing.assert_allclose(together[0].module.state_dict()[name], tensor, rtol=1e-3, atol=1e-4, err_msg=name)
+
+
+def kill_a_follower(folder, killed):
+    """SIGKILL to the process that reports no epochs, once three have ended."""
+    while not (folder / "epochs").exists() or len((folder / "epochs").read_text().splitlines()) < 3:
+        time.sleep(0.02)
+    leader = (folder / "epochs").read_text().split()[1]
+    (follower,) = {path.suffix[1:] for path in folder.glob("pid.*")} - {leader}
+    os.kill(int(follower), signal.SIGKILL)
+    killed.append(follower)
+
+
+def test_a_killed_worker_costs_no_epoch_that_was_kept(together, tmp_path):
+    killed = []
+    watch = threading.Thread(target=kill_a_follower, args=(tmp_path, killed))
+    watch.start()
+    found = train(fit, str(tmp_path), 0.3)
+    watch.join()
+    lines = [line.split() for line in (tmp_path / "epochs").read_text().splitlines()]
+    first, second = dict.fromkeys(pid for _, pid in lines)
+    before, after = ([int(epoch) for epoch, pid in lines if pid == which] for which in (first, second))
+    assert killed and 3 <= before[-1] < EPOCHS
+    assert after[0] in (before[-1], before[-1] + 1) and after[-1] == EPOCHS  # the last may not have been kept in time
+    assert zoo.save(found) == zoo.save(together[0])
+
+
+def test_what_every_worker_refuses_is_refused_at_once(cluster, tmp_path):
+    with pytest.raises(TaskFailed, match="^ValueError: not on cpu$"):
+        train(refuse, str(tmp_path))
+
+
+def test_a_cluster_too_small_is_said_before_anything_waits(cluster, tmp_path):
+    with pytest.raises(BadInput, match=r"training.workers = 3.*the cluster has 2 CPUs and 0 GPUs"):
+        train(refuse, str(tmp_path), workers=3)

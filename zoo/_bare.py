@@ -1,0 +1,42 @@
+"""The loop and the scoring with nothing around them, as a script would write them: twins for `recoilscan bench`."""
+
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+
+from zoo._fitted import Fitted, torch_threads
+from zoo._streams import INIT, generator
+
+Epoch = tuple[list[np.ndarray], list[np.ndarray]]  # rows of its batches, of training and of validation
+
+
+def bare_fit(
+    family: ModuleType, config: Any, x: np.ndarray, labels: np.ndarray, epochs: list[Epoch], seed: int
+) -> torch.nn.Module:
+    """The module after these epochs on float32, scaled events (n, n_features).
+
+    It starts from the weights that `fit` starts from; a family without noise ends with those that `fit` ends with.
+    """
+    with torch_threads(1), torch.random.fork_rng(devices=[]):
+        noise = generator(seed, INIT)
+        module = family.build(config, x.shape[1])
+        optimizer = family.optimizer(module.parameters(), config)
+        events, kinds = torch.from_numpy(x), torch.from_numpy(labels.astype(np.float32))
+        for training, validation in epochs:
+            for rows in training:
+                loss, _ = family.loss(module, events[rows], kinds[rows], noise, config)
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                optimizer.step()
+            with torch.no_grad():
+                for rows in validation:
+                    family.loss(module, events[rows], kinds[rows], noise, config)
+    return module.eval()
+
+
+def bare_terms(fitted: Fitted, x: np.ndarray, batch_size: int) -> list[dict[str, torch.Tensor]]:
+    """The family's terms of float32, scaled events, batch by batch."""
+    with torch.inference_mode(), torch_threads(1):
+        return [fitted.family.terms(fitted.module, events) for events in torch.from_numpy(x).split(batch_size)]

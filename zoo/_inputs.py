@@ -1,0 +1,57 @@
+"""What a fit is given: the events, checked, and in scaled batches."""
+
+from types import ModuleType
+
+import numpy as np
+import torch
+
+from zoo._fields import check_input, name_of
+from zoo._fitted import check_features
+from zoo._preprocess import Preprocess
+
+LABELS = {"ER": 0, "NR": 1}
+
+
+class Data:
+    """Batches of scaled features and labels, converted when they are asked for."""
+
+    def __init__(self, features: np.ndarray, labels: np.ndarray, preprocess: Preprocess):
+        self.features, self.preprocess = features, preprocess
+        self.labels = torch.from_numpy(labels.astype(np.float32))
+
+    def batch(self, rows: np.ndarray, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+        """Scaled features (n, n_features) and labels (n,) of these rows."""
+        return self.preprocess.apply(self.features[rows]).to(device), self.labels[rows].to(device)
+
+
+def cut(rows: np.ndarray, size: int) -> list[np.ndarray]:
+    """Batches of this many rows; the last may be smaller."""
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+
+def check(family: ModuleType, features: np.ndarray, labels: np.ndarray, seed: int) -> None:
+    """Raise ValueError, one sentence, for events, labels or a seed that a fit of the family cannot take."""
+    check_features(features)
+    check_input(family, features.shape[1])
+    if len(features) < 2:
+        raise ValueError(f"{name_of(family)}: {len(features)} events are too few; fit needs at least 2.")
+    if labels.shape != (len(features),):
+        raise ValueError(f"labels of shape {labels.shape} are not accepted; they must be ({len(features)},).")
+    wanted = [LABELS[kind] for kind in family.TRAINS_ON]
+    found = np.unique(labels).tolist()
+    if found != wanted:
+        raise ValueError(
+            f"{name_of(family)} trains on {' and '.join(family.TRAINS_ON)}: its labels must be {wanted} "
+            f"(0 ER, 1 NR), and are {found[:5]}."
+        )
+    if not isinstance(seed, int) or seed < 0:
+        raise ValueError(f"seed = {seed!r} is not accepted; it must be an integer of at least 0.")
+
+
+def check_batch(family: ModuleType, batch_size: int, n_train: int) -> None:
+    """Raise ValueError if one batch would be more than all the training events."""
+    if batch_size > n_train:
+        raise ValueError(
+            f"{name_of(family)}: batch_size = {batch_size} is larger than the {n_train} events left to train on; "
+            "give a smaller one, or more events."
+        )

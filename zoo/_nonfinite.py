@@ -1,0 +1,35 @@
+"""A loss that is infinite or not a number: where it happened, and which events made it."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+SHOWN = 10  # events named in a message
+
+
+class NonFiniteLoss(ValueError):
+    """The loss of a step was infinite or not a number."""
+
+
+def is_finite(values: dict[str, float]) -> bool:
+    """Whether the loss and all its parts are numbers."""
+    return all(map(math.isfinite, values.values()))
+
+
+def explain(where: str, rows: np.ndarray, evaluate: Callable[[np.ndarray], dict[str, float]]) -> NonFiniteLoss:
+    """The error of a batch of these rows; `evaluate(rows)` gives their mean loss and its parts once more.
+
+    An event that fails by itself is to blame for what its batch did; where none does, or all do, it is the weights.
+    """
+    bad = [f"{name} = {value}" for name, value in evaluate(rows).items() if not math.isfinite(value)]
+    guilty = [row for row in rows.tolist() if not is_finite(evaluate(np.array([row])))]
+    blame = "all of them" if len(guilty) == len(rows) else f"events {_list(guilty)}" if guilty else "none of them"
+    return NonFiniteLoss(
+        f"{where}: {', '.join(bad) or 'the loss is not finite'} in a batch of the events {_list(rows.tolist())}, and "
+        f"{blame} by themselves; a smaller learning_rate or another preprocess may keep it finite."
+    )
+
+
+def _list(rows: list[int]) -> str:
+    return str(rows) if len(rows) <= SHOWN else f"{str(rows[:SHOWN])[:-1]}, ... ({len(rows)} in all)]"

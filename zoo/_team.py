@@ -1,0 +1,145 @@
+"""Who computes a batch: one process, or several that each take a slice of it and average their gradients.
+
+The numbers are those of one process: the order of events and the noise are drawn for the whole batch, by every
+rank alike, and sliced. What differs is the order of sums, about 1e-7 of a gradient.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import distributed, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.overrides import TorchFunctionMode
+
+PRECISIONS = ("float32", "bf16")
+
+
+@dataclass(frozen=True)
+class Share:
+    """Rows [start, stop) of a batch of `whole` events: a rank's own. None, where ranks outnumber events."""
+
+    start: int
+    stop: int
+    whole: int
+
+    @property
+    def n(self) -> int:
+        """Events that count."""
+        return self.stop - self.start
+
+    @property
+    def taken(self) -> slice:
+        """Rows to compute: at least one, for every rank must come to the sum of gradients."""
+        return slice(self.start, self.stop) if self.n else slice(0, 1)
+
+
+class WholeBatchNoise(TorchFunctionMode):
+    """Random tensors of a slice of a batch, drawn on the CPU for the whole batch and sliced.
+
+    It serves `randn`, `rand`, their `_like` forms and dropout, where the first dimension is the slice's events.
+    """
+
+    def __init__(self, share: Share, device: torch.device):
+        super().__init__()
+        self.share, self.device = share, device
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if function in (torch.randn, torch.rand):
+            size = args if isinstance(args[0], int) else args[0]
+            return self._drawn(function, size, kwargs.get("generator"))
+        if function in (torch.randn_like, torch.rand_like):
+            return self._drawn(getattr(torch, function.__name__.removesuffix("_like")), args[0].shape, None)
+        if function is nn.functional.dropout and kwargs.get("training", True):
+            p = kwargs.get("p", args[1] if len(args) > 1 else 0.5)
+            return args[0] * self._sliced(args[0].shape, lambda size: function(torch.ones(size), p))
+        return function(*args, **kwargs)
+
+    def _drawn(self, draw, size, generator: torch.Generator | None) -> torch.Tensor:
+        return self._sliced(size, lambda whole: draw(whole, generator=generator))
+
+    def _sliced(self, size, draw) -> torch.Tensor:
+        n, *rest = size
+        if n != len(range(self.share.whole)[self.share.taken]):
+            return draw(tuple(size)).to(self.device)
+        return draw((self.share.whole, *rest))[self.share.taken].to(self.device)
+
+
+@dataclass(frozen=True)
+class Team:
+    """This process among those that train one model, its device, and the precision of its matrix products."""
+
+    rank: int
+    size: int
+    device: torch.device
+    precision: str
+
+    def share(self, n: int) -> Share:
+        """This rank's slice of a batch of n events."""
+        return Share(self.rank * n // self.size, (self.rank + 1) * n // self.size, n)
+
+    @contextmanager
+    def computing(self, share: Share, precision: str) -> Iterator[None]:
+        """Noise of the whole batch, and autocast for bf16; one process on the CPU in float32 needs neither."""
+        with ExitStack() as stack:
+            if self.size > 1 or self.device.type != "cpu":
+                stack.enter_context(WholeBatchNoise(share, self.device))
+            if precision == "bf16":
+                stack.enter_context(torch.autocast(self.device.type, torch.bfloat16))
+            yield
+
+    def objective(self, family: ModuleType, module: nn.Module) -> nn.Module:
+        """(x, label, generator, config) -> the family's loss; its backward averages the gradients of the ranks."""
+        alone = _Objective(family, module)
+        return alone if self.size == 1 else DistributedDataParallel(alone, broadcast_buffers=False)
+
+    def scaled(self, loss: torch.Tensor, share: Share) -> torch.Tensor:
+        """The mean of a slice so weighted that the mean over ranks is the batch's."""
+        return loss if self.size == 1 else loss * (share.n * self.size / share.whole)
+
+    def sums(self, values: list[float]) -> list[float]:
+        """Sums over the ranks."""
+        if self.size == 1:
+            return values
+        total = torch.tensor(values, dtype=torch.float64, device=self.device)
+        distributed.all_reduce(total)
+        return total.tolist()
+
+    def any(self, flag: bool) -> bool:
+        """Whether it holds on one of the ranks; all of them get the same answer."""
+        return flag if self.size == 1 else self.sums([float(flag)])[0] > 0
+
+    def of_first(self, data: bytes | None) -> bytes | None:
+        """Rank 0's bytes on every rank; another may have read them a moment earlier."""
+        if self.size == 1:
+            return data
+        length = int(self.sums([float(len(data or b"")) if self.rank == 0 else 0.0])[0])
+        held = torch.zeros(length, dtype=torch.uint8, device=self.device)
+        if self.rank == 0 and length:
+            held = torch.frombuffer(bytearray(data), dtype=torch.uint8).to(self.device)
+        distributed.broadcast(held, src=0)
+        return held.cpu().numpy().tobytes() or None
+
+
+def team(device: str, precision: str) -> Team:
+    """This process in torch's process group, or alone where there is none. Raises ValueError for a precision."""
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision = {precision!r} is not accepted; it must be one of {', '.join(PRECISIONS)}.")
+    grouped = distributed.is_available() and distributed.is_initialized()
+    rank, size = (distributed.get_rank(), distributed.get_world_size()) if grouped else (0, 1)
+    return Team(rank, size, torch.device(device), precision)
+
+
+class _Objective(nn.Module):
+    """A family's loss as a module's forward, which is where gradients are averaged."""
+
+    def __init__(self, family: ModuleType, module: nn.Module):
+        super().__init__()
+        self.family, self.module = family, module
+
+    def forward(self, x: torch.Tensor, label: torch.Tensor, generator: torch.Generator, config: Any):
+        return self.family.loss(self.module, x, label, generator, config)
