@@ -5,7 +5,7 @@ from functools import cached_property
 from engine import lineage
 from engine.errors import BadInput
 from engine.plan import VERSIONS, Plan, Point, Wanted
-from engine.study_tune import Tune
+from engine.study.tune import Tune
 
 
 class TunePlan(Plan):

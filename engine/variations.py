@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from engine import lineage
-from engine.study_systematics import NAMES, Systematics
+from engine.study.systematics import NAMES, Systematics
 
 VERSION = 1  # raised whenever a row of systematics changes for unchanged fields
 UP, DOWN, AVERAGED, DRAWN = "up", "down", "averaged", "drawn"

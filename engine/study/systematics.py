@@ -7,7 +7,7 @@ from pydantic import Field, field_validator
 from engine.errors import BadInput, unknown
 from engine.physics import events
 from engine.physics.detectors import TPC
-from engine.section import Section
+from engine.study.section import Section
 
 Relative = Annotated[float, Field(ge=0, le=0.3)]
 LEAST_TOYS = 5000  # some seven beyond a threshold of three sigma

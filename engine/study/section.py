@@ -1,7 +1,7 @@
 """What every part of a study is made of: a frozen section, ranges, and an axis of values."""
 
 import math
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -63,3 +63,12 @@ class Axis(Section):
             exponents = (math.log10(low) * (1 - t) + math.log10(high) * t for t in steps)
             return tuple(float(f"{10**x:.12g}") for x in exponents)
         return tuple(float(f"{low * (1 - t) + high * t:.12g}") for t in steps)
+
+
+def named(raw: object, kind: str) -> dict[str, Any]:
+    """A part that is chosen by name, as a dictionary of its own; raises BadInput where it is none."""
+    if not isinstance(raw, dict):
+        raise BadInput(f"{raw!r} is no section; expected {kind}")
+    if not isinstance(raw.get("name", ""), str):
+        raise BadInput(f"name = {raw['name']!r} must be a word in quotes")
+    return dict(raw)

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from engine.errors import BadInput, unknown
-from engine.section import Axis, Distinct, Positive, Section
+from engine.study.section import Axis, Distinct, Positive, Section
 
 MASSES_GEV = (30.0, 50.0, 100.0)
 BENCHMARK_SIGMA_CM2 = 6.5e-48  # EPJC paper, section 4

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from engine.errors import BadInput
 from engine.inference.exact.power import P_THREE_SIGMA, POWER
-from engine.section import Distinct, Positive, Range, Section
+from engine.study.section import Distinct, Positive, Range, Section
 
 
 class Reach(Section):

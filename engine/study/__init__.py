@@ -1,0 +1,13 @@
+"""A study: every choice that its results depend on, read once into frozen, validated objects."""
+
+from engine.study.files import load, parse, read, shipped, text
+from engine.study.models import Model, Models, Training
+from engine.study.scan import Benchmark, Grid, Score, Toys
+from engine.study.section import Axis
+from engine.study.sources import Backgrounds, Detector, Events, PoolSize, Representation, Signal
+from engine.study.study import Study
+
+__all__ = [
+    "Axis", "Backgrounds", "Benchmark", "Detector", "Events", "Grid", "Model", "Models", "PoolSize", "Representation",
+    "Score", "Signal", "Study", "Toys", "Training", "load", "parse", "read", "shipped", "text",
+]  # fmt: skip

@@ -1,0 +1,94 @@
+"""A study file, read once into frozen, validated objects."""
+
+import importlib.resources
+import tomllib
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import ValidationError
+
+from engine.errors import BadInput, unknown
+from engine.study.study import Study
+
+
+def shipped() -> list[str]:
+    """Names of the studies that come with the package."""
+    files = importlib.resources.files("scans").iterdir()
+    return sorted(f.name.removesuffix(".toml") for f in files if f.name.endswith(".toml"))
+
+
+def text(name_or_path: str) -> str:
+    """A study's TOML: a shipped study by name, else a file; raises BadInput that lists both ways."""
+    if name_or_path in shipped():
+        return importlib.resources.files("scans").joinpath(f"{name_or_path}.toml").read_text()
+    path = Path(name_or_path)
+    if not path.is_file():
+        raise unknown("study (neither a file nor a shipped one)", name_or_path, shipped())
+    try:
+        return path.read_text()
+    except OSError as error:
+        raise BadInput(f"cannot read {name_or_path!r}: {error.strerror}") from error
+
+
+def load(name_or_path: str, overrides: tuple[str, ...] = ()) -> Study:
+    """Reads and validates a study; `overrides` are `key.path=value` in TOML. Raises BadInput, in one line."""
+    return parse(read(name_or_path, overrides), name_or_path)
+
+
+def read(name_or_path: str, overrides: tuple[str, ...] = ()) -> dict[str, Any]:
+    """A study as it is written, overrides in it, as plain data; raises BadInput for what is not TOML."""
+    try:
+        raw = tomllib.loads(text(name_or_path))
+        for override in overrides:
+            _override(raw, override)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadInput(f"{name_or_path}: not a TOML file: {error}") from error
+    return raw
+
+
+def parse(raw: dict[str, Any], name: str = "study") -> Study:
+    """Validates plain data; the first fault becomes one BadInput that names the key and shows the value."""
+    try:
+        return Study.model_validate(raw)
+    except ValidationError as error:
+        raise BadInput(f"{name}: {_explain(error)}") from error
+
+
+def _override(raw: dict[str, Any], text: str) -> None:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise BadInput(f"--set {text!r}: expected key.path=value")
+    try:
+        parsed = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        parsed = value.strip()
+    *path, last = key.strip().split(".")
+    for part in path:
+        raw = raw.setdefault(part, {})
+        if not isinstance(raw, dict):
+            raise BadInput(f"--set {text!r}: {part!r} is a value, not a section")
+    raw[last] = parsed
+
+
+def _explain(error: ValidationError) -> str:
+    # a misspelt key comes before the key that is missing because of it
+    # and what we say ourselves before what a union's other branches would have liked
+    def rank(fault: dict) -> tuple[bool, bool]:
+        return fault["type"] != "extra_forbidden", "error" not in fault.get("ctx", {})
+
+    first = min(error.errors(), key=rank)
+    place = ".".join(str(part) for part in first["loc"] if "[" not in str(part))  # without a union's branches
+    if first["type"] == "extra_forbidden":
+        *path, key = first["loc"]
+        return f"{'.'.join(map(str, path))}: {unknown('key', key, _fields(path))}".removeprefix(": ")
+    cause = first.get("ctx", {}).get("error")
+    message = str(cause) if isinstance(cause, ValueError) else f"{first['msg']} (given: {first['input']!r})"
+    return f"{place}: {message}".removeprefix(": ")
+
+
+def _fields(path: list[str | int]) -> list[str]:
+    model = Study
+    for part in path:
+        annotation = model.model_fields[part].annotation
+        model = next((one for one in get_args(annotation) if hasattr(one, "model_fields")), annotation)
+    return list(model.model_fields)

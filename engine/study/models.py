@@ -1,0 +1,60 @@
+"""What is fitted, and on which machines."""
+
+from dataclasses import asdict
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+import zoo
+from engine import plugins
+from engine.errors import BadInput
+from engine.study.section import Section, named
+
+
+class Model(Section):
+    """A model family by name, with its configuration complete and typed by the family itself."""
+
+    name: str
+    config: dict[str, Any]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _resolve(cls, raw: object) -> dict[str, Any]:
+        fields = named(raw, "name and fields, like { name = 'dense_vae', beta = 10.0 }")
+        if "name" not in fields:
+            raise BadInput(f"a model needs a name (accepted: {', '.join(zoo.names())})")
+        name = fields.pop("name")
+        family = plugins.load("zoo", name, "KIND", "build")
+        return {"name": name, "config": asdict(zoo.configure(family, fields))}
+
+
+class Models(Section):
+    """The pair behind the score."""
+
+    vae: Model = Field(default_factory=lambda: Model(name="dense_vae"))
+    classifier: Model = Field(default_factory=lambda: Model(name="mlp_classifier"))
+
+    @model_validator(mode="after")
+    def _kinds(self) -> "Models":
+        for slot, kind in (("vae", "autoencoder"), ("classifier", "classifier")):
+            name = getattr(self, slot).name
+            if (found := plugins.load("zoo", name).KIND) != kind:
+                raise BadInput(f"models.{slot}: {name!r} is a {found}, not a {kind}")
+        return self
+
+
+class Training(Section):
+    """How networks are fitted: by how many processes, on GPUs or not, in which precision of matrix products.
+
+    One worker without a GPU trains in its task's own process. More share each batch and average their gradients: the
+    curves agree to 1e-5, the bits do not, so that all of this is part of a model's identity.
+    """
+
+    workers: int = Field(1, ge=1)
+    gpus_per_worker: int = Field(0, ge=0, le=1)
+    precision: Literal["float32", "bf16"] = "float32"
+
+    @property
+    def in_process(self) -> bool:
+        """Whether a fit is an ordinary task."""
+        return self.workers == 1 and self.gpus_per_worker == 0

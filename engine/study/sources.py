@@ -1,0 +1,174 @@
+"""What is simulated: the detector and how it is seen, events, backgrounds and the signal."""
+
+from collections.abc import Callable
+from functools import cached_property, partial
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field, field_validator, model_validator
+
+from engine import plugins
+from engine.errors import BadInput, unknown
+from engine.inference.pools import KINDS
+from engine.physics import proposals, spectra
+from engine.physics.detectors import TPC
+from engine.study.section import Ascending, Distinct, Range, Section, named
+
+NestEnergy = Annotated[float, Field(ge=proposals.NEST_RANGE_KEV[0], le=proposals.NEST_RANGE_KEV[1])]  # keV
+NestRange = Annotated[tuple[NestEnergy, NestEnergy], Ascending]
+
+
+class Detector(Section):
+    """A detector by name, with any of its constants overridden.
+
+    `nuisance` gives relative 1 sigma uncertainties of constants, drawn anew for every shard of events: g1,
+    electron_lifetime_us, drift_field_V_cm, g1_gas (for g2), work_function_scale, ...
+    """
+
+    name: str = "darwin"
+    constants: TPC
+    nuisance: dict[str, Annotated[float, Field(ge=0, le=0.3)]] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _resolve(cls, raw: object) -> dict[str, Any]:
+        overrides = named(raw, "name and constants, like { name = 'darwin', g1 = 0.12 }")
+        name = overrides.pop("name", "darwin")
+        nuisance = overrides.pop("nuisance", {})
+        module = plugins.load("engine.physics.detectors", name, "CONSTANTS")
+        numbers = {key for key, field in TPC.model_fields.items() if field.annotation is float}
+        for key in nuisance if isinstance(nuisance, dict) else ():
+            if key not in numbers:
+                raise unknown("detector constant to vary", key, numbers)
+        for key in overrides:
+            if key not in TPC.model_fields:
+                raise unknown("detector constant", key, TPC.model_fields)
+        return {"name": name, "constants": module.CONSTANTS.model_dump() | overrides, "nuisance": nuisance}
+
+
+class Representation(Section):
+    """What of a readout the networks see."""
+
+    name: str = "vector"
+
+    @model_validator(mode="after")
+    def _known(self) -> "Representation":
+        plugins.load("engine.physics.representations", self.name, "features", "sections")
+        return self
+
+
+Proposal = Literal[proposals.NAMES]
+
+
+class Events(Section):
+    """Training and test events: both kinds alike; uniform in true energy, as in the papers, unless said."""
+
+    train_per_kind: int = Field(20_000, ge=100)
+    test_per_kind: int = Field(2_000, ge=100)
+    energy_keV: NestRange = (1.0, 100.0)
+    train_proposal: Proposal = "uniform"
+
+
+class PoolSize(Section):
+    """The scoring pool: proposals that cover the window, weighted to every spectrum."""
+
+    er_events: int = Field(20_000, ge=100)
+    nr_events: int = Field(20_000, ge=100)
+    er_energy_keV: NestRange = (1.0, 14.0)
+    nr_energy_keV: NestRange = (1.0, 70.0)
+    component_events: int = Field(10_000, ge=100, description="of each component that is thrown by itself")
+    proposal: Proposal = "uniform"
+
+
+class Backgrounds(Section):
+    """Background components, the selection, and how their rates are treated.
+
+    `options.NAME` gives the options of component NAME, and with `spectrum` the file behind a name of one's own:
+    a component `my_line` with `options.my_line = { spectrum = "user_table", path = "line.csv", kind = "ER" }`.
+    """
+
+    components: Annotated[tuple[str, ...], Distinct] = (
+        "pp", "be7", "pb214", "kr85", "xe136", "b8", "hep", "atm", "dsnb", "neutrons",
+    )  # fmt: skip
+    options: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    er_window_keVee: Range = (2.0, 10.0)
+    nr_window: Literal["ces"] | Range = "ces"
+    rates: Literal["prior_predictive", "idealised"] = "prior_predictive"
+
+    @field_validator("options")
+    @classmethod
+    def _absolute(cls, options: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        # a worker reads event tables too, and may have another working directory than the driver
+        return {
+            name: fields | {key: str(Path(str(value)).absolute()) for key, value in fields.items() if key == "path"}
+            for name, fields in options.items()
+        }
+
+    @model_validator(mode="after")
+    def _known(self) -> "Backgrounds":
+        for name in self.options:
+            if name not in self.components:
+                raise unknown("component with options", name, self.components)
+        for name in self.components:
+            if name in KINDS:
+                raise BadInput(f"a component cannot be called {name!r}: that is a kind of recoil")
+            _, uncertainty = spectra.describe(*self.spectrum(name))
+            if uncertainty is None:
+                raise BadInput(f"{name!r} is a signal, not a background component")
+        if not any(self.pool_kind(name) == "ER" for name in self.components):
+            raise BadInput("components: at least one electron-recoil component is needed")
+        return self
+
+    def spectrum(self, component: str) -> tuple[ModuleType, spectra.Options]:
+        """The module behind a component and its checked options; raises BadInput."""
+        module = plugins.load("engine.physics.spectra", self.spectrum_name(component), "rate")
+        fields = {key: value for key, value in self.options.get(component, {}).items() if key != "spectrum"}
+        return module, spectra.configure(module, fields)
+
+    def pool_kind(self, component: str) -> str:
+        """The kind of pool events that serve a component: ER, NR, or the component itself if they serve it alone."""
+        module, options = self.spectrum(component)
+        return component if spectra.has_own_events(module) else spectra.describe(module, options)[0]
+
+    def own_kinds(self) -> tuple[str, ...]:
+        """The components that have events of their own."""
+        return tuple(name for name in self.components if spectra.has_own_events(self.spectrum(name)[0]))
+
+    def spectrum_name(self, component: str) -> str:
+        """The name of the file behind a component."""
+        return str(self.options.get(component, {}).get("spectrum", component))
+
+
+class Signal(Section):
+    """The signal that is injected, with its options (the halo); the search itself does not know it.
+
+    A WIMP's spectrum has a mass and a cross-section; any other, such as `user_table`, is multiplied by a strength.
+    """
+
+    name: str = "wimp_si"
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _known(self) -> "Signal":
+        if spectra.has_own_events(self.spectrum()[0]):
+            raise BadInput(f"{self.name!r} has events of its own and is no signal: a signal is a spectrum")
+        return self
+
+    def spectrum(self) -> tuple[ModuleType, spectra.Options]:
+        """The module behind the signal and its checked options; raises BadInput."""
+        module = plugins.load("engine.physics.spectra", self.name, "rate")
+        return module, spectra.configure(module, self.options)
+
+    @cached_property
+    def axes(self) -> tuple[str, ...]:
+        """What places a signal beside the exposure; it is linear in the last."""
+        return ("strength",) if spectra.describe(*self.spectrum())[1] is not None else ("m_chi_GeV", "sigma_si_cm2")
+
+    def rate(self, **at: float) -> Callable[[np.ndarray], np.ndarray]:
+        """Events / (t y keV) over true energies in keV, at a value of every axis."""
+        module, options = self.spectrum()
+        if self.axes == ("strength",):
+            return lambda energy_keV: at["strength"] * module.rate(energy_keV, **options.model_dump())
+        return partial(module.rate, **at, **options.model_dump())
