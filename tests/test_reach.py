@@ -1,0 +1,118 @@
+"""The exposure for three sigma as a result of a scan: what is sought, kept, said and drawn."""
+
+import pytest
+
+from engine import pipeline, reach, schemas, study
+from engine.cluster.store import Store
+from engine.errors import BadInput
+from engine.figures import draw
+from engine.plan import Plan
+
+SMALL = (
+    "events.train_per_kind=300", "pool.er_events=3000", "pool.nr_events=3000", "toys.null=1000", "toys.signal=1000",
+    "grid.exposure_ty.values=[20]", "grid.m_chi_GeV.values=[50]", "grid.sigma_si_cm2.values=[1e-47]",
+    "models.vae.epochs=1", "toys.statistics=['counting_veto','tail_count']", "backgrounds.rates='idealised'",
+    "reach.m_chi_GeV=[100]", "reach.exposure_ty=[2,200]",
+)  # fmt: skip
+
+
+def load(path, *settings):
+    return study.load(str(path), settings)
+
+
+@pytest.fixture(scope="module")
+def scanned(tmp_path_factory):
+    from pathlib import Path
+
+    tiny = Path(__file__).parent / "studies" / "tiny.toml"
+    store = Store(str(tmp_path_factory.mktemp("reach") / "store"))
+    return pipeline.run(load(tiny, *SMALL), store, workers=2), store
+
+
+class TestScan:
+    def test_every_statistic_stands_beside_the_oracle_and_the_count(self, scanned):
+        table = scanned[0].reach
+        assert table.schema.equals(schemas.REACH)
+        rows = {(row["statistic"], row["m_chi_GeV"]): row for row in table.to_pylist()}
+        names = {"counting_veto", "tail_count", "known_signal", "count"}
+        assert set(rows) == {(name, mass) for name in names for mass in (50.0, 100.0)}
+        for (_, mass), row in rows.items():
+            assert row["t3_oracle_ty"] == rows["known_signal", mass]["t3_ty"]
+            assert row["t3_count_ty"] == rows["count", mass]["t3_ty"]
+            assert (row["t3_ty"] is None) == (row["status"] == "beyond_range")
+
+    def test_the_veto_reaches_what_poisson_says(self, scanned):
+        """From t3_ty on, 30 % of the signal stands out of what the veto leaves; a per cent before, it does not."""
+        from engine.inference.reach import Aim, read
+
+        outcome, (row, *_) = scanned[0], [r for r in scanned[0].reach.to_pylist() if r["statistic"] == "counting_veto"]
+        assert row["status"] == "found" and row["t3_error_ty"] > 0
+        (choice,) = reach.assemble.choices(outcome.plan, [(None, "counting_veto")])
+        weights = reach.assemble.signal_weights(outcome.plan.study.signal, outcome.population, row["m_chi_GeV"])
+        weights *= row["sigma_si_cm2"] / 1e-45
+        aim = Aim(row["p_false_alarm"], row["power"])
+        before, after = (read(outcome.population, choice, weights, row["t3_ty"] * f, aim).z for f in (0.99, 1.001))
+        assert before < aim.z <= after
+
+    def test_what_exists_is_not_sought_again(self, scanned):
+        outcome, store = scanned
+        assert outcome.computed["reach"] == len(outcome.plan.reach) == 8
+        again = pipeline.run(outcome.plan.study, store, workers=2)
+        assert not any(again.computed.values())
+        assert again.reach.equals(outcome.reach) and again.reach_path == outcome.reach_path
+        assert pipeline.finished(outcome.plan.study, store).reach.equals(outcome.reach)
+
+    def test_a_lost_row_is_sought_alone_and_comes_out_the_same(self, scanned):
+        outcome, store = scanned
+        item = next(i for i, sought in outcome.plan.reach.items() if sought[1] == "counting_veto")
+        ledger = pipeline.Ledger(store)
+        ledger.set_aside(ledger.entries[item])
+        ledger.flush()
+        again = pipeline.run(outcome.plan.study, store, workers=2)
+        assert {name: n for name, n in again.computed.items() if n} == {"reach": 1}
+        assert reach.table(again.plan, pipeline.Ledger(store)).equals(outcome.reach)
+
+    def test_it_is_said_and_drawn(self, scanned):
+        outcome, _ = scanned
+        said = list(reach.lines(outcome.reach))
+        assert len(said) == 8 and all("t y" in line for line in said)
+        veto = next(row for row in outcome.reach.to_pylist() if row["statistic"] == "counting_veto")
+        assert any(f"T3 at 50 GeV: counting_veto {veto['t3_ty']:.4g} +- " in line for line in said)
+        assert reach.metrics(outcome.reach)["t3_ty_counting_veto_50GeV"] == veto["t3_ty"]
+        assert draw(outcome.plan, outcome)["t3_against_mass.png"][:4] == b"\x89PNG"
+
+
+class TestPlan:
+    def test_a_study_without_a_known_law_seeks_nothing(self, tiny):
+        plan = Plan(load(tiny, "toys.statistics=['conditional']"))
+        assert plan.reach == {} and plan.items["reach"] == plan.items["reach_tables"] == []
+
+    def test_it_can_be_left_out_and_nothing_else_changes(self, tiny):
+        on, off = Plan(load(tiny)), Plan(load(tiny, "reach.enabled=false"))
+        assert len(on.reach) == 4 and off.reach == {}
+        others = set(on.items) - {"reach", "reach_tables"}
+        assert all(on.items[stage] == off.items[stage] for stage in others)
+
+    @pytest.mark.parametrize(
+        "setting", ["exposure_ty=[20,60]", "power=0.8", "p=1e-4", "groups=3", "sigma_si_cm2=1e-47"]
+    )
+    def test_every_choice_has_its_own_row(self, tiny, setting):
+        a, b = Plan(load(tiny)), Plan(load(tiny, f"reach.{setting}"))
+        assert set(a.reach).isdisjoint(b.reach) and a.table == b.table
+
+    def test_another_mass_leaves_the_first(self, tiny):
+        a, b = Plan(load(tiny)), Plan(load(tiny, "reach.m_chi_GeV=[50,100]"))
+        assert set(a.reach) < set(b.reach) and len(b.reach) == 8
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("exposure_ty=[50,20]", "low < high"), ("exposure_ty=[0,20]", "greater than 0"), ("p=0.7", "less than 0.5"),
+        ("power=1.0", "less than or equal to 0.9"), ("groups=1", "greater than or equal to 2"),
+        ("m_chi_GeV=[50,50]", "twice"), ("strength=2.0", "has no strength"), ("exposures=[1,2]", "exposure_ty"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_named(tiny, setting, said):
+    with pytest.raises(BadInput, match=said):
+        load(tiny, f"reach.{setting}")
