@@ -42,7 +42,7 @@ def effect(
     if choice.module.EXACT:
         laws = [exact_laws(null, choice, truth) for truth in (nominal, varied)]
         found = _compared(*laws, p)
-        error = _pool_error(null, choice, nominal, varied, found["threshold"])
+        error = found["inflation"] * _pool_error(null, choice, nominal, varied, found["threshold"])
         return Effect(**found, inflation_error=error, method="exact")
     laws = [toy_laws(null, choice, truth, stream_key, n_toys) for truth in (nominal, varied)]
     found = _compared(*laws, p)
@@ -102,16 +102,17 @@ def _bracketed(law: Mixture, p: float) -> float:
 
 
 def _pool_error(null: Null, choice: Choice, nominal: Truth, varied: Truth, q: float) -> float:
-    """Delete-a-group jack-knife of the inflation at a fixed threshold (Shao & Tu 1995, section 1.2).
+    """Delete-a-group jack-knife of the inflation's relative error at a fixed threshold (Shao & Tu 1995, section 1.2).
 
-    Both truths lose the same events: where they share the pool, most of its error is in both.
+    Both truths lose the same events: where they share the pool, most of its error is in both. Relative to the
+    inflation it hardly depends on how finely a nuisance is averaged over.
     """
     at, ratios = np.array([q]), []
     for group in range(GROUPS):
-        fewer = (exact_laws(null, choice, truth.without(group, GROUPS))[0] for truth in (nominal, varied))
+        fewer = (exact_laws(null, choice, truth.coarse().without(group, GROUPS))[0] for truth in (nominal, varied))
         alarm, alarm_varied = (float(law.sf(at)[0]) for law in fewer)
         ratios.append(alarm_varied / alarm)
-    return float(np.sqrt((GROUPS - 1) * np.var(ratios)))
+    return float(np.sqrt((GROUPS - 1) * np.var(ratios)) / np.mean(ratios))
 
 
 def _toy_error(found: dict, n_toys: int) -> float:
