@@ -13,8 +13,17 @@ def stream(seed: int, *key: int) -> np.random.SeedSequence:
 
 def generator(seed: int, *key: int) -> torch.Generator:
     """Torch's global generator (inside fork_rng), set to a stream of its own."""
-    (state,) = stream(seed, *key).generate_state(1, np.uint64)
-    return torch.default_generator.manual_seed(int(state))
+    return seeded(state(seed, *key))
+
+
+def state(seed: int, *key: int) -> int:
+    """The 64 bits that set torch's generator to the stream of this key."""
+    return int(stream(seed, *key).generate_state(1, np.uint64)[0])
+
+
+def seeded(bits: int) -> torch.Generator:
+    """Torch's global generator (inside fork_rng), set to the stream that `state` names."""
+    return torch.default_generator.manual_seed(bits)
 
 
 def permutation(n: int, seed: int, *key: int) -> np.ndarray:

@@ -4,8 +4,7 @@ The numbers are those of one process: the order of events and the noise are draw
 rank alike, and sliced. What differs is the order of sums, about 1e-7 of a gradient.
 """
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -82,15 +81,14 @@ class Team:
         """This rank's slice of a batch of n events."""
         return Share(self.rank * n // self.size, (self.rank + 1) * n // self.size, n)
 
-    @contextmanager
-    def computing(self, share: Share, precision: str) -> Iterator[None]:
+    def computing(self, share: Share, precision: str) -> AbstractContextManager:
         """Noise of the whole batch, and autocast for bf16; one process on the CPU in float32 needs neither."""
-        with ExitStack() as stack:
-            if self.size > 1 or self.device.type != "cpu":
-                stack.enter_context(WholeBatchNoise(share, self.device))
-            if precision == "bf16":
-                stack.enter_context(torch.autocast(self.device.type, torch.bfloat16))
-            yield
+        stack = ExitStack()
+        if self.size > 1 or self.device.type != "cpu":
+            stack.enter_context(WholeBatchNoise(share, self.device))
+        if precision == "bf16":
+            stack.enter_context(torch.autocast(self.device.type, torch.bfloat16))
+        return stack
 
     def objective(self, family: ModuleType, module: nn.Module) -> nn.Module:
         """(x, label, generator, config) -> the family's loss; its backward averages the gradients of the ranks."""

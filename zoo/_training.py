@@ -16,7 +16,7 @@ from zoo._fitted import BATCH_SIZE, Fitted, torch_threads
 from zoo._inputs import Data, check, check_batch, cut
 from zoo._nonfinite import explain, is_finite
 from zoo._preprocess import fit_preprocess
-from zoo._streams import INIT, ORDER, STEP, VALIDATION, generator, permutation, split
+from zoo._streams import INIT, ORDER, STEP, VALIDATION, generator, permutation, seeded, split, state
 from zoo._team import Share, Team, team
 
 Report = Callable[[int, dict[str, float]], None]
@@ -105,12 +105,14 @@ class _Run:
         self.module.train()
         curves, precision = _Curves(), self.team.precision
         batches = cut(rows[permutation(len(rows), self.seed, ORDER, number)], self.config.batch_size)
+        # all at once: between two steps, which sweep the caches, a seed would take a tenth of a small network's step
+        states = [state(self.seed, STEP, number, step) for step in range(len(batches))]
         for step, batch in enumerate(batches):
-            key, config = (STEP, number, step), _warmed(self.config, number - 1 + step / len(batches))
-            found = self._loss(self.objective, batch, generator(self.seed, *key), config, precision)
+            config = _warmed(self.config, number - 1 + step / len(batches))
+            found = self._loss(self.objective, batch, seeded(states[step]), config, precision)
             if self.team.any(not is_finite(found.values)):
                 where = f"epoch {number}, step {step + 1} of {len(batches)}"
-                raise self._explained(where, batch, key, config, precision)
+                raise self._explained(where, batch, states[step], config, precision)
             self.optimizer.zero_grad(set_to_none=True)
             self.team.scaled(found.mean, found.share).backward()
             self.optimizer.step()
@@ -125,7 +127,8 @@ class _Run:
         for batch in cut(rows, BATCH_SIZE):
             found = self._loss(partial(self.family.loss, self.module), batch, noise, self.config, "float32")
             if self.team.any(not is_finite(found.values)):
-                raise self._explained(f"the validation of epoch {number}", batch, (VALIDATION,), self.config, "float32")
+                bits = state(self.seed, VALIDATION)
+                raise self._explained(f"the validation of epoch {number}", batch, bits, self.config, "float32")
             curves.add(found.values, found.share.n)
         return curves.means("validation_", self.team)
 
@@ -141,13 +144,13 @@ class _Run:
         return _Loss(mean, dict(zip(("loss", *parts), values, strict=True)), share)
 
     @torch.no_grad()
-    def _explained(self, where: str, rows: np.ndarray, key: tuple, config: Any, precision: str) -> Exception:
+    def _explained(self, where: str, rows: np.ndarray, bits: int, config: Any, precision: str) -> Exception:
         """The error of a batch, from its loss computed once more, whole: every rank finds the same."""
 
         def values(some: np.ndarray) -> dict[str, float]:
             alone = dataclasses.replace(self, team=dataclasses.replace(self.team, rank=0, size=1))
             objective = partial(self.family.loss, self.module)
-            return alone._loss(objective, some, generator(self.seed, *key), config, precision).values
+            return alone._loss(objective, some, seeded(bits), config, precision).values
 
         return explain(f"{name_of(self.family)}, in {where}", rows, values)
 
@@ -196,18 +199,20 @@ class _Loss:
 
 
 class _Curves:
-    """Means per event over an epoch."""
+    """Means per event over an epoch. A step only notes its values: what is done between two steps, is done cold."""
 
     def __init__(self):
-        self.totals, self.n, self.names = [], 0, ()
+        self.noted = []
 
     def add(self, values: dict[str, float], n: int) -> None:
         """Counts the means of n events."""
-        totals = self.totals or [0.0] * len(values)
-        self.names, self.n = tuple(values), self.n + n
-        self.totals = [total + n * value for total, value in zip(totals, values.values(), strict=True)]
+        self.noted.append((values, n))
 
     def means(self, prefix: str, team: Team) -> dict[str, float]:
         """The means of all ranks' events, by name."""
-        *totals, n = team.sums([*self.totals, float(self.n)])
-        return {prefix + name: total / n for name, total in zip(self.names, totals, strict=True)}
+        totals = dict.fromkeys(self.noted[0][0], 0.0)
+        for values, n in self.noted:
+            for name, value in values.items():
+                totals[name] += n * value  # one after the other: a newer Python's sum() would round differently
+        *sums, n_events = team.sums([*totals.values(), float(sum(n for _, n in self.noted))])
+        return {prefix + name: total / n_events for name, total in zip(totals, sums, strict=True)}
