@@ -310,7 +310,7 @@ def _log(records: list, store, uri: str | None, progress: Silent) -> None:
 
 
 def _summarise(outcome, progress: Silent) -> None:
-    from engine import reach
+    from engine import audit, reach
 
     numbers = outcome.diagnostics.numbers
     progress.note("models: " + ", ".join(f"{name} {value:.4f}" for name, value in numbers.items()))
@@ -326,11 +326,10 @@ def _summarise(outcome, progress: Silent) -> None:
                 f"p = {row['p_median']:.3g} [{row['p_low']:.3g}, {row['p_high']:.3g}] "
                 f"Z = {row['z_median']:.2f} ({row['tail']}{_exact(row)}), count alone Z = {row['z_count']:.2f}"
             )
-
-
     for line in reach.lines(outcome.reach):
         progress.note(line)
-
+    for line in audit.lines(outcome.table, at):
+        progress.note(f"audit: {line}")
 
     for line in _systematics(outcome.systematics):
         progress.note(line)

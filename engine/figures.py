@@ -7,12 +7,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from engine import assemble, contours, plots
+from engine import assemble, contours, plots, plugins
 from engine.cluster.store import Part, encode
+from engine.inference.cells import q_values
 from engine.lineage import label, row_label
 from engine.pipeline import Outcome
 from engine.plan import Plan
-from engine.plots import exposure, plane, reach, roc, scores, systematics
+from engine.plots import exposure, plane, q_distribution, reach, roc, scores, systematics
 from engine.plots._rows import words
 
 Overlay = tuple[str, np.ndarray, np.ndarray]  # label, m_chi_GeV, sigma_si_cm2
@@ -59,8 +60,25 @@ def _figures(plan: Plan, outcome: Outcome) -> Iterator:
         yield "t3_against_mass", reach.t3_against_mass(outcome.reach)
     tests = outcome.diagnostics
     yield "roc", roc.roc(tests.logit[~tests.is_nr], tests.logit[tests.is_nr])
+    yield from _q_distributions(outcome, study.grid.exposure_ty.points()[-1])
     for R in study.score.R:
         yield f"scores_R{label(R)}", _scores(outcome, R, study.grid.exposure_ty.points()[-1])
+
+
+def _q_distributions(outcome: Outcome, exposure_ty: float) -> Iterator:
+    plan, population = outcome.plan, outcome.population
+    signal, at = plan.study.signal, plan.study.at
+    size, choices = signal.axes[-1], assemble.choices(plan, plan.by_toys)
+    mass = at.get("m_chi_GeV")
+    weights = assemble.signal_weights(signal, population, mass) * (at[size] / assemble.REFERENCE[size])
+    key = plugins.identity("engine.physics.spectra", signal.name), mass
+    n_toys = min(plan.study.toys.null, plan.study.toys.signal)
+    found = q_values(population, weights, key, exposure_ty, choices, n_toys)
+    for (R, statistic), (null, with_signal) in zip(plan.by_toys, found, strict=True):
+        where = {"statistic": statistic, "R": R, "exposure_ty": exposure_ty, "at": at}
+        yield f"q_{row_label(statistic, R)}_{label(exposure_ty)}ty", q_distribution.q_distribution(
+            null, with_signal, **where
+        )
 
 
 def _scores(outcome: Outcome, R: float, exposure_ty: float):

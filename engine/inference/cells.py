@@ -111,6 +111,34 @@ def signal_cells(
     return [list(row) for row in zip(*columns, strict=True)]
 
 
+def q_values(
+    population: Population,
+    signal_weights: np.ndarray,
+    signal_key: tuple,
+    exposure_ty: float,
+    choices: list[Choice],
+    n_toys: int,
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """q of the first n_toys without and with signal, per choice: the toys of `signal_cells`, drawn again.
+
+    signal_weights (pool,): selected signal events per t y.
+    """
+    drawn = {}
+    for hypothesis in ("null", "background"):
+        blocks = range(-(-n_toys // toys.BLOCK))
+        n_events, totals = zip(
+            *(background_block(population, exposure_ty, hypothesis, b, choices) for b in blocks), strict=True
+        )
+        together = [np.concatenate(columns)[:n_toys] for columns in zip(*totals, strict=True)]
+        drawn[hypothesis] = [Toys(np.concatenate(n_events)[:n_toys], columns) for columns in together]
+    statistics, mean = prepare(population, exposure_ty, choices), np.array([signal_weights.sum() * exposure_ty])
+    with_signal = _signal_q(
+        population, signal_weights, signal_key, mean, exposure_ty, choices, statistics, drawn["background"]
+    )
+    pairs = zip(statistics, drawn["null"], with_signal, strict=True)
+    return [(statistic.q(one.n_events, one.totals), q[:, 0]) for statistic, one, q in pairs]
+
+
 def half_shift(statistic, null: Null, q_null: np.ndarray) -> float:
     """q of the experiment expected from the half that toys draw from, minus that of the half behind f0, over sd(q)."""
     n_events, q = np.array([round(null.n_background)]), []
