@@ -7,7 +7,7 @@ from engine.plots import canvas, legend_below, styled
 from engine.plots._rows import number, score_words
 
 BINS = 80
-SHOWN = 0.9995  # share of either sample between the ends of the axis
+SHOWN = 0.998  # share of either sample between the ends of the axis
 
 
 @styled
