@@ -7,7 +7,7 @@ import numpy as np
 from engine.inference.cells import Choice
 from engine.inference.exact.power import P_THREE_SIGMA
 from engine.inference.hypothesis import Null
-from engine.inference.truth import Mixture, Truth, exact_laws, toy_laws
+from engine.inference.truth import Mixture, Truth, exact_laws, pool_law, toy_laws
 
 GROUPS = 10
 STEPS = 40  # halvings of a bracket: the threshold of a continuous law to some 1e-12 of it
@@ -109,7 +109,7 @@ def _pool_error(null: Null, choice: Choice, nominal: Truth, varied: Truth, q: fl
     """
     at, ratios = np.array([q]), []
     for group in range(GROUPS):
-        fewer = (exact_laws(null, choice, truth.coarse().without(group, GROUPS))[0] for truth in (nominal, varied))
+        fewer = (pool_law(null, choice, truth.coarse().without(group, GROUPS)) for truth in (nominal, varied))
         alarm, alarm_varied = (float(law.sf(at)[0]) for law in fewer)
         ratios.append(alarm_varied / alarm)
     return float(np.sqrt((GROUPS - 1) * np.var(ratios)) / np.mean(ratios))
