@@ -20,7 +20,7 @@ class Effect:
     threshold, threshold_varied: the smallest q that background reaches with P_THREE_SIGMA at most, in either truth;
     false_alarm, false_alarm_varied: P(q >= threshold) under background, and power, power_varied with signal;
     power_recalibrated: P(q >= threshold_varied) with signal, of a search that knew the other truth;
-    inflation_error: of false_alarm_varied / false_alarm, from the finite pool (exact; too large where the pool is limited,
+    inflation_error: of false_alarm_varied / false_alarm, from the finite pool (exact; too large where it is limited,
     for the null is widened by part of it already) or the finite toys.
     """
 
