@@ -7,7 +7,7 @@ import numpy as np
 from engine.inference.cells import Choice
 from engine.inference.exact.power import P_THREE_SIGMA
 from engine.inference.hypothesis import Null
-from engine.inference.truth import Mixture, Truth, exact_laws, toy_laws
+from engine.inference.truth import Mixture, Truth, exact_laws, pool_law, toy_laws
 
 GROUPS = 10
 STEPS = 40  # halvings of a bracket: the threshold of a continuous law to some 1e-12 of it
@@ -20,7 +20,8 @@ class Effect:
     threshold, threshold_varied: the smallest q that background reaches with P_THREE_SIGMA at most, in either truth;
     false_alarm, false_alarm_varied: P(q >= threshold) under background, and power, power_varied with signal;
     power_recalibrated: P(q >= threshold_varied) with signal, of a search that knew the other truth;
-    inflation_error: of false_alarm_varied / false_alarm, from the finite pool (exact) or the finite toys.
+    inflation_error: of false_alarm_varied / false_alarm, from the finite pool (exact; too large where it is limited,
+    for the null is widened by part of it already) or the finite toys.
     """
 
     threshold: float
@@ -109,7 +110,7 @@ def _pool_error(null: Null, choice: Choice, nominal: Truth, varied: Truth, q: fl
     """
     at, ratios = np.array([q]), []
     for group in range(GROUPS):
-        fewer = (exact_laws(null, choice, truth.coarse().without(group, GROUPS))[0] for truth in (nominal, varied))
+        fewer = (pool_law(null, choice, truth.coarse().without(group, GROUPS)) for truth in (nominal, varied))
         alarm, alarm_varied = (float(law.sf(at)[0]) for law in fewer)
         ratios.append(alarm_varied / alarm)
     return float(np.sqrt((GROUPS - 1) * np.var(ratios)) / np.mean(ratios))

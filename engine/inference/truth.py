@@ -144,6 +144,16 @@ def exact_laws(null: Null, choice: Choice, truth: Truth) -> tuple[Mixture, Mixtu
     return Mixture(tuple((s, b) for s, b, _ in found)), Mixture(tuple((s, a) for s, _, a in found))
 
 
+def pool_law(null: Null, choice: Choice, truth: Truth) -> Mixture:
+    """The law of q under background as if the pool were the truth: for a jack-knife, which asks how far off it is."""
+    found = []
+    for share, law in truth.laws:
+        statistic = choice.prepare(replace(null, drawn=law, stated=null.n_background))
+        known = hasattr(statistic, "unwidened")
+        found.append((share, statistic.unwidened() if known else statistic.distributions(0 * truth.signal)[0]))
+    return Mixture(tuple(found))
+
+
 def toy_laws(null: Null, choice: Choice, truth: Truth, stream_key: tuple, n_toys: int) -> tuple[Mixture, Mixture]:
     """The same from n_toys toys of each truth; truths that differ share their random numbers."""
     statistic, found = choice.prepare(null), []

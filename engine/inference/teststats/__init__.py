@@ -10,6 +10,7 @@ ranking of experiments under such maps of TS), MODEL_DEPENDENT (it looks at a si
 `columns(events) -> (n, k)`, summed over a toy's events, or `bins(events) -> (n,)` with `n_bins`, counted;
 `q(n_events (t,), totals (t, k)) -> (t,)`;
 optionally `widen(totals, rng) -> totals`: carries the pool's finite size into null toys;
+optionally `unwidened() -> law`: its null without that, where its law is known;
 optionally `pool_limited`: whether too few pool events stand behind it;
 and, where its law is known, `distributions(signal) -> (null, alternative)`, two laws of q
 (`engine.inference.exact`), for expected signal events (n,) of the drawn events.

@@ -84,6 +84,10 @@ class TailCount:
     def _background(self) -> counts.CountLaw:
         return counts.widened_law(*self._rates, self.pool) if self.pool_limited else self._toys
 
+    def unwidened(self) -> counts.CountLaw:
+        """The law of the count under background as if the pool were the truth."""
+        return self._toys
+
     def distributions(self, signal: np.ndarray) -> tuple[counts.CountLaw, counts.CountLaw]:
         """The law of the count under background, widened as its toys are, and with signal."""
         above = self.null.drawn.events.ts > self.threshold
