@@ -26,5 +26,5 @@ def test_a_bare_forward_pass_gives_the_terms(problem):
 
 def test_what_is_counted_is_every_event_of_every_epoch():
     fit, score = training.sides()
-    assert fit.fast.units == fit.slow.units == 3 * 700
+    assert fit.fast.units == fit.slow.units == 5 * 700
     assert score.fast.units == score.slow.units == training.N_SCORED
