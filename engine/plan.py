@@ -8,6 +8,7 @@ from types import ModuleType
 
 from engine import lineage, plugins, variations
 from engine.inference.pools import KINDS
+from engine.inference.teststats import has_law
 from engine.inference.toys import BLOCK
 from engine.physics import spectra
 from engine.study import Model, Study, Training
@@ -207,7 +208,8 @@ class Plan:
     @cached_property
     def exactly(self) -> list[Wanted]:
         """Those whose law is known."""
-        return [(R, name) for R, name in self.wanted if self.study.toys.statistic(name)[0].EXACT]
+        rates = self.study.backgrounds.rates
+        return [(R, name) for R, name in self.wanted if has_law(self.study.toys.statistic(name)[0], rates)]
 
     def n_toys(self, hypothesis: str) -> int:
         """Background toys that a hypothesis needs: for g0, or one under each signal toy."""

@@ -24,7 +24,7 @@ def trial(plan: TunePlan, population: Population, signals: dict[float | None, np
     population = population.with_scores({R: ts})
     choices = dict(zip(plan.statistics, assemble.choices(plan, plan.wanted_at(R)), strict=True))
     toys = _by_toys(plan, population, {name: one for name, one in choices.items() if one.module.ADDITIVE}, signals)
-    laws = _by_law(plan, population, {name: one for name, one in choices.items() if one.module.EXACT}, signals)
+    laws = _by_law(plan, population, {name: one for name, one in choices.items() if one.module.EXACT is True}, signals)
     _add_error(plan, population, choices[plan.tune.objective], signals, laws)
     item, found = plan.trial_item(R), []
     for point in plan.points:

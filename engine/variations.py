@@ -68,5 +68,5 @@ def _fields(plan, variation: Variation, exposure_ty: float, R: float | None, sta
     return {
         "variation": [variation.nuisance, variation.direction, variation.amount, acceptance],
         "law": plan.law(exposure_ty, R, statistic), "benchmark": [plan.signal, plan.study.at],
-        "n_toys": None if plan.study.toys.statistic(statistic)[0].EXACT else plan.study.toys.null,
+        "n_toys": None if plan.study.toys.statistic(statistic)[0].EXACT is True else plan.study.toys.null,
     }  # fmt: skip

@@ -40,7 +40,7 @@ def effect(
     null: Null, choice: Choice, nominal: Truth, varied: Truth, stream_key: tuple, n_toys: int, p: float = P_THREE_SIGMA
 ) -> Effect:
     """The effect on one statistic by its exact law, or by n_toys toys where its law is not known."""
-    if choice.module.EXACT:
+    if choice.module.EXACT is True:
         laws = [exact_laws(null, choice, truth) for truth in (nominal, varied)]
         found = _compared(*laws, p)
         error = found["inflation"] * _pool_error(null, choice, nominal, varied, found["threshold"])

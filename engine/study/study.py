@@ -91,7 +91,7 @@ class Study(Section):
             names = self.backgrounds.components
             nr = any(self.backgrounds.pool_kind(name) == "NR" for name in names)
             modules = {name: self.toys.statistic(name)[0] for name in self.toys.statistics}
-            by_toys = [name for name, module in modules.items() if module.ADDITIVE and not module.EXACT]
+            by_toys = [name for name, module in modules.items() if module.ADDITIVE and module.EXACT is not True]
             self.systematics.check(self.detector.constants, nr, by_toys, self.toys.null)
         return self
 

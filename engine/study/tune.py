@@ -66,5 +66,5 @@ def _check_objective(name: str, module: ModuleType) -> None:
                        "tail_count, excess_scan, deviance")  # fmt: skip
     if module.MODEL_DEPENDENT:
         raise BadInput(f"tune.objective: {name!r} looks at the signal model, which the search that is tuned does not")
-    if not module.EXACT:
+    if module.EXACT is not True:
         raise BadInput(f"tune.objective: the law of {name!r} is not known, and toys' noise would choose R")

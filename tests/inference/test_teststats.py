@@ -107,7 +107,8 @@ def mapped(make_pool, make_scores, make_population):
 
 
 def test_constants(statistic):
-    assert all(isinstance(getattr(statistic, flag), bool) for flag in FLAGS)
+    assert all(isinstance(getattr(statistic, flag), bool) for flag in FLAGS if flag != "EXACT")
+    assert statistic.EXACT in (True, False, "idealised")
     assert statistic.AFFINE_INVARIANT or not statistic.MONOTONE_INVARIANT
     assert statistic.ADDITIVE or statistic.EXACT
     assert isinstance(statistic.NEEDS, tuple) and set(statistic.NEEDS) <= {"score", "density"}

@@ -4,6 +4,7 @@ Given the rates, q is a sum over independent bins: its moment generating functio
 counts, evaluated as they stand anywhere in the complex plane, averaged over rates, and inverted (`tilted`).
 """
 
+from functools import cached_property
 from math import lgamma
 
 import numpy as np
@@ -39,10 +40,10 @@ class DevianceLaw:
         self._tail = tilted.Tail(self._moments, self._spectrum, DIVERGENCE)
         self._smallest_p = nodes.smallest_p
 
-    @property
+    @cached_property
     def smallest_p(self) -> float:
         """Below it p is a bound."""
-        return max(self._tail.smallest_p, self._smallest_p)
+        return self._tail.smallest_p(max(self._smallest_p, tilted.SMALLEST_P))
 
     def sf(self, q: np.ndarray) -> np.ndarray:
         """P(Q >= q) for q of any shape."""

@@ -8,7 +8,6 @@ accuracy however small p is. Needs no lattice, which would widen the law of q.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
@@ -63,12 +62,22 @@ class Tail:
         if self._is_discrete():
             self._ties = 10 * RESOLUTION * self.sd
 
-    @cached_property
-    def smallest_p(self) -> float:
-        """About P(Q >= q) where the last tilt has its mean: below it the copies are in the way."""
-        place = self._place(np.inf)
-        ln_mgf, mean, _ = self._at[place]
-        return max(SMALLEST_P, float(np.exp(ln_mgf - self._tilts[place] * mean)))
+    def smallest_p(self, enough: float = SMALLEST_P) -> float:
+        """About P(Q >= q) where the last tilt has its mean: below it the copies are in the way.
+
+        `enough`: what the caller trusts at best, so that no tilt beyond it is looked at.
+        """
+        p = 1.0
+        for place in range(N_TILTS):
+            if place == len(self._at):
+                self._at.append(self._moments(self._tilts[place]))
+            ln_mgf, mean, _ = self._at[place]
+            if not np.isfinite(ln_mgf):
+                return p
+            p = float(np.exp(ln_mgf - self._tilts[place] * mean))
+            if p <= enough:
+                return enough
+        return p
 
     def sf(self, q: np.ndarray) -> np.ndarray:
         """P(Q >= q) for q of any shape."""

@@ -1,9 +1,9 @@
 """Test statistics: a file is a choice, and large values speak against background only.
 
 Contract. Constants at the top: ADDITIVE (q follows from the number of events and sums over them, so that toys
-serve it), EXACT (its law is known), AFFINE_INVARIANT and MONOTONE_INVARIANT (q keeps its
-ranking of experiments under such maps of TS), MODEL_DEPENDENT (it looks at a signal model); and NEEDS, of
-"score" and "density" (f0): what it is made from, so that a study recomputes no more than it must.
+serve it), EXACT (its law is known: True, False, or "idealised" where rates must be), AFFINE_INVARIANT and
+MONOTONE_INVARIANT (q keeps its ranking of experiments under such maps of TS), MODEL_DEPENDENT (it looks at a signal
+model); and NEEDS, of "score" and "density" (f0): what it is made from, so that a study recomputes no more than it must.
 
 `Options` (optional, derived from `engine.options.Options`) are its numbers. `prepare(null, options)` takes an
 `engine.inference.hypothesis.Null` and gives an object that has, where ADDITIVE,
@@ -17,3 +17,8 @@ and, where its law is known, `distributions(signal) -> (null, alternative)`, two
 """
 
 CONTRACT = ("ADDITIVE", "EXACT", "AFFINE_INVARIANT", "MONOTONE_INVARIANT", "MODEL_DEPENDENT", "NEEDS", "prepare")
+
+
+def has_law(statistic, rates: str) -> bool:
+    """Whether the law of q is known where rates are "idealised" or "prior_predictive"."""
+    return statistic.EXACT is True or statistic.EXACT == rates
