@@ -1,8 +1,8 @@
 """The likelihood ratio with the true signal density in TS: an oracle, the ceiling of every test on this score.
 
-q = sum ln(1 + s f_s(TS_i) / (B f_b(TS_i))), the extended likelihood ratio up to a constant. Both densities are taken in
-bins of equal expectation under background plus signal, from the half of the pool that toys do not draw from, so
-that the ratio is monotone-invariant. Its null depends on the point: no toys, its law alone.
+q = sum ln(1 + s f_s(TS_i) / (B f0(TS_i))), the extended likelihood ratio up to a constant. f_s is estimated as f0 is, from
+the events that toys draw. Its null depends on the point: no toys, its law alone, which is right to some 3e-3 where
+most events carry next to nothing (small B).
 """
 
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from engine import options
+from engine.inference import density
 from engine.inference.exact import Distribution
 from engine.inference.exact.sums import Sums
 from engine.inference.hypothesis import Null
@@ -18,52 +19,39 @@ from engine.inference.hypothesis import Null
 ADDITIVE = False
 EXACT = True
 AFFINE_INVARIANT = True
-MONOTONE_INVARIANT = True
+MONOTONE_INVARIANT = False
 MODEL_DEPENDENT = True
-NEEDS = ("score",)
+NEEDS = ("score", "density")
 
 
 class Options(options.Options):
-    """bins: of TS, half of them of equal expectation under background, half under the signal."""
+    """bandwidth of f_s: a factor on Silverman's rule."""
 
-    bins: int = Field(100, ge=2, le=1000)
+    bandwidth: float = Field(0.3, gt=0)
 
 
 @dataclass(frozen=True)
 class KnownSignal:
-    """q = sum over events of ln(1 + s_k / b_k), k the bin of the event."""
+    """q = sum over events of ln(1 + s f_s / (B f0))."""
 
     null: Null
-    n_bins: int
+    bandwidth: float
 
     def distributions(self, signal: np.ndarray) -> tuple[Distribution, Distribution]:
         """The law of q under background, and with the signal that the ratio is made for, of these expected events."""
         law = self.null.drawn
-        place, n_bins = self._bins(signal)
-        background = np.bincount(place, law.total, minlength=n_bins)
-        ratio = np.bincount(place, signal, minlength=n_bins) / np.maximum(background, _floor(background))
-        sums = Sums(np.log1p(ratio)[place], law.weights, law.relative_sd, np.zeros_like, 1.0)
+        sums = Sums(np.log1p(self._ratio(signal)), law.weights, law.relative_sd, np.zeros_like, 1.0)
         return sums.distribution(), sums.distribution(signal)
 
-    def _bins(self, signal: np.ndarray) -> tuple[np.ndarray, int]:
-        """(n,) bin of every drawn event, and how many there are."""
-        law, edges = self.null.drawn, []
-        order = np.argsort(law.events.ts, kind="stable")
-        for expected in (law.total, signal):
-            below = np.cumsum(expected[order])
-            if below[-1] > 0:
-                half = self.n_bins // 2
-                places = np.searchsorted(below / below[-1], np.arange(1, half) / half)
-                edges.append(law.events.ts[order][np.minimum(places, len(order) - 1)])
-        edges = np.unique(np.concatenate(edges))
-        return np.searchsorted(edges, law.events.ts, side="left"), len(edges) + 1
-
-
-def _floor(background: np.ndarray) -> float:
-    """Expected events that stand for a bin where the pool has none: a tenth of the least that it has elsewhere."""
-    return 0.1 * float(background[background > 0].min())
+    def _ratio(self, signal: np.ndarray) -> np.ndarray:
+        """(n,) expected signal over expected background at each drawn event."""
+        ts = self.null.drawn.events.ts
+        if not signal.sum() > 0:
+            return np.zeros(len(ts))
+        f_s = density.estimate(ts, signal[None], bandwidth=self.bandwidth, relative_floor=1e-12)
+        return signal.sum() * f_s(ts) / (self.null.n_background * self.null.f0(ts))
 
 
 def prepare(null: Null, options: Options) -> KnownSignal:
     """The oracle on this score."""
-    return KnownSignal(null, options.bins)
+    return KnownSignal(null, options.bandwidth)
