@@ -175,7 +175,8 @@ def _run(run: Run) -> Outcome:
     run.stage("cells", plan.items["cells"], work.cells, lambda missing: _cells(run, population, signals, missing))
     run.stage("exact", plan.items["exact"], work.exact, lambda missing: _exact(run, population, signals, missing))
     # a search is a task of many laws, any of which may take its time: no stall limit
-    run.stage("reach", plan.items["reach"], reach.seek, lambda missing: _reach(run, population, missing), stall_s=None)
+    patient = partial(fan_out.fan_out, stall_s=None)
+    run.stage("reach", plan.items["reach"], reach.seek, lambda missing: _reach(run, population, missing), patient)
     if plan.systematics:
         tasks = partial(_systematics, run, population)
         run.stage("systematics", plan.items["systematics"], systematics.compute, tasks)

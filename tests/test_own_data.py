@@ -49,8 +49,9 @@ def test_a_scan_of_ones_own_data_ends_in_a_table_by_strength(recoilscan, own, tm
     literal = table.filter((pc.field("statistic") == "extended_poisson") & (pc.field("exposure_ty") == 50))
     p = dict(zip(literal["strength"].to_pylist(), literal["p_median"].to_pylist(), strict=True))
     assert p[0.0] == pytest.approx(0.5, abs=0.07) and p[10.0] < 1e-3 < p[2.0] < p[0.0]
-    assert "surface" in said and "strength 1, 50 t y, R = 10000" in said
+    assert "surface" in said and "strength 1, 50 t y: extended_poisson_R10000 p = " in said
     drawn = {file.name for file in (tmp_path / "recoilscan-store" / "figures").glob("*/*")}
-    assert drawn == {"p_against_exposure.png", "roc.png", "scores_R10000.png"}
+    of_q = {f"q_{name}_R10000_50ty.png" for name in ("extended_poisson", "tail_count")}
+    assert drawn == of_q | {"p_against_exposure.png", "roc.png", "scores_R10000.png"}
     (tmp_path / "limit.csv").write_text("20,1e-47\n")
     assert "has no plane" in recoilscan("plot", own, "--overlay", "limit.csv", check=2).stderr

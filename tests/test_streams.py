@@ -19,11 +19,11 @@ import zoo
 
 path, first, shards, keep = sys.argv[1], *map(int, sys.argv[2:])
 plan = Plan(study.load(path, ("pool.er_events=40000", "models.vae.epochs=1", "models.classifier.epochs=1")))
-counts, models = np.random.default_rng(1).poisson(3, (60, 3835)), {}
+counts, models = np.random.default_rng(1).poisson(3, (90, 3835)), {}
 for slot in plan.models:
     model = getattr(plan.study.models, slot)
     family = plugins.load("zoo", model.name)
-    labels = np.arange(60) % len(family.TRAINS_ON)
+    labels = np.arange(90) % len(family.TRAINS_ON)
     models[slot] = zoo.save(zoo.fit(family, zoo.configure(family, model.config), counts, labels, seed=1))
 kept = []
 for number, shard in enumerate(plan.shards["pool"][:shards], start=1):

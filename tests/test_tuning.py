@@ -65,8 +65,8 @@ class TestPool:
         item = TunePlan(load(tiny)).trial_item(10.0)
         for same in ("tune.more_trials=9", "tune.R={log=[1,10],n=3}", "grid.exposure_ty.values=[7]", "score.R=[5.0]"):
             assert TunePlan(load(tiny, same)).trial_item(10.0) == item
-        for other in ("tune.m_chi_GeV=[30]", "tune.exposure_ty=50", "toys.null=2000", "tune.objective='deviance'"):
-            statistics = "tune.statistics=['tail_count','deviance']"
+        for other in ("tune.m_chi_GeV=[30]", "tune.exposure_ty=50", "toys.null=2000", "tune.objective='excess_scan'"):
+            statistics = "tune.statistics=['tail_count','excess_scan']"
             before = TunePlan(load(tiny, statistics)).trial_item(10.0)
             assert TunePlan(load(tiny, statistics, other)).trial_item(10.0) != before
 

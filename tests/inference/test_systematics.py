@@ -11,7 +11,7 @@ from engine.inference.cells import Choice
 from engine.inference.exact.power import P_THREE_SIGMA
 from engine.inference.pools import TOY_HALF
 from engine.inference.systematics import GROUPS, effect
-from engine.inference.teststats import count, deviance, excess_scan, extended_poisson, tail_count
+from engine.inference.teststats import count, excess_scan, extended_poisson, tail_count
 from engine.inference.truth import Truth, leaking, leaks
 from engine.options import configure
 
@@ -19,7 +19,6 @@ R = 1.0
 CHOICES = [
     Choice(R, tail_count, configure(tail_count, {"b0": 10.0})),
     Choice(R, excess_scan, configure(excess_scan, {"thresholds": 10})),
-    Choice(R, deviance, configure(deviance, {"bins": 8})),
     Choice(R, extended_poisson, configure(extended_poisson, {})),
     Choice(None, count, configure(count, {})),
 ]
@@ -141,7 +140,7 @@ class WithoutLaw:
 
 def test_b_of_the_literal_statistic_stays_what_the_search_takes_it_for(leaky):
     """With its B moved along with the truth, q of the same toy would be another number."""
-    choice = CHOICES[3]
+    choice = CHOICES[2]
     null = leaky.null(R, 1.0)
     (_, law), = changed(truth_of(leaky, choice), in_tail(leaky, choice), 3.0).laws  # fmt: skip
     moved = choice.prepare(replace(null, drawn=law, stated=null.n_background))
