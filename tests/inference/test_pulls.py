@@ -16,7 +16,7 @@ def short(module):
 
 
 def pulls_of(population, choice, expected, cells_of):
-    """Pull and pull_median of one cell each, (lineages, 2), as rows of results hold them; the exact median and its p."""
+    """Pull and pull_median of one cell each, (lineages, 2), as in rows of results; the exact median and its p."""
     weights = population.pool.weights("NR", np.ones_like)
     signal = population.signal(weights * (expected / weights.sum()))
     null, alternative = choice.prepare(population.null(choice.R, 1.0)).distributions(signal)
