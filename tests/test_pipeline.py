@@ -83,6 +83,13 @@ class TestTable:
         assert set(rows["n_signal"].to_pylist()) == {0.0}
         np.testing.assert_allclose(rows["p_median"].to_numpy(), 0.5, atol=0.07)  # 1500 toys on both sides
 
+    def test_toys_scatter_about_the_exact_law(self, reference):
+        """At the benchmark, where both speak; five times the counting error is far beyond chance."""
+        columns = pq.read_table(reference[2], columns=["statistic", "pull", "pull_median"]).to_pylist()
+        both = [row for row in columns if row["pull"] is not None and row["pull_median"] is not None]
+        assert {"extended_poisson", "tail_count"} <= {row["statistic"] for row in both}
+        assert all(abs(row[name]) < 5 for row in both for name in ("pull", "pull_median"))
+
     def test_more_cross_section_means_less_p_in_the_tail(self, reference):
         table = pq.read_table(reference[2]).filter(
             (pc.field("statistic") == "tail_count") & (pc.field("point") == "grid")

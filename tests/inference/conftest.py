@@ -1,10 +1,15 @@
 """A scored pool without physics: a narrow ER spike, a broad NR bump, flat spectra."""
 
+import dataclasses
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+from engine.inference.cells import Choice, Toys, background_block, signal_cells
 from engine.inference.pools import Pool
 from engine.inference.population import Background, populate
+from engine.options import configure
 
 ENERGY_KEV = {"ER": 10.0, "NR": 50.0}  # events of a kind are thrown uniformly up to here
 
@@ -42,6 +47,51 @@ def make_population(pool=None, ts=None, expected=(60.0, 3.0), relative_uncertain
         pool, {R: ts}, backgrounds, idealised=not any(relative_uncertainty), bandwidth=1.0, relative_floor=1e-12,
         stream_key=key,
     )  # fmt: skip
+
+
+def once(module, population, exposure_ty=1.0):
+    """A statistic with its defaults, prepared for this null once and for all: neither pool nor law knows a stream."""
+    options, R = configure(module, {}), 1.0 if "score" in module.NEEDS else None
+    statistic = module.prepare(population.null(R, exposure_ty), options)
+    return Choice(R, SimpleNamespace(prepare=lambda null, options: statistic), options)
+
+
+def cells_of(population, choices, key, expected, exposure_ty=1.0, blocks=1):
+    """Cells [step][choice] of one lineage: `blocks` thousand null and signal toys of streams that are named by `key`.
+
+    expected: ascending numbers of signal events; the signal is NR, flat in energy.
+    """
+    own, toys_of = dataclasses.replace(population, stream_key=key), {}
+    for hypothesis in ("null", "background"):
+        drawn = [background_block(own, exposure_ty, hypothesis, block, choices) for block in range(blocks)]
+        n_events = np.concatenate([counts for counts, _ in drawn])
+        columns = zip(*(totals for _, totals in drawn), strict=True)
+        toys_of[hypothesis] = [Toys(n_events, np.concatenate(totals)) for totals in columns]
+    weights = own.pool.weights("NR", flat(1 / ENERGY_KEV["NR"]))
+    scales = np.asarray(expected) / (weights.sum() * exposure_ty)
+    return signal_cells(own, weights, ("flat",), scales, exposure_ty, choices, toys_of["null"], toys_of["background"])
+
+
+def assert_standard(pulls):
+    """Mean 0 and width 1 of independent pulls (n,), within three of their own errors."""
+    n = len(pulls)
+    assert abs(pulls.mean()) < 3 / np.sqrt(n)
+    assert abs(pulls.std() - 1) < 3 / np.sqrt(2 * n)
+
+
+@pytest.fixture(name="assert_standard")
+def _assert_standard():
+    return assert_standard
+
+
+@pytest.fixture(name="once")
+def _once():
+    return once
+
+
+@pytest.fixture(name="cells_of")
+def _cells_of():
+    return cells_of
 
 
 @pytest.fixture(name="make_pool")
