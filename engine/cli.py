@@ -349,7 +349,9 @@ def _systematics(table) -> list[str]:
 
 
 def _exact(row: dict) -> str:
-    return "" if row["z_exact"] is None else f"; exact Z = {row['z_exact']:.2f}"
+    if row["z_exact"] is None:
+        return ""
+    return f"; exact Z {'>' if row['exact_tail'] == 'bound' else '='} {row['z_exact']:.2f}"
 
 
 def main() -> None:

@@ -123,6 +123,7 @@ RESULTS = pa.schema([
     _field("tail", pa.string(), "", "counted, (k + 1) / (n + 1); kde; exact; or bound: p is at most p_median"),
     _field("p_exact", pa.float64(), "", "the same from the exact law, with no toys", True),
     _field("z_exact", pa.float64(), "sigma", "one-sided significance of p_exact", True),
+    _field("exact_tail", pa.string(), "", "exact, or bound: p is at most p_exact", True),
     _field("pull", pa.float64(), "sigma", "null toys beyond q_median against the exact law", True),
     _field("pull_median", pa.float64(), "sigma", "signal toys below q_median against the exact law", True),
     _field("z_pool_error", pa.float64(), "sigma", "jack-knife error of z_exact from the finite pool", True),

@@ -8,13 +8,13 @@ from engine.inference.cells import Choice
 from engine.inference.population import Population
 from engine.inference.significance import z_one_sided
 
-GROUPS = 10
+GROUPS = 5
 
 
 def z_pool_error(population: Population, choice: Choice, signal_weights: np.ndarray, exposure_ty: float) -> float:
     """Delete-a-group jack-knife error of the exact Z of the median, in sigma (Shao & Tu 1995, section 1.2).
 
-    Each replicate makes f0, thresholds and laws anew without a tenth of both halves of the pool.
+    Each replicate makes f0, thresholds and laws anew without a fifth of both halves of the pool.
     signal_weights (pool,): selected signal events per t y at the point.
     """
     scores = {} if choice.R is None else {choice.R: population.ts[choice.R]}

@@ -23,6 +23,8 @@ MONOTONE_INVARIANT = True
 MODEL_DEPENDENT = False
 NEEDS = ("score",)
 
+REACH = 6.0  # standard deviations down to which its null is known: every further one costs a recursion per rate more
+
 
 class Options(options.Options):
     """thresholds: how many; pool_events: effective events of the pool that the highest of them has above it;
@@ -91,7 +93,7 @@ class ExcessScan:
 
     @cached_property
     def _background(self) -> scan.ScanLaw:
-        return scan.ScanLaw(self.table, rates.nodes(self._means, self.null.drawn.relative_sd))
+        return scan.ScanLaw(self.table, rates.nodes(self._means, self.null.drawn.relative_sd, z=REACH))
 
     def distributions(self, signal: np.ndarray) -> tuple[scan.ScanLaw, scan.ScanLaw]:
         """The law of q under background, and with a signal of these expected events."""
