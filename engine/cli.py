@@ -82,6 +82,8 @@ def scan(
     say(f"table: {outcome.path}")
     if outcome.reach_path:
         say(f"reach: {outcome.reach_path}")
+    if outcome.limits_path:
+        say(f"limits: {outcome.limits_path}")
     files = _draw(outcome, place, curves, "png")
     say(f"figures: {place.where(_figures(outcome))}")
     _track(study, outcome, place, files, tracking, progress)
@@ -310,7 +312,7 @@ def _log(records: list, store, uri: str | None, progress: Silent) -> None:
 
 
 def _summarise(outcome, progress: Silent) -> None:
-    from engine import audit, reach
+    from engine import audit, limits, reach
 
     numbers = outcome.diagnostics.numbers
     progress.note("models: " + ", ".join(f"{name} {value:.4f}" for name, value in numbers.items()))
@@ -327,6 +329,8 @@ def _summarise(outcome, progress: Silent) -> None:
                 f"Z = {row['z_median']:.2f} ({row['tail']}{_exact(row)}), count alone Z = {row['z_count']:.2f}"
             )
     for line in reach.lines(outcome.reach):
+        progress.note(line)
+    for line in limits.lines(outcome.limits, at.get("m_chi_GeV")):
         progress.note(line)
     for line in audit.lines(outcome.table, at):
         progress.note(f"audit: {line}")

@@ -28,7 +28,7 @@ def draw(plan: Plan, outcome: Outcome, overlays: tuple[Overlay, ...] = (), forma
     if plan.study.grid.m_chi_GeV:
         lines = contours.contours(grid)
         files["contours.csv"] = contours.write_csv(lines)
-        figures = chain(_planes(plan, grid, lines, overlays), figures)
+        figures = chain(_planes(plan, outcome, grid, lines, overlays), figures)
     if outcome.systematics is not None:
         files["systematics.parquet"] = encode(Part("systematics.parquet", (), outcome.systematics))
         figures = chain(figures, _systematics(plan, outcome.systematics))
@@ -37,7 +37,7 @@ def draw(plan: Plan, outcome: Outcome, overlays: tuple[Overlay, ...] = (), forma
     return files
 
 
-def _planes(plan: Plan, grid: pa.Table, lines: pa.Table, overlays: tuple[Overlay, ...]) -> Iterator:
+def _planes(plan: Plan, outcome: Outcome, grid: pa.Table, lines: pa.Table, overlays: tuple[Overlay, ...]) -> Iterator:
     study = plan.study
     if study.grid.sigma_si_cm2.points()[-1] == 0:  # a study of no signal has no plane
         return
@@ -45,7 +45,9 @@ def _planes(plan: Plan, grid: pa.Table, lines: pa.Table, overlays: tuple[Overlay
         for exposure_ty in study.grid.exposure_ty.points():
             where = {"exposure_ty": exposure_ty, "statistic": statistic, "R": R}
             name = f"plane_{row_label(statistic, R)}_{label(exposure_ty)}ty"
-            yield name, plane.plane(grid, lines, **where, overlays=overlays, benchmark=tuple(study.at.values()))
+            yield name, plane.plane(
+                grid, lines, **where, overlays=overlays, benchmark=tuple(study.at.values()), limits=outcome.limits
+            )
 
 
 def _systematics(plan: Plan, table: pa.Table) -> Iterator:

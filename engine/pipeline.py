@@ -1,14 +1,15 @@
-"""The corridor: simulate -> fit -> score -> toys -> cells -> exact laws -> reach -> table. What exists stays."""
+"""The corridor: simulate -> fit -> score -> toys -> cells -> laws -> reach, limits -> table. What exists stays."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from types import ModuleType
 
 import numpy as np
 import pyarrow as pa
 
-from engine import assemble, checkpoints, reach, systematics, work
+from engine import assemble, checkpoints, limits, reach, systematics, work
 from engine.cluster import fan_out, trainer
 from engine.cluster.store import Entry, Ledger, Part, Store, encode, sha256
 from engine.diagnostics import Diagnostics
@@ -106,6 +107,8 @@ class Outcome:
     reach: pa.Table
     reach_path: str | None
     systematics: pa.Table | None = None
+    limits: pa.Table | None = None
+    limits_path: str | None = None
 
 
 def scan(study: Study | str, store: Store | str = "./recoilscan-store", **options: object) -> pa.Table:
@@ -177,13 +180,15 @@ def _run(run: Run) -> Outcome:
     # a search is a task of many laws, any of which may take its time: no stall limit
     patient = partial(fan_out.fan_out, stall_s=None)
     run.stage("reach", plan.items["reach"], reach.seek, lambda missing: _reach(run, population, missing), patient)
+    run.stage("limits", plan.items["limits"], limits.compute, lambda missing: _limits(run, population, missing))
     if plan.systematics:
         tasks = partial(_systematics, run, population)
         run.stage("systematics", plan.items["systematics"], systematics.compute, tasks)
     diagnostics = assemble.diagnostics(plan, run.ledger)
     table, path = _table(run)
-    reached, varied = _reach_table(run), systematics.table(plan, run.ledger)
-    return Outcome(plan, table, path, run.computed, run.set_aside, diagnostics, population, *reached, varied)
+    reached, limited = _side_table(run, "reach_tables", reach), _side_table(run, "limit_tables", limits)
+    varied = systematics.table(plan, run.ledger)
+    return Outcome(plan, table, path, run.computed, run.set_aside, diagnostics, population, *reached, varied, *limited)
 
 
 def _trainer(plan: Plan) -> Callable[..., Iterable[list[Entry]]]:
@@ -268,6 +273,11 @@ def _reach(run: Run, population: Population, missing: set[str]) -> Iterable[tupl
         yield *inputs, shared[sought[2]], item, sought
 
 
+def _limits(run: Run, population: Population, missing: set[str]) -> Iterable[tuple]:
+    inputs = run.share(run.plan), run.share(population), run.share(limits.signals(run.plan, population, missing))
+    return [(*inputs, exposure, masses) for exposure, masses in limits.wanted(run.plan, missing).items()]
+
+
 def _systematics(run: Run, nominal: Population, missing: set[str]) -> Iterable[tuple]:
     plan, signal = run.plan, systematics.benchmark(run.plan, nominal)
     shared, wanted = (run.share(plan), run.share(nominal)), {}
@@ -299,12 +309,13 @@ def _table(run: Run) -> tuple[pa.Table, str]:
     return run.ledger.table(item), run.store.where(path)
 
 
-def _reach_table(run: Run) -> tuple[pa.Table, str | None]:
-    missing = [item for item in run.plan.items["reach_tables"] if item not in run.ledger.entries]
-    run.computed["reach_tables"] = len(missing)
+def _side_table(run: Run, stage: str, of: ModuleType) -> tuple[pa.Table, str | None]:
+    """A table beside the main one, made by the module that made its rows."""
+    missing = [item for item in run.plan.items[stage] if item not in run.ledger.entries]
+    run.computed[stage] = len(missing)
     for item in missing:
-        run.commit(Part(reach.path(item), (item,), reach.table(run.plan, run.ledger)))
-    return reach.stored(run.plan, run.ledger, run.store)
+        run.commit(Part(of.path(item), (item,), of.table(run.plan, run.ledger)))
+    return of.stored(run.plan, run.ledger, run.store)
 
 
 @dataclass(frozen=True)
@@ -338,10 +349,12 @@ def status(study: Study, store: Store) -> Status:
 def finished(study: Study, store: Store) -> Outcome | None:
     """A study's results as they are in the store, or None when the scan has not ended there."""
     plan, ledger = Plan(study), Ledger(store)
-    needed = [plan.table, *plan.items["reach_tables"], *plan.items["scores"], *plan.systematics]
+    beside = [*plan.items["reach_tables"], *plan.items["limit_tables"]]
+    needed = [plan.table, *beside, *plan.items["scores"], *plan.systematics]
     if any(item not in ledger.entries for item in needed) or ledger.check(needed):
         return None
     population, diagnostics = assemble.population(plan, ledger), assemble.diagnostics(plan, ledger)
     path = store.where(ledger.entries[plan.table].path)
     reached, varied = reach.stored(plan, ledger, store), systematics.table(plan, ledger)
-    return Outcome(plan, ledger.table(plan.table), path, {}, [], diagnostics, population, *reached, varied)
+    limited = limits.stored(plan, ledger, store)
+    return Outcome(plan, ledger.table(plan.table), path, {}, [], diagnostics, population, *reached, varied, *limited)

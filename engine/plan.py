@@ -15,6 +15,7 @@ from engine.study import Model, Study, Training
 
 # A stage's version is raised whenever its output changes for unchanged fields; a test holds its output's hash.
 VERSIONS = {"events": 1, "models": 1, "scores": 1, "nulls": 2, "cells": 2, "exact": 1, "table": 2, "reach": 1}
+VERSIONS |= {"limits": 1}
 VERSIONS |= {"trials": 1, "tuned": 1}
 
 SHARD = 2000  # events thrown per shard: a second or two of work
@@ -371,6 +372,31 @@ class Plan:
         return lineage.digest("reach_table", VERSIONS["reach"], None, list(self.reach))
 
     @cached_property
+    def limits(self) -> dict[str, tuple[float, float]]:
+        """Every limit: item -> (exposure_ty, m_chi_GeV)."""
+        study = self.study
+        grid = study.grid.m_chi_GeV.points() if study.grid.m_chi_GeV else ()
+        masses = study.limits.masses(study.signal.axes, grid, study.at.get("m_chi_GeV"))
+        places = itertools.product(study.grid.exposure_ty.points(), masses)
+        return {self.limit_item(*place): place for place in places}
+
+    def limit_item(self, exposure_ty: float, m_chi_GeV: float) -> str:
+        """Item of one limit: it follows from the pool's events, and from no model or score."""
+        study, limits = self.study, self.study.limits
+        fields = {
+            "exposure_ty": exposure_ty, "m_chi_GeV": m_chi_GeV, "signal": self.signal, "power": limits.power,
+            "toys": limits.check_toys if m_chi_GeV in limits.check_m_chi_GeV else None, "seed": study.seed,
+            "rates": study.backgrounds.rates, "components": self._components,
+            "window": [self.window(kind) for kind in KINDS], "words": study.detector.name,
+        }  # fmt: skip
+        return lineage.digest("limits", VERSIONS["limits"], fields, [shard.item for shard in self.shards["pool"]])
+
+    @property
+    def limit_table(self) -> str:
+        """Item of the table of all limits."""
+        return lineage.digest("limit_table", VERSIONS["limits"], None, list(self.limits))
+
+    @cached_property
     def systematics(self) -> dict[str, variations.Row]:
         """Every row of the systematics: item -> (variation, exposure_ty, R, statistic)."""
         return variations.rows(self)
@@ -393,6 +419,7 @@ class Plan:
             "scores": test + scored[0] + pool + scored[1] + [shard.item for shard in varied] + scored[2],
             "nulls": nulls, "cells": list(self.cells), "exact": list(self.exact), "reach": list(self.reach),
             "reach_tables": [self.reach_table] if self.reach else [],
+            "limits": list(self.limits), "limit_tables": [self.limit_table] if self.limits else [],
             **({"systematics": systematics} if systematics else {}), "tables": [self.table],
         }  # fmt: skip
 

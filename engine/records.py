@@ -5,7 +5,7 @@ import math
 import platform
 
 import zoo
-from engine import plugins, reach
+from engine import limits, plugins, reach
 from engine.cluster.store import Ledger, Part, encode
 from engine.lineage import label, row_label
 from engine.pipeline import Outcome
@@ -57,6 +57,7 @@ def _scan(name: str, plan: Plan, outcome: Outcome, files: dict[str, bytes]) -> R
             key = f"p_median_{row_label(row['statistic'], row['R'])}_{label(row['exposure_ty'])}ty"
             curves.setdefault(key, []).append((round(row["m_chi_GeV"]), row["p_median"]))
     metrics |= reach.metrics(outcome.reach)
+    metrics |= limits.metrics(outcome.limits, study.at.get("m_chi_GeV"))
     parameters = _flat(study.model_dump(mode="json", exclude={"detector": {"constants"}}))
     tags = {"stage": "scan", "study": name, "vae": plan.models["vae"], "classifier": plan.models["classifier"]}
     return Record(

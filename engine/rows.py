@@ -39,7 +39,7 @@ class Describer:
             "z_count": self._once(("count", scale), lambda: self._z_count(scale)),
         }  # fmt: skip
         flags = self._once((R, statistic), lambda: self._of_statistic(R, statistic))
-        return place | self._setting | flags | self._of_density(R, n_signal)
+        return place | self.setting | flags | self._of_density(R, n_signal)
 
     def _once(self, key: tuple, make: Callable) -> object:
         if key not in self.known:
@@ -47,7 +47,8 @@ class Describer:
         return self.known[key]
 
     @cached_property
-    def _setting(self) -> dict:
+    def setting(self) -> dict:
+        """The columns that follow from neither statistic, score nor size."""
         study, toy_half = self.plan.study, self.population.pool.half == TOY_HALF
         tpc = study.detector.constants
         coincidence = f"N{tpc.s1_coincidence}T{tpc.s1_coincidence_ns:g}"

@@ -154,6 +154,34 @@ REACH = pa.schema([
     _field("lineage", pa.string(), "", "digest of everything that made this row"),
 ])  # fmt: skip
 
+_LIMIT_SETTING = ("rates", "nr_window", "er_window", "detector", "signal", "model_dependent")  # it looks at no score
+
+LIMITS = pa.schema([
+    _field("m_chi_GeV", pa.float64(), "GeV/c2", "WIMP mass"),
+    _field("exposure_ty", pa.float64(), "t y", "fiducial mass times live time"),
+    _field("statistic", pa.string(), "", "profile_likelihood: q~_mu of (cS1, cS2), which knows the signal"),
+    _field("sigma_90_cm2", pa.float64(), "cm2", "median upper limit without signal; null: no signal in the pool", True),
+    _field("sigma_low_cm2", pa.float64(), "cm2", "lower end of the limits' central 68.27 %", True),
+    _field("sigma_high_cm2", pa.float64(), "cm2", "upper end of the limits' central 68.27 %", True),
+    _field("power_constrained_cm2", pa.float64(), "cm2", "an observed limit below it is replaced by it", True),
+    _field("level", pa.float64(), "", "confidence level of the limit"),
+    _field("power", pa.float64(), "", "probability of a limit below power_constrained_cm2 without signal"),
+    _field("method", pa.string(), "", "asymptotic; or none: the pool has no signal event"),
+    _field("n_toys", pa.int64(), "", "toys at the limit; null: this mass is not checked", True),
+    _field("coverage", pa.float64(), "", "share of these toys whose limit is above the truth", True),
+    _field("coverage_low", pa.float64(), "", "lower end of the central 68.27 % interval of coverage", True),
+    _field("coverage_high", pa.float64(), "", "upper end of the central 68.27 % interval of coverage", True),
+    _field("critical_z", pa.float64(), "sigma", "z that `level` of these toys stay below; asymptotically 1.2816", True),
+    _field("n_background", pa.float64(), "events", "expected selected background events, without left_out"),
+    _field("n_signal", pa.float64(), "events", "expected selected signal events at sigma_90_cm2", True),
+    _field("left_out", pa.string(), "", "components without events in either half of the pool, by comma"),
+    _field("signal_pool_size", pa.float64(), "events", "effective pool events of the signal"),
+    _field("background_pool_size", pa.float64(), "events", "the same of background, as like signal as its upper half"),
+    _field("pool_limited", pa.bool_(), "", "fewer than 400 of either"),
+    *(field for field in _SETTING if field.name in _LIMIT_SETTING),
+    _field("lineage", pa.string(), "", "digest of everything that made this row"),
+])  # fmt: skip
+
 SYSTEMATICS = pa.schema([
     _field("nuisance", pa.string(), "", "leakage, rates, or a constant of the detector"),
     _field("direction", pa.string(), "", "up; down; averaged (log-normal leakage); drawn (rates, against known ones)"),

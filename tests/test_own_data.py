@@ -27,7 +27,8 @@ def own(tiny, tmp_path):
     columns, readout = events.simulate(darwin.CONSTANTS, "NR", np.linspace(12, 45, 200), "surface")
     event_table.write(tmp_path / "surface.parquet", vector.features(readout, darwin.CONSTANTS), columns)
     (tmp_path / "peak.csv").write_text("energy_keV,rate\n4.5,0\n5,2\n5.5,0\n")
-    lines = [line for line in tiny.read_text().splitlines() if not line.startswith(("m_chi_GeV", "sigma_si_cm2"))]
+    of_mass = ("m_chi_GeV", "sigma_si_cm2", "check_")
+    lines = [line for line in tiny.read_text().splitlines() if not line.startswith(of_mass)]
     grid = lines.index("[grid]") + 1
     text = "\n".join([*lines[:grid], "strength = { values = [0.0, 2.0, 10.0] }", *lines[grid:]])
     path = tmp_path / "own.toml"

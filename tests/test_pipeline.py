@@ -164,7 +164,7 @@ class TestDeterminism:
 
 
 class TestDamage:
-    @pytest.mark.parametrize("stage", ["events", "models", "scores", "nulls", "cells", "exact", "tables"])
+    @pytest.mark.parametrize("stage", ["events", "models", "scores", "nulls", "cells", "exact", "limits", "tables"])
     def test_a_flipped_byte_is_counted_and_named(self, copy, tiny_path, stage):
         path = sorted((copy / stage).iterdir())[0]
         flip(path)
@@ -199,8 +199,8 @@ class TestExtension:
         wide = ("grid.m_chi_GeV={values=[20,50,100]}",)
         more = (*wide, "toys.null=2500", "toys.signal=2500")
         grown = run(study.load(str(tiny_path), wide), copy)
-        nothing = dict.fromkeys(("events", "models", "scores", "nulls", "exact"), 0)
-        assert grown.computed == nothing | {"cells": 12, "tables": 1}
+        nothing = dict.fromkeys(("events", "models", "scores", "nulls", "exact", "reach", "reach_tables"), 0)
+        assert grown.computed == nothing | {"cells": 12, "limits": 2, "tables": 1, "limit_tables": 1}
         rows = grown.table.filter(pc.field("m_chi_GeV") != 100)
         first = pq.read_table(next((copy / "tables").glob(f"{Plan(study.load(str(tiny_path))).table}*")))
         assert rows.equals(first)

@@ -55,6 +55,15 @@ def groups(names: tuple[str, ...], relative_sd: np.ndarray, shared: dict = TABLE
     return Groups(found, member, np.array([width.pop() for width in widths]))
 
 
+def nuisances(names: tuple[str, ...], relative_sd: np.ndarray) -> Groups:
+    """The same, where a group of Table 3 whose members were given different uncertainties is no group."""
+    sd = dict(zip(names, relative_sd, strict=True))
+    alike = {
+        group: members for group, members in TABLE_3.items() if len({sd[name] for name in members if name in sd}) == 1
+    }
+    return groups(names, relative_sd, alike)
+
+
 @njit(cache=True)
 def objective(theta, rows, counts, expected, relative_sd):
     """-ln L of theta (groups,), but for terms without theta; infinite where a row has no density left.

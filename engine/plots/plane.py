@@ -17,6 +17,8 @@ from engine.plots._rows import MODELS, column, describe, number, score_words, se
 HATCH = {"facecolor": "none", "edgecolor": (0.0, 0.0, 0.0, 0.35), "hatch": "////", "linewidth": 0.0}
 OVERLAY_COLOURS = ("#ff5e5e", "#7fe5ff", "#ffb347", "#ff9de2")
 OUTLINE = [effects.withStroke(linewidth=3.5, foreground="black")]
+WHITE_OUTLINE = [effects.withStroke(linewidth=3.5, foreground="white")]
+LIMIT_LABEL = "90 % CL limit, profile likelihood"
 
 
 @styled
@@ -29,10 +31,12 @@ def plane(
     R: float,
     overlays=(),
     benchmark: tuple[float, float] | None = None,
+    limits: pa.Table | None = None,
 ) -> Figure:
     """Colour map of z_median over (m_chi, sigma_SI), contours with the error of p, bounds hatched.
 
-    `overlays` are (label, m_chi_GeV, sigma_si_cm2), `benchmark` is (m_chi_GeV, sigma_si_cm2). Triangles mark
+    `overlays` are (label, m_chi_GeV, sigma_si_cm2), `benchmark` is (m_chi_GeV, sigma_si_cm2), `limits`
+    upper limits of a search that knows the signal (`engine.schemas.LIMITS`): no contour of Z. Triangles mark
     contour points that are upper estimates, crosses cells limited by the pool. Raises BadInput if the table
     has no such rows, or rows of several model pairs.
     """
@@ -44,6 +48,8 @@ def plane(
     mesh = _cells(axes, rows)
     _colour_bar(figure, mesh)
     _contours(axes, select(contours, **wanted, **{name: shared[name] for name in MODELS}))
+    if limits is not None and limits.num_rows:
+        _limit(axes, select(limits, exposure_ty=exposure_ty).sort_by("m_chi_GeV"))
     for (label, m_chi_GeV, sigma_si_cm2), colour in zip(overlays, itertools.cycle(OVERLAY_COLOURS)):
         axes.plot(m_chi_GeV, sigma_si_cm2, "--", color=colour, lw=2, label=label, path_effects=OUTLINE)
     if benchmark is not None:
@@ -90,6 +96,12 @@ def _colour_bar(figure: Figure, mesh: QuadMesh) -> None:
     bar = figure.colorbar(mesh, extend="both", label="median significance Z (one-sided)")
     for level in (1, 2, 3):
         bar.ax.axhline(level, color="white", lw=1.5)
+
+
+def _limit(axes: Axes, rows: pa.Table) -> None:
+    m, sigma = column(rows, "m_chi_GeV"), column(rows, "sigma_90_cm2")
+    if np.isfinite(sigma).any():
+        axes.plot(m, sigma, "--", color="black", lw=2, label=LIMIT_LABEL, path_effects=WHITE_OUTLINE, gid="limit")
 
 
 def _contours(axes: Axes, curves: pa.Table) -> None:

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 import zoo
 from engine import plugins
 from engine.errors import BadInput
+from engine.study.limits import Limits
 from engine.study.models import Models, Training
 from engine.study.reach import Reach
 from engine.study.scan import Benchmark, Grid, Score, Toys
@@ -32,6 +33,7 @@ class Study(Section):
     benchmark: Benchmark = Benchmark()
     toys: Toys = Field(default_factory=Toys)
     reach: Reach = Reach()
+    limits: Limits = Limits()
     systematics: Systematics | None = None
     tune: Tune | None = None
     tuned_on: str = Field("nothing", description="the signal that R, thresholds or networks were chosen on")
@@ -59,6 +61,7 @@ class Study(Section):
         if other := self.benchmark.model_fields_set - {*axes}:
             raise BadInput(f"benchmark: the signal {name!r} has no {', '.join(sorted(other))}, but {', '.join(axes)}")
         self.reach.check(axes, name)
+        self.limits.check(axes, name)
         return self
 
     @model_validator(mode="after")

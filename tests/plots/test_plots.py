@@ -107,6 +107,18 @@ def test_the_plane_shows_the_contour_table_the_bound_cells_and_the_overlays(tabl
     assert labels == {"limit", "benchmark", "Z is a lower bound", "contour: upper estimate"}
 
 
+def test_the_plane_shows_a_limit_as_a_dashed_curve_of_its_own(table):
+    """By mass, at the exposure that is shown; broken where there is none, and no contour of Z."""
+    rows = [{"exposure_ty": x, "m_chi_GeV": m, "sigma_90_cm2": None if m == MASSES[3] else m * x * 1e-51}
+            for x in EXPOSURES for m in MASSES[::-1]]  # fmt: skip
+    figure = plane(table, contours(table), **POINT, limits=pa.Table.from_pylist(rows))
+    (line,) = [line for line in figure.axes[0].lines if line.get_gid() == "limit"]
+    assert line.get_linestyle() == "--" and line.get_label() == "90 % CL limit, profile likelihood"
+    np.testing.assert_array_equal(line.get_xdata(), MASSES)
+    np.testing.assert_allclose(line.get_ydata(), np.where(MASSES == MASSES[3], np.nan, MASSES * 200 * 1e-51))
+    assert line.get_label() in {text.get_text() for text in figure.legends[0].texts}
+
+
 def test_the_plane_without_bounds_has_no_hatch_and_no_legend():
     table = pa.Table.from_pylist([make_row(m, 1e-48, 200.0, "extended_poisson", 2.5e5) for m in MASSES])
     figure = plane(table, contours(table), **POINT)

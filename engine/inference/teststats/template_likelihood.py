@@ -41,12 +41,7 @@ class TemplateLikelihood:
 
     @cached_property
     def _groups(self) -> profile.Groups:
-        law = self.null.reference
-        sd = dict(zip(law.names, law.relative_sd, strict=True))
-        alike = {  # a group whose members were given different uncertainties is no group
-            group: names for group, names in profile.TABLE_3.items() if len({sd[n] for n in names if n in sd}) == 1
-        }
-        return profile.groups(law.names, law.relative_sd, alike)
+        return profile.nuisances(self.null.reference.names, self.null.reference.relative_sd)
 
     @cached_property
     def _templates(self) -> tuple[templates.Template, ...]:
