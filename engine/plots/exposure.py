@@ -11,6 +11,7 @@ from engine.plots import canvas, legend_below, styled
 from engine.plots._rows import column, describe, number, score_words, select, setting
 
 LEVELS_SIGMA = (1, 2, 3)
+LINES = ("-", ":", "-.")  # by R; a colour is a statistic
 SYMBOLS = {"m_chi_GeV": r"$m_\chi$", "sigma_si_cm2": r"$\sigma_{\mathrm{SI}}$", "strength": "strength"}
 UNITS = {"m_chi_GeV": " GeV", "sigma_si_cm2": " cm$^2$", "strength": ""}
 
@@ -33,9 +34,11 @@ def p_against_exposure(table: pa.Table, **point: float) -> Figure:
     axes.xaxis.set_minor_formatter(NullFormatter())
     _count(axes, rows)
     names = sorted(set(zip(rows["statistic"].to_pylist(), rows["R"].to_pylist(), strict=True)), key=_order)
+    statistics, weights = (list(dict.fromkeys(values)) for values in zip(*names, strict=True))
     for i, (statistic, R) in enumerate(names):
+        look = f"C{statistics.index(statistic)}", LINES[weights.index(R) % len(LINES)]
         one = select(rows, statistic=statistic, R=R)
-        _series(axes, one, 1.02 ** (i - (len(names) - 1) / 2), score_words(statistic, R))
+        _series(axes, one, 1.02 ** (i - (len(names) - 1) / 2), score_words(statistic, R), look)
     _levels(axes, column(rows, "p_median"))
     place = ", ".join(f"{SYMBOLS[name]} = {number(value)}{UNITS[name]}" for name, value in point.items())
     axes.set_title(f"{place}\n{describe(shared)}")
@@ -48,13 +51,14 @@ def _order(pair: tuple[str, float | None]) -> tuple:
     return R is not None, statistic, R or 0.0
 
 
-def _series(axes: Axes, rows: pa.Table, shift: float, label: str) -> None:
+def _series(axes: Axes, rows: pa.Table, shift: float, label: str, look: tuple[str, str]) -> None:
+    colour, line = look
     x, p = column(rows, "exposure_ty") * shift, column(rows, "p_median")
     bound = rows["tail"].to_numpy() == "bound"
     low = np.where(bound, 0.0, np.clip(p - column(rows, "p_low"), 0.0, None))
     high = np.clip(column(rows, "p_high") - p, 0.0, None)
-    drawn = axes.errorbar(x, p, [low, high], fmt="o-", ms=6, lw=1.8, elinewidth=1.5, capsize=3, label=label)
-    colour = drawn.lines[0].get_color()
+    style = {"fmt": "o", "ls": line, "color": colour, "ms": 6, "lw": 1.8, "elinewidth": 1.5, "capsize": 3}
+    axes.errorbar(x, p, [low, high], label=label, **style)
     if bound.any():
         arrow = {"uplims": True, "fmt": "none", "color": colour, "elinewidth": 1.5}
         axes.errorbar(x[bound], p[bound], 0.5 * p[bound], **arrow)
