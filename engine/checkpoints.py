@@ -11,9 +11,10 @@ EVERY_S = 60.0  # what a kill may cost, beside the epoch at work; Table 1's 315 
 
 
 class Checkpoint:
-    """Where the fit of one item keeps its state."""
+    """Where the fit of one item keeps its state, at most every `every_s` seconds (EVERY_S by default)."""
 
-    def __init__(self, store: Store, item: str):
+    def __init__(self, store: Store, item: str, every_s: float | None = None):
+        self.every_s = EVERY_S if every_s is None else every_s
         self.store, self.path = store, f"{FOLDER}/{item}.safetensors"
         self.written_s = time.monotonic()
 
@@ -25,8 +26,8 @@ class Checkpoint:
             return None
 
     def offer(self, state: Callable[[], bytes]) -> None:
-        """Writes the state if the last one is EVERY_S old; else it is not even made."""
-        if time.monotonic() - self.written_s >= EVERY_S:
+        """Writes the state if the last one is old enough; else it is not even made."""
+        if time.monotonic() - self.written_s >= self.every_s:
             self.store.put(self.path, state())
             self.written_s = time.monotonic()
 

@@ -8,11 +8,13 @@ from engine.errors import BadInput
 from engine.figures import draw
 from engine.plan import Plan
 
+ON = "reach.enabled=true"
+
 SMALL = (
     "events.train_per_kind=300", "pool.er_events=3000", "pool.nr_events=3000", "toys.null=1000", "toys.signal=1000",
     "grid.exposure_ty.values=[20]", "grid.m_chi_GeV.values=[50]", "grid.sigma_si_cm2.values=[1e-47]",
     "models.vae.epochs=1", "toys.statistics=['counting_veto','tail_count']", "backgrounds.rates='idealised'",
-    "reach.m_chi_GeV=[100]", "reach.exposure_ty=[2,200]",
+    "reach.enabled=true", "reach.m_chi_GeV=[100]", "reach.exposure_ty=[2,200]",
 )  # fmt: skip
 
 
@@ -26,7 +28,7 @@ def scanned(tmp_path_factory):
 
     tiny = Path(__file__).parent / "studies" / "tiny.toml"
     store = Store(str(tmp_path_factory.mktemp("reach") / "store"))
-    return pipeline.run(load(tiny, *SMALL), store, workers=2), store
+    return pipeline.run(load(tiny, ON, *SMALL), store, workers=2), store
 
 
 class TestScan:
@@ -84,11 +86,11 @@ class TestScan:
 
 class TestPlan:
     def test_a_study_without_a_known_law_seeks_nothing(self, tiny):
-        plan = Plan(load(tiny, "toys.statistics=['conditional']"))
+        plan = Plan(load(tiny, ON, "toys.statistics=['conditional']"))
         assert plan.reach == {} and plan.items["reach"] == plan.items["reach_tables"] == []
 
     def test_it_can_be_left_out_and_nothing_else_changes(self, tiny):
-        on, off = Plan(load(tiny)), Plan(load(tiny, "reach.enabled=false"))
+        on, off = Plan(load(tiny, ON)), Plan(load(tiny, ON, "reach.enabled=false"))
         assert len(on.reach) == 4 and off.reach == {}
         others = set(on.items) - {"reach", "reach_tables"}
         assert all(on.items[stage] == off.items[stage] for stage in others)
@@ -97,11 +99,11 @@ class TestPlan:
         "setting", ["exposure_ty=[20,60]", "power=0.8", "p=1e-4", "groups=3", "sigma_si_cm2=1e-47"]
     )
     def test_every_choice_has_its_own_row(self, tiny, setting):
-        a, b = Plan(load(tiny)), Plan(load(tiny, f"reach.{setting}"))
+        a, b = Plan(load(tiny, ON)), Plan(load(tiny, ON, f"reach.{setting}"))
         assert set(a.reach).isdisjoint(b.reach) and a.table == b.table
 
     def test_another_mass_leaves_the_first(self, tiny):
-        a, b = Plan(load(tiny)), Plan(load(tiny, "reach.m_chi_GeV=[50,100]"))
+        a, b = Plan(load(tiny, ON)), Plan(load(tiny, ON, "reach.m_chi_GeV=[50,100]"))
         assert set(a.reach) < set(b.reach) and len(b.reach) == 8
 
 
@@ -115,4 +117,4 @@ class TestPlan:
 )  # fmt: skip
 def test_a_mistake_is_named(tiny, setting, said):
     with pytest.raises(BadInput, match=said):
-        load(tiny, f"reach.{setting}")
+        load(tiny, ON, f"reach.{setting}")

@@ -45,8 +45,7 @@ def fit(folder: str, epoch_s: float, device: str) -> list[Part]:
     """Trains the dense autoencoder; notes who works and what was done, and keeps a checkpoint after every epoch."""
     family = importlib.import_module("zoo.dense_vae")
     fields = {"hidden": [16, 8], "latent": 4, "epochs": EPOCHS, "batch_size": 16, "learning_rate": 0.01}
-    checkpoint = checkpoints.Checkpoint(Store(folder), "fit")
-    checkpoints.EVERY_S = 0.0
+    checkpoint = checkpoints.Checkpoint(Store(folder), "fit", every_s=0.0)
     open(f"{folder}/pid.{os.getpid()}", "w").close()
 
     def note(epoch, _):
