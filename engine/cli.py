@@ -312,7 +312,7 @@ def _log(records: list, store, uri: str | None, progress: Silent) -> None:
 
 
 def _summarise(outcome, progress: Silent) -> None:
-    from engine import audit, limits, reach
+    from engine import audit, limits, reach, systematics
 
     numbers = outcome.diagnostics.numbers
     progress.note("models: " + ", ".join(f"{name} {value:.4f}" for name, value in numbers.items()))
@@ -334,22 +334,8 @@ def _summarise(outcome, progress: Silent) -> None:
         progress.note(line)
     for line in audit.lines(outcome.table, at):
         progress.note(f"audit: {line}")
-
-    for line in _systematics(outcome.systematics):
+    for line in systematics.lines(outcome.systematics):
         progress.note(line)
-
-
-def _systematics(table) -> list[str]:
-    """Of each statistic at the largest exposure, what every nuisance makes of its false alarms."""
-    if table is None:
-        return []
-    rows, said = table.to_pylist(), {}
-    largest = max(row["exposure_ty"] for row in rows)
-    for row in rows:
-        if row["exposure_ty"] == largest:
-            what = f"{row['nuisance']} {row['direction']} x{row['inflation']:.3g}+-{row['inflation_error']:.1g}"
-            said.setdefault(row_label(row["statistic"], row["R"]), []).append(what)
-    return [f"false alarms at 3 sigma, {largest:g} t y, {name}: {', '.join(said[name])}" for name in said]
 
 
 def _exact(row: dict) -> str:

@@ -14,7 +14,6 @@ from engine.plan import COUNT, ORACLE, Plan, Sought
 
 ORDER = ["m_chi_GeV", "sigma_si_cm2", "strength", "R", "statistic"]
 BESIDE = ("t3_oracle_ty", "t3_count_ty")  # known when all rows are
-DESCRIBED = ("n_background", "n_signal", "pool_limited")
 
 
 def wanted(plan: Plan, missing: set[str]) -> list[tuple[str, Sought]]:

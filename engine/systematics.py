@@ -14,6 +14,7 @@ from engine.inference.pools import KINDS, TOY_HALF
 from engine.inference.population import Population
 from engine.inference.systematics import GROUPS, effect
 from engine.inference.truth import Truth
+from engine.lineage import row_label
 from engine.physics import spectra
 from engine.plan import Plan, Wanted
 from engine.variations import AVERAGED, Shift, Variation
@@ -75,11 +76,8 @@ def _effect(plan, nominal, varied, signals, variation: Variation, exposure_ty: f
 def _truth(population: Population, R: float | None, exposure_ty: float, signal: np.ndarray) -> Truth:
     """What the half of a pool that toys draw from says of experiments."""
     half = population.pool.half == TOY_HALF
-    group = truths.groups(population.pool.energy_keV[half], GROUPS)
-    own = population.pool.kind[half] >= len(KINDS)  # of a user's table the energies may be missing
-    group[own] = np.arange(np.count_nonzero(own)) % GROUPS
     law = population.null(R, exposure_ty).drawn
-    return Truth(((1.0, law),), population.signal(signal) * exposure_ty, group)
+    return Truth(((1.0, law),), population.signal(signal) * exposure_ty, population.pool.groups(GROUPS)[half])
 
 
 def _changed(plan: Plan, population: Population, variation: Variation, nominal: Truth, varied: Truth):
@@ -116,3 +114,16 @@ def table(plan: Plan, ledger: Ledger) -> pa.Table | None:
     """All rows in the order of the plan; None where the study asks for no systematics."""
     items = list(plan.systematics)
     return ledger.rows(items, "lineage").select(schemas.SYSTEMATICS.names) if items else None
+
+
+def lines(table: pa.Table | None) -> list[str]:
+    """Of each statistic at the largest exposure, what every nuisance makes of its false alarms."""
+    if table is None:
+        return []
+    rows, said = table.to_pylist(), {}
+    largest = max(row["exposure_ty"] for row in rows)
+    for row in rows:
+        if row["exposure_ty"] == largest:
+            what = f"{row['nuisance']} {row['direction']} x{row['inflation']:.3g}+-{row['inflation_error']:.1g}"
+            said.setdefault(row_label(row["statistic"], row["R"]), []).append(what)
+    return [f"false alarms at 3 sigma, {largest:g} t y, {name}: {', '.join(said[name])}" for name in said]

@@ -5,7 +5,7 @@ import numpy as np
 from engine import assemble, plugins, rows, schemas, scores
 from engine.cluster.store import Part
 from engine.inference import cells
-from engine.inference.cells import Choice, Toys
+from engine.inference.cells import Choice
 from engine.inference.jackknife import z_pool_error
 from engine.inference.population import Population
 from engine.inference.significance import z_one_sided
@@ -42,38 +42,20 @@ def _by_toys(plan: TunePlan, population: Population, choices: dict[str, Choice],
     if not choices:
         return {}
     exposure_ty, listed = plan.tune.exposure_ty, list(choices.values())
-    drawn = {name: _background(plan, population, exposure_ty, name, listed) for name in HYPOTHESES}
+    drawn = [cells.background_toys(population, exposure_ty, name, listed, plan.n_toys(name)) for name in HYPOTHESES]
     spectrum = plugins.identity("engine.physics.spectra", plan.study.signal.name)
     numbers, found = plan.study.toys, {}
     for point in plan.points:
         scale = np.array([point.size / assemble.REFERENCE[plan.study.signal.axes[-1]]])
         (of_point,) = cells.signal_cells(
             population, signals[point.m_chi_GeV], (spectrum, point.m_chi_GeV), scale, exposure_ty,
-            listed, drawn["null"], drawn["background"], kde=numbers.tail == "kde",
+            listed, *drawn, kde=numbers.tail == "kde",
         )  # fmt: skip
         for name, cell in zip(choices, of_point, strict=True):
-            said = cell.significance
-            found[point.m_chi_GeV, name] = {
-                "q_median": said.q_median, "p_median": said.p, "p_low": said.p_low, "p_high": said.p_high,
-                "z_median": said.z, "tail": said.tail, "half_shift": cell.half_shift,
-                "n_toys_null": numbers.null, "n_toys_signal": numbers.signal,
+            found[point.m_chi_GeV, name] = cell.columns | {
+                "z_median": cell.significance.z, "n_toys_null": numbers.null, "n_toys_signal": numbers.signal,
             }  # fmt: skip
     return found
-
-
-def _background(
-    plan: TunePlan, population: Population, exposure_ty: float, hypothesis: str, choices: list[Choice]
-) -> list[Toys]:
-    """The first background toys of a hypothesis, by choice."""
-    blocks = [
-        cells.background_block(population, exposure_ty, hypothesis, block, choices)
-        for block in range(plan.n_blocks(hypothesis))
-    ]
-    first = slice(plan.n_toys(hypothesis))
-    n_events = np.concatenate([n for n, _ in blocks])[first]
-    return [
-        Toys(n_events, np.concatenate([totals[i] for _, totals in blocks])[first]) for i in range(len(choices))
-    ]
 
 
 def _by_law(plan: TunePlan, population: Population, choices: dict[str, Choice], signals: dict) -> dict[tuple, dict]:
@@ -92,13 +74,8 @@ def _by_law(plan: TunePlan, population: Population, choices: dict[str, Choice], 
 
 
 def _add_error(plan: TunePlan, population: Population, choice: Choice, signals: dict, laws: dict) -> None:
-    """The objective's jack-knife error, at the signal where this R does worst; ten laws are not made for the others.
-
-    None where a median experiment says nothing (p = 1) without some tenth of the pool.
-    """
+    """The objective's jack-knife error, at the signal where this R does worst; the others are spared its laws."""
     name, exposure_ty = plan.tune.objective, plan.tune.exposure_ty
     worst = min(plan.points, key=lambda point: laws[point.m_chi_GeV, name]["z_exact"])
     weights = signals[worst.m_chi_GeV] * (worst.size / assemble.REFERENCE[plan.study.signal.axes[-1]])
-    with np.errstate(invalid="ignore"):
-        error = z_pool_error(population, choice, weights, exposure_ty)
-    laws[worst.m_chi_GeV, name]["z_pool_error"] = error if np.isfinite(error) else None
+    laws[worst.m_chi_GeV, name]["z_pool_error"] = z_pool_error(population, choice, weights, exposure_ty)

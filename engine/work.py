@@ -105,11 +105,8 @@ def cells(
     found = []
     for size, row in zip(sizes, results, strict=True):
         for (R, statistic), cell in zip(plan.by_toys, row, strict=True):
-            significance = cell.significance
-            found.append(describe.row(R, statistic, m_chi_GeV, size) | {
-                "q_median": significance.q_median, "p_median": significance.p, "p_low": significance.p_low,
-                "p_high": significance.p_high, "tail": significance.tail, "half_shift": cell.half_shift,
-                "n_below": significance.n_below,
+            found.append(describe.row(R, statistic, m_chi_GeV, size) | cell.columns | {
+                "n_below": cell.significance.n_below,
                 "n_toys_null": plan.study.toys.null, "n_toys_signal": plan.study.toys.signal,
                 "lineage": places[exposure_ty, m_chi_GeV, size, R, statistic],
             })  # fmt: skip

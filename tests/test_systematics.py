@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow.compute as pc
 import pytest
 
-from engine import assemble, cli, figures, pipeline, schemas, study, systematics
+from engine import assemble, figures, pipeline, schemas, study, systematics
 from engine.cluster.store import Ledger, Store
 from engine.errors import BadInput
 from engine.plan import Plan
@@ -157,7 +157,7 @@ class TestTable:
     def test_figure_and_file_and_words(self, outcome):
         files = figures.draw(outcome[0].plan, outcome[0])
         assert {"systematics_20ty.png", "systematics.parquet"} <= set(files)
-        lines = cli._systematics(outcome[0].systematics)
+        lines = systematics.lines(outcome[0].systematics)
         assert len(lines) == 2 and "leakage up x" in lines[0] and "20 t y" in lines[0]
         (axes,) = inflation(outcome[0].systematics, 20.0).axes
         assert len(axes.get_yticklabels()) == len(variations(outcome[0].plan.study.systematics))

@@ -76,12 +76,35 @@ class Toys:
     totals: np.ndarray
 
 
+def background_toys(
+    population: Population, exposure_ty: float, hypothesis: str, choices: list[Choice], n_toys: int
+) -> list[Toys]:
+    """The first n_toys background toys of a hypothesis, per choice."""
+    blocks = [
+        background_block(population, exposure_ty, hypothesis, block, choices)
+        for block in range(-(-n_toys // toys.BLOCK))
+    ]
+    n_events = np.concatenate([n for n, _ in blocks])[:n_toys]
+    return [
+        Toys(n_events, np.concatenate([totals[i] for _, totals in blocks])[:n_toys]) for i in range(len(choices))
+    ]
+
+
 @dataclass(frozen=True)
 class Cell:
     """What toys say about one point and one choice."""
 
     significance: Significance
     half_shift: float
+
+    @property
+    def columns(self) -> dict[str, float | str]:
+        """As columns of a table (`engine.schemas.CELLS`)."""
+        said = self.significance
+        return {
+            "q_median": said.q_median, "p_median": said.p, "p_low": said.p_low, "p_high": said.p_high,
+            "tail": said.tail, "half_shift": self.half_shift,
+        }  # fmt: skip
 
 
 def signal_cells(
@@ -123,19 +146,14 @@ def q_values(
 
     signal_weights (pool,): selected signal events per t y.
     """
-    drawn = {}
-    for hypothesis in ("null", "background"):
-        blocks = range(-(-n_toys // toys.BLOCK))
-        n_events, totals = zip(
-            *(background_block(population, exposure_ty, hypothesis, b, choices) for b in blocks), strict=True
-        )
-        together = [np.concatenate(columns)[:n_toys] for columns in zip(*totals, strict=True)]
-        drawn[hypothesis] = [Toys(np.concatenate(n_events)[:n_toys], columns) for columns in together]
+    null, background = (
+        background_toys(population, exposure_ty, hypothesis, choices, n_toys) for hypothesis in ("null", "background")
+    )
     statistics, mean = prepare(population, exposure_ty, choices), np.array([signal_weights.sum() * exposure_ty])
     with_signal = _signal_q(
-        population, signal_weights, signal_key, mean, exposure_ty, choices, statistics, drawn["background"]
+        population, signal_weights, signal_key, mean, exposure_ty, choices, statistics, background
     )
-    pairs = zip(statistics, drawn["null"], with_signal, strict=True)
+    pairs = zip(statistics, null, with_signal, strict=True)
     return [(statistic.q(one.n_events, one.totals), q[:, 0]) for statistic, one, q in pairs]
 
 

@@ -35,6 +35,17 @@ class Pool:
         columns = {name: values[kept] for name, values in vars(self).items() if name not in shared}
         return replace(self, **columns, terms={name: values[kept] for name, values in self.terms.items()})
 
+    def groups(self, n: int) -> np.ndarray:
+        """(pool,) one of n groups for each event, for a jack-knife.
+
+        A recoil's follows from the last digits of its energy: as good as drawn, so that groups are as unequal as chance
+        makes them, and the same recoil thrown under other constants is in the same group. Other events take turns.
+        """
+        recoil = self.kind < len(KINDS)
+        group = np.arange(len(self.kind)) % n
+        group[recoil] = np.floor(self.energy_keV[recoil] * 1e6).astype(np.int64) % n
+        return group
+
     def weights(self, kind: str, rate) -> np.ndarray:
         """Selected events per t y that each event stands for, under `rate` (energy_keV -> 1 / (t y keV)).
 

@@ -37,7 +37,7 @@ class Population:
     bandwidth: float
     relative_floor: float
     stream_key: tuple
-    laws: dict = field(default_factory=dict, compare=False, repr=False)  # by exposure and half; not what is pickled
+    laws: dict = field(default_factory=dict, compare=False, repr=False)  # of one exposure, by half; not pickled
 
     def __getstate__(self) -> dict:
         return vars(self) | {"laws": {}}
@@ -61,10 +61,9 @@ class Population:
         return half * (weights.sum() / half.sum()) if half.sum() > 0 else half
 
     def without(self, group: int, groups: int) -> "Population":
-        """The population of a pool that lacks every `groups`th event of either half: for a jack-knife."""
-        pool = self.pool
-        kept = (np.arange(len(pool.kind)) // 2) % groups != group
-        fewer = pool.only(kept)
+        """The population of a pool that lacks one of its groups (`Pool.groups`): for a jack-knife."""
+        kept = self.pool.groups(groups) != group
+        fewer = self.pool.only(kept)
         weights = self.weights[:, kept] * (groups / (groups - 1))
         ts = {R: score[kept] for R, score in self.ts.items()}
         f0 = _densities(ts, fewer, weights, self.bandwidth, self.relative_floor)
@@ -78,6 +77,8 @@ class Population:
 
     def _law(self, R: float | None, exposure_ty: float, half: int) -> Law:
         if (exposure_ty, half) not in self.laws:
+            if any(known != exposure_ty for known, _ in self.laws):  # a law for every exposure would fill the memory
+                self.laws.clear()
             self.laws[exposure_ty, half] = self._unscored_law(exposure_ty, half)
         law = self.laws[exposure_ty, half]
         return law if R is None else replace(law, events=replace(law.events, ts=self.ts[R][self.pool.half == half]))

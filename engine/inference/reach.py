@@ -69,9 +69,8 @@ class Reach:
 
 def read(population: Population, choice: Choice, weights: np.ndarray, exposure_ty: float, aim: Aim) -> Reading:
     """The laws of one statistic at one exposure; weights (pool,): selected signal events per t y."""
-    bare = replace(population, laws={})  # a law kept for every exposure tried would fill the memory
-    statistic = choice.prepare(bare.null(choice.R, exposure_ty))
-    return reading(*statistic.distributions(bare.signal(weights) * exposure_ty), aim)
+    statistic = choice.prepare(population.null(choice.R, exposure_ty))
+    return reading(*statistic.distributions(population.signal(weights) * exposure_ty), aim)
 
 
 def reading(null: Distribution, alternative: Distribution, aim: Aim) -> Reading:
@@ -216,7 +215,7 @@ def pool_error(
     mine = replace(population, ts=scores, laws={})
     z = []
     for group in range(groups):
-        kept = (np.arange(len(weights)) // 2) % groups != group
+        kept = mine.pool.groups(groups) != group
         fewer = weights[kept] * groups / (groups - 1)
         z.append(read(mine.without(group, groups), choice, fewer, reach.exposure_ty, aim).smooth_z)
     return float(reach.exposure_ty * np.sqrt((groups - 1) * np.var(z)) / slope)

@@ -85,11 +85,6 @@ def leaks(logit: np.ndarray, kind: np.ndarray, nr: int, nr_weights: np.ndarray, 
     return (kind != nr) & (logit > point)
 
 
-def groups(energy_keV: np.ndarray, groups: int) -> np.ndarray:
-    """(n,) a group of the pool for each event, by its meV: a thrown event keeps its energy under every variation."""
-    return np.floor(energy_keV * 1e6).astype(np.int64) % groups
-
-
 @dataclass(frozen=True)
 class Mixture:
     """The law of q where one of several truths holds."""

@@ -9,8 +9,10 @@ import pytest
 from engine.errors import BadInput
 from engine.inference import cells, toys
 from engine.inference.cells import Choice, Toys, background_block, half_shift, signal_cells
+from engine.inference.jackknife import z_pool_error
 from engine.inference.pools import DENSITY_HALF, TOY_HALF
 from engine.inference.population import Background, populate
+from engine.inference.significance import z_one_sided
 from engine.inference.teststats import centred, count, extended_poisson, tail_count
 from engine.inference.teststats.tail_count import tail_threshold, widen
 from engine.options import Options
@@ -338,8 +340,10 @@ def test_every_event_is_left_out_of_one_group(population):
     assert np.mean([p.n_background(1.0) for p in fewer]) == pytest.approx(63)
     times = np.concatenate([p.ts[1.0] for p in fewer])
     assert np.array_equal(np.sort(times), np.sort(np.repeat(population.ts[1.0], 9)))
-    assert all(np.count_nonzero(p.pool.half == TOY_HALF) == 3600 for p in fewer)
-    assert all(len(p.null(1.0, 1.0).drawn.events) == p.null(1.0, 1.0).drawn.weights.shape[1] == 3600 for p in fewer)
+    sizes = np.array([np.count_nonzero(p.pool.half == TOY_HALF) for p in fewer])
+    assert sizes.sum() == 9 * 4000 and 5 < sizes.std() < 40  # as unequal as chance makes them: sqrt(400)
+    for one, size in zip(fewer, sizes, strict=True):
+        assert len(one.null(1.0, 1.0).drawn.events) == one.null(1.0, 1.0).drawn.weights.shape[1] == size
     assert fewer[0].f0[1.0].components != population.f0[1.0].components
 
 
@@ -516,3 +520,35 @@ def test_half_shift_is_that_of_the_cells(population, toys_of, rows):
 def test_half_shift_of_a_statistic_without_spread_is_nothing(population):
     null = population.null(1.0, 1.0)
     assert half_shift(LITERAL.prepare(null), null, np.ones(100)) == 0
+
+
+def test_a_population_keeps_the_laws_of_one_exposure_alone(make_population):
+    """A search that tries many exposures must not hold them all."""
+    population = make_population()
+    for exposure_ty in (1.0, 2.0, 3.0):
+        population.null(1.0, exposure_ty)
+    assert {exposure_ty for exposure_ty, _ in population.laws} == {3.0}
+    again = population.null(1.0, 1.0)
+    assert again.n_background == pytest.approx(population.n_background(1.0))
+
+
+def test_a_pool_without_which_nothing_is_said_has_no_error(make_population):
+    """No tail event and no signal: the median is 0, p is 1 and Z minus infinity in every replicate."""
+    population = make_population(expected=(1e-3, 1e-4))
+    choice = Choice(None, count, Options())
+    assert z_pool_error(population, choice, np.zeros(len(population.pool.kind)), 1.0) is None
+
+
+def test_the_jack_knife_sees_that_a_pool_knows_b_to_its_own_events_alone(make_pool, make_population):
+    """A fifth of the events pass, so that B has the error of their number: over pools, and by the groups of each."""
+    choice, found = Choice(None, count, Options()), []
+    for seed in range(40):
+        pool = make_pool(500, seed)
+        kept = np.random.default_rng((seed, 7)).random(len(pool.kind)) < 0.2
+        population = make_population(pool.only(kept), np.arange(np.count_nonzero(kept)), expected=(6000.0, 3.0))
+        weights = signal_weights(population, 300.0)
+        null, alternative = choice.prepare(population.null(None, 1.0)).distributions(population.signal(weights))
+        z = z_one_sided(null.sf(np.array([alternative.median()]))[0])
+        found.append((z, z_pool_error(population, choice, weights, 1.0)))
+    z, error = np.array(found).T
+    assert error.min() > 0 and 0.65 < np.sqrt(np.mean(error**2)) / z.std() < 1.5

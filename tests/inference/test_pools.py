@@ -32,3 +32,17 @@ def test_a_rate_that_is_none_is_refused(pool, above):
     with pytest.raises(BadInput, match=r"test_pools: rate\(3 keV\) = .*must be finite and 0 or more"):
         pool.weights("NR", partial(rate, above=above))
     assert pool.weights("ER", partial(rate, above=above)).sum() == 4.0
+
+
+def test_groups_are_as_unequal_as_chance_and_follow_the_energy():
+    """The same recoil in a pool that was selected otherwise is in the same group; a table's events take turns."""
+    n, rng = 20_000, np.random.default_rng(1)
+    kind, energy = np.where(np.arange(n) < 15_000, 0, 2).astype(np.int8), rng.uniform(1, 14, n)
+    energy[kind == 2] = np.nan
+    ones, zeros = np.ones(n), np.zeros(n, np.int8)
+    pool = Pool(kind, energy, ones, zeros, np.array([n, 0, 5000]), ones, ones, {}, ("ER", "NR", "surface"))
+    group, kept = pool.groups(10), rng.random(n) < 0.5
+    recoils = np.bincount(group[kind == 0], minlength=10)
+    assert recoils.sum() == 15_000 and 15 < recoils.std() < 90  # sqrt(1350)
+    assert np.array_equal(pool.only(kept).groups(10)[: np.count_nonzero(kept[:15_000])], group[:15_000][kept[:15_000]])
+    assert np.array_equal(np.bincount(group[kind == 2]), np.full(10, 500))

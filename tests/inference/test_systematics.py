@@ -43,7 +43,7 @@ def truth_of(population, choice, n_signal=8.0):
     half = pool.half == TOY_HALF
     law = population.null(choice.R, 1.0).drawn
     signal = np.where(pool.kind[half] == 1, 1.0, 0.0)
-    return Truth(((1.0, law),), n_signal * signal / signal.sum(), truths.groups(pool.energy_keV[half], GROUPS))
+    return Truth(((1.0, law),), n_signal * signal / signal.sum(), pool.groups(GROUPS)[half])
 
 
 def in_tail(population, choice):
@@ -157,10 +157,3 @@ def test_what_leaks_is_no_nuclear_recoil_and_beyond_their_acceptance():
     assert not leak[kind == 1].any() and leak[kind == 2].any()
     lowest, highest = logit[leak].min(), logit[(kind != 1) & ~leak].max()  # the point lies between the two
     assert np.mean(logit[kind == 1] > lowest) <= 0.3 <= np.mean(logit[kind == 1] > highest) + 1e-3
-
-
-def test_groups_are_even_and_follow_the_energy():
-    energy = np.random.default_rng(1).uniform(1, 14, 20_000)
-    group = truths.groups(energy, GROUPS)
-    np.testing.assert_allclose(np.bincount(group, minlength=GROUPS), 2000, rtol=0.1)
-    assert (truths.groups(energy[::-3], GROUPS) == group[::-3]).all()

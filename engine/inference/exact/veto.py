@@ -2,13 +2,10 @@
 
 The talk at the collaboration gives L = prod_i lambda_i^n_i e^-lambda_i / n_i! with "ER veto (99.98 %)", and its
 exposure curve quotes 99 % ER rejection, both at 30 % NR acceptance. Nothing says which signal, if any, is in
-lambda_i. Read without one, so that the test stays model independent, it is either the plain count of what
-the veto leaves (`counts.law` of the summed means), or the likelihood ratio of the binned counts to the saturated model.
+lambda_i. Read without one, so that the test stays model independent, it is the plain count of what the veto leaves.
 """
 
 import numpy as np
-
-from engine.inference.exact import bins, rates
 
 ER_REJECTION = 0.9998
 NR_ACCEPTANCE = 0.30
@@ -22,9 +19,3 @@ def after_veto(means, is_er, *, er_rejection: float = ER_REJECTION, nr_acceptanc
     means = np.asarray(means, dtype=np.float64)
     kept = np.where(is_er, 1 - er_rejection, nr_acceptance)
     return means * kept.reshape(-1, *[1] * (means.ndim - 1))
-
-
-def binned_law(means, relative_sd, signal=None, *, z: float = 9.0, step: float = 1.25) -> bins.DevianceLaw:
-    """The deviance of the events left in energy bins: means (components, bins) and signal (bins,), after the veto."""
-    expected = np.asarray(means, dtype=np.float64).sum(axis=0)
-    return bins.DevianceLaw(expected, rates.nodes(means, relative_sd, signal, z=z, step=step))
