@@ -70,6 +70,8 @@ def _figures(plan: Plan, outcome: Outcome) -> Iterator:
 def _q_distributions(outcome: Outcome, exposure_ty: float) -> Iterator:
     plan, population = outcome.plan, outcome.population
     signal, at = plan.study.signal, plan.study.at
+    if not plan.by_toys:
+        return
     size, choices = signal.axes[-1], assemble.choices(plan, plan.by_toys)
     mass = at.get("m_chi_GeV")
     weights = assemble.signal_weights(signal, population, mass) * (at[size] / assemble.REFERENCE[size])

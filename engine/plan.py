@@ -324,7 +324,9 @@ class Plan:
         }
 
     def _is_exact(self, point: Point) -> bool:
-        return self.study.toys.exact == "all" or (self.study.toys.exact == "benchmark" and self.at_benchmark(point))
+        toys = self.study.toys
+        everywhere = toys.exact == "all" or toys.tail == "exact"
+        return everywhere or (toys.exact == "benchmark" and self.at_benchmark(point))
 
     def at_benchmark(self, point: Point) -> bool:
         """Whether a point is the benchmark's, at whatever exposure."""
