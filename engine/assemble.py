@@ -10,12 +10,13 @@ from engine import schemas, scores, variations
 from engine.cluster.store import Ledger
 from engine.diagnostics import Diagnostics
 from engine.errors import BadInput
+from engine.event_plan import SLOTS, Shard
 from engine.inference.cells import Choice, Toys
 from engine.inference.pools import Pool
 from engine.inference.population import Background, Population, populate
 from engine.inference.significance import z_one_sided
 from engine.physics import spectra
-from engine.plan import SLOTS, Plan, Point, Shard, Wanted
+from engine.plan import Plan, Point, Wanted
 from engine.study import Backgrounds, Signal
 
 REFERENCE = {"sigma_si_cm2": 1e-45, "strength": 1.0}  # a signal is linear in these: weights are kept for one value

@@ -15,7 +15,6 @@ from rich.console import Console
 from rich.table import Table
 
 from engine.errors import BadInput, ScanStalled, TaskFailed
-from engine.lineage import row_label
 from engine.progress import Silent, reporter
 
 BAD_INPUT, INTERRUPTED = 2, 130
@@ -67,7 +66,7 @@ def scan(
     quiet: Quiet = False,
 ) -> None:
     """Runs a study: simulate, fit, score, toys, p-values, table, figures. Run it again to resume."""
-    from engine import pipeline  # torch and Ray take seconds to import: only commands that use them pay
+    from engine import pipeline, summary  # torch and Ray take seconds to import: only commands that use them pay
     from engine.cluster.store import Store
     from engine.study import load
 
@@ -78,7 +77,8 @@ def scan(
         outcome = pipeline.run(parsed, place, address=address, workers=workers, progress=progress)
     computed, total = sum(outcome.computed.values()), sum(map(len, outcome.plan.items.values()))
     progress.note(f"computed {computed} of {total} items, reused {total - computed}, corrupt {len(outcome.set_aside)}")
-    _summarise(outcome, progress)
+    for line in summary.lines(outcome):
+        progress.note(line)
     say(f"table: {outcome.path}")
     if outcome.reach_path:
         say(f"reach: {outcome.reach_path}")
@@ -309,39 +309,6 @@ def _log(records: list, store, uri: str | None, progress: Silent) -> None:
         print(f"warning: MLflow at {uri} took no runs ({type(error).__name__}: {error})", file=sys.stderr)
         return
     progress.note(f"tracking: {new} new runs in {uri}; look: mlflow ui --backend-store-uri {uri}")
-
-
-def _summarise(outcome, progress: Silent) -> None:
-    from engine import audit, limits, reach, systematics
-
-    numbers = outcome.diagnostics.numbers
-    progress.note("models: " + ", ".join(f"{name} {value:.4f}" for name, value in numbers.items()))
-    sizes = outcome.population.effective_events()
-    progress.note("effective pool events: " + ", ".join(f"{name} {size:.0f}" for name, size in sizes.items()))
-    at = outcome.plan.study.at
-    units = {"m_chi_GeV": "{:g} GeV", "sigma_si_cm2": "{:g} cm2", "strength": "strength {:g}"}
-    place = ", ".join(units[name].format(value) for name, value in at.items())
-    for row in outcome.table.to_pylist():
-        if all(row[name] == value for name, value in at.items()):
-            progress.note(
-                f"{place}, {row['exposure_ty']:g} t y: {row_label(row['statistic'], row['R'])} "
-                f"p = {row['p_median']:.3g} [{row['p_low']:.3g}, {row['p_high']:.3g}] "
-                f"Z = {row['z_median']:.2f} ({row['tail']}{_exact(row)}), count alone Z = {row['z_count']:.2f}"
-            )
-    for line in reach.lines(outcome.reach):
-        progress.note(line)
-    for line in limits.lines(outcome.limits, at.get("m_chi_GeV")):
-        progress.note(line)
-    for line in audit.lines(outcome.table, at):
-        progress.note(f"audit: {line}")
-    for line in systematics.lines(outcome.systematics):
-        progress.note(line)
-
-
-def _exact(row: dict) -> str:
-    if row["z_exact"] is None:
-        return ""
-    return f"; exact Z {'>' if row['exact_tail'] == 'bound' else '='} {row['z_exact']:.2f}"
 
 
 def main() -> None:

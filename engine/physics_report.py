@@ -12,12 +12,13 @@ from functools import partial
 import numpy as np
 
 from engine import lineage, plugins
+from engine.event_plan import SHARD
 from engine.inference.pools import KINDS, Pool, effective_size
 from engine.inference.significance import clopper_pearson
 from engine.physics import proposals, spectra
 from engine.physics.detectors import darwin
 from engine.physics.events import simulate
-from engine.plan import SHARD, Plan
+from engine.plan import Plan
 from engine.study import Study
 
 VERSION = 2  # raised whenever a report changes for an unchanged study

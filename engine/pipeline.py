@@ -1,96 +1,22 @@
 """The corridor: simulate -> fit -> score -> toys -> cells -> laws -> reach, limits -> table. What exists stays."""
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from types import ModuleType
 
-import numpy as np
 import pyarrow as pa
 
-from engine import assemble, checkpoints, limits, reach, systematics, work
+from engine import assemble, checkpoints, limits, reach, systematics, tasks, work
 from engine.cluster import fan_out, trainer
-from engine.cluster.store import Entry, Ledger, Part, Store, encode, sha256
+from engine.cluster.store import Entry, Ledger, Part, Store
 from engine.diagnostics import Diagnostics
 from engine.inference.population import Population
-from engine.plan import HYPOTHESES, SLOTS, Plan
+from engine.plan import Plan
 from engine.progress import Silent
+from engine.run import Run
 from engine.study import Study, load
-
-BLOCKS_PER_TASK = 2
-EXACT_PER_TASK = 200  # points; a law is prepared once per task
-
-
-@dataclass
-class Run:
-    """One pass over a study: what it found, made and set aside. The cluster starts when work is missing."""
-
-    plan: Plan
-    store: Store
-    ledger: Ledger
-    progress: Silent
-    address: str | None = None
-    workers: int | None = None
-    computed: dict[str, int] = field(default_factory=dict)
-    set_aside: list[str] = field(default_factory=list)
-    resources: ExitStack = field(default_factory=ExitStack)
-    cpus: int = 0
-
-    def stage(
-        self,
-        name: str,
-        items: list[str],
-        work: Callable,
-        tasks: Callable[[set[str]], Iterable[tuple]],
-        spread: Callable[..., Iterable[list[Entry]]] = fan_out.fan_out,
-    ) -> None:
-        """Computes the items that are missing: `tasks(missing)` gives the arguments of each call of `work`."""
-        missing = {item for item in items if item not in self.ledger.entries}
-        self.computed[name] = len(missing)
-        self.progress.stage(name, len(items), len(items) - len(missing))
-        if missing:
-            self._start()
-            for entries in spread(work, tasks(missing), self.store, self.cpus):
-                self.ledger.add(entries)
-                self.progress.advance(sum(item in missing for entry in entries for item in entry.items))
-            self.ledger.flush()
-        self.progress.done()
-
-    def _start(self) -> None:
-        if not self.cpus:
-            self.cpus = self.resources.enter_context(fan_out.cluster(self.address, self.workers))
-
-    def share(self, value: object) -> object:
-        """Puts a big input where all tasks can read it."""
-        self._start()
-        return fan_out.share(value)
-
-    def commit(self, part: Part) -> None:
-        """A part that the driver itself made."""
-        data = encode(part)
-        self.store.put_new(part.path, data)
-        self.ledger.add([Entry(part.path, sha256(data), part.items)])
-        self.ledger.flush()
-
-    def repair(self) -> None:
-        """Adopts what was committed but not noted, and sets aside what does not verify."""
-        for path in self.ledger.unreadable:
-            self.put_aside(Entry(path, "", ()))
-        for stage, items in self.plan.items.items():
-            whole, damaged = self.ledger.orphans(f"{stage}/")
-            self.ledger.add(whole)
-            for path in damaged:
-                self.put_aside(Entry(path, "", ()))
-            for entry in self.ledger.check(items):
-                self.put_aside(entry)
-        self.ledger.flush()
-
-    def put_aside(self, entry: Entry) -> None:
-        """A part that does not verify: kept for inspection, its items are missing from now on."""
-        self.ledger.set_aside(entry)
-        self.set_aside.append(entry.path)
-        self.progress.note(f"corrupt: {entry.path} does not verify; set aside, its items are computed again")
 
 
 @dataclass(frozen=True)
@@ -162,10 +88,10 @@ def score(run: Run) -> None:
     """The way to scored events: simulate, fit, score."""
     run.repair()
     plan = run.plan
-    run.stage("events", plan.items["events"], work.simulate, lambda missing: _simulations(run, missing))
-    run.stage("models", plan.items["models"], work.fit, lambda missing: _fits(run, missing), _trainer(plan))
+    run.stage("events", plan.items["events"], work.simulate, partial(tasks.simulations, run))
+    run.stage("models", plan.items["models"], work.fit, partial(tasks.fits, run), _trainer(plan))
     checkpoints.discard(run.store, plan.items["models"])
-    run.stage("scores", plan.items["scores"], work.score, lambda missing: _scorings(run, missing))
+    run.stage("scores", plan.items["scores"], work.score, partial(tasks.scorings, run))
 
 
 def _run(run: Run) -> Outcome:
@@ -174,16 +100,16 @@ def _run(run: Run) -> Outcome:
     population = assemble.population(plan, run.ledger)
     rows = (plan.cells | plan.exact).items()
     signals = assemble.signals(plan, population, (place[0] for item, place in rows if item not in run.ledger.entries))
-    run.stage("nulls", plan.items["nulls"], work.background_toys, lambda missing: _nulls(run, population, missing))
-    run.stage("cells", plan.items["cells"], work.cells, lambda missing: _cells(run, population, signals, missing))
-    run.stage("exact", plan.items["exact"], work.exact, lambda missing: _exact(run, population, signals, missing))
+    run.stage("nulls", plan.items["nulls"], work.background_toys, partial(tasks.nulls, run, population))
+    run.stage("cells", plan.items["cells"], work.cells, partial(tasks.cells, run, population, signals))
+    run.stage("exact", plan.items["exact"], work.exact, partial(tasks.exact, run, population, signals))
     # a search is a task of many laws, any of which may take its time: no stall limit
     patient = partial(fan_out.fan_out, stall_s=None)
-    run.stage("reach", plan.items["reach"], reach.seek, lambda missing: _reach(run, population, missing), patient)
-    run.stage("limits", plan.items["limits"], limits.compute, lambda missing: _limits(run, population, missing))
+    run.stage("reach", plan.items["reach"], reach.seek, partial(tasks.searches, run, population), patient)
+    run.stage("limits", plan.items["limits"], limits.compute, partial(tasks.limit_masses, run, population))
     if plan.systematics:
-        tasks = partial(_systematics, run, population)
-        run.stage("systematics", plan.items["systematics"], systematics.compute, tasks)
+        of_variations = partial(tasks.varied, run, population)
+        run.stage("systematics", plan.items["systematics"], systematics.compute, of_variations)
     diagnostics = assemble.diagnostics(plan, run.ledger)
     table, path = _table(run)
     reached, limited = _side_table(run, "reach_tables", reach), _side_table(run, "limit_tables", limits)
@@ -200,104 +126,6 @@ def _trainer(plan: Plan) -> Callable[..., Iterable[list[Entry]]]:
         trainer.train, workers=training.workers, gpus_per_worker=training.gpus_per_worker,
         name=lambda task: plan.models[task[1]],
     )  # fmt: skip
-
-
-def _simulations(run: Run, missing: set[str]) -> Iterable[tuple]:
-    plan = run.share(run.plan)
-    return [(plan, shard) for shard in run.plan.shards["train"] if shard.item in missing]
-
-
-def _fits(run: Run, missing: set[str]) -> Iterable[tuple]:
-    for slot in SLOTS:
-        if run.plan.models[slot] in missing:
-            model = getattr(run.plan.study.models, slot)
-            entries = [run.ledger.entries[shard.item] for shard in run.plan.training(model)]
-            yield run.plan, slot, run.store, entries
-
-
-def _scorings(run: Run, missing: set[str]) -> Iterable[tuple]:
-    plan, shared = run.plan, run.share(run.plan)
-    models = run.share({slot: run.ledger.read(plan.models[slot]) for slot in SLOTS})
-    shards = [shard for purpose in plan.scored for shard in plan.shards[purpose]]
-    for shard in (*shards, *plan.varied_shards):
-        slots = [slot for slot in SLOTS if plan.score_item(shard, slot) in missing]
-        if slots or shard.item in missing:
-            yield shared, shard, slots, models
-
-
-def _nulls(run: Run, population: Population, missing: set[str]) -> Iterable[tuple]:
-    plan, inputs = run.plan, (run.share(run.plan), run.share(population))
-    for exposure in plan.study.grid.exposure_ty.points():
-        for hypothesis in HYPOTHESES:
-            blocks = [
-                block
-                for block in range(plan.n_blocks(hypothesis))
-                if any(plan.null_item(exposure, hypothesis, block, *pair) in missing for pair in plan.by_toys)
-            ]
-            for start in range(0, len(blocks), BLOCKS_PER_TASK):
-                yield *inputs, exposure, hypothesis, blocks[start : start + BLOCKS_PER_TASK]
-
-
-def _cells(
-    run: Run, population: Population, signals: dict[float | None, np.ndarray], missing: set[str]
-) -> Iterable[tuple]:
-    plan, inputs = run.plan, (run.share(run.plan), run.share(population))
-    shared = {mass: run.share(weights) for mass, weights in signals.items()}
-    wanted: dict[float, dict[float | None, set[float]]] = {}
-    for item, (point, _, _) in plan.cells.items():
-        if item in missing:
-            masses = wanted.setdefault(point.exposure_ty, {})
-            masses.setdefault(point.m_chi_GeV, set()).add(point.size)
-    for exposure, masses in wanted.items():
-        toys = run.share({name: assemble.toys(plan, run.ledger, exposure, name) for name in HYPOTHESES})
-        for mass, sizes in masses.items():
-            yield *inputs, toys, shared[mass], exposure, mass, sorted(sizes)
-
-
-def _exact(run: Run, population: Population, signals: dict, missing: set[str]) -> Iterable[tuple]:
-    inputs, weights = (run.share(run.plan), run.share(population)), run.share(signals)
-    q_median = _medians(run)
-    wanted: dict[tuple, list[tuple]] = {}
-    for item, (point, *pair) in run.plan.exact.items():
-        if item in missing:
-            wanted.setdefault((point.exposure_ty, tuple(pair)), []).append((point, q_median.get((point, *pair))))
-    for (exposure, pair), points in wanted.items():
-        for start in range(0, len(points), EXACT_PER_TASK):
-            yield *inputs, exposure, pair, weights, points[start : start + EXACT_PER_TASK]
-
-
-def _reach(run: Run, population: Population, missing: set[str]) -> Iterable[tuple]:
-    inputs = run.share(run.plan), run.share(population)
-    shared = {mass: run.share(weights) for mass, weights in reach.signals(run.plan, population, missing).items()}
-    for item, sought in reach.wanted(run.plan, missing):
-        yield *inputs, shared[sought[2]], item, sought
-
-
-def _limits(run: Run, population: Population, missing: set[str]) -> Iterable[tuple]:
-    inputs = run.share(run.plan), run.share(population), run.share(limits.signals(run.plan, population, missing))
-    return [(*inputs, exposure, masses) for exposure, masses in limits.wanted(run.plan, missing).items()]
-
-
-def _systematics(run: Run, nominal: Population, missing: set[str]) -> Iterable[tuple]:
-    plan, signal = run.plan, systematics.benchmark(run.plan, nominal)
-    shared, wanted = (run.share(plan), run.share(nominal)), {}
-    for item, (variation, exposure, *pair) in plan.systematics.items():
-        if item in missing:
-            wanted.setdefault(variation, {}).setdefault(exposure, []).append(tuple(pair))
-    for variation, exposures in wanted.items():
-        varied = systematics.population(plan, run.ledger, nominal, variation.shift)
-        inputs = run.share(varied), run.share((signal, systematics.benchmark(plan, varied)))
-        for exposure, pairs in exposures.items():
-            for pair in pairs:
-                yield *shared, *inputs, variation, exposure, pair
-
-
-def _medians(run: Run) -> dict[tuple, float]:
-    """q_median of the toys by cell."""
-    items = list(run.plan.cells)
-    rows = run.ledger.rows(items, "lineage") if items else None
-    pairs = zip(rows["lineage"].to_pylist(), rows["q_median"].to_pylist(), strict=True) if items else ()
-    return {run.plan.cells[item]: q for item, q in pairs}
 
 
 def _table(run: Run) -> tuple[pa.Table, str]:

@@ -1,43 +1,20 @@
 """What a study asks for: the digest of every item, and what it takes to compute it. Pure; touches no store."""
 
 import itertools
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from types import ModuleType
 
 from engine import lineage, plugins, variations
+from engine.event_plan import VERSIONS, EventPlan, Shard
 from engine.inference.pools import KINDS
 from engine.inference.teststats import has_law
 from engine.inference.toys import BLOCK
-from engine.physics import spectra
-from engine.study import Model, Study, Training
 
-# A stage's version is raised whenever its output changes for unchanged fields; a test holds its output's hash.
-VERSIONS = {"events": 1, "models": 1, "scores": 1, "nulls": 2, "cells": 2, "exact": 1, "table": 2, "reach": 1}
-VERSIONS |= {"limits": 1}
-VERSIONS |= {"trials": 1, "tuned": 1}
-
-SHARD = 2000  # events thrown per shard: a second or two of work
-SLOTS = ("vae", "classifier")
 HYPOTHESES = ("null", "background")
 ORACLE, COUNT = "known_signal", "count"  # what a reach is compared with
-POOLS = ("pool", "tune")  # scored events of the scan, and those on which R is chosen: alike, and none in common
 
 
 Wanted = tuple[float | None, str]  # R and the name of a statistic
-
-
-@dataclass(frozen=True)
-class Shard:
-    """Some events of one kind, thrown or read for one purpose: train, test, pool or tune."""
-
-    item: str
-    purpose: str
-    kind: str
-    number: int
-    n_thrown: int
-    shift: variations.Shift = ()  # relative shifts of the true detector's constants, of which corrections know nothing
 
 
 @dataclass(frozen=True)
@@ -57,141 +34,8 @@ Cell = tuple[Point, float | None, str]  # a point, R and the name of a statistic
 Sought = tuple[float | None, str, float | None, float]  # R, the name of a statistic, m_chi_GeV, size
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(EventPlan):
     """The items of a study, each under the digest of everything that makes it."""
-
-    study: Study
-    scored = ("test", "pool")  # the purposes whose events are scored
-
-    @cached_property
-    def shards(self) -> dict[str, list[Shard]]:
-        """Event shards by purpose."""
-        events = self.study.events
-        sizes = {"train": events.train_per_kind, "test": events.test_per_kind}
-        thrown = {
-            purpose: [s for kind in KINDS for s in self._shards(purpose, kind, n)] for purpose, n in sizes.items()
-        }
-        return thrown | {purpose: self.pool_shards(purpose) for purpose in POOLS}
-
-    def pool_shards(self, purpose: str = "pool", shift: variations.Shift = ()) -> list[Shard]:
-        """Shards of a scoring pool, thrown in a detector that is not quite the one assumed if there is a shift."""
-        pool, own = self.study.pool, self.study.backgrounds.own_kinds()
-        sizes = zip(KINDS, (pool.er_events, pool.nr_events), strict=True)
-        recoils = [s for kind, n in sizes for s in self._shards(purpose, kind, n, shift)]
-        return recoils + [s for name in own for s in self._own_shards(purpose, name, shift)]
-
-    @cached_property
-    def varied_shards(self) -> list[Shard]:
-        """Shards of all pools that are thrown for systematics alone."""
-        asked = [v.shift for v in variations.variations(self.study.systematics) if v.shift]
-        shards = {shard.item: shard for shift in asked for shard in self.pool_shards("pool", shift) if shard.shift}
-        return list(shards.values())
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """The pool's kinds of events: recoils, and the components that have events of their own."""
-        return (*KINDS, *self.study.backgrounds.own_kinds())
-
-    def _own_shards(self, purpose: str, name: str, shift: variations.Shift) -> list[Shard]:
-        """Shards of a component's own events: thrown on its spectrum, or the rows of a user's table."""
-        backgrounds = self.study.backgrounds
-        module, options = backgrounds.spectrum(name)
-        n_events = module.n_rows(options) if hasattr(module, "read") else self.study.pool.component_events
-        fields = {"component": plugins.identity("engine.physics.spectra", name), "source": self._own_source(name)}
-        if hasattr(module, "read"):
-            shift = ()  # recorded events are what they are
-        fields |= _if_shifted(shift) | ({"purpose": purpose} if purpose != "pool" else {})
-
-        def item(number: int, n: int) -> str:
-            return lineage.digest("events", VERSIONS["events"], fields | {"number": number, "n": n})
-
-        return self._cut(purpose, name, n_events, item, shift)
-
-    def _own_source(self, name: str) -> list:
-        """What a component's own events depend on."""
-        study, backgrounds = self.study, self.study.backgrounds
-        module, options = backgrounds.spectrum(name)
-        if hasattr(module, "read"):
-            return [module.source(options), self.window("ER")]
-        spectrum = self._spectrum(backgrounds.spectrum_name(name), module, options)
-        return [spectrum, self.window(module.KIND), study.seed, study.detector.constants, study.detector.nuisance]
-
-    def _shards(self, purpose: str, kind: str, n_events: int, shift: variations.Shift = ()) -> list[Shard]:
-        return self._cut(purpose, kind, n_events, lambda i, n: self._shard_item(purpose, kind, i, n, shift), shift)
-
-    @staticmethod
-    def _cut(
-        purpose: str, kind: str, n_events: int, item: Callable[[int, int], str], shift: variations.Shift
-    ) -> list[Shard]:
-        sizes = [min(SHARD, n_events - start) for start in range(0, n_events, SHARD)]
-        return [Shard(item(i, n), purpose, kind, i, n, shift) for i, n in enumerate(sizes)]
-
-    def _shard_item(self, purpose: str, kind: str, number: int, n_thrown: int, shift: variations.Shift) -> str:
-        study = self.study
-        fields = {
-            "seed": study.seed, "purpose": purpose, "kind": kind, "number": number, "n": n_thrown,
-            "energy_keV": [self.proposal(purpose), *self.energy_range(purpose, kind)],
-            "detector": [study.detector.constants, study.detector.nuisance],
-            "window": self.window(kind) if purpose in POOLS else None,
-            "representation": plugins.identity("engine.physics.representations", study.representation.name)
-            if purpose == "train" else None,
-        } | _if_shifted(shift)  # fmt: skip
-        return lineage.digest("events", VERSIONS["events"], fields)
-
-    def proposal(self, purpose: str) -> str:
-        """How a purpose's events are thrown in energy; the test events always as the papers' population."""
-        if purpose in POOLS:
-            return self.study.pool.proposal
-        return {"train": self.study.events.train_proposal, "test": "uniform"}[purpose]
-
-    def energy_range(self, purpose: str, kind: str) -> tuple[float, float]:
-        """True energies (keV) between which a purpose's events are thrown."""
-        if purpose not in POOLS:
-            return self.study.events.energy_keV
-        return self.study.pool.er_energy_keV if kind == "ER" else self.study.pool.nr_energy_keV
-
-    def window(self, kind: str) -> dict[str, tuple[float, float]]:
-        """The pool's selection of a kind: a range of `ces_keVee`, or of true `energy_keV` for NR."""
-        backgrounds = self.study.backgrounds
-        if kind == "ER" or backgrounds.nr_window == "ces":
-            return {"ces_keVee": backgrounds.er_window_keVee}
-        return {"energy_keV": backgrounds.nr_window}
-
-    @cached_property
-    def models(self) -> dict[str, str]:
-        """Item of the fitted model in each slot."""
-        return {slot: self._model_item(getattr(self.study.models, slot)) for slot in SLOTS}
-
-    def _model_item(self, model: Model) -> str:
-        inputs = [shard.item for shard in self.training(model)]
-        fields = {"family": plugins.identity("zoo", model.name), "config": model.config, "seed": self.study.seed}
-        if self.study.training != Training():
-            fields["training"] = self.study.training
-        return lineage.digest("models", VERSIONS["models"], fields, inputs)
-
-    def training(self, model: Model) -> list[Shard]:
-        """The shards a model is trained on: only the kinds that its family asks for."""
-        kinds = plugins.load("zoo", model.name).TRAINS_ON
-        return [shard for shard in self.shards["train"] if shard.kind in kinds]
-
-    def score_item(self, shard: Shard, slot: str) -> str:
-        """Item of one model's terms on one shard."""
-        fields = {"representation": plugins.identity("engine.physics.representations", self.study.representation.name)}
-        return lineage.digest("scores", VERSIONS["scores"], fields, [shard.item, self.models[slot]])
-
-    def score_items(self, shards: list[Shard]) -> list[str]:
-        """Items of all terms on these shards."""
-        return [self.score_item(shard, slot) for shard in shards for slot in SLOTS]
-
-    @cached_property
-    def stream_key(self) -> tuple:
-        """What names the toys' random streams: the event pool, never a model, a statistic or R."""
-        return self.stream_key_of("pool")
-
-    def stream_key_of(self, purpose: str) -> tuple:
-        """The same of either pool."""
-        return (self.study.seed, lineage.digest("pool", 1, None, [shard.item for shard in self.shards[purpose]]))
 
     @cached_property
     def wanted(self) -> list[Wanted]:
@@ -229,10 +73,6 @@ class Plan:
     def signal(self) -> tuple:
         """The signal's spectrum with its options, as a digest takes it."""
         return self._spectrum(self.study.signal.name, *self.study.signal.spectrum())
-
-    @staticmethod
-    def _spectrum(name: str, module: ModuleType, options: spectra.Options) -> tuple:
-        return plugins.identity("engine.physics.spectra", name), spectra.identity(module, options)
 
     @cached_property
     def scored_pool(self) -> str:
@@ -424,8 +264,3 @@ class Plan:
             "limits": list(self.limits), "limit_tables": [self.limit_table] if self.limits else [],
             **({"systematics": systematics} if systematics else {}), "tables": [self.table],
         }  # fmt: skip
-
-
-def _if_shifted(shift: variations.Shift) -> dict:
-    """What a shift adds to the fields of a shard: nothing where there is none, so that such a shard is the nominal."""
-    return {"shift": shift} if shift else {}

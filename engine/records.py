@@ -7,9 +7,10 @@ import platform
 import zoo
 from engine import limits, plugins, reach
 from engine.cluster.store import Ledger, Part, encode
+from engine.event_plan import SLOTS
 from engine.lineage import label, row_label
 from engine.pipeline import Outcome
-from engine.plan import SLOTS, Plan
+from engine.plan import Plan
 from engine.tracking import Record
 
 PACKAGES = ("recoilscan", "nestpy", "numpy", "pyarrow", "ray", "torch", "wimprates")

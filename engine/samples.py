@@ -3,9 +3,10 @@
 import numpy as np
 
 from engine import lineage, plugins
+from engine.event_plan import POOLS, SHARD, Shard
 from engine.inference.pools import KINDS
 from engine.physics import events, proposals
-from engine.plan import POOLS, SHARD, Plan, Shard
+from engine.plan import Plan
 
 Sample = tuple[dict[str, np.ndarray], np.ndarray]  # columns of `engine.schemas.EVENTS`, and features (n, length)
 

@@ -4,7 +4,8 @@ from functools import cached_property
 
 from engine import lineage
 from engine.errors import BadInput
-from engine.plan import VERSIONS, Plan, Point, Wanted
+from engine.event_plan import VERSIONS
+from engine.plan import Plan, Point, Wanted
 from engine.study.tune import Tune
 
 

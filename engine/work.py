@@ -9,11 +9,12 @@ import zoo
 from engine import assemble, lineage, plugins, rows, schemas, scores, training
 from engine.checkpoints import Checkpoint
 from engine.cluster.store import Entry, Part, Store
+from engine.event_plan import Shard
 from engine.inference import cells as inference
 from engine.inference.cells import Toys
 from engine.inference.jackknife import z_pool_error
 from engine.inference.population import Population
-from engine.plan import Plan, Point, Shard, Wanted
+from engine.plan import Plan, Point, Wanted
 from engine.samples import sample
 
 

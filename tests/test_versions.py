@@ -15,7 +15,8 @@ import pytest
 
 from engine import assemble, study, trials, work
 from engine.cluster.store import Entry, Ledger, Part, Store, encode, sha256
-from engine.plan import VERSIONS, Plan
+from engine.event_plan import VERSIONS
+from engine.plan import Plan
 from engine.tune_plan import TunePlan
 
 KNOWN = {
