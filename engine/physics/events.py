@@ -32,10 +32,13 @@ def simulate(
     drift = _collection.drift_us(tpc, z)
     nest_seed = lineage.seed("nest", key) % 2**32
     photons, electrons, excitons = _quanta.quanta(
-        kind, energy_keV / tpc.work_function_scale, tpc.drift_field_V_cm, tpc.density_g_cm3, nest_seed
-    ).T
-    if charge_yield_ratio is not None:
-        photons, electrons = _quanta.recombined(photons, electrons, charge_yield_ratio, key)
+        kind, energy_keV / tpc.work_function_scale, tpc.drift_field_V_cm, tpc.density_g_cm3, nest_seed,
+        tpc.er_recombination_width_scale,
+    ).T  # fmt: skip
+    scale = {"ER": tpc.er_charge_yield_scale, "NR": tpc.nr_charge_yield_scale}[kind]
+    if charge_yield_ratio is not None or scale != 1:
+        ratio = scale * (1.0 if charge_yield_ratio is None else charge_yield_ratio)
+        photons, electrons = _quanta.recombined(photons, electrons, np.broadcast_to(ratio, photons.shape), key)
     light = _collection.relative_light_collection(tpc, z)
     detected = rng.binomial(photons, np.minimum(tpc.g1 * light, 1.0))
     extracted = rng.binomial(electrons, _collection.survival(tpc, drift) * tpc.extraction)

@@ -136,6 +136,43 @@ def test_the_seed_alone_decides():
     assert np.mean(forward["ER", 1] != forward["ER", 2]) > 0.9
 
 
+def test_wider_recombination_is_wider_and_not_elsewhere():
+    energy_keV = np.full(20_000, 5.0)
+    drawn = {
+        (kind, scale): _quanta.quanta(kind, energy_keV, FIELD_V_CM, 2.9, 7, scale)[:, :2]
+        for kind in ("ER", "NR") for scale in (1.0, 1.3)
+    }  # fmt: skip
+    # photons + electrons - (sum's share) fluctuates by recombination alone: their difference at a fixed sum
+    spread = {key: np.std(quanta[:, 1] - quanta.sum(axis=1) * quanta[:, 1].mean() / quanta.sum(axis=1).mean())
+              for key, quanta in drawn.items()}  # fmt: skip
+    assert 1.1 < spread["ER", 1.3] / spread["ER", 1.0] < 1.3  # binomial noise is left as it is
+    np.testing.assert_array_equal(drawn["NR", 1.3], drawn["NR", 1.0])
+    assert drawn["ER", 1.3].mean(axis=0) == pytest.approx(drawn["ER", 1.0].mean(axis=0), rel=0.01)
+
+
+@pytest.mark.parametrize("ratio", [0.8, 1.0, 1.2])
+def test_a_charge_yield_moves_quanta_from_light_to_charge(ratio):
+    photons, electrons = _quanta.quanta("ER", np.full(5000, 5.0), FIELD_V_CM, 2.9, 7)[:, :2].T
+    light, charge = _quanta.recombined(photons, electrons, np.full(5000, ratio), "key")
+    np.testing.assert_array_equal(light + charge, photons + electrons)
+    assert charge.mean() == pytest.approx(ratio * electrons.mean(), rel=0.002)
+    assert min(light.min(), charge.min()) >= 0
+
+
+def test_no_event_gives_more_charge_than_it_has_quanta():
+    photons, electrons = np.array([0, 1, 5]), np.array([3, 9, 5])
+    light, charge = _quanta.recombined(photons, electrons, np.full(3, 1.9), "key")
+    np.testing.assert_array_equal(light + charge, photons + electrons)
+    assert light.min() >= 0
+
+
+def test_a_scale_of_one_is_no_part_of_an_identity():
+    scales = {name for name in TPC.model_fields if name.startswith(("er_", "nr_"))}
+    assert len(scales) == 3
+    assert not scales & set(DARWIN.model_dump())
+    assert DARWIN.model_copy(update={"er_charge_yield_scale": 1.1}).model_dump()["er_charge_yield_scale"] == 1.1
+
+
 # Collection
 
 

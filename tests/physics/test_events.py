@@ -308,6 +308,16 @@ class TestNuisance:
             # 4 %: W changes the energy and with it the split into light and charge
             assert found == pytest.approx(ratio, rel=0.04 if name == "work_function_scale" else 0.01)
 
+    @pytest.mark.parametrize("kind", ["ER", "NR"])
+    def test_a_charge_yield_scale_moves_its_own_kind(self, kind):
+        own, other = f"{kind.lower()}_charge_yield_scale", {"ER": "nr", "NR": "er"}[kind] + "_charge_yield_scale"
+        columns = [events.simulate(darwin.CONSTANTS.model_copy(update=update), kind, self.ENERGY, "n")[0]
+                   for update in ({}, {own: 1.1}, {other: 1.1})]  # fmt: skip
+        charge = [found["cs2_pe"].mean() for found in columns]
+        assert charge[1] / charge[0] == pytest.approx(1.1, abs=0.01)
+        assert charge[2] == charge[0]
+        assert columns[1]["cs1_pe"].mean() < columns[0]["cs1_pe"].mean()
+
     def test_a_known_lifetime_is_corrected_and_an_assumed_one_is_not(self):
         tpc = darwin.CONSTANTS
         true = tpc.model_copy(update={"electron_lifetime_us": 1500.0})

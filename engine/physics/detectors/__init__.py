@@ -17,6 +17,11 @@ Positive = Field(gt=0)
 Fraction = Field(ge=0, le=1)
 
 
+def Emission(description: str):
+    """A factor on NEST's model of emission, whose versions differ by as much; no part of an identity where it is 1."""
+    return Field(1.0, gt=0.5, lt=2, description=description, exclude_if=lambda factor: factor == 1)
+
+
 class TPC(BaseModel):
     """The constants of a cylindrical two-phase xenon time projection chamber; z is 0 at the cathode.
 
@@ -31,6 +36,9 @@ class TPC(BaseModel):
     wall_distance_cm: float = Field(ge=0, description="of the fiducial volume, from every wall")
     density_g_cm3: float = Field(ge=2.5, le=3.1, description="of the liquid")
     work_function_scale: float = Field(1.0, gt=0.5, lt=2, description="true W over NEST's, for its uncertainty")
+    er_charge_yield_scale: float = Emission("mean electrons of an ER over NEST's, its quanta as many")
+    nr_charge_yield_scale: float = Emission("mean electrons of an NR over NEST's, its quanta as many")
+    er_recombination_width_scale: float = Emission("amplitude of ER recombination fluctuations over NEST's")
     g1: float = Field(gt=0, le=1, description="photons detected per photon")
     g1_gas: float = Field(gt=0, le=1, description="photons detected per electroluminescence photon")
     el_photons_per_electron: float = Field(ge=1, le=5000)

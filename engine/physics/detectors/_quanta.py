@@ -9,6 +9,7 @@ from engine import lineage
 
 INTERACTIONS = {"ER": nestpy.interactions.beta, "NR": nestpy.interactions.NR}
 ATOMS_PER_GRAM = 6.0221409e23 / 131.293
+RECOMBINATION_WIDTH = 7  # of NEST's width parameters: the amplitude of recombination fluctuations of electron recoils
 
 
 @lru_cache(maxsize=1)
@@ -24,29 +25,47 @@ def work_function_eV(density_g_cm3: float) -> float:
     return (18.7263 - 1.01e-23 * electrons_per_cm3) * 1.1716263232
 
 
-def quanta(kind: str, energy_keV: np.ndarray, field_V_cm: float, density_g_cm3: float, seed: int) -> np.ndarray:
+def quanta(
+    kind: str, energy_keV: np.ndarray, field_V_cm: float, density_g_cm3: float, seed: int, er_width_scale: float = 1.0
+) -> np.ndarray:
     """(n, 3) int64 numbers of photons, electrons and excitons; one fluctuated event per energy.
 
-    nestpy's generator is one per process: it is seeded here and nothing else draws from it in between.
+    `er_width_scale` multiplies the amplitude of ER recombination fluctuations. nestpy's generator is one per process: it is seeded here and nothing else draws from it in between.
     """
     calc, _ = _nest()
     generator = nestpy.RandomGen.rndm()
     generator.unlock_seed()
     generator.set_seed(seed)
     generator.lock_seed()
+    widths = _widths(er_width_scale)
     out = np.empty((len(energy_keV), 3), dtype=np.int64)
     for row, energy in zip(out, energy_keV.tolist(), strict=True):
-        drawn = calc.GetQuanta(calc.GetYields(INTERACTIONS[kind], energy, density_g_cm3, field_V_cm), density_g_cm3)
+        yields = calc.GetYields(INTERACTIONS[kind], energy, density_g_cm3, field_V_cm)
+        drawn = calc.GetQuanta(yields, density_g_cm3, *widths)
         row[:] = drawn.photons, drawn.electrons, drawn.excitons
     return out
+
+
+def _widths(er_width_scale: float) -> tuple:
+    """NEST's width parameters as further arguments; none where they are NEST's own, which is faster."""
+    if er_width_scale == 1:
+        return ()
+    widths = list(nestpy.default_nr_er_width_parameters)
+    widths[RECOMBINATION_WIDTH] *= er_width_scale
+    return (widths,)
 
 
 def recombined(
     photons: np.ndarray, electrons: np.ndarray, charge_yield_ratio: np.ndarray, key: object
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Photons and electrons, (n,) each, when every electron stays free with this probability only.
+    """Photons and electrons, (n,) each, when the mean of an event's electrons is multiplied by a ratio.
 
-    One that recombines makes a photon, so an event's number of quanta, and its energy, are what they were.
+    Below 1 every electron stays free with this probability only, and one that recombines makes a photon; above 1 as
+    many photons as are needed were electrons instead. An event's number of quanta, and its energy, are what they were.
     """
-    free = lineage.stream("recombination", key).binomial(electrons, charge_yield_ratio)
+    rng = lineage.stream("recombination", key)
+    free = rng.binomial(electrons, np.minimum(charge_yield_ratio, 1.0))
+    if np.any(charge_yield_ratio > 1):
+        share = np.maximum(charge_yield_ratio - 1, 0) * electrons / np.maximum(photons, 1)
+        free = free + rng.binomial(photons, np.minimum(share, 1.0))
     return photons + electrons - free, free
