@@ -30,7 +30,8 @@ def quanta(
 ) -> np.ndarray:
     """(n, 3) int64 numbers of photons, electrons and excitons; one fluctuated event per energy.
 
-    `er_width_scale` multiplies the amplitude of ER recombination fluctuations. nestpy's generator is one per process: it is seeded here and nothing else draws from it in between.
+    `er_width_scale` multiplies the amplitude of ER recombination fluctuations. nestpy's generator is one per process:
+    it is seeded here and nothing else draws from it in between.
     """
     calc, _ = _nest()
     generator = nestpy.RandomGen.rndm()
