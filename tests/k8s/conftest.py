@@ -1,5 +1,6 @@
 """The manifests as kustomize builds them, and the pods that they ask for."""
 
+import copy
 import functools
 import os
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 yaml = pytest.importorskip("yaml")
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 TOP = Path(__file__).parents[2]
 K8S = TOP / "k8s"
 BUILDS = ["base", *(f"overlays/{folder.name}" for folder in sorted((K8S / "overlays").iterdir()))]
@@ -40,10 +42,10 @@ def kubectl() -> str:
 
 
 @functools.cache
-def built(folder: Path) -> str:
+def built(folder: Path) -> list[dict]:
     done = subprocess.run([kubectl(), "kustomize", str(folder)], capture_output=True, text=True)
     assert done.returncode == 0 and not done.stderr, done.stderr
-    return done.stdout
+    return list(yaml.load_all(done.stdout, LOADER))
 
 
 @pytest.fixture(scope="session")
@@ -51,7 +53,7 @@ def build():
     """The objects of a kustomization, by its folder in k8s/ or by its path, each call with dictionaries of its own."""
 
     def call(name: str | Path) -> list[dict]:
-        return list(yaml.safe_load_all(built(K8S / name)))
+        return copy.deepcopy(built(K8S / name))
 
     return call
 
@@ -80,11 +82,7 @@ def pods(objects) -> list[Pod]:
 
 @pytest.fixture
 def rayjob(objects) -> dict:
-    return one(objects, "RayJob")
-
-
-def one(objects: list[dict], kind: str) -> dict:
-    (found,) = [thing for thing in objects if thing["kind"] == kind]
+    (found,) = [thing for thing in objects if thing["kind"] == "RayJob"]
     return found
 
 
@@ -95,5 +93,5 @@ def crds() -> dict[str, dict]:
     files = sorted(folder.glob("ray.io_*.yaml"))
     if not files:
         pytest.skip(f"no KubeRay CRDs in {folder}: set RECOILSCAN_CRDS")
-    read = [yaml.load(file.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader)) for file in files]
+    read = [yaml.load(file.read_text(), LOADER) for file in files]
     return {crd["spec"]["names"]["kind"]: crd for crd in read}
