@@ -16,11 +16,13 @@ from pathlib import Path
 import pytest
 from moto.server import ThreadedMotoServer
 from obstore.store import S3Store
+from sqlalchemy import make_url
 
 from engine import tracking
 
 pytest.importorskip("flask_wtf", reason="MLflow's users need mlflow[auth]")
-INI = Path(__file__).parents[2] / "k8s" / "base" / "basic_auth.ini"
+K8S = Path(__file__).parents[2] / "k8s"
+INI, PINS = K8S / "base" / "basic_auth.ini", K8S / "image" / "constraints.txt"
 PASSWORD = "not-a-real-one"
 BUCKET = "recoilscan"
 PATIENCE_S = 180.0  # 5 s on a quiet machine
@@ -44,8 +46,12 @@ class Server:
         except urllib.error.HTTPError as error:
             error.close()
             return error.code
+
+    def is_up(self) -> bool:
+        try:
+            return self.status("/health") == 200
         except OSError:
-            return 0
+            return False
 
 
 def container(objects: list[dict]) -> dict:
@@ -99,10 +105,11 @@ def server(build, s3, tmp_path_factory):
             cwd=folder, env=env, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
     found, end = Server(f"http://127.0.0.1:{port}", s3), time.monotonic() + PATIENCE_S
-    while found.status("/health") != 200 and time.monotonic() < end and process.poll() is None:
+    while not found.is_up() and time.monotonic() < end and process.poll() is None:
         time.sleep(0.2)
-    assert found.status("/health") == 200, (folder / "log").read_text()
+    assert found.is_up(), (folder / "log").read_text()
     yield found
+    assert process.poll() is None, (folder / "log").read_text()
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
@@ -139,12 +146,17 @@ def test_a_scans_run_arrives_and_its_files_in_the_bucket(server, monkeypatch):
     assert len(stored) == 1 and stored[0].endswith("/artifacts/table.txt"), stored
 
 
-def test_the_users_database_is_one_that_postgres_makes(objects):
+def test_its_databases_are_those_that_postgres_makes(objects):
     maps = {thing["metadata"]["name"]: thing["data"] for thing in objects if thing["kind"] == "ConfigMap"}
     config = configparser.ConfigParser()
     config.read_string(maps["mlflow-auth"][INI.name])
+    (runs,) = [word.split("=", 1)[1] for word in container(objects)["args"] if word.startswith("--backend-store-uri=")]
 
-    name = config["mlflow"]["database_uri"].rsplit("/", 1)[1]
+    uris = [make_url(uri) for uri in (runs, config["mlflow"]["database_uri"])]
 
     assert "admin_password" not in config["mlflow"]
-    assert f"CREATE DATABASE {name} OWNER mlflow;" in maps["postgres-init"]["databases.sql"]
+    assert [uri.database for uri in uris] == ["mlflow", "mlflow_auth"]
+    assert f"CREATE DATABASE {uris[1].database} OWNER {uris[1].username};" in maps["postgres-init"]["databases.sql"]
+    # which driver postgresql:// means depends on SQLAlchemy's version: the image has the one that is named
+    assert {uri.drivername for uri in uris} == {"postgresql+psycopg2"}
+    assert "psycopg2-binary==" in PINS.read_text()
