@@ -1,5 +1,6 @@
 """What README.md in k8s/ promises to whoever follows it, or writes a program that does."""
 
+import importlib.resources
 import re
 from pathlib import Path
 
@@ -86,3 +87,10 @@ def test_parts_go_together_in_any_order(build, tmp_path):
         counts.append([group["replicas"] for group in rayjob["spec"]["rayClusterSpec"]["workerGroupSpecs"]])
 
     assert counts == [[16, 2], [16, 2]]
+
+
+def test_the_manifests_come_with_the_package():
+    installed = importlib.resources.files("k8s")
+
+    assert (installed / "overlays" / "kind" / "kustomization.yaml").is_file()
+    assert (installed / "README.md").is_file()
