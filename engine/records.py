@@ -8,9 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 import zoo
-from engine import journal, limits, lineage, masses, plugins, ranking, reach, summary
+from engine import limits, lineage, masses, plugins, ranking, reach, summary
 from engine.cluster.store import Ledger, Store
 from engine.event_plan import SLOTS, Shard
+from engine.journal import Page, environment, pages
 from engine.lineage import label, row_label
 from engine.pipeline import Outcome
 from engine.plan import Plan
@@ -28,7 +29,7 @@ def opening(name: str, plan: Plan) -> Record:
     parameters = _flat(study.model_dump(mode="json", exclude={"detector": {"constants"}}))
     inputs = {purpose: _digest(purpose, plan.shards[purpose]) for purpose in ("train", "test", "pool")}
     return Record(
-        plan.table, f"{name}-{plan.table[:8]}", parameters, {}, {}, files, tags | journal.environment(), inputs
+        plan.table, f"{name}-{plan.table[:8]}", parameters, {}, {}, files, tags | environment(), inputs
     )
 
 
@@ -36,13 +37,13 @@ def records(name: str, plan: Plan, store: Store, outcome: Outcome, files: dict[s
     """The scan, with its fits in it; `files` are the figures by name."""
     ledger, best = Ledger(store), ranking.headline(plan, outcome.table)
     fits = tuple(_fit(plan, ledger, outcome, slot, ranking.rank(plan, best)) for slot in SLOTS)
-    pages, begun = journal.pages(store, plan.table), opening(name, plan)
-    made = {"table_sha256": ledger.entries[plan.table].sha256} | (pages[-1].environment if pages else {})
+    passes, begun = pages(store, plan.table), opening(name, plan)
+    made = {"table_sha256": ledger.entries[plan.table].sha256} | (passes[-1].environment if passes else {})
     at_its_end = {"progress": [(sum(map(len, plan.items.values())), 1.0)]}
     return [replace(
         begun,
         metrics=_finite(_metrics(plan, outcome, best)),
-        curves=masses.curves(plan, outcome) | _seconds(pages) | at_its_end,
+        curves=masses.curves(plan, outcome) | _seconds(passes) | at_its_end,
         files=begun.files | files | _tables(plan, ledger, outcome),
         tags=begun.tags | made,
         children=fits,
@@ -66,7 +67,7 @@ def _fit(plan: Plan, ledger: Ledger, outcome: Outcome, slot: str, rank: Rank | N
         metrics=_finite(mine),
         curves={key: list(enumerate(values, start=1)) for key, values in fitted.history.items()},
         files={},
-        tags={"stage": "fit", "family": model.name, "slot": slot, "kind": family.KIND} | journal.environment(),
+        tags={"stage": "fit", "family": model.name, "slot": slot, "kind": family.KIND} | environment(),
         inputs={"train": _digest("train", plan.training(model))},
         model=Model(model.name, short, data, example, tuple(TERMS[family.KIND].names), rank),
     )
@@ -95,10 +96,10 @@ def _metrics(plan: Plan, outcome: Outcome, best: dict | None) -> dict[str, float
     return metrics | reach.metrics(outcome.reach) | limits.metrics(outcome.limits, study.at.get("m_chi_GeV"))
 
 
-def _seconds(pages: list[journal.Page]) -> dict[str, list[tuple[int, float]]]:
+def _seconds(passes: list[Page]) -> dict[str, list[tuple[int, float]]]:
     """Time by stage, its step the number of the pass."""
     curves: dict[str, list[tuple[int, float]]] = {}
-    for step, page in enumerate(pages):
+    for step, page in enumerate(passes):
         for stage, seconds in page.seconds.items():
             curves.setdefault(f"seconds_{stage}", []).append((step, seconds))
         curves.setdefault("seconds", []).append((step, sum(page.seconds.values())))
