@@ -3,6 +3,7 @@
 import logging
 import os
 import socket
+import ssl
 import urllib.error
 import urllib.request
 import warnings
@@ -60,10 +61,14 @@ def _answers(uri: str) -> None:
     if scheme not in ("http", "https"):
         socket.create_connection((parts.hostname, parts.port or PORTS[scheme]), timeout=ANSWER_S).close()
         return
+    place = parts._replace(netloc=parts.netloc.rpartition("@")[2], path=f"{parts.path.rstrip('/')}/health")
     try:
-        urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=ANSWER_S).close()
+        urllib.request.urlopen(place.geturl(), timeout=ANSWER_S).close()
     except urllib.error.HTTPError as error:  # it speaks: what it has to say of itself, requests will hear
         error.close()
+    except urllib.error.URLError as error:
+        if not isinstance(error.reason, ssl.SSLError):  # whom to trust is for mlflow to decide
+            raise
 
 
 def experiment(client, uri: str) -> str:

@@ -45,14 +45,15 @@ def is_whole(run) -> bool:
 
 def opened(client, place: str, record: Record, parent: str | None = None):
     """The run of a record, RUNNING from now on unless it is whole: made where there is none."""
+    from mlflow.entities import RunTag
+
     run = _found(client, place, record.lineage, parent)
     if run and is_whole(run):
         return run
     tags = record.tags | {"lineage": record.lineage} | ({PARENT: parent} if parent else {})
     if run:
         client.update_run(run.info.run_id, status="RUNNING", name=record.name)
-        for name, value in tags.items():
-            client.set_tag(run.info.run_id, name, value)
+        client.log_batch(run.info.run_id, tags=[RunTag(name, value) for name, value in tags.items()])
     else:
         run = client.create_run(place, run_name=record.name, tags=tags)
     _parameters(client, run, record)

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import pwd
 import shutil
 import signal
 import socket
@@ -35,12 +36,18 @@ def postgresql_binaries() -> Path | None:
     return places[-1].parent if places else None
 
 
+def _nobody() -> dict:
+    """Whom a process of root's is to be, as subprocess takes it; its group has another name on every system."""
+    found = pwd.getpwnam("nobody")
+    return {"user": found.pw_uid, "group": found.pw_gid, "extra_groups": []}
+
+
 class PostgreSQL:
     """A cluster in a temporary folder; it refuses root, so that root lends it to `nobody`."""
 
     def __init__(self, binaries: Path):
         self.folder = Path(tempfile.mkdtemp(prefix="recoilscan-pg-"))
-        self.user = {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
+        self.user = _nobody() if os.geteuid() == 0 else {}
         self.binaries = self._reachable(binaries) if self.user else binaries
         self.port = free_port()
         (self.folder / "password").write_text(PASSWORD)
