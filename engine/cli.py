@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from engine.errors import BadInput, ScanStalled, TaskFailed
-from engine.progress import Silent, reporter
+from engine.progress import reporter
 
 BAD_INPUT, INTERRUPTED = 2, 130
 
@@ -66,15 +66,16 @@ def scan(
     quiet: Quiet = False,
 ) -> None:
     """Runs a study: simulate, fit, score, toys, p-values, table, figures. Run it again to resume."""
-    from engine import pipeline, summary  # torch and Ray take seconds to import: only commands that use them pay
+    from engine import pipeline, summary, tracked  # torch and Ray take seconds to import: who uses them pays
     from engine.cluster.store import Store
+    from engine.plan import Plan
     from engine.study import load
 
     parsed, progress = load(study, tuple(settings or ())), reporter(quiet)
     curves = _overlays(overlay, parsed)
-    place = Store(store)
-    with _resumable():
-        outcome = pipeline.run(parsed, place, address=address, workers=workers, progress=progress)
+    place, again = Store(store), _again("track", study, store, settings, tracking)
+    with _resumable(), tracked.followed(_stem(study), Plan(parsed), place, tracking, progress, again) as watched:
+        outcome = pipeline.run(parsed, place, address=address, workers=workers, progress=watched)
     computed, total = sum(outcome.computed.values()), sum(map(len, outcome.plan.items.values()))
     progress.note(f"computed {computed} of {total} items, reused {total - computed}, corrupt {len(outcome.set_aside)}")
     for line in summary.lines(outcome):
@@ -86,7 +87,7 @@ def scan(
         say(f"limits: {outcome.limits_path}")
     files = _draw(outcome, place, curves, "png")
     say(f"figures: {place.where(_figures(outcome))}")
-    _track(study, outcome, place, files, tracking, progress)
+    tracked.send_scan(_stem(study), outcome, place, files, tracking, progress, again)
     curve = " --overlay limit.csv" if parsed.grid.m_chi_GeV else " --format pdf"
     progress.note(f"next: recoilscan plot {_same(study, store, settings)}{curve}")
 
@@ -118,6 +119,23 @@ def status(
 
 
 @app.command()
+def track(
+    study: StudyName, store: StoreUri = DEFAULT_STORE, tracking: Tracking = None, settings: Setting = None
+) -> None:
+    """Sends a finished study to MLflow from its store alone: after an outage, or to another server. Changes nothing."""
+    from engine import tracked
+    from engine.cluster.store import Store
+    from engine.study import load
+
+    parsed, place = load(study, tuple(settings or ())), Store(store)
+    outcome = _finished(parsed, place, _again("scan", study, store, settings))
+    again = _again("track", study, store, settings, tracking)
+    files = tracked.figures(outcome, place)
+    if not tracked.send_scan(_stem(study), outcome, place, files, tracking, reporter(False), again):
+        raise typer.Exit(1)
+
+
+@app.command()
 def plot(
     study: StudyName,
     store: StoreUri = DEFAULT_STORE,
@@ -126,16 +144,12 @@ def plot(
     format: Annotated[str, typer.Option(help="png or pdf")] = "png",
 ) -> None:
     """Draws a finished study's figures again, with curves of your own on the plane."""
-    from engine import pipeline
     from engine.cluster.store import Store
     from engine.study import load
 
     parsed, place = load(study, tuple(settings or ())), Store(store)
     curves = _overlays(overlay, parsed)
-    outcome = pipeline.finished(parsed, place)
-    if outcome is None:
-        again = _same(study, store, settings)
-        raise BadInput(f"no finished table of {study!r} in {store!r}; run: recoilscan scan {again}")
+    outcome = _finished(parsed, place, _again("scan", study, store, settings))
     for name in _draw(outcome, place, curves, format):
         say(place.where(f"{_figures(outcome)}/{name}"))
 
@@ -155,7 +169,7 @@ def tune(
 ) -> None:
     """Scans R on a pool of its own by a study's [tune] section, and writes the study with the best R."""
     from engine import study as studies
-    from engine import tuned, tuning
+    from engine import tracked, tuned, tuning
     from engine.cluster.store import Store
 
     raw, progress, place = studies.read(study, tuple(settings or ())), reporter(quiet), Store(store)
@@ -169,7 +183,8 @@ def tune(
     for name, data in files.items():
         place.put(f"figures/{found.item}/{name}", data)
     say(f"figures: {place.where(f'figures/{found.item}')}")
-    _log([tuned.record(Path(study).stem, found, files)], place, tracking, progress)
+    again = _again("tune", study, store, settings, tracking)  # which then computes nothing
+    tracked.send([tuned.record(_stem(study), found, files)], place, tracking, progress, again)
     say(_keep(to, files["tuned.toml"].decode()))
 
 
@@ -271,6 +286,28 @@ def _same(study: str, store: str, settings: list[str] | None) -> str:
     return shlex.join(words)
 
 
+def _again(command: str, study: str, store: str, settings: list[str] | None, uri: str | None = None) -> str:
+    """The line that does a command on the same study; a password is not printed."""
+    from engine.tracking import shown
+
+    tracking = ["--tracking", shlex.quote(shown(uri))] if uri else []
+    return " ".join(["recoilscan", command, _same(study, store, settings), *tracking])
+
+
+def _stem(study: str) -> str:
+    return Path(study).stem
+
+
+def _finished(study, store, again: str):
+    """A study's results as they are in the store; BadInput that says what makes them."""
+    from engine import pipeline
+
+    outcome = pipeline.finished(study, store)
+    if outcome is None:
+        raise BadInput(f"no finished table of this study in {store.uri!r}; run: {again}")
+    return outcome
+
+
 def _overlays(paths: list[Path] | None, study) -> tuple:
     from engine.contours import read_overlay
 
@@ -290,25 +327,6 @@ def _draw(outcome, store, overlays: tuple, format: str) -> dict[str, bytes]:
     for name, data in files.items():
         store.put(f"{_figures(outcome)}/{name}", data)
     return files
-
-
-def _track(study: str, outcome, store, files: dict[str, bytes], uri: str | None, progress: Silent) -> None:
-    from engine.cluster.store import Ledger
-    from engine.records import records
-
-    _log(records(Path(study).stem, outcome.plan, Ledger(store), outcome, files), store, uri, progress)
-
-
-def _log(records: list, store, uri: str | None, progress: Silent) -> None:
-    from engine import tracking
-
-    uri = uri or tracking.default_uri(store.folder())
-    try:
-        new = tracking.log(records, uri)
-    except Exception as error:  # the results are safe in the store: tracking never decides success
-        print(f"warning: MLflow at {uri} took no runs ({type(error).__name__}: {error})", file=sys.stderr)
-        return
-    progress.note(f"tracking: {new} new runs in {uri}; look: mlflow ui --backend-store-uri {uri}")
 
 
 def main() -> None:

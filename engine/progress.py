@@ -27,6 +27,33 @@ class Silent:
         """No more stages, whether or not the last one ended: leaves the terminal as it was."""
 
 
+class Relay(Silent):
+    """Passes everything on to another reporter: for what listens beside it."""
+
+    def __init__(self, inner: Silent):
+        self.inner = inner
+
+    def stage(self, name: str, total: int, reused: int) -> None:
+        """As it came."""
+        self.inner.stage(name, total, reused)
+
+    def advance(self, n_items: int) -> None:
+        """As it came."""
+        self.inner.advance(n_items)
+
+    def done(self) -> None:
+        """As it came."""
+        self.inner.done()
+
+    def note(self, line: str) -> None:
+        """As it came."""
+        self.inner.note(line)
+
+    def close(self) -> None:
+        """As it came."""
+        self.inner.close()
+
+
 class Lines(Silent):
     """Plain lines: one when a stage begins and ends, and every ten seconds in between."""
 

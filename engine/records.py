@@ -1,76 +1,126 @@
-"""What MLflow is told of a finished scan: one record per fit, one for the scan."""
+"""What MLflow is told of a scan: its run, with the fits nested in it and their models."""
 
-import importlib.metadata
+import csv
+import io
 import math
-import platform
+from dataclasses import replace
+
+import numpy as np
 
 import zoo
-from engine import limits, plugins, reach
-from engine.cluster.store import Ledger, Part, encode
-from engine.event_plan import SLOTS
+from engine import limits, lineage, masses, plugins, ranking, reach, summary
+from engine.cluster.store import Ledger, Store
+from engine.event_plan import SLOTS, Shard
+from engine.journal import Page, environment, pages
 from engine.lineage import label, row_label
 from engine.pipeline import Outcome
 from engine.plan import Plan
-from engine.tracking import Record
+from engine.scores import TERMS
+from engine.tracking import Model, Rank, Record
 
-PACKAGES = ("recoilscan", "nestpy", "numpy", "pyarrow", "ray", "torch", "wimprates")
-
-
-def records(name: str, plan: Plan, ledger: Ledger, outcome: Outcome, files: dict[str, bytes]) -> list[Record]:
-    """The fits, then the scan; `files` are the figures by name."""
-    return [*(_fit(plan, ledger, outcome, slot) for slot in SLOTS), _scan(name, plan, outcome, files)]
+COVERAGE = ("exposure_ty", "m_chi_GeV", "sigma_90_cm2", "n_toys", "coverage", "coverage_low", "coverage_high")
 
 
-def environment() -> dict[str, str]:
-    """Versions beside which a result was made; they are recorded, and no digest depends on them."""
-    versions = {f"version.{package}": importlib.metadata.version(package) for package in PACKAGES}
-    return versions | {"python": platform.python_version(), "machine": platform.machine()}
+def opening(name: str, plan: Plan) -> Record:
+    """The scan as it is known before it runs: parameters, inputs, where it runs; no result."""
+    study = plan.study
+    tags = {"stage": "scan", "study": name, "vae": plan.models["vae"], "classifier": plan.models["classifier"]}
+    files = {"study.json": study.model_dump_json(indent=1).encode()}
+    parameters = _flat(study.model_dump(mode="json", exclude={"detector": {"constants"}}))
+    inputs = {purpose: _digest(purpose, plan.shards[purpose]) for purpose in ("train", "test", "pool")}
+    return Record(
+        plan.table, f"{name}-{plan.table[:8]}", parameters, {}, {}, files, tags | environment(), inputs
+    )
 
 
-def _fit(plan: Plan, ledger: Ledger, outcome: Outcome, slot: str) -> Record:
-    model = getattr(plan.study.models, slot)
-    fitted = zoo.load(ledger.read(plan.models[slot]), plugins.load("zoo", model.name))
+def records(name: str, plan: Plan, store: Store, outcome: Outcome, files: dict[str, bytes]) -> list[Record]:
+    """The scan, with its fits in it; `files` are the figures by name."""
+    ledger, best = Ledger(store), ranking.headline(plan, outcome.table)
+    fits = tuple(_fit(plan, ledger, outcome, slot, ranking.rank(plan, best)) for slot in SLOTS)
+    passes, begun = pages(store, plan.table), opening(name, plan)
+    made = {"table_sha256": ledger.entries[plan.table].sha256} | (passes[-1].environment if passes else {})
+    at_its_end = {"progress": [(sum(map(len, plan.items.values())), 1.0)]}
+    return [replace(
+        begun,
+        metrics=_finite(_metrics(plan, outcome, best)),
+        curves=masses.curves(plan, outcome) | _seconds(passes) | at_its_end,
+        files=begun.files | files | _tables(plan, ledger, outcome),
+        tags=begun.tags | made,
+        children=fits,
+        note="\n".join(f"- {line}" for line in summary.lines(outcome)),
+    )]  # fmt: skip
+
+
+def _fit(plan: Plan, ledger: Ledger, outcome: Outcome, slot: str, rank: Rank | None) -> Record:
+    model, item = getattr(plan.study.models, slot), plan.models[slot]
+    family, data = plugins.load("zoo", model.name), ledger.read(item)
+    fitted = zoo.load(data, family)
     numbers = outcome.diagnostics.numbers
     mine = {name: value for name, value in numbers.items() if ("spearman" in name) == (slot == "vae")}
+    mine |= {} if rank is None else {"z": rank.z}
+    short = family.__name__.rpartition(".")[2]
+    example = _example(ledger, plan.training(model))
     return Record(
-        lineage=plan.models[slot],
-        name=f"{model.name}-{plan.models[slot][:8]}",
+        lineage=item,
+        name=f"{short}-{item[:8]}",
         parameters={"family": model.name, "seed": plan.study.seed} | model.config,
         metrics=_finite(mine),
         curves={key: list(enumerate(values, start=1)) for key, values in fitted.history.items()},
         files={},
-        tags={"stage": "fit", "family": model.name} | environment(),
+        tags={"stage": "fit", "family": model.name, "slot": slot, "kind": family.KIND} | environment(),
+        inputs={"train": _digest("train", plan.training(model))},
+        model=Model(model.name, short, data, example, tuple(TERMS[family.KIND].names), rank),
     )
 
 
-def _scan(name: str, plan: Plan, outcome: Outcome, files: dict[str, bytes]) -> Record:
-    study = plan.study
-    data = encode(Part("table.parquet", (plan.table,), outcome.table))
-    metrics, curves = dict(outcome.diagnostics.numbers), {}
+def _example(ledger: Ledger, shards: list[Shard]) -> np.ndarray:
+    """(1, n_features) float32: the first event that the model was trained on."""
+    tables = (ledger.table(shard.item, ["features"]) for shard in shards)
+    first = next(table for table in tables if len(table))
+    return np.array(first["features"][:1].to_pylist(), np.float32)
+
+
+def _metrics(plan: Plan, outcome: Outcome, best: dict | None) -> dict[str, float]:
+    """The headline, every Z at the benchmark, how good the models are, reach and limits."""
+    study, metrics = plan.study, dict(outcome.diagnostics.numbers)
+    if best:
+        metrics |= {name: best[name] for name in ("R", "beta", "exposure_ty")} | {"z": ranking.z(best)}
+        metrics |= {"p": best["p_median"] if best["p_exact"] is None else best["p_exact"]}
     metrics |= {f"effective_events_{name}": n for name, n in outcome.population.effective_events().items()}
     for row in outcome.table.to_pylist():
-        score = row_label(row["statistic"], row["R"])
         if all(row[name] == value for name, value in study.at.items()):
-            metrics[f"benchmark_z_{score}_{label(row['exposure_ty'])}ty"] = row["z_median"]
-            if row["z_exact"] is not None:
-                metrics[f"benchmark_z_exact_{score}_{label(row['exposure_ty'])}ty"] = row["z_exact"]
-            metrics[f"benchmark_z_count_{label(row['exposure_ty'])}ty"] = row["z_count"]
-    for row in outcome.table.to_pylist() if study.grid.m_chi_GeV else ():
-        if row["point"] == "grid" and row["sigma_si_cm2"] == _middle(study.grid.sigma_si_cm2.points()):
-            key = f"p_median_{row_label(row['statistic'], row['R'])}_{label(row['exposure_ty'])}ty"
-            curves.setdefault(key, []).append((round(row["m_chi_GeV"]), row["p_median"]))
-    metrics |= reach.metrics(outcome.reach)
-    metrics |= limits.metrics(outcome.limits, study.at.get("m_chi_GeV"))
-    parameters = _flat(study.model_dump(mode="json", exclude={"detector": {"constants"}}))
-    tags = {"stage": "scan", "study": name, "vae": plan.models["vae"], "classifier": plan.models["classifier"]}
-    return Record(
-        plan.table, f"{name}-{plan.table[:8]}", parameters, _finite(metrics), curves,
-        files | {"table.parquet": data}, tags | environment(),
-    )  # fmt: skip
+            exposure = f"{label(row['exposure_ty'])}ty"
+            score = row_label(row["statistic"], row["R"])
+            metrics |= {f"z_{score}_{exposure}": row["z_median"], f"z_count_{exposure}": row["z_count"]}
+            metrics |= {} if row["z_exact"] is None else {f"z_exact_{score}_{exposure}": row["z_exact"]}
+    return metrics | reach.metrics(outcome.reach) | limits.metrics(outcome.limits, study.at.get("m_chi_GeV"))
 
 
-def _middle(points: tuple[float, ...]) -> float:
-    return points[len(points) // 2]
+def _seconds(passes: list[Page]) -> dict[str, list[tuple[int, float]]]:
+    """Time by stage, its step the number of the pass."""
+    curves: dict[str, list[tuple[int, float]]] = {}
+    for step, page in enumerate(passes):
+        for stage, seconds in page.seconds.items():
+            curves.setdefault(f"seconds_{stage}", []).append((step, seconds))
+        curves.setdefault("seconds", []).append((step, sum(page.seconds.values())))
+    return curves
+
+
+def _tables(plan: Plan, ledger: Ledger, outcome: Outcome) -> dict[str, bytes]:
+    """All tables as they are in the store, and the coverage that toys found."""
+    files = {"table.parquet": ledger.read(plan.table)}
+    if plan.reach:
+        files["reach.parquet"] = ledger.read(plan.reach_table)
+    if plan.limits:
+        files["limits.parquet"] = ledger.read(plan.limit_table)
+    checked = [row for row in outcome.limits.to_pylist() if row["coverage"] is not None]
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([COVERAGE, *([row[name] for name in COVERAGE] for row in checked)])
+    return files | ({"coverage.csv": text.getvalue().encode()} if checked else {})
+
+
+def _digest(purpose: str, shards: list[Shard]) -> str:
+    return lineage.digest(purpose, 1, None, [shard.item for shard in shards])
 
 
 def _finite(metrics: dict[str, float]) -> dict[str, float]:

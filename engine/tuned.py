@@ -4,8 +4,8 @@ import math
 
 from engine import plots, toml_text
 from engine.cluster.store import Part, encode
+from engine.journal import environment
 from engine.plots import weight
-from engine.records import environment
 from engine.tracking import Record
 from engine.tuning import Tuned
 

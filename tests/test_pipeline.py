@@ -114,17 +114,24 @@ class TestTable:
         assert {"contours.csv", "roc.png", "p_against_exposure.png", "scores_R10000.png"} <= names
         assert "plane_tail_count_R10000_50ty.png" in names
 
-    def test_mlflow_has_one_run_per_fit_and_one_for_the_scan(self, reference):
-        import mlflow
-
-        client = mlflow.MlflowClient(f"sqlite:///{reference[0]}/mlflow/mlflow.db")
-        runs = client.search_runs([client.get_experiment_by_name("recoilscan").experiment_id])
+    def test_mlflow_has_one_run_for_the_scan_and_its_fits_nested_in_it(self, reference):
+        client, runs = tracked(reference[0])
         assert sorted(run.data.tags["stage"] for run in runs) == ["fit", "fit", "scan"]
+        parents = {run.data.tags.get("mlflow.parentRunId") for run in runs}
+        assert parents == {None, *(run.info.run_id for run in runs if run.data.tags["stage"] == "scan")}
         by_stage = {run.data.tags.get("family", "scan"): run for run in runs}
         assert 0.5 < by_stage["mlp_classifier"].data.metrics["auc"] <= 1
         assert len(client.get_metric_history(by_stage["dense_vae"].info.run_id, "validation_loss")) == 2
         artifacts = {file.path for file in client.list_artifacts(by_stage["scan"].info.run_id)}
         assert {"table.parquet", "contours.csv", "roc.png"} <= artifacts
+
+
+def tracked(store) -> tuple:
+    """A client of a store's own MLflow, and its runs."""
+    import mlflow
+
+    client = mlflow.MlflowClient(f"sqlite:///{store}/mlflow/mlflow.db")
+    return client, client.search_runs([client.get_experiment_by_name("recoilscan").experiment_id])
 
 
 class TestDeterminism:
@@ -156,6 +163,11 @@ class TestDeterminism:
         made, total, corrupt = computed(log)
         assert 0 < made <= total - before.done < total and corrupt == 0
         assert (store / "tables" / reference[2].name).read_bytes() == reference[2].read_bytes()
+        client, runs = tracked(store)
+        (scan,) = (run for run in runs if run.data.tags["stage"] == "scan")  # the killed one's, gone on with
+        assert scan.info.status == "FINISHED" and len(runs) == 3
+        progress = [point.step for point in client.get_metric_history(scan.info.run_id, "progress")]
+        assert len(set(progress)) == len(progress) and max(progress) == total
 
     def test_a_finished_scan_computes_nothing(self, copy, tiny_path):
         log = run_scan(tiny_path, copy)
