@@ -14,11 +14,14 @@ from engine.plan import Plan
 from engine.tracking import Record
 
 PACKAGES = ("recoilscan", "nestpy", "numpy", "pyarrow", "ray", "torch", "wimprates")
+FIGURES = {
+    "vae": {"posterior_predictive", "elbo_energy", "latent", "reconstruction"}, "classifier": {"roc", "confusion"},
+}  # fmt: skip
 
 
 def records(name: str, plan: Plan, ledger: Ledger, outcome: Outcome, files: dict[str, bytes]) -> list[Record]:
     """The fits, then the scan; `files` are the figures by name."""
-    return [*(_fit(plan, ledger, outcome, slot) for slot in SLOTS), _scan(name, plan, outcome, files)]
+    return [*(_fit(plan, ledger, outcome, slot, files) for slot in SLOTS), _scan(name, plan, outcome, files)]
 
 
 def environment() -> dict[str, str]:
@@ -27,18 +30,18 @@ def environment() -> dict[str, str]:
     return versions | {"python": platform.python_version(), "machine": platform.machine()}
 
 
-def _fit(plan: Plan, ledger: Ledger, outcome: Outcome, slot: str) -> Record:
+def _fit(plan: Plan, ledger: Ledger, outcome: Outcome, slot: str, files: dict[str, bytes]) -> Record:
     model = getattr(plan.study.models, slot)
     fitted = zoo.load(ledger.read(plan.models[slot]), plugins.load("zoo", model.name))
-    numbers = outcome.diagnostics.numbers
-    mine = {name: value for name, value in numbers.items() if ("spearman" in name) == (slot == "vae")}
+    found = outcome.diagnostics
+    mine = found.of_network if slot == "vae" else found.numbers(slot)
     return Record(
         lineage=plan.models[slot],
         name=f"{model.name}-{plan.models[slot][:8]}",
         parameters={"family": model.name, "seed": plan.study.seed} | model.config,
         metrics=_finite(mine),
         curves={key: list(enumerate(values, start=1)) for key, values in fitted.history.items()},
-        files={},
+        files=found.files[slot] | {name: files[name] for name in files if name.partition(".")[0] in FIGURES[slot]},
         tags={"stage": "fit", "family": model.name} | environment(),
     )
 
@@ -46,7 +49,7 @@ def _fit(plan: Plan, ledger: Ledger, outcome: Outcome, slot: str) -> Record:
 def _scan(name: str, plan: Plan, outcome: Outcome, files: dict[str, bytes]) -> Record:
     study = plan.study
     data = encode(Part("table.parquet", (plan.table,), outcome.table))
-    metrics, curves = dict(outcome.diagnostics.numbers), {}
+    metrics, curves = dict(outcome.diagnostics.metrics), {}
     metrics |= {f"effective_events_{name}": n for name, n in outcome.population.effective_events().items()}
     for row in outcome.table.to_pylist():
         score = row_label(row["statistic"], row["R"])
