@@ -236,7 +236,7 @@ TUNED = pa.schema([
 _LEAKAGE = [
     _field(f"er_leakage_at_{percent}_percent_nr{end}", pa.float64(), "", meaning, True)
     for percent in (30, 50)
-    for end, meaning in (("", f"share of ER kept by the cut that keeps {percent} % of NR"),
+    for end, meaning in (("", f"share of ER kept by the cut that keeps {percent} % of NR or, of ties, more"),
                          ("_low", "lower end of its central 68.27 % interval, binomial"),
                          ("_high", "upper end of its central 68.27 % interval, binomial"))
 ]  # fmt: skip
@@ -253,6 +253,7 @@ DIAGNOSTICS = pa.schema([
     _field("recall", pa.float64(), "", "share of NR that are called NR", True),
     _field("precision_at_35_percent_nr", pa.float64(), "", "precision where 35 % of the events are NR", True),
     *_LEAKAGE,
+    _field("nr_with_one_logit", pa.float64(), "", "largest share of NR with one logit, as of units that died", True),
     _field("er_as_er", pa.int64(), "events", "electron recoils with p <= 1/2, unweighted"),
     _field("er_as_nr", pa.int64(), "events", "electron recoils with p > 1/2, unweighted"),
     _field("nr_as_er", pa.int64(), "events", "nuclear recoils with p <= 1/2, unweighted"),

@@ -17,7 +17,8 @@ def evaluate(is_nr: np.ndarray, logit: np.ndarray, weight: np.ndarray) -> Row:
     """The columns of `engine.schemas.DIAGNOSTICS` that follow from the events, whose arrays are (n,).
 
     weight: relative number of events of its kind that each stands for. Accuracy and precision are those of as many ER
-    as NR, at p = 1/2, whatever the numbers here; AUC counts ties half. None where a kind has no event.
+    as NR, at p = 1/2, whatever the numbers here; AUC counts ties half, and a cut takes all events of equal logits, so
+    that it may keep more NR than it is named for. None where a kind has no event.
     """
     called_nr, er, nr = logit > 0, ~is_nr, is_nr
     counts = {
@@ -34,6 +35,7 @@ def evaluate(is_nr: np.ndarray, logit: np.ndarray, weight: np.ndarray) -> Row:
         "precision": precision(recall, false_rate, 0.5),
         "precision_at_35_percent_nr": precision(recall, false_rate, TALKS_NR_SHARE),
     }  # fmt: skip
+    row["nr_with_one_logit"] = float(np.diff(kept).max())
     for name, acceptance in ACCEPTANCES.items():
         row |= _leakage(name, leaked, kept, acceptance, effective_size(weight[er]))
     points = _thinned(leaked, kept)
@@ -77,6 +79,6 @@ def _thinned(leaked: np.ndarray, kept: np.ndarray) -> np.ndarray:
 
 
 def _nothing() -> Row:
-    names = ("auc", "accuracy", "precision", "precision_at_35_percent_nr", "recall")
+    names = ("auc", "accuracy", "precision", "precision_at_35_percent_nr", "recall", "nr_with_one_logit")
     leakages = [f"{name}{end}" for name in ACCEPTANCES for end in ("", "_low", "_high")]
     return dict.fromkeys((*names, *leakages)) | {"roc_er_leakage": [], "roc_nr_acceptance": []}

@@ -20,13 +20,14 @@ from engine.plots.roc import roc
 def diagnosed(
     plan: Plan, population: Population, found: Diagnostics, signals: dict[str, np.ndarray]
 ) -> Iterator:
-    """signals: (pool,) weights by label."""
+    """Name and figure of each. signals: (pool,) weights by label, of which what precedes a comma is the signal."""
     pool = population.pool
+    by_name = {label.partition(",")[0]: weights for label, weights in signals.items()}  # shares, whatever the size
     negative_elbo = scores.negative_elbo(pool.terms, plan.beta)
     yield "roc", roc(found.table)
     yield "confusion", confusion(found.table)
     yield "posterior_predictive", posterior_predictive(found.posterior)
-    yield "elbo_energy", elbo_against_energy(pool.energy_keV, negative_elbo, population.weights.sum(axis=0), signals)
+    yield "elbo_energy", elbo_against_energy(pool.energy_keV, negative_elbo, population.weights.sum(axis=0), by_name)
     yield "latent", latent(found.latent)
     yield "reconstruction", reconstruction(_examples(plan, found))
 

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from engine.plots import styled
-from engine.plots._rows import words
+from engine.plots._rows import model_words, population_words
 
 KINDS = ("ER", "NR")
 
@@ -36,4 +36,4 @@ def _matrix(axes: Axes, row: dict) -> None:
     axes.tick_params(which="both", length=0)
     axes.set(xlabel="called", ylabel="true")
     axes.minorticks_off()
-    axes.set_title(f"{row['role']} {words(row['model'])}\n{words(row['population'])}")
+    axes.set_title(f"{model_words(row)}\n{population_words(row['population'])}")

@@ -12,7 +12,7 @@ from engine.plots import styled
 BINS = 60
 SMOOTH = 1.5  # bins: of the contours, not of the marginals
 INSIDE = (0.9, 0.5)  # shares of the events within a contour
-OUTER = 0.002  # share of a sample that may be beyond each end of an axis
+OUTER = 0.01  # share of a sample that may be beyond each end of an axis
 BACKGROUND = "0.55"
 
 
@@ -48,7 +48,7 @@ def _edges(values: np.ndarray, samples: dict[str, np.ndarray]) -> np.ndarray:
     """Even bins that hold all of every sample but OUTER at each end."""
     ends = np.array([_quantiles(values, weights, (OUTER, 1 - OUTER)) for weights in samples.values()])
     low, high = ends[:, 0].min(), ends[:, 1].max()
-    margin = 0.08 * (high - low) or 0.5
+    margin = 0.1 * (high - low) or 0.5
     return np.linspace(low - margin, high + margin, BINS + 1)
 
 

@@ -41,7 +41,7 @@ class Stretch:
 def reconstruction(events: dict[str, list[Stretch]]) -> Figure:
     """A row of panels for every event, by its title; waveforms overlaid, hit patterns and images side by side."""
     n_columns = max((sum(1 if one.overlaid else 2 for one in event) for event in events.values()), default=1)
-    figure = Figure(figsize=(4.6 * n_columns, 5.2 * max(len(events), 1)), layout="constrained")
+    figure = Figure(figsize=(3.9 * n_columns, 4.7 * max(len(events), 1)), layout="constrained")
     for row, (title, event) in zip(np.atleast_1d(figure.subfigures(max(len(events), 1), 1)), events.items(),
                                    strict=False):  # fmt: skip
         row.suptitle(title, fontsize=16, x=0.01, ha="left")
@@ -63,6 +63,8 @@ def _event(figure, event: list[Stretch], panels: np.ndarray) -> None:
                 _image(axes, values)
             else:
                 hit_pattern(axes, one.centres_cm, values, colours, one.radius_cm)
+                axes.minorticks_off()  # they take longer to draw than all else
+                axes.locator_params(nbins=3)
                 hit_panels.append(axes)
             axes.set_title(f"{words(one.name)}, {said}")
     if hit_panels:
@@ -74,10 +76,11 @@ def _lines(axes: Axes, one: Stretch) -> None:
     first, last = (max(used[0] - 10, 0), used[-1] + 11) if len(used) else (0, len(one.real))
     edges = np.arange(min(last, len(one.real)) - first + 1) + first - 0.5
     for values, colour, label in zip(one.pair, (REAL, MADE), ("real", "reconstructed"), strict=True):
-        axes.stairs(values[first:last], edges, color=colour, lw=1.4, label=label)
+        axes.stairs(values[first:last], edges, color=colour, lw=1.4, label=f"{label}, {values.sum():.0f} PE")
     axes.set(xlabel="sample", ylabel="PE / sample", xlim=(edges[0], edges[-1]))
-    axes.set_title(f"{words(one.name)}: {one.real.sum():.0f} PE, {one.reconstructed.sum():.0f} PE reconstructed")
-    axes.legend()
+    low, high = axes.get_ylim()
+    axes.set(title=words(one.name), ylim=(low, low + 1.35 * (high - low)))  # room for the legend
+    axes.legend(loc="upper right")
 
 
 def _image(axes: Axes, values: np.ndarray) -> None:

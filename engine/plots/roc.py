@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from engine.plots import canvas, legend_below, styled
-from engine.plots._rows import words
+from engine.plots._rows import model_words, population_words
 
 NR_ACCEPTANCE = 0.3  # benchmark acceptance of the DARWIN studies quoted by the papers
 LEAKAGE = "er_leakage_at_30_percent_nr"
@@ -19,7 +19,7 @@ def roc(table: pa.Table) -> Figure:
     """True positive (NR) against false positive rate (ER), a curve per classifier and population, with the AUC.
 
     `table`: `engine.schemas.DIAGNOSTICS`. A cross with its error marks the ER leakage at 30 % NR acceptance; if no ER
-    event leaks there, an arrow marks 1 / n_er.
+    event leaks there, an arrow marks 1 / n_er. Slanting is a stretch of equal logits, of which a cut takes all.
     """
     figure, axes = canvas()
     axes.set(xlabel="ER leakage (false positive rate)", ylabel="NR acceptance (true positive rate)", xscale="log")
@@ -37,13 +37,13 @@ def roc(table: pa.Table) -> Figure:
 
 
 def _curve(axes: Axes, row: dict, look: dict) -> None:
-    label = f"{row['role']} {words(row['model'])}, {words(row['population'])}"
+    label = f"{model_words(row)}; {population_words(row['population'])}"
     if row["auc"] is None:
         axes.plot([], [], label=f"{label}: {row['n_er']} ER and {row['n_nr']} NR events", **look)
         return
     leakage, one_event = row[LEAKAGE], 1 / row["n_er"]
     at, limit = max(leakage, one_event), leakage < one_event
-    said = f"AUC = {row['auc']:.4f}, leakage {'<' if limit else '='} {at:.2g}"
+    said = f"AUC = {row['auc']:.4f}, ER leakage {'<' if limit else '='} {at:.2g}"
     axes.plot(row["roc_er_leakage"], row["roc_nr_acceptance"], lw=2, label=f"{label}: {said}", **look)
     if limit:
         axes.plot(at, NR_ACCEPTANCE, "<", color=look["color"], ms=9, gid="leakage", zorder=4)
