@@ -8,7 +8,6 @@ import pyarrow as pa
 
 from engine import schemas, scores, variations
 from engine.cluster.store import Ledger
-from engine.diagnostics import Diagnostics
 from engine.errors import BadInput
 from engine.event_plan import SLOTS, Shard
 from engine.inference.cells import Choice, Toys
@@ -135,17 +134,6 @@ def _words(signal: Signal, point: Point) -> str:
     at = {"m_chi_GeV": point.m_chi_GeV, signal.axes[-1]: point.size}
     values = {name: at[name] for name in signal.axes} | {"exposure_ty": point.exposure_ty}
     return ", ".join(f"{name} = {value:g}" for name, value in values.items())
-
-
-def diagnostics(plan: Plan, ledger: Ledger) -> Diagnostics:
-    """The test events as the fitted models see them."""
-    truth, _, terms = _scored(plan, ledger, plan.shards["test"])
-    return Diagnostics(
-        is_nr=truth["kind"] == plan.kinds.index("NR"),
-        energy_keV=truth["energy_keV"],
-        logit=terms["logit"],
-        negative_elbo=scores.negative_elbo(terms, plan.beta),
-    )
 
 
 def toys(plan: Plan, ledger: Ledger, exposure_ty: float, hypothesis: str) -> list[Toys]:

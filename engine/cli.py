@@ -81,6 +81,7 @@ def scan(
     for line in summary.lines(outcome):
         progress.note(line)
     say(f"table: {outcome.path}")
+    say(f"diagnostics: {outcome.diagnostics.path}")
     if outcome.reach_path:
         say(f"reach: {outcome.reach_path}")
     if outcome.limits_path:

@@ -9,11 +9,12 @@ import pyarrow.compute as pc
 
 from engine import assemble, contours, plots, plugins
 from engine.cluster.store import Part, encode
+from engine.diagnostics.figures import diagnosed
 from engine.inference.cells import q_values
 from engine.lineage import label, row_label
 from engine.pipeline import Outcome
 from engine.plan import Plan
-from engine.plots import exposure, plane, q_distribution, reach, roc, scores, systematics
+from engine.plots import exposure, plane, q_distribution, reach, scores, systematics
 from engine.plots._rows import words
 
 Overlay = tuple[str, np.ndarray, np.ndarray]  # label, m_chi_GeV, sigma_si_cm2
@@ -60,11 +61,24 @@ def _figures(plan: Plan, outcome: Outcome) -> Iterator:
     yield "p_against_exposure", exposure.p_against_exposure(outcome.table, **study.at)
     if len(outcome.reach["m_chi_GeV"].unique()) > 1:
         yield "t3_against_mass", reach.t3_against_mass(outcome.reach)
-    tests = outcome.diagnostics
-    yield "roc", roc.roc(tests.logit[~tests.is_nr], tests.logit[tests.is_nr])
+    yield from diagnosed(plan, outcome.population, outcome.diagnostics, _signals(outcome))
     yield from _q_distributions(outcome, study.grid.exposure_ty.points()[-1])
     for R in study.score.R:
         yield f"scores_R{label(R)}", _scores(outcome, R, study.grid.exposure_ty.points()[-1])
+
+
+def _signals(outcome: Outcome) -> dict[str, np.ndarray]:
+    """(pool,) selected events per t y of the signals that figures show, each at its own size."""
+    population, signal = outcome.population, outcome.plan.study.signal
+    if signal.axes[-1] == "strength":
+        at = outcome.plan.study.at["strength"]
+        shown = {f"{words(signal.name)}, strength {at:g}": (None, at)}
+    else:
+        shown = {f"{mass:g} GeV, {SIGNAL_SIGMA_CM2:g} cm$^2$": (mass, SIGNAL_SIGMA_CM2) for mass in SIGNAL_MASSES_GEV}
+    size = assemble.REFERENCE[signal.axes[-1]]
+    return {
+        said: value / size * assemble.signal_weights(signal, population, mass) for said, (mass, value) in shown.items()
+    }
 
 
 def _q_distributions(outcome: Outcome, exposure_ty: float) -> Iterator:
@@ -86,18 +100,9 @@ def _q_distributions(outcome: Outcome, exposure_ty: float) -> Iterator:
 
 
 def _scores(outcome: Outcome, R: float, exposure_ty: float):
-    population, signal = outcome.population, outcome.plan.study.signal
+    population = outcome.population
     expected = population.weights.sum(axis=0) * exposure_ty
     backgrounds = {kind: expected * (population.pool.kind == code) for code, kind in enumerate(population.pool.kinds)}
-    size = signal.axes[-1]
-    if size == "strength":
-        at = outcome.plan.study.at["strength"]
-        shown = {f"{words(signal.name)}, strength {at:g}": (None, at)}
-    else:
-        shown = {f"{mass:g} GeV, {SIGNAL_SIGMA_CM2:g} cm$^2$": (mass, SIGNAL_SIGMA_CM2) for mass in SIGNAL_MASSES_GEV}
-    scale = exposure_ty / assemble.REFERENCE[size]
-    signals = {
-        said: scale * value * assemble.signal_weights(signal, population, mass) for said, (mass, value) in shown.items()
-    }
+    signals = {said: exposure_ty * weights for said, weights in _signals(outcome).items()}
     options = {"exposure_ty": exposure_ty, "R": R, "f0": population.f0[R]}
     return scores.score_distribution(population.ts[R], backgrounds, signals, **options)

@@ -11,7 +11,8 @@ import pyarrow as pa
 from engine import assemble, checkpoints, limits, reach, systematics, tasks, work
 from engine.cluster import fan_out, trainer
 from engine.cluster.store import Entry, Ledger, Part, Store
-from engine.diagnostics import Diagnostics
+from engine.diagnostics import compute, report
+from engine.diagnostics.report import Diagnostics
 from engine.inference.population import Population
 from engine.plan import Plan
 from engine.progress import Silent
@@ -110,8 +111,10 @@ def _run(run: Run) -> Outcome:
     if plan.systematics:
         of_variations = partial(tasks.varied, run, population)
         run.stage("systematics", plan.items["systematics"], systematics.compute, of_variations)
-    diagnostics = assemble.diagnostics(plan, run.ledger)
+    # a fit is one task, and a user's images may be many
+    run.stage("diagnostics", plan.items["diagnostics"], compute.compute, partial(tasks.diagnosed, run), patient)
     table, path = _table(run)
+    diagnostics = _side_table(run, "diagnostic_tables", report)
     reached, limited = _side_table(run, "reach_tables", reach), _side_table(run, "limit_tables", limits)
     varied = systematics.table(plan, run.ledger)
     return Outcome(plan, table, path, run.computed, run.set_aside, diagnostics, population, *reached, varied, *limited)
@@ -137,8 +140,8 @@ def _table(run: Run) -> tuple[pa.Table, str]:
     return run.ledger.table(item), run.store.where(path)
 
 
-def _side_table(run: Run, stage: str, of: ModuleType) -> tuple[pa.Table, str | None]:
-    """A table beside the main one, made by the module that made its rows."""
+def _side_table(run: Run, stage: str, of: ModuleType) -> tuple[pa.Table, str | None] | Diagnostics:
+    """A table beside the main one, and what its module says of it when it is stored."""
     missing = [item for item in run.plan.items[stage] if item not in run.ledger.entries]
     run.computed[stage] = len(missing)
     for item in missing:
@@ -178,10 +181,11 @@ def finished(study: Study, store: Store) -> Outcome | None:
     """A study's results as they are in the store, or None when the scan has not ended there."""
     plan, ledger = Plan(study), Ledger(store)
     beside = [*plan.items["reach_tables"], *plan.items["limit_tables"]]
+    beside += [*plan.items["diagnostics"], plan.diagnostic_table]
     needed = [plan.table, *beside, *plan.items["scores"], *plan.systematics]
     if any(item not in ledger.entries for item in needed) or ledger.check(needed):
         return None
-    population, diagnostics = assemble.population(plan, ledger), assemble.diagnostics(plan, ledger)
+    population, diagnostics = assemble.population(plan, ledger), report.stored(plan, ledger, store)
     path = store.where(ledger.entries[plan.table].path)
     reached, varied = reach.stored(plan, ledger, store), systematics.table(plan, ledger)
     limited = limits.stored(plan, ledger, store)

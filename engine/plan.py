@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from engine import lineage, plugins, variations
+from engine.diagnostics import asked
 from engine.event_plan import VERSIONS, EventPlan, Shard
 from engine.inference.pools import KINDS
 from engine.inference.teststats import has_law
@@ -244,6 +245,16 @@ class Plan(EventPlan):
         return variations.rows(self)
 
     @cached_property
+    def diagnostics(self) -> dict[str, str]:
+        """Every item of the diagnostics by what it holds."""
+        return asked.items(self)
+
+    @property
+    def diagnostic_table(self) -> str:
+        """Item of the table of all classifiers."""
+        return asked.table(self)
+
+    @cached_property
     def items(self) -> dict[str, list[str]]:
         """All items of the study by stage, in the order of the work."""
         train, test, pool = ([shard.item for shard in self.shards[name]] for name in ("train", "test", "pool"))
@@ -262,5 +273,7 @@ class Plan(EventPlan):
             "nulls": nulls, "cells": list(self.cells), "exact": list(self.exact), "reach": list(self.reach),
             "reach_tables": [self.reach_table] if self.reach else [],
             "limits": list(self.limits), "limit_tables": [self.limit_table] if self.limits else [],
-            **({"systematics": systematics} if systematics else {}), "tables": [self.table],
+            **({"systematics": systematics} if systematics else {}),
+            "diagnostics": list(self.diagnostics.values()), "diagnostic_tables": [self.diagnostic_table],
+            "tables": [self.table],
         }  # fmt: skip

@@ -18,6 +18,9 @@ from engine.plan import Plan
 from engine.scores import TERMS
 from engine.tracking import Model, Rank, Record
 
+FIGURES = {
+    "vae": {"posterior_predictive", "elbo_energy", "latent", "reconstruction"}, "classifier": {"roc", "confusion"},
+}  # fmt: skip
 COVERAGE = ("exposure_ty", "m_chi_GeV", "sigma_90_cm2", "n_toys", "coverage", "coverage_low", "coverage_high")
 
 
@@ -36,7 +39,7 @@ def opening(name: str, plan: Plan) -> Record:
 def records(name: str, plan: Plan, store: Store, outcome: Outcome, files: dict[str, bytes]) -> list[Record]:
     """The scan, with its fits in it; `files` are the figures by name."""
     ledger, best = Ledger(store), ranking.headline(plan, outcome.table)
-    fits = tuple(_fit(plan, ledger, outcome, slot, ranking.rank(plan, best)) for slot in SLOTS)
+    fits = tuple(_fit(plan, ledger, outcome, slot, files, ranking.rank(plan, best)) for slot in SLOTS)
     passes, begun = pages(store, plan.table), opening(name, plan)
     made = {"table_sha256": ledger.entries[plan.table].sha256} | (passes[-1].environment if passes else {})
     at_its_end = {"progress": [(sum(map(len, plan.items.values())), 1.0)]}
@@ -51,12 +54,14 @@ def records(name: str, plan: Plan, store: Store, outcome: Outcome, files: dict[s
     )]  # fmt: skip
 
 
-def _fit(plan: Plan, ledger: Ledger, outcome: Outcome, slot: str, rank: Rank | None) -> Record:
+def _fit(
+    plan: Plan, ledger: Ledger, outcome: Outcome, slot: str, files: dict[str, bytes], rank: Rank | None
+) -> Record:
     model, item = getattr(plan.study.models, slot), plan.models[slot]
     family, data = plugins.load("zoo", model.name), ledger.read(item)
     fitted = zoo.load(data, family)
-    numbers = outcome.diagnostics.numbers
-    mine = {name: value for name, value in numbers.items() if ("spearman" in name) == (slot == "vae")}
+    found = outcome.diagnostics
+    mine = found.of_network if slot == "vae" else found.numbers(slot)
     mine |= {} if rank is None else {"z": rank.z}
     short = family.__name__.rpartition(".")[2]
     example = _example(ledger, plan.training(model))
@@ -66,7 +71,7 @@ def _fit(plan: Plan, ledger: Ledger, outcome: Outcome, slot: str, rank: Rank | N
         parameters={"family": model.name, "seed": plan.study.seed} | model.config,
         metrics=_finite(mine),
         curves={key: list(enumerate(values, start=1)) for key, values in fitted.history.items()},
-        files={},
+        files=found.files[slot] | {name: files[name] for name in files if name.partition(".")[0] in FIGURES[slot]},
         tags={"stage": "fit", "family": model.name, "slot": slot, "kind": family.KIND} | environment(),
         inputs={"train": _digest("train", plan.training(model))},
         model=Model(model.name, short, data, example, tuple(TERMS[family.KIND].names), rank),
@@ -82,7 +87,7 @@ def _example(ledger: Ledger, shards: list[Shard]) -> np.ndarray:
 
 def _metrics(plan: Plan, outcome: Outcome, best: dict | None) -> dict[str, float]:
     """The headline, every Z at the benchmark, how good the models are, reach and limits."""
-    study, metrics = plan.study, dict(outcome.diagnostics.numbers)
+    study, metrics = plan.study, dict(outcome.diagnostics.metrics)
     if best:
         metrics |= {name: best[name] for name in ("R", "beta", "exposure_ty")} | {"z": ranking.z(best)}
         metrics |= {"p": best["p_median"] if best["p_exact"] is None else best["p_exact"]}

@@ -233,6 +233,58 @@ TUNED = pa.schema([
     _field("best", pa.bool_(), "", "whether this R is the one that was chosen"),
 ])  # fmt: skip
 
+_LEAKAGE = [
+    _field(f"er_leakage_at_{percent}_percent_nr{end}", pa.float64(), "", meaning, True)
+    for percent in (30, 50)
+    for end, meaning in (("", f"share of ER kept by the cut that keeps {percent} % of NR or, of ties, more"),
+                         ("_low", "lower end of its central 68.27 % interval, binomial"),
+                         ("_high", "upper end of its central 68.27 % interval, binomial"))
+]  # fmt: skip
+
+DIAGNOSTICS = pa.schema([
+    _field("model", pa.string(), "", "model family"),
+    _field("role", pa.string(), "", "classifier (the study's), or floor: (cS1, cS2, drift time) alone, same training"),
+    _field("population", pa.string(), "", "test events, uniform in true energy; or those within the study's window"),
+    _field("n_er", pa.int64(), "events", "electron recoils"),
+    _field("n_nr", pa.int64(), "events", "nuclear recoils"),
+    _field("auc", pa.float64(), "", "area under the ROC: P(a nuclear recoil has the higher logit)", True),
+    _field("accuracy", pa.float64(), "", "at p = 1/2, of as many ER as NR", True),
+    _field("precision", pa.float64(), "", "share of NR in what is called NR, of as many ER as NR; or null", True),
+    _field("recall", pa.float64(), "", "share of NR that are called NR", True),
+    _field("precision_at_35_percent_nr", pa.float64(), "", "precision where 35 % of the events are NR", True),
+    *_LEAKAGE,
+    _field("nr_with_one_logit", pa.float64(), "", "largest share of NR with one logit, as of units that died", True),
+    _field("er_as_er", pa.int64(), "events", "electron recoils with p <= 1/2, unweighted"),
+    _field("er_as_nr", pa.int64(), "events", "electron recoils with p > 1/2, unweighted"),
+    _field("nr_as_er", pa.int64(), "events", "nuclear recoils with p <= 1/2, unweighted"),
+    _field("nr_as_nr", pa.int64(), "events", "nuclear recoils with p > 1/2, unweighted"),
+    _field("roc_er_leakage", pa.list_(pa.float64()), "", "points of the ROC, ascending: share of ER kept"),
+    _field("roc_nr_acceptance", pa.list_(pa.float64()), "", "points of the ROC, ascending: share of NR kept"),
+    _field("lineage", pa.string(), "", "digest of everything that made this row"),
+])  # fmt: skip
+
+POSTERIOR_PREDICTIVE = pa.schema([
+    _field("section", pa.string(), "", "stretch of the representation"),
+    _field("feature", pa.int64(), "", "number of the feature within its section, from 0"),
+    _field("ppc_mean", pa.float64(), "", "mean of (drawn - real) / test_sd; null: the same in all test events", True),
+    _field("ppc_sd", pa.float64(), "", "standard deviation of it over events", True),
+    _field("test_mean", pa.float64(), "the feature's", "mean over the test events, electron recoils"),
+    _field("test_sd", pa.float64(), "the feature's", "standard deviation over the test events"),
+])  # fmt: skip
+
+LATENT = pa.schema([
+    EVENTS.field("event"), EVENTS.field("kind"), EVENTS.field("energy_keV"), *AUTOENCODER_TERMS,
+    _field("mu", pa.list_(pa.float32()), "", "mean of q(z|x)"),
+    _field("tsne_1", pa.float64(), "", "first coordinate of the map of mu; null: not on the map", True),
+    _field("tsne_2", pa.float64(), "", "second coordinate of the map of mu", True),
+])  # fmt: skip
+
+EXAMPLES = pa.schema([
+    EVENTS.field("event"), EVENTS.field("kind"), EVENTS.field("energy_keV"),
+    _field("real", pa.list_(pa.float32()), "the feature's", "what the autoencoder saw"),
+    _field("reconstructed", pa.list_(pa.float32()), "the feature's", "what it made of it, at z = mu"),
+])  # fmt: skip
+
 ROW_ORDER = ["point", "exposure_ty", "m_chi_GeV", "sigma_si_cm2", "strength", "R", "statistic"]
 
 

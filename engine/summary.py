@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from engine import audit, limits, reach, systematics
+from engine.diagnostics import report
 from engine.lineage import row_label
 from engine.pipeline import Outcome
 
@@ -11,8 +12,8 @@ UNITS = {"m_chi_GeV": "{:g} GeV", "sigma_si_cm2": "{:g} cm2", "strength": "stren
 
 def lines(outcome: Outcome) -> Iterator[str]:
     """Every line, in the order to read them in."""
-    at, numbers = outcome.plan.study.at, outcome.diagnostics.numbers
-    yield "models: " + ", ".join(f"{name} {value:.4f}" for name, value in numbers.items())
+    at = outcome.plan.study.at
+    yield from report.lines(outcome.diagnostics)
     sizes = outcome.population.effective_events()
     yield "effective pool events: " + ", ".join(f"{name} {size:.0f}" for name, size in sizes.items())
     yield from _benchmark(outcome)

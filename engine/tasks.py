@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from engine import assemble, limits, reach, systematics
+from engine.diagnostics import asked, compute
 from engine.event_plan import SLOTS
 from engine.inference.population import Population
 from engine.plan import HYPOTHESES
@@ -111,6 +112,23 @@ def varied(run: Run, nominal: Population, missing: set[str]) -> Iterable[tuple]:
         for exposure, pairs in exposures.items():
             for pair in pairs:
                 yield *shared, *inputs, variation, exposure, pair
+
+
+def diagnosed(run: Run, missing: set[str]) -> Iterable[tuple]:
+    """A task for each classifier and one for the autoencoder: what is made of events by a function of `compute`."""
+    plan, entries = run.plan, run.ledger.entries
+    wanted = {what for what, item in plan.diagnostics.items() if item in missing}
+    populations = asked.populations(plan).items()
+    if wanted.intersection(asked.NETWORK):
+        yield compute.network, plan, run.ledger.read(plan.models["vae"]), asked.sampled(plan)
+    if asked.FLOOR in wanted:
+        training = [entries[shard.item] for shard in plan.shards["train"]]
+        events = {name: [entries[shard.item] for shard in shards] for name, shards in populations}
+        yield compute.floor, plan, run.store, training, events
+    if asked.CLASSIFIER in wanted:
+        scored = {name: [(entries[shard.item], entries[plan.score_item(shard, "classifier")]) for shard in shards]
+                  for name, shards in populations}  # fmt: skip
+        yield compute.classifier, plan, run.store, scored
 
 
 def _medians(run: Run) -> dict[tuple, float]:

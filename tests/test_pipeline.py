@@ -16,6 +16,7 @@ from engine import pipeline, schemas, study
 from engine.cluster.store import Store
 from engine.plan import Plan
 
+NETWORK_FIGURES = {"posterior_predictive.png", "elbo_energy.png", "latent.png", "reconstruction.png"}
 SECONDS = 300  # a scan of the tiny study takes some twenty; beyond this, it hangs
 
 
@@ -112,7 +113,20 @@ class TestTable:
     def test_figures_and_contours_are_there(self, reference):
         names = {path.name for path in (reference[0] / "figures").glob("*/*")}
         assert {"contours.csv", "roc.png", "p_against_exposure.png", "scores_R10000.png"} <= names
-        assert "plane_tail_count_R10000_50ty.png" in names
+        assert "plane_tail_count_R10000_50ty.png" in names and {*NETWORK_FIGURES, "confusion.png"} <= names
+
+    def test_every_classifier_stands_on_both_populations_beside_the_floor(self, reference):
+        (path,) = (reference[0] / "diagnostic_tables").iterdir()
+        table = pq.read_table(path)
+        assert table.schema.equals(schemas.DIAGNOSTICS) and f"diagnostics: {path}" in reference[1]
+        rows = {(row["role"], row["population"]): row for row in table.to_pylist()}
+        populations = "uniform_1_100_keV", "window_2_10_keVee"
+        assert list(rows) == [(role, name) for role in ("classifier", "floor") for name in populations]
+        for (role, name), row in rows.items():
+            assert (row["n_er"], row["n_nr"]) == (rows["classifier", name]["n_er"], rows["classifier", name]["n_nr"])
+            assert row["auc"] > (0.5 if role == "classifier" else 0.95)
+            assert f"{role} {row['model']}, {name}: AUC {row['auc']:.4f}" in reference[1]
+        assert rows["floor", populations[0]]["n_er"] <= 200 < 1000 < rows["floor", populations[1]]["n_er"]
 
     def test_mlflow_has_one_run_for_the_scan_and_its_fits_nested_in_it(self, reference):
         client, runs = tracked(reference[0])
@@ -120,10 +134,15 @@ class TestTable:
         parents = {run.data.tags.get("mlflow.parentRunId") for run in runs}
         assert parents == {None, *(run.info.run_id for run in runs if run.data.tags["stage"] == "scan")}
         by_stage = {run.data.tags.get("family", "scan"): run for run in runs}
-        assert 0.5 < by_stage["mlp_classifier"].data.metrics["auc"] <= 1
+        assert 0.5 < by_stage["mlp_classifier"].data.metrics["auc_uniform_1_100_keV"] <= 1
+        assert by_stage["scan"].data.metrics["floor_auc_window_2_10_keVee"] > 0.95
         assert len(client.get_metric_history(by_stage["dense_vae"].info.run_id, "validation_loss")) == 2
         artifacts = {file.path for file in client.list_artifacts(by_stage["scan"].info.run_id)}
         assert {"table.parquet", "contours.csv", "roc.png"} <= artifacts
+        of_fits = [client.list_artifacts(by_stage[name].info.run_id) for name in ("mlp_classifier", "dense_vae")]
+        of_fits = [{file.path for file in found} for found in of_fits]
+        assert of_fits[0] == {"diagnostics.parquet", "roc.png", "confusion.png"}
+        assert of_fits[1] == {"posterior_predictive.parquet", "latent.parquet", "examples.parquet", *NETWORK_FIGURES}
 
 
 def tracked(store) -> tuple:
@@ -176,7 +195,9 @@ class TestDeterminism:
 
 
 class TestDamage:
-    @pytest.mark.parametrize("stage", ["events", "models", "scores", "nulls", "cells", "exact", "limits", "tables"])
+    @pytest.mark.parametrize(
+        "stage", ["events", "models", "scores", "nulls", "cells", "exact", "limits", "diagnostics", "tables"]
+    )
     def test_a_flipped_byte_is_counted_and_named(self, copy, tiny_path, stage):
         path = sorted((copy / stage).iterdir())[0]
         flip(path)
@@ -211,7 +232,8 @@ class TestExtension:
         wide = ("grid.m_chi_GeV={values=[20,50,100]}",)
         more = (*wide, "toys.null=2500", "toys.signal=2500")
         grown = run(study.load(str(tiny_path), wide), copy)
-        nothing = dict.fromkeys(("events", "models", "scores", "nulls", "exact", "reach", "reach_tables"), 0)
+        nothing = dict.fromkeys(("events", "models", "scores", "nulls", "exact", "reach", "reach_tables", "diagnostics",
+                                 "diagnostic_tables"), 0)  # fmt: skip
         assert grown.computed == nothing | {"cells": 12, "limits": 2, "tables": 1, "limit_tables": 1}
         rows = grown.table.filter(pc.field("m_chi_GeV") != 100)
         first = pq.read_table(next((copy / "tables").glob(f"{Plan(study.load(str(tiny_path))).table}*")))

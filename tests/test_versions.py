@@ -15,6 +15,7 @@ import pytest
 
 from engine import assemble, study, trials, work
 from engine.cluster.store import Entry, Ledger, Part, Store, encode, sha256
+from engine.diagnostics import asked, compute
 from engine.event_plan import VERSIONS
 from engine.plan import Plan
 from engine.tune_plan import TunePlan
@@ -25,6 +26,7 @@ KNOWN = {
     "nulls": (2, "9d6130"),
     "cells": (2, "9d23d2"),
     "trials": (1, "88a691"),
+    "diagnostics": (1, "b1410d"),
 }
 
 SMALL = (
@@ -61,7 +63,20 @@ class Bench:
             self.add("models", work.fit(plan, slot, self.store, entries))
         models = {slot: self.ledger.read(item) for slot, item in plan.models.items()}
         for shard in plan.shards["test"] + plan.shards["pool"]:
-            self.add("scores", work.score(plan, shard, list(plan.models), models)[1:])
+            events, *scored = work.score(plan, shard, list(plan.models), models)
+            self.add("unscored", [events])
+            self.add("scores", scored)
+
+    def diagnose(self) -> None:
+        plan, entries, populations = self.plan, self.ledger.entries, asked.populations(self.plan)
+        scored = {name: [(entries[shard.item], entries[plan.score_item(shard, "classifier")]) for shard in shards]
+                  for name, shards in populations.items()}  # fmt: skip
+        events = {name: [entries[shard.item] for shard in shards] for name, shards in populations.items()}
+        training = [entries[shard.item] for shard in plan.shards["train"]]
+        self.add("diagnostics", compute.classifier(plan, self.store, scored))
+        self.add("diagnostics", compute.floor(plan, self.store, training, events))
+        model = self.ledger.read(plan.models["vae"])
+        self.add("diagnostics", compute.network(plan, model, asked.sampled(plan)))
 
     def add_truth(self, purpose: str) -> None:
         plan = self.plan
@@ -119,7 +134,7 @@ def means(tables: list[pa.Table]) -> str:
     for table in tables:
         for name in table.column_names:
             columns.setdefault(name, []).append(table[name].to_numpy())
-    said = " ".join(f"{name} {np.concatenate(columns[name]).mean():.3g}" for name in sorted(columns))
+    said = " ".join(f"{name} {np.nanmean(np.concatenate(columns[name])):.3g}" for name in sorted(columns))
     return hashlib.sha256(said.encode()).hexdigest()[:6]
 
 
@@ -128,6 +143,7 @@ def output(tmp_path_factory):
     study_path = Path(__file__).parent / "studies" / "tiny.toml"
     fits, toys = (Bench(tmp_path_factory.mktemp(name), study_path) for name in ("fits", "toys"))
     fits.simulate_and_fit()
+    fits.diagnose()
     toys.throw_toys()
     toys.tune()
     return fits.output | toys.output
@@ -140,6 +156,13 @@ def test_a_stage_that_changed_has_a_new_version(output, stage):
 
 def test_models_that_changed_have_a_new_version(output):
     assert ((VERSIONS["models"], VERSIONS["scores"]), means(output["scores"])) == KNOWN["scores"]
+
+
+def test_diagnostics_that_changed_have_a_new_version(output):
+    """By what trained networks leave alike: a map of their latent space is as chaotic as they are."""
+    held = {"auc", "accuracy", "precision_at_35_percent_nr", "n_er", "n_nr", "ppc_sd", "test_mean", "test_sd", "recon"}
+    tables = [table.select(sorted(held & set(table.column_names))) for table in output["diagnostics"]]
+    assert (VERSIONS["diagnostics"], means([table for table in tables if table.num_columns])) == KNOWN["diagnostics"]
 
 
 def test_the_fingerprint_sees_a_changed_number(output):

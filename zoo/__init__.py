@@ -20,7 +20,8 @@ own `.py` file. The caller looks the module up and passes the module object, cal
   the two that its loss adds as recon + beta kl: where its decoder is a density, -log N(x; mu_D, diag
   sigma_D^2) with its full constant and KL(q(z|x) || N(0, 1)); else what its file says. A classifier gives
   `logit`, before the sigmoid;
-- autoencoders also `encode(module, x)` -> mu of shape (n, latent) and `reconstruct(module, x)` -> mu_D.
+- autoencoders also `encode(module, x)` -> mu of shape (n, latent), `reconstruct(module, x)` -> mu_D at z = mu, and
+  `resample(module, x, generator)` -> mu_D at one z of each event, drawn from q(z|x) with `generator`.
 
 `x` is float32 of shape (n, n_features) after preprocessing, `label` float32 of shape (n,), 0 for ER, 1 for
 NR. A module acts on each event by itself: no batch normalisation. Inside `fit` torch's global generator is
@@ -36,7 +37,7 @@ import pkgutil
 
 from zoo._checkpoint import BadCheckpoint
 from zoo._fields import check_input, configure
-from zoo._fitted import Fitted, encode, load, reconstruct, save, terms
+from zoo._fitted import Fitted, encode, load, reconstruct, resample, save, terms
 from zoo._nonfinite import NonFiniteLoss
 from zoo._training import fit
 
@@ -51,6 +52,7 @@ __all__ = [
     "load",
     "names",
     "reconstruct",
+    "resample",
     "save",
     "terms",
 ]

@@ -120,7 +120,7 @@ def _require_family(family: ModuleType) -> None:
     """Raise ValueError unless the module has the parts of the contract in `zoo`."""
     parts = ["KIND", "TRAINS_ON", "Config", "build", "optimizer", "loss", "terms"]
     if getattr(family, "KIND", None) == "autoencoder":
-        parts += ["encode", "reconstruct"]
+        parts += ["encode", "reconstruct", "resample"]
     absent = [part for part in parts if not hasattr(family, part)]
     absent = absent or [f"Config.{name}" for name in TRAINING_FIELDS if not hasattr(family.Config, name)]
     if absent:

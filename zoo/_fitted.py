@@ -17,6 +17,7 @@ from torch.overrides import TorchFunctionMode
 
 from zoo._fields import configure, name_of
 from zoo._preprocess import Preprocess
+from zoo._streams import RESAMPLE, state
 
 BATCH_SIZE = 512  # events per evaluation batch; the engine keeps to it, see `terms`
 FORMAT = 1
@@ -83,6 +84,14 @@ def reconstruct(fitted: Fitted, features: np.ndarray) -> np.ndarray:
     """mu_D at z = mu in the features' own unit, float32 of shape (n, n_features). Raises as `encode`."""
     _require_autoencoder(fitted)
     batches = _evaluate(fitted, fitted.family.reconstruct, features)
+    return torch.cat([fitted.preprocess.invert(batch) for batch in batches]).numpy()
+
+
+def resample(fitted: Fitted, features: np.ndarray, seed: int) -> np.ndarray:
+    """The same at one z of each event, drawn from q(z|x) by a generator with this seed."""
+    _require_autoencoder(fitted)
+    noise = torch.Generator().manual_seed(state(seed, RESAMPLE))
+    batches = _evaluate(fitted, lambda module, x: fitted.family.resample(module, x, noise), features)
     return torch.cat([fitted.preprocess.invert(batch) for batch in batches]).numpy()
 
 

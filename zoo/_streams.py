@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-INIT, SPLIT, ORDER, STEP, VALIDATION = range(5)  # what a stream is for; part of its key
+INIT, SPLIT, ORDER, STEP, VALIDATION, RESAMPLE = range(6)  # what a stream is for; part of its key
 
 
 def stream(seed: int, *key: int) -> np.random.SeedSequence:

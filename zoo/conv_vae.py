@@ -155,6 +155,13 @@ def encode(module: ConvVAE, x: torch.Tensor) -> torch.Tensor:
     return module.encode(x)[0]
 
 
+def resample(module: ConvVAE, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """The image at one z of each event, drawn from q(z|x), (n, 16875), in scaled features."""
+    mu, log_variance = module.encode(x)
+    noise = torch.randn(mu.shape, generator=generator)
+    return module.decode(mu + noise * torch.exp(0.5 * log_variance))
+
+
 def reconstruct(module: ConvVAE, x: torch.Tensor) -> torch.Tensor:
     """The image at z = mu, (n, 16875), in scaled features."""
     return module.decode(encode(module, x))

@@ -107,6 +107,13 @@ def encode(module: DenseVAE, x: torch.Tensor) -> torch.Tensor:
     return module.encode(x)[0]
 
 
+def resample(module: DenseVAE, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """mu_D at one z of each event, drawn from q(z|x), (n, n_features), in scaled features."""
+    mu, log_variance = module.encode(x)
+    noise = torch.randn(mu.shape, generator=generator)
+    return module.mean_head(mu + noise * torch.exp(0.5 * log_variance))
+
+
 def reconstruct(module: DenseVAE, x: torch.Tensor) -> torch.Tensor:
     """mu_D at z = mu, (n, n_features), in scaled features."""
     return module.mean_head(encode(module, x))

@@ -35,10 +35,10 @@ def canvas() -> tuple[Figure, Axes]:
     return figure, figure.subplots()
 
 
-def legend_below(figure: Figure) -> None:
+def legend_below(figure: Figure, columns: int = 3) -> None:
     """A legend under the axes, where it hides nothing; none if nothing has a label."""
     if figure.axes[0].get_legend_handles_labels()[0]:
-        figure.legend(loc="outside lower center", ncols=3)
+        figure.legend(loc="outside lower center", ncols=columns)
 
 
 @styled

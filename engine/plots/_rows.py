@@ -50,6 +50,17 @@ def words(name: str) -> str:
     return name.replace("_", " ")
 
 
+def model_words(row: dict) -> str:
+    """The classifier of a row of `engine.schemas.DIAGNOSTICS`, and whether it is the floor."""
+    return words(row["model"]) if row["role"] == "classifier" else f"{row['role']}, {words(row['model'])}"
+
+
+def population_words(name: str) -> str:
+    """A population of `engine.schemas.DIAGNOSTICS` as words: uniform 1-100 keV."""
+    kind, low, high, unit = name.split("_")
+    return f"{kind} {low}–{high} {unit}"
+
+
 def score_words(statistic: str, R: float | None) -> str:
     """A statistic and the R of its score, if it looks at one."""
     return words(statistic) if R is None else f"{words(statistic)}, R = {number(R)}"

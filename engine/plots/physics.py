@@ -2,16 +2,12 @@
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.collections import PatchCollection
-from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Circle
 from matplotlib.ticker import LogLocator, NullFormatter
-from scipy.spatial.distance import pdist
 
 from engine.plots import styled
+from engine.plots._tubes import charge_scale, hit_pattern
 
 UNITS = {"ER": "keV", "NR": "keVnr"}
 COLOURS = {"ER": "#3f90da", "NR": "#bd1f01"}
@@ -21,9 +17,6 @@ DECADES = 5  # of rate shown below the highest that passes
 BAND_BINS = 25
 FEWEST = 20  # events in a bin that has quantiles
 PERCENT = (50, 10, 90)
-FAINTEST_PE = 0.5  # half a photon: what is below has seen nothing
-TUBE_SHARE = 0.47  # radius of a drawn disc over the distance of the tubes
-EMPTY = (0.93, 0.93, 0.93, 1.0)  # a tube without charge
 
 Curve = tuple[np.ndarray, np.ndarray]  # before and after cuts
 
@@ -156,10 +149,10 @@ def event(
     figure.suptitle(title, fontsize=17)
     for i, (name, (waveform, sample_ns)) in enumerate(pulses.items()):
         _waveform(figure.add_subplot(places[0, i]), name, waveform, sample_ns)
-    colours = _charge_scale(hits)
+    colours = charge_scale(hits)
     patterns = [figure.add_subplot(places[1, i]) for i in range(len(hits))]
     for axes, (name, (centres_cm, charge)) in zip(patterns, hits.items(), strict=True):
-        _hit_pattern(axes, centres_cm, charge, colours, radius_cm)
+        hit_pattern(axes, centres_cm, charge, colours, radius_cm)
         axes.set_title(name)
     figure.colorbar(colours, ax=patterns, label="charge [PE]", shrink=0.8)
     if image is not None:
@@ -183,22 +176,6 @@ def _extent(waveform: np.ndarray) -> tuple[int, int]:
         return 0, len(waveform)
     margin = max(len(used) // 10, 5)
     return max(used[0] - margin, 0), min(used[-1] + 1 + margin, len(waveform))
-
-
-def _charge_scale(hits: dict) -> ScalarMappable:
-    highest = max(charge.max(initial=0.0) for _, charge in hits.values())
-    return ScalarMappable(LogNorm(FAINTEST_PE, max(highest, 10 * FAINTEST_PE)), "viridis")
-
-
-def _hit_pattern(axes: Axes, centres_cm, charge, colours: ScalarMappable, radius_cm: float) -> None:
-    disc_cm = TUBE_SHARE * pdist(centres_cm).min()
-    faces = colours.to_rgba(np.maximum(charge, FAINTEST_PE))
-    faces[charge < FAINTEST_PE] = EMPTY
-    discs = PatchCollection([Circle(centre, disc_cm) for centre in centres_cm], facecolors=faces, lw=0)
-    axes.add_collection(discs)
-    axes.add_patch(Circle((0, 0), radius_cm, fill=False, ec="black", lw=1.2))
-    limit = 1.06 * max(radius_cm, np.abs(centres_cm).max() + disc_cm)
-    axes.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal", xlabel="x [cm]", ylabel="y [cm]")
 
 
 def _image(axes: Axes, image: np.ndarray) -> None:

@@ -1,37 +1,53 @@
-"""ROC of the classifier: NR kept against ER leaked."""
+"""ROC of classifiers: NR kept against ER leaked, on each population of events (Fig. 3 of the semi-supervised paper)."""
 
 import numpy as np
+import pyarrow as pa
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from sklearn.metrics import auc, roc_curve
 
-from engine.plots import canvas, styled
+from engine.plots import canvas, legend_below, styled
+from engine.plots._rows import model_words, population_words
 
 NR_ACCEPTANCE = 0.3  # benchmark acceptance of the DARWIN studies quoted by the papers
+LEAKAGE = "er_leakage_at_30_percent_nr"
+COLOURS = {"classifier": "C0", "floor": "0.45"}
+LINES = ("-", "--")  # by population
 
 
 @styled
-def roc(logit_er: np.ndarray, logit_nr: np.ndarray) -> Figure:
-    """True positive (NR) against false positive rate (ER), with the AUC; NR has the higher logit.
+def roc(table: pa.Table) -> Figure:
+    """True positive (NR) against false positive rate (ER), a curve per classifier and population, with the AUC.
 
-    A cross marks the ER leakage at 30 % NR acceptance; if no ER event leaks there, an arrow marks 1 / n_er.
+    `table`: `engine.schemas.DIAGNOSTICS`. A cross with its error marks the ER leakage at 30 % NR acceptance; if no ER
+    event leaks there, an arrow marks 1 / n_er. Slanting is a stretch of equal logits, of which a cut takes all.
     """
     figure, axes = canvas()
-    axes.set(xlabel="ER leakage (false positive rate)", ylabel="NR acceptance (true positive rate)")
-    if len(logit_er) == 0 or len(logit_nr) == 0:
-        axes.text(0.5, 0.5, f"{len(logit_er)} ER and {len(logit_nr)} NR events", ha="center")
-        return figure
-    truth = np.repeat([0, 1], [len(logit_er), len(logit_nr)])
-    leaked, kept, _ = roc_curve(truth, np.concatenate([logit_er, logit_nr]), drop_intermediate=False)
-    axes.plot(leaked, kept, lw=2, label=f"AUC = {auc(leaked, kept):.4f}")
-    axes.set(xscale="log", xlim=(0.5 / len(logit_er), 1), ylim=(0, 1.02))
-    _benchmark(axes, leaked[np.searchsorted(kept, NR_ACCEPTANCE)], 1 / len(logit_er))
-    axes.legend(loc="lower right")
+    axes.set(xlabel="ER leakage (false positive rate)", ylabel="NR acceptance (true positive rate)", xscale="log")
+    axes.axhline(NR_ACCEPTANCE, color="0.6", ls=":", lw=1)
+    populations = list(dict.fromkeys(table["population"].to_pylist()))
+    rows = table.to_pylist()
+    for row in rows:
+        look = {"color": COLOURS[row["role"]], "ls": LINES[populations.index(row["population"]) % len(LINES)]}
+        _curve(axes, row, look)
+    x = np.geomspace(0.5 / max(row["n_er"] or 1 for row in rows), 1, 200)
+    axes.plot(x, x, ":", color="C2", lw=1.5, label="by chance")
+    axes.set(xlim=(x[0], 1), ylim=(0, 1.02))
+    legend_below(figure, columns=1)
     return figure
 
 
-def _benchmark(axes: Axes, leakage: float, one_event: float) -> None:
+def _curve(axes: Axes, row: dict, look: dict) -> None:
+    label = f"{model_words(row)}; {population_words(row['population'])}"
+    if row["auc"] is None:
+        axes.plot([], [], label=f"{label}: {row['n_er']} ER and {row['n_nr']} NR events", **look)
+        return
+    leakage, one_event = row[LEAKAGE], 1 / row["n_er"]
     at, limit = max(leakage, one_event), leakage < one_event
-    label = f"leakage {'<' if limit else '='} {at:.2g} at {NR_ACCEPTANCE:.0%} NR"
-    axes.axhline(NR_ACCEPTANCE, color="0.6", ls=":", lw=1)
-    axes.plot(at, NR_ACCEPTANCE, "<" if limit else "x", color="black", ms=10, mew=2.5, ls="none", label=label)
+    said = f"AUC = {row['auc']:.4f}, ER leakage {'<' if limit else '='} {at:.2g}"
+    axes.plot(row["roc_er_leakage"], row["roc_nr_acceptance"], lw=2, label=f"{label}: {said}", **look)
+    if limit:
+        axes.plot(at, NR_ACCEPTANCE, "<", color=look["color"], ms=9, gid="leakage", zorder=4)
+        return
+    ends = [[leakage - row[f"{LEAKAGE}_low"]], [row[f"{LEAKAGE}_high"] - leakage]]
+    axes.errorbar(at, NR_ACCEPTANCE, xerr=ends, fmt="x", color=look["color"], ms=9, mew=2.5, capsize=3, gid="leakage",
+                  zorder=4)  # fmt: skip

@@ -4,9 +4,10 @@ import matplotlib
 import matplotlib.pyplot
 import numpy as np
 import pytest
-from matplotlib.collections import PatchCollection
+from matplotlib.collections import EllipseCollection
 
 from engine.plots import physics, render
+from engine.plots._tubes import EMPTY
 
 ENERGY = np.linspace(1, 14, 30)
 CENTRES = np.array([[x, y] for x in (-8.0, 0.0, 8.0) for y in (-8.0, 0.0, 8.0)])
@@ -111,10 +112,10 @@ def test_an_event_shows_pulses_hits_and_the_image():
     assert s1.get_title(loc="left") == "S1: 4 PE" and r"$\mu$s" in s2.get_xlabel()
     assert s2.get_xlim() == pytest.approx((20e-3 * (1001 - 50), 20e-3 * (1501 + 50))), "from just before to just after"
     for axes in (top, bottom):
-        (discs,) = [c for c in axes.collections if isinstance(c, PatchCollection)]
-        assert len(discs.get_paths()) == 9
-        np.testing.assert_allclose(discs.get_facecolors()[0], physics.EMPTY)  # no charge, no colour
-        assert not np.allclose(discs.get_facecolors()[8], physics.EMPTY)
+        (discs,) = [c for c in axes.collections if isinstance(c, EllipseCollection)]
+        assert len(discs.get_offsets()) == 9
+        np.testing.assert_allclose(discs.get_facecolors()[0], EMPTY)  # no charge, no colour
+        assert not np.allclose(discs.get_facecolors()[8], EMPTY)
     assert picture.images[0].get_array().shape == (75, 75, 3)
     assert "PE" in bar.get_ylabel()
 

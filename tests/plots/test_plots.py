@@ -14,7 +14,6 @@ from engine.errors import BadInput
 from engine.plots import render
 from engine.plots.exposure import p_against_exposure
 from engine.plots.plane import log_edges, plane
-from engine.plots.roc import roc
 from engine.plots.scores import score_distribution
 
 MASSES = np.geomspace(10, 1000, 9)
@@ -56,17 +55,14 @@ def pool():
     return ts, backgrounds, signals
 
 
-@pytest.fixture(params=["plane", "exposure", "scores", "roc"])
+@pytest.fixture(params=["plane", "exposure", "scores"])
 def figure(request, table, pool):
     ts, backgrounds, signals = pool
-    rng = np.random.default_rng(3)
     if request.param == "plane":
         return plane(table, contours(table), **POINT, benchmark=(50, 6.5e-48))
     if request.param == "exposure":
         return p_against_exposure(table, m_chi_GeV=float(MASSES[3]), sigma_si_cm2=float(SIGMAS[7]))
-    if request.param == "scores":
-        return score_distribution(ts, backgrounds, signals, exposure_ty=200.0, R=2.5e5)
-    return roc(rng.normal(-6, 3, 4000), rng.normal(6, 3, 4000))
+    return score_distribution(ts, backgrounds, signals, exposure_ty=200.0, R=2.5e5)
 
 
 def test_a_figure_renders_to_the_same_bytes_twice(figure):
@@ -193,20 +189,3 @@ def test_bars_lines_and_f0_hold_all_the_expected_events(pool, shift):
 def test_few_scores_still_make_a_figure(ts):
     weights = np.ones(len(ts))
     assert render(score_distribution(np.array(ts), {"ER": weights}, {}, exposure_ty=1.0, R=0.0), "png")
-
-
-def test_roc_states_auc_and_leakage():
-    rng = np.random.default_rng(3)
-    er, nr = rng.normal(0, 1, 20_000), rng.normal(2, 1, 20_000)
-    axes = roc(er, nr).axes[0]
-    label = axes.get_legend().texts[0].get_text()
-    (mark,) = [line for line in axes.lines if line.get_marker() == "x"]
-    assert float(label.removeprefix("AUC = ")) == pytest.approx(norm.cdf(2 / np.sqrt(2)), abs=3e-3)
-    assert mark.get_xdata()[0] == pytest.approx(norm.sf(2 - norm.ppf(0.3)), rel=0.3)
-    assert mark.get_ydata()[0] == 0.3
-
-
-def test_roc_of_separated_classes_is_a_limit_and_of_none_a_note():
-    axes = roc(np.arange(-100.0, 0.0), np.arange(1.0, 101.0)).axes[0]
-    assert axes.get_legend().texts[-1].get_text() == "leakage < 0.01 at 30% NR"
-    assert roc(np.empty(0), np.ones(3)).axes[0].texts[0].get_text() == "0 ER and 3 NR events"

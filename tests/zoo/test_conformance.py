@@ -201,6 +201,19 @@ def test_terms_add_up_to_the_loss(family, lab, monkeypatch):
     np.testing.assert_allclose(loss, per_event.mean(), rtol=1e-5)
 
 
+def test_an_autoencoder_resamples_about_its_reconstruction(family, lab, monkeypatch):
+    if family.KIND == "classifier":
+        lab.one_line_error(lambda: zoo.resample(lab.fitted(family), lab.events(family, 2), 1), "autoencoder")
+        return
+    fit, events = lab.fitted(family), lab.events(family, 20)
+    before, drawn = torch.random.get_rng_state(), zoo.resample(fit, events, 1)
+    np.testing.assert_array_equal(zoo.resample(fit, events, 1), drawn)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert (zoo.resample(fit, events, 2) != drawn).any(axis=1).all()
+    monkeypatch.setattr(torch, "randn", lambda shape, **_: torch.zeros(shape))
+    np.testing.assert_array_equal(zoo.resample(fit, events, 1), zoo.reconstruct(fit, events))
+
+
 def test_float32_is_enough(family, lab):
     fit = lab.fitted(family)
     x = fit.preprocess.apply(lab.events(family, 20))

@@ -107,6 +107,19 @@ def test_vae_loss_is_taken_at_one_noisy_draw(vae, lab):
     np.testing.assert_allclose(parts["recon"], recon, rtol=1e-5)
 
 
+def test_vae_resamples_with_the_spread_of_its_latent(vae, lab):
+    """Linear heads: the variance of a feature is W^2 sigma^2, and its mean is that at z = mu."""
+    fit, event = lab.fitted(vae), lab.counts(1)
+    drawn = zoo.resample(fit, np.repeat(event, 4000, axis=0), seed=1)
+    with torch.no_grad():
+        log_variance = fit.module.encode(fit.preprocess.apply(event))[1][0]
+        layers = [layer.weight for layer in fit.module.mean_head if hasattr(layer, "weight")]
+        linear = torch.linalg.multi_dot(layers[::-1])
+        sd = (linear.square() @ log_variance.exp()).sqrt().numpy() * fit.preprocess.scale.numpy()
+    np.testing.assert_allclose(drawn.std(axis=0), sd, rtol=0.06)
+    assert np.abs((drawn.mean(axis=0) - zoo.reconstruct(fit, event)[0]) / sd).max() < 4.5 / np.sqrt(4000)
+
+
 def test_vae_loss_is_the_beta_weighted_sum_and_falls(vae, lab):
     fit = lab.fitted(vae, epochs=8, beta=3)
     history = {name: np.array(curve) for name, curve in fit.history.items()}
@@ -166,7 +179,7 @@ def test_table_2_trains_on_waveform_sized_counts(mlp):
 
 
 def test_classifier_neither_encodes_nor_reconstructs(mlp, lab):
-    for call in (zoo.encode, zoo.reconstruct):
+    for call in (zoo.encode, zoo.reconstruct, lambda fit, x: zoo.resample(fit, x, 1)):
         lab.one_line_error(lambda call=call: call(lab.fitted(mlp), lab.counts(2)), "mlp_classifier", "autoencoder")
 
 

@@ -1,0 +1,157 @@
+"""The figures of the diagnostics show what they were given."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from engine import schemas
+from engine.diagnostics import classification
+from engine.plots import render
+from engine.plots.confusion import confusion
+from engine.plots.elbo import elbo_against_energy
+from engine.plots.latent import latent
+from engine.plots.posterior import posterior_predictive
+from engine.plots.reconstruction import Stretch, reconstruction
+from engine.plots.roc import roc
+
+
+def row(distance=2.0, role="classifier", population="uniform_1_100_keV", n_er=20_000, n_nr=20_000):
+    rng = np.random.default_rng(3)
+    logit = np.concatenate([rng.normal(0, 1, n_er), rng.normal(distance, 1, n_nr)])
+    is_nr = np.repeat([False, True], [n_er, n_nr])
+    found = classification.evaluate(is_nr, logit, np.ones(len(logit)))
+    return found | {"model": "some_family", "role": role, "population": population, "lineage": ""}
+
+
+def table(*rows):
+    return schemas.table(schemas.DIAGNOSTICS, {name: [one[name] for one in rows] for name in schemas.DIAGNOSTICS.names})
+
+
+@pytest.fixture(scope="module")
+def classified():
+    return table(row(), row(1.0, population="window_2_10_keVee"), row(6.0, role="floor"))
+
+
+def ppc():
+    n = 30
+    mean = np.where(np.arange(n) % 10 == 0, np.nan, 0.1)
+    columns = {"ppc_mean": pa.array(mean, from_pandas=True), "ppc_sd": pa.array(mean * 10, from_pandas=True)}
+    fixed = {"section": ["s1_waveform"] * 10 + ["s2_top"] * 20, "feature": [*range(10), *range(20)],
+             "test_mean": np.ones(n), "test_sd": np.ones(n)}  # fmt: skip
+    return schemas.table(schemas.POSTERIOR_PREDICTIVE, columns | fixed)
+
+
+def latent_table(on_map=40):
+    n, rng = 60, np.random.default_rng(1)
+    place = pa.array(np.where(np.arange(n) < on_map, rng.normal(size=n), np.nan), from_pandas=True)
+    return schemas.table(schemas.LATENT, {
+        "event": np.arange(n), "kind": ["ER", "NR"] * 30, "energy_keV": rng.uniform(1, 100, n), "recon": np.zeros(n),
+        "kl": np.zeros(n), "mu": list(rng.normal(size=(n, 3)).astype(np.float32)), "tsne_1": place, "tsne_2": place,
+    })  # fmt: skip
+
+
+def elbo(weights=True):
+    rng = np.random.default_rng(5)
+    energy, value = rng.uniform(1, 14, 4000), rng.normal(size=4000)
+    low = np.where(energy < 7, 2.0, 0.0) * weights
+    return elbo_against_energy(energy, value, np.full(4000, 0.1) * weights, {"20 GeV": low, "500 GeV": 0.0 * low})
+
+
+def example(image=False):
+    rng = np.random.default_rng(2)
+    if image:
+        pictures = rng.uniform(0, 255, (2, 6, 6, 3))
+        return reconstruction({"ER, 6.0 keV": [Stretch("image", *pictures)]})
+    x, y = np.meshgrid(np.arange(5.0), np.arange(5.0))
+    centres = np.column_stack([x.ravel(), y.ravel()])
+    pulse, hits = np.where(np.abs(np.arange(80) - 30) < 5, 9.0, 0.0), rng.poisson(3.0, (2, 25)).astype(float)
+    return reconstruction({
+        kind: [Stretch("s1_waveform", pulse, pulse - 1.0), Stretch("s2_top", *hits, centres, 6.0)]
+        for kind in ("ER, 6.0 keV", "NR, 25.0 keV")
+    })  # fmt: skip
+
+
+FIGURES = {
+    "roc": lambda: roc(table(row(), row(6.0, role="floor"))), "confusion": lambda: confusion(table(row())),
+    "posterior": lambda: posterior_predictive(ppc()), "latent": lambda: latent(latent_table()), "elbo": elbo,
+    "event": example, "image": lambda: example(image=True),
+}  # fmt: skip
+EMPTY = {
+    "roc": lambda: roc(table(row(n_er=0), row(n_nr=0))), "confusion": lambda: confusion(table(row(n_er=0))),
+    "posterior": lambda: posterior_predictive(ppc().slice(0, 1)), "latent": lambda: latent(latent_table(0)),
+    "elbo": lambda: elbo(False), "event": lambda: reconstruction({}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_renders_to_the_same_bytes_twice(name):
+    assert render(FIGURES[name](), "png") == render(FIGURES[name](), "png")
+
+
+@pytest.mark.parametrize("name", EMPTY)
+def test_without_events_there_is_still_a_figure(name):
+    assert render(EMPTY[name](), "png").startswith(b"\x89PNG")
+
+
+def test_roc_states_auc_and_leakage_of_every_row(classified):
+    figure = roc(classified)
+    axes, rows = figure.axes[0], classified.to_pylist()
+    said = [text.get_text() for text in figure.legends[0].texts]
+    assert said[0] == f"some family; uniform 1–100 keV: AUC = {rows[0]['auc']:.4f}, ER leakage = " + (
+        f"{rows[0]['er_leakage_at_30_percent_nr']:.2g}"
+    )
+    assert said[2].startswith("floor, some family; uniform") and said[2].endswith("ER leakage < 5e-05")
+    crosses = [line for line in axes.lines if line.get_marker() in ("x", "<")]
+    assert [line.get_ydata()[0] for line in crosses] == [0.3] * 3
+    assert crosses[1].get_xdata()[0] == rows[1]["er_leakage_at_30_percent_nr"]
+    assert crosses[2].get_marker() == "<" and crosses[2].get_xdata()[0] == 1 / 20_000
+    styles = [(line.get_color(), line.get_linestyle()) for line in axes.lines if len(line.get_xdata()) > 100]
+    assert styles[:3] == [("C0", "-"), ("C0", "--"), ("0.45", "-")]
+
+
+def test_a_row_of_the_confusion_matrix_is_shares_of_one_kind(classified):
+    panels = confusion(classified).axes
+    assert len(panels) == 3
+    shares = panels[0].images[0].get_array()
+    np.testing.assert_allclose(shares.sum(axis=1), 1)
+    one = classified.to_pylist()[0]
+    assert panels[0].texts[1].get_text() == f"{shares[0, 1]:.2%}\n{one['er_as_nr']}"
+
+
+def test_the_check_parts_sections_and_says_what_has_no_sigma():
+    axes = posterior_predictive(ppc()).axes[0]
+    assert [line.get_xdata()[0] for line in axes.lines if line.get_gid() == "section"] == [9.5]
+    assert axes.get_title(loc="left") == "3 of 30 features are the same in all test events"
+    mean = next(line for line in axes.lines if line.get_label() == "mean, Eq. (3)")
+    np.testing.assert_allclose(np.nanmax(mean.get_ydata()), 0.1)
+
+
+def test_the_map_shows_each_kind_once_in_the_colour_of_its_energy():
+    shown, panels = latent_table(), latent(latent_table()).axes[:2]
+    for axes, kind in zip(panels, ("ER", "NR"), strict=True):
+        mine = [one for one in shown.to_pylist() if one["kind"] == kind and one["tsne_1"] is not None]
+        np.testing.assert_allclose(axes.collections[0].get_array(), [one["energy_keV"] for one in mine])
+        assert axes.get_title(loc="left").endswith(f"{len(mine)} events") and len(mine) == 20
+
+
+def test_marginals_are_shares_of_each_sample_that_has_events():
+    figure = elbo()
+    axes, top, right = figure.axes
+    for side in (top, right):
+        steps = side.patches
+        assert len(steps) == 2, "the signal of no events has none"
+        assert all(0.97 < step.get_data().values.sum() <= 1 for step in steps)
+    signal = top.patches[1].get_data()
+    assert signal.values[signal.edges[:-1] > 7].sum() == 0
+    assert {text.get_text() for text in figure.legends[0].texts} == {"background, ER and NR", "20 GeV"}
+    assert "keV" in axes.get_xlabel() and "nat" in axes.get_ylabel()
+
+
+def test_a_waveform_is_overlaid_and_a_pattern_shown_beside_its_own():
+    panels = [axes for axes in example().axes if axes.get_title(loc="left") or axes.get_title()]
+    pulse, real, made = panels[:3]
+    first, second = (step.get_data().values for step in pulse.patches)
+    np.testing.assert_allclose(first - second, 1.0)
+    assert [text.get_text() for text in pulse.get_legend().texts] == ["real, 81 PE", "reconstructed, 1 PE"]
+    colours = [axes.collections[0].get_facecolors() for axes in (real, made)]
+    assert len(colours[0]) == len(colours[1]) == 25 and not np.allclose(*colours)
