@@ -12,8 +12,9 @@ from scipy import stats
 from engine.errors import BadInput
 from engine.inference import teststats
 from engine.inference.cells import Choice, Toys, background_block, signal_cells
+from engine.inference.exact.bins import excess
 from engine.inference.pools import TOY_HALF
-from engine.inference.teststats import centred, count, extended_poisson, tail_count
+from engine.inference.teststats import centred, count, counting_veto, extended_poisson, tail_count
 from engine.options import Options, configure
 
 STATISTICS = {
@@ -370,3 +371,46 @@ def test_extended_poisson_in_a_large_unit_is_the_count(mapped):
     _, down = mapped(extended_poisson, lambda ts: 1e-20 * ts)
     assert np.corrcoef(up, n_events)[0, 1] > 0.99
     assert np.corrcoef(down, n_events)[0, 1] < -0.99
+
+
+# The talks' baseline in bins of energy
+
+
+def veto_laws(population, signal=0.0, exposure_ty=1.0, **options):
+    prepared = counting_veto.prepare(population.null(None, exposure_ty), configure(counting_veto, options))
+    return prepared, *prepared.distributions(population.signal(signal_weights(population)) * signal)
+
+
+def test_one_bin_is_the_plain_count(population):
+    prepared, null, alternative = veto_laws(population, 1.0)
+    one, *_ = veto_laws(population, bins=1)
+    assert prepared.edges.tolist() == one.edges.tolist() == []
+    b = 60 * 2e-4 + 3 * 0.3
+    assert null.sf(np.array([3]))[0] == pytest.approx(stats.poisson.sf(2, b), rel=1e-6)
+    assert alternative.median() == stats.poisson.median(b + 0.3 * SIGNAL)
+
+
+def test_bins_of_what_the_veto_leaves_hold_alike(population):
+    """Down to one event each; more of them hold the same events, and see a signal in one place no worse."""
+    prepared, null, alternative = veto_laws(population, 1.0, 20.0, bins=8)
+    left = 20 * (60 * 2e-4 + 3 * 0.3)
+    assert len(prepared._expected) == 8 and prepared._expected == pytest.approx(np.full(8, left / 8), rel=0.02)
+    assert prepared._means.sum() == pytest.approx(left)
+    assert null.sf(np.array([alternative.median()]))[0] < 0.5
+    few, *_ = veto_laws(population, exposure_ty=3.0, bins=8)
+    assert len(few.edges) + 1 == int(3 * (60 * 2e-4 + 3 * 0.3)) == 2
+
+
+def test_the_excess_in_bins_follows_its_law(population):
+    rng, n = np.random.default_rng(2), 20_000
+    prepared, null, _ = veto_laws(population, 0.0, 10.0, bins=4)
+    q = excess(rng.poisson(prepared._means.sum(axis=0), (n, 4)), prepared._expected)
+    for at in np.quantile(q, [0.3, 0.9, 0.99], method="inverted_cdf"):
+        p = null.sf(np.array([at]))[0]
+        assert abs(np.mean(q >= at - 0.02) - p) < 4 * np.sqrt(p / n) + 2e-3 * p
+
+
+@pytest.mark.parametrize("options", [{"bins": 0}, {"bins": 65}, {"g2_over_g1": 0.0}, {"er_rejection": 1.2}])
+def test_a_veto_that_cannot_be_is_refused(options):
+    with pytest.raises(BadInput):
+        configure(counting_veto, options)

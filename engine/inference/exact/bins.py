@@ -30,6 +30,14 @@ def deviance(counts: np.ndarray, expected: np.ndarray) -> np.ndarray:
     return 2 * (xlogy(counts, counts / expected) - (counts - expected)).sum(axis=1)
 
 
+def excess(counts: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """The deviance of the bins that hold more than expected, per toy: counts (n_toys, bins), expected (bins,) m > 0.
+
+    (The likelihood ratio to models in which no bin expects less than m: all that a signal can do.)
+    """
+    return deviance(np.maximum(counts, expected), expected)
+
+
 class DevianceLaw:
     """The law of the deviance from `expected` (bins,) where counts are Poisson with the means of the nodes."""
 
