@@ -16,8 +16,8 @@ from engine.inference.exact.bins import excess
 
 CELL = 1.0 / 128  # of q
 LENGTH = 1 << 15  # cells: q up to 256
-TILTS = (0.0, 0.15, 0.3, 0.4)  # E[e^(s q)] of a Poisson count's deviance is finite below 1/2
-SMALLEST_P = 1e-40
+TILTS = (0.0, 0.1, 0.2, 0.3)  # of q, whose tail falls as e^(-q / 2): what is beyond the lattice stays below e^-50
+SMALLEST_P = 1e-28
 LN_LEFT_OUT = -130.0  # of counts' probabilities
 
 

@@ -25,7 +25,7 @@ def test_enumeration():
     weights, q = stats.poisson.pmf(outcomes, means).prod(axis=1), bins.excess(outcomes, expected)
     law = LatticeLaw(expected, fixed(means))
     levels = np.sort(q[q < 40])[::53]
-    exact, below = (np.array([weights[q >= level - d].sum() for level in levels]) for d in (1e-9, 4 * CELL))
+    exact, below = (np.array([weights[q >= level - d].sum() for level in levels]) for d in (1e-9, 3.01 * CELL))
     p = law.sf(levels)
     assert np.all(p >= exact * (1 - 1e-9)) and np.all(p <= below * (1 + 1e-6)) and p.min() < 1e-7
     order = np.argsort(q)
@@ -34,10 +34,10 @@ def test_enumeration():
 
 
 def test_one_bin_is_a_count_far_down_the_tail():
-    law, n = LatticeLaw(np.array([3.0]), fixed([3.0])), np.array([4, 8, 20, 40])
+    law, n = LatticeLaw(np.array([3.0]), fixed([3.0])), np.array([4, 8, 20, 36])
     q = bins.excess(n[:, None], np.array([3.0]))
     assert law.sf(q) == pytest.approx(stats.poisson.sf(n - 1, 3.0), rel=1e-6)
-    assert stats.poisson.sf(39, 3.0) < 1e-28
+    assert stats.poisson.sf(35, 3.0) < 1e-24
 
 
 def test_rates_drawn_against_toys():
