@@ -14,7 +14,7 @@ from engine.inference import teststats
 from engine.inference.cells import Choice, Toys, background_block, signal_cells
 from engine.inference.exact.bins import excess
 from engine.inference.pools import TOY_HALF
-from engine.inference.teststats import centred, count, counting_veto, extended_poisson, tail_count
+from engine.inference.teststats import centred, count, counting_veto, excess_scan, extended_poisson, tail_count
 from engine.options import Options, configure
 
 STATISTICS = {
@@ -261,6 +261,9 @@ def test_without_signal_both_laws_are_one(exact, population):
     if exact.__name__.endswith("pearson"):
         pytest.skip("its q does not fluctuate: a formula on expected histograms")
     null, alternative = laws(exact, population, 0.0)
+    prepared = choose(exact).prepare(population.null(choose(exact).R, 1.0))
+    if hasattr(prepared, "unwidened"):  # the pool's error is in the null alone
+        null = prepared.unwidened()
     q = null.median() + np.linspace(-5, 5, 41)
     assert alternative.median() == pytest.approx(null.median(), abs=1e-6)
     assert alternative.sf(q) == pytest.approx(null.sf(q), abs=1e-6)
@@ -414,3 +417,45 @@ def test_the_excess_in_bins_follows_its_law(population):
 def test_a_veto_that_cannot_be_is_refused(options):
     with pytest.raises(BadInput):
         configure(counting_veto, options)
+
+
+# The pool's own error in the scan over thresholds
+
+
+def scan_of(make_population, make_pool, n_per_kind, **options):
+    population = make_population(make_pool(n_per_kind))
+    return excess_scan.prepare(population.null(1.0, 1.0), configure(excess_scan, options))
+
+
+def test_above_every_threshold_the_pool_counts_as_in_the_tail(make_population, make_pool):
+    """Mean w (k + 1) and variance w^2 (k + 1) of each kind, for all events above any of them."""
+    prepared = scan_of(make_population, make_pool, 4000)
+    factor, shape = prepared.pool
+    mean = factor * prepared._means.sum(axis=0)
+    variance = np.where(np.isfinite(shape), mean**2 / shape, 0.0)
+    events, place = prepared.null.drawn, prepared.bins(prepared.null.drawn.events)
+    for last in (0, 20, len(mean) - 1):
+        tail = prepared.null.effective_above(place <= last)
+        top = prepared.null.effective_above(place <= 0)
+        assert mean[: last + 1].sum() == pytest.approx(sum(k * w for k, w in tail) + sum(w for _, w in top))
+        assert variance[: last + 1].sum() == pytest.approx(
+            np.square(events.total[place <= last]).sum() + sum(w**2 for _, w in top)
+        )
+
+
+def test_the_pool_error_is_in_the_null_and_in_its_toys(make_population, make_pool):
+    few, many = (scan_of(make_population, make_pool, n) for n in (300, 40_000))
+    rng, n = np.random.default_rng(4), 20_000
+    means = few._means.sum(axis=0)
+    totals = np.column_stack([rng.poisson(means, (n, len(means))), np.zeros(n)]).astype(float)
+    null, as_if_true = few.distributions(np.zeros(len(few.null.drawn.events)))[0], few.unwidened()
+    q = few.q(None, few.widen(totals, rng))
+    for at in np.quantile(q, [0.5, 0.9, 0.99, 0.999]):
+        p = null.sf(np.array([at]))[0]
+        assert abs(np.mean(q >= at - 1e-9) - p) < 4 * np.sqrt(p / n)
+    assert null.sf(np.array([8.0]))[0] > 1.3 * as_if_true.sf(np.array([8.0]))[0]
+    alike = [law.sf(np.array([8.0]))[0] for law in (many._background, many.unwidened())]
+    assert alike[0] == pytest.approx(alike[1], rel=0.1)
+    off = scan_of(make_population, make_pool, 300, pool_error=False)
+    assert off._background.sf(np.array([8.0])) == as_if_true.sf(np.array([8.0]))
+    assert np.array_equal(off.widen(totals, rng), totals)
