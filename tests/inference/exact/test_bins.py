@@ -127,6 +127,7 @@ def drawn(n_bins, b, **reach):
     return means, sd, rates.nodes(means, sd, **reach)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n_bins", "b"), [(8, 100.0)])
 def test_all_rates_together_are_each_by_itself(monkeypatch, n_bins, b):
     """To far less than 1e-2 of p, at 3 sigma and beyond 4."""
