@@ -81,7 +81,7 @@ _AUDIT = [
     _field("n_background", pa.float64(), "events", "expected selected background events, B"),
     _field("n_signal", pa.float64(), "events", "expected selected signal events"),
     _field("z_count", pa.float64(), "sigma", "one-sided significance from the number of events alone, exact"),
-    _field("pool_limited", pa.bool_(), "", "too few pool events behind it; p holds their error for tail_count alone"),
+    _field("pool_limited", pa.bool_(), "", "too few pool events; tail_count and excess_scan hold their error"),
     _field("events_per_pool_event", pa.float64(), "", "B over the pool events that toys draw from; trust below 0.01"),
     _field("signal_pool_size", pa.float64(), "events", "effective pool events that signal toys draw from"),
     _field("floor_events", pa.float64(), "events", "expected events, signal too, where f0 is its floor", True),

@@ -86,7 +86,7 @@ class TestScan:
 
 class TestPlan:
     def test_a_study_without_a_known_law_seeks_nothing(self, tiny):
-        plan = Plan(load(tiny, ON, "toys.statistics=['conditional']"))
+        plan = Plan(load(tiny, ON, "toys.statistics=['template_likelihood']"))
         assert plan.reach == {} and plan.items["reach"] == plan.items["reach_tables"] == []
 
     def test_it_can_be_left_out_and_nothing_else_changes(self, tiny):

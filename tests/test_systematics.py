@@ -122,8 +122,8 @@ def test_what_the_rest_of_the_study_does_not_carry_is_refused():
         tiny("detector.extraction=0.9", "systematics.constants={ extraction = 0.3 }")
     with pytest.raises(BadInput, match="no nuclear recoils"):
         tiny('backgrounds.components=["pp"]', "systematics.leakage_factor=2.0")
-    with pytest.raises(BadInput, match="conditional have no exact law.*toys.null = 1500, at least 5000"):
-        tiny('toys.statistics=["conditional"]', "systematics.rates=true")
+    with pytest.raises(BadInput, match="template_likelihood have no exact law.*toys.null = 1500, at least 5000"):
+        tiny('toys.statistics=["template_likelihood"]', "systematics.rates=true")
 
 
 class TestTable:

@@ -65,6 +65,6 @@ def _check_objective(name: str, module: ModuleType) -> None:
     if not module.MONOTONE_INVARIANT:
         raise BadInput(f"tune.objective: {name!r} moves when TS changes its unit, and R changes the unit: its best R "
                        "would be an artefact; take one that is invariant under every monotone map of TS: "
-                       "tail_count, excess_scan")  # fmt: skip
+                       "tail_count, excess_scan, deviance")  # fmt: skip
     if module.EXACT is not True:
         raise BadInput(f"tune.objective: the law of {name!r} is not known, and toys' noise would choose R")

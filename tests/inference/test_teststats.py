@@ -12,8 +12,9 @@ from scipy import stats
 from engine.errors import BadInput
 from engine.inference import teststats
 from engine.inference.cells import Choice, Toys, background_block, signal_cells
+from engine.inference.exact.bins import excess
 from engine.inference.pools import TOY_HALF
-from engine.inference.teststats import centred, count, extended_poisson, tail_count
+from engine.inference.teststats import centred, count, counting_veto, excess_scan, extended_poisson, tail_count
 from engine.options import Options, configure
 
 STATISTICS = {
@@ -260,6 +261,9 @@ def test_without_signal_both_laws_are_one(exact, population):
     if exact.__name__.endswith("pearson"):
         pytest.skip("its q does not fluctuate: a formula on expected histograms")
     null, alternative = laws(exact, population, 0.0)
+    prepared = choose(exact).prepare(population.null(choose(exact).R, 1.0))
+    if hasattr(prepared, "unwidened"):  # the pool's error is in the null alone
+        null = prepared.unwidened()
     q = null.median() + np.linspace(-5, 5, 41)
     assert alternative.median() == pytest.approx(null.median(), abs=1e-6)
     assert alternative.sf(q) == pytest.approx(null.sf(q), abs=1e-6)
@@ -370,3 +374,88 @@ def test_extended_poisson_in_a_large_unit_is_the_count(mapped):
     _, down = mapped(extended_poisson, lambda ts: 1e-20 * ts)
     assert np.corrcoef(up, n_events)[0, 1] > 0.99
     assert np.corrcoef(down, n_events)[0, 1] < -0.99
+
+
+# The talks' baseline in bins of energy
+
+
+def veto_laws(population, signal=0.0, exposure_ty=1.0, **options):
+    prepared = counting_veto.prepare(population.null(None, exposure_ty), configure(counting_veto, options))
+    return prepared, *prepared.distributions(population.signal(signal_weights(population)) * signal)
+
+
+def test_one_bin_is_the_plain_count(population):
+    prepared, null, alternative = veto_laws(population, 1.0)
+    one, *_ = veto_laws(population, bins=1)
+    assert prepared.edges.tolist() == one.edges.tolist() == []
+    b = 60 * 2e-4 + 3 * 0.3
+    assert null.sf(np.array([3]))[0] == pytest.approx(stats.poisson.sf(2, b), rel=1e-6)
+    assert alternative.median() == stats.poisson.median(b + 0.3 * SIGNAL)
+
+
+def test_bins_of_what_the_veto_leaves_hold_alike(population):
+    """Down to one event each; more of them hold the same events, and see a signal in one place no worse."""
+    prepared, null, alternative = veto_laws(population, 1.0, 20.0, bins=8)
+    left = 20 * (60 * 2e-4 + 3 * 0.3)
+    assert len(prepared._expected) == 8 and prepared._expected == pytest.approx(np.full(8, left / 8), rel=0.02)
+    assert prepared._means.sum() == pytest.approx(left)
+    assert null.sf(np.array([alternative.median()]))[0] < 0.5
+    few, *_ = veto_laws(population, exposure_ty=3.0, bins=8)
+    assert len(few.edges) + 1 == int(3 * (60 * 2e-4 + 3 * 0.3)) == 2
+
+
+def test_the_excess_in_bins_follows_its_law(population):
+    rng, n = np.random.default_rng(2), 20_000
+    prepared, null, _ = veto_laws(population, 0.0, 10.0, bins=4)
+    q = excess(rng.poisson(prepared._means.sum(axis=0), (n, 4)), prepared._expected)
+    for at in np.quantile(q, [0.3, 0.9, 0.99], method="inverted_cdf"):
+        p = null.sf(np.array([at]))[0]
+        assert abs(np.mean(q >= at - 0.02) - p) < 4 * np.sqrt(p / n) + 2e-3 * p
+
+
+@pytest.mark.parametrize("options", [{"bins": 0}, {"bins": 65}, {"g2_over_g1": 0.0}, {"er_rejection": 1.2}])
+def test_a_veto_that_cannot_be_is_refused(options):
+    with pytest.raises(BadInput):
+        configure(counting_veto, options)
+
+
+# The pool's own error in the scan over thresholds
+
+
+def scan_of(make_population, make_pool, n_per_kind, **options):
+    population = make_population(make_pool(n_per_kind))
+    return excess_scan.prepare(population.null(1.0, 1.0), configure(excess_scan, options))
+
+
+def test_above_every_threshold_the_pool_counts_as_in_the_tail(make_population, make_pool):
+    """Mean w (k + 1) and variance w^2 (k + 1) of each kind, for all events above any of them."""
+    prepared = scan_of(make_population, make_pool, 4000)
+    factor, shape = prepared.pool
+    mean = factor * prepared._means.sum(axis=0)
+    variance = np.where(np.isfinite(shape), mean**2 / shape, 0.0)
+    events, place = prepared.null.drawn, prepared.bins(prepared.null.drawn.events)
+    for last in (0, 20, len(mean) - 1):
+        tail = prepared.null.effective_above(place <= last)
+        top = prepared.null.effective_above(place <= 0)
+        assert mean[: last + 1].sum() == pytest.approx(sum(k * w for k, w in tail) + sum(w for _, w in top))
+        assert variance[: last + 1].sum() == pytest.approx(
+            np.square(events.total[place <= last]).sum() + sum(w**2 for _, w in top)
+        )
+
+
+def test_the_pool_error_is_in_the_null_and_in_its_toys(make_population, make_pool):
+    few, many = (scan_of(make_population, make_pool, n) for n in (300, 40_000))
+    rng, n = np.random.default_rng(4), 20_000
+    means = few._means.sum(axis=0)
+    totals = np.column_stack([rng.poisson(means, (n, len(means))), np.zeros(n)]).astype(float)
+    null, as_if_true = few.distributions(np.zeros(len(few.null.drawn.events)))[0], few.unwidened()
+    q = few.q(None, few.widen(totals, rng))
+    for at in np.quantile(q, [0.5, 0.9, 0.99, 0.999]):
+        p = null.sf(np.array([at]))[0]
+        assert abs(np.mean(q >= at - 1e-9) - p) < 4 * np.sqrt(p / n)
+    assert null.sf(np.array([8.0]))[0] > 1.3 * as_if_true.sf(np.array([8.0]))[0]
+    alike = [law.sf(np.array([8.0]))[0] for law in (many._background, many.unwidened())]
+    assert alike[0] == pytest.approx(alike[1], rel=0.1)
+    off = scan_of(make_population, make_pool, 300, pool_error=False)
+    assert off._background.sf(np.array([8.0])) == as_if_true.sf(np.array([8.0]))
+    assert np.array_equal(off.widen(totals, rng), totals)

@@ -12,12 +12,17 @@ from numba import njit
 from scipy.special import xlogy
 
 from engine.inference.exact import rates, tilted
+from engine.inference.exact.mixture import N_POINTS, Mixture
 from engine.inference.exact.tilted import BLOCK
 
 DIVERGENCE = 0.5  # E[e^(s q)] of a Poisson count's deviance is finite below
 LN_NEGLIGIBLE = -42.0  # counts less likely than e^-42 of the likeliest are left out
 LARGEST_COUNT = 1e7  # a tilt whose likeliest count lies beyond is not used
 ALIKE = 1e-3  # relative difference up to which bins share their averages: q moves by 1e-5 of its deviation
+FEW_NODES = 2 * N_POINTS  # up to here each is taken by itself
+FEW_BINS = 8  # of fewer, one transform can pass zero where the product matters, and has no logarithm there
+SILENCE, SILENT = 64, 1e-20  # blocks in which a transform that stays below has died out
+SMOOTH_COUNT = 4.0  # expected in a bin: from here on q takes so many values that its transform does not come back
 DEAD = 1e-60  # a block of frequencies whose product falls below is left at what it has
 
 
@@ -30,13 +35,22 @@ def deviance(counts: np.ndarray, expected: np.ndarray) -> np.ndarray:
     return 2 * (xlogy(counts, counts / expected) - (counts - expected)).sum(axis=1)
 
 
+def excess(counts: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """The deviance of the bins that hold more than expected, per toy: counts (n_toys, bins), expected (bins,) m > 0.
+
+    (The likelihood ratio to models in which no bin expects less than m: all that a signal can do.)
+    """
+    return deviance(np.maximum(counts, expected), expected)
+
+
 class DevianceLaw:
     """The law of the deviance from `expected` (bins,) where counts are Poisson with the means of the nodes."""
 
     def __init__(self, expected: np.ndarray, nodes: rates.Nodes):
-        self._weights = nodes.weights
-        self._bins = [_distinct(means, np.asarray(expected, dtype=np.float64)) for means in nodes.means]
-        self._central = int(np.argmax(nodes.weights))
+        self._weights, self._expected = nodes.weights, np.asarray(expected, dtype=np.float64)
+        self._central = _distinct(nodes.means[int(np.argmax(nodes.weights))], self._expected)
+        few = len(nodes.weights) <= FEW_NODES or len(expected) < FEW_BINS
+        self._nodes = (_Apart if few else _Together)(np.maximum(nodes.means, 1e-300), self._expected)
         self._tail = tilted.Tail(self._moments, self._spectrum, DIVERGENCE)
         self._smallest_p = nodes.smallest_p
 
@@ -54,7 +68,7 @@ class DevianceLaw:
         return self._tail.median()
 
     def _moments(self, tilt: float) -> tuple[float, float, float]:
-        parts = np.array([_moments(*bins, tilt) for bins in self._bins])
+        parts = self._nodes.moments(tilt)
         if not np.isfinite(parts).all():
             return np.inf, np.inf, np.inf
         shares, ln_mgf = self._shares(parts[:, 0])
@@ -68,14 +82,67 @@ class DevianceLaw:
 
     def _spectrum(self, tilt: float, step: float, blocks: np.ndarray) -> np.ndarray:
         """The mixture's; blocks in which nothing is left for the central rates are left out for the others."""
-        central = np.abs(_spectrum(*self._bins[self._central], tilt, step, blocks)).max(axis=1)
-        alive = blocks[central > np.sqrt(DEAD)]
-        shares, _ = self._shares(np.array([_moments(*bins, tilt)[0] for bins in self._bins]))
+        alive = self._alive(tilt, step, blocks)
+        shares, _ = self._shares(self._nodes.moments(tilt)[:, 0])
+        out = np.zeros((len(blocks), BLOCK), dtype=np.complex128)
+        out[alive] = self._nodes.spectrum(tilt, step, alive, shares)
+        return out
+
+    def _alive(self, tilt: float, step: float, blocks: np.ndarray) -> np.ndarray:
+        """The blocks that matter: all beyond the first long silence are left unseen where q is not discrete."""
+        found = [blocks[:0]]
+        for some in np.array_split(blocks, 1 + len(blocks) // SILENCE):
+            central = np.abs(_spectrum(*self._central, tilt, step, some)).max(axis=1)
+            found.append(some[central > np.sqrt(DEAD)])
+            if self._expected.min() > SMOOTH_COUNT and central.max() < SILENT:
+                break
+        return np.concatenate(found)
+
+
+class _Apart:
+    """Every node by itself: (nodes, bins) means."""
+
+    def __init__(self, means: np.ndarray, expected: np.ndarray):
+        self._bins = [_distinct(row, expected) for row in means]
+
+    def moments(self, tilt: float) -> np.ndarray:
+        """(nodes, 3): ln E[e^(tilt q)], mean and variance of the tilted q."""
+        return np.array([_moments(*bins, tilt) for bins in self._bins])
+
+    def spectrum(self, tilt: float, step: float, blocks: np.ndarray, shares: np.ndarray) -> np.ndarray:
+        """(blocks, BLOCK): the tilted transform, averaged over the nodes by their shares."""
         out = np.zeros((len(blocks), BLOCK), dtype=np.complex128)
         for share, bins in zip(shares, self._bins, strict=True):
             if share > 1e-18:
-                out[alive] += share * _spectrum(*bins, tilt, step, alive)
+                out += share * _spectrum(*bins, tilt, step, blocks)
         return out
+
+
+class _Together:
+    """All nodes at once, by what each bin is at a few means."""
+
+    def __init__(self, means: np.ndarray, expected: np.ndarray):
+        self._mixture = Mixture(means)
+        self._points = [(row, m) for row, m in zip(self._mixture.points, expected, strict=True)]
+        self._known = {}
+
+    def moments(self, tilt: float) -> np.ndarray:
+        """(nodes, 3): ln E[e^(tilt q)], mean and variance of the tilted q."""
+        if tilt not in self._known:
+            one = np.ones(1)
+            at = [[_moments(np.array([p]), np.array([m]), one, tilt) for p in row] for row, m in self._points]
+            self._known[tilt] = self._mixture.sum(np.array(at)) if np.isfinite(at).all() else np.full((1, 3), np.inf)
+        return self._known[tilt]
+
+    def spectrum(self, tilt: float, step: float, blocks: np.ndarray, shares: np.ndarray) -> np.ndarray:
+        """(blocks, BLOCK): the tilted transform, averaged over the nodes by their shares."""
+        ln_phi = np.empty((len(self._points), N_POINTS, len(blocks) * BLOCK), dtype=np.complex128)
+        for k, (row, m) in enumerate(self._points):
+            phi = np.array([_spectrum(np.array([p]), np.array([m]), np.ones(1), tilt, step, blocks) for p in row])
+            phi = phi.reshape(N_POINTS, -1)
+            ln_phi[k] = np.log(np.maximum(abs(phi), 1e-30)) + 1j * np.unwrap(np.angle(phi), axis=0)
+        kept = shares > 1e-18
+        return (shares[kept] @ np.exp(self._mixture.sum(ln_phi)[kept])).reshape(len(blocks), BLOCK)
 
 
 def _distinct(means: np.ndarray, expected: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

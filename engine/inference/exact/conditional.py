@@ -1,37 +1,34 @@
 """The conditional density statistic: p = P(S_N >= s given N), S_N = sum of -ln f0; and the exact law of -ln p.
 
 Affine-invariant in ln f0 and immune to the total rate. The law of q = -ln p needs no table of its own: q is at
-least x where S_N reaches a critical value s_N(x), so P(q >= x) = P(S_N - s_N(x) >= 0), which is the tail of a
-sum with a penalty on N.
+least x where S_N reaches a critical value s_N(x), so that P(q >= x) = P(S_N >= s_N(x)) under the joint law of N and
+S_N, whatever the rates and the signal (`joint`). With the count's p added (Fisher 1932), s_N(x + ln p_N) is reached.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.optimize import brentq
 
 from engine.inference.exact.atoms import pair_tail
 from engine.inference.exact.given import Shape, Table, table
-from engine.inference.exact.law import merged
-from engine.inference.exact.sums import Sums
+from engine.inference.exact.joint import Joint, cells
 
 EVERY_N = 48  # up to here each N has its table; beyond, tables at a few N are interpolated in 1 / sqrt(N)
 N_NODES = 9
 HIGHEST_U = 16.0  # of the interpolated tables: p = 1e-57
-NEVER = 1e9  # standard deviations: a critical value that no sum reaches
+SMALLEST_P = 1e-40  # the window of N leaves out 1e-50
 
 
 class Conditional:
-    """p-values of toys given their N, and the law of -ln p.
+    """p-values of experiments given their N, and the values of S_N that they begin at.
 
-    values (n,): -ln f0; weights (components, n): expected background events; relative_sd (components,);
-    most_events: the largest N that will be asked for.
+    values (n,): -ln f0; expected (n,): events of each, in any unit; most_events: the largest N that will be asked for.
     """
 
-    def __init__(self, values, weights, relative_sd, most_events: int):
-        self._values = np.asarray(values, dtype=np.float64)
-        self._weights, self._sd = np.asarray(weights, dtype=np.float64), np.asarray(relative_sd)
-        y, p = merged(self._values, self._weights.sum(axis=0)[None])
+    def __init__(self, values, expected, most_events: int):
+        y, p = cells(np.asarray(values, dtype=np.float64), np.asarray(expected, dtype=np.float64)[None])
         p = p[0] / p.sum()
         self.mean, self.sd = float(p @ y), float(np.sqrt(p @ (y - p @ y) ** 2))
         if not self.sd > 0:
@@ -78,55 +75,60 @@ class Conditional:
         columns = np.array([self._table(k)(u) for k in self._nodes])
         return np.minimum(_lagrange(self._nodes**-0.5, columns, n**-0.5), 0.0)
 
-    def critical(self, q: float, counts: np.ndarray) -> np.ndarray:
-        """s_N(q) for integers (k,): -ln P(S_N >= s given N) >= q where s reaches it."""
-        u = np.full(len(counts), NEVER if q > 0 else -NEVER)
-        for i in np.flatnonzero((counts > 0) & (counts <= EVERY_N)):
-            u[i] = self._critical_few(int(counts[i]), q)
-        many = counts > EVERY_N
-        columns = np.array([self._table(k).critical(-q) for k in self._nodes])
-        u[many] = _lagrange(self._nodes**-0.5, columns[:, None], np.minimum(counts[many], self.most_events) ** -0.5)
-        return counts * self.mean + self.sd * np.sqrt(np.maximum(counts, 1)) * u
+    def critical(self, q: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        """s_N for q and integers (k,): -ln P(S_N >= s given N) >= q where s reaches it.
+
+        -inf where q <= 0, inf where no sum reaches it.
+        """
+        q = np.broadcast_to(np.asarray(q, dtype=np.float64), counts.shape)
+        u = np.where(q > 0, np.inf, -np.inf)
+        for i in np.flatnonzero((q > 0) & (counts > 0) & (counts <= EVERY_N)):
+            u[i] = self._critical_few(int(counts[i]), q[i])
+        many = (q > 0) & (counts > EVERY_N)
+        within = np.minimum(counts, self.most_events)
+        if many.any():
+            columns = np.array([self._table(k).critical(-q[many]) for k in self._nodes])
+            u[many] = _lagrange(self._nodes**-0.5, columns, within[many] ** -0.5)
+        beyond = np.maximum(counts, 1) / np.maximum(within, 1)  # as toys are taken beyond the tables
+        return counts * self.mean + self.sd * np.sqrt(np.maximum(within, 1)) * beyond * u
 
     def _critical_few(self, n: int, q: float) -> float:
         if n > 2:
-            return self._table(n).critical(-q)
-        y = np.append(self._shape.y, NEVER) if n == 1 else self._shape.y
+            return float(self._table(n).critical(-q))
+        y = np.append(self._shape.y, np.inf)
         if n == 1:
             return float(y[np.argmax(self._tail <= np.exp(-q))])
-        low, high = np.sqrt(2) * (y[0] - 1), np.sqrt(2) * (y[-1] + 1)
-        return float(brentq(lambda u: -self._few(2, np.array([u]))[0] - q + 1e-12, low, high)) if q > 0 else -NEVER
-
-    def distribution(self, signal=None) -> "ConditionalLaw":
-        """The law of -ln p under background alone, rates drawn, or with signal (n,) expected events."""
-        return ConditionalLaw(self, signal)
-
-    def law(self, penalty: Callable, signal) -> Sums:
-        """The law of S_N + penalty(N), prepared."""
-        weights, sd = self._weights, self._sd
-        if signal is not None:
-            weights, sd = np.vstack([weights, signal]), np.append(sd, 0.0)
-        return Sums(self._values, weights, sd, penalty, 1.0)
+        low, high = np.sqrt(2) * (y[0] - 1), np.sqrt(2) * (y[-2] + 1)
+        return float(brentq(lambda u: -self._few(2, np.array([u]))[0] - q + 1e-12, low, high))
 
 
+@dataclass(frozen=True)
 class ConditionalLaw:
-    """The law of q = -ln p; every value of q costs one law of a sum."""
+    """The law of q = -ln p - ln p_N, of experiments with the joint law of N and S_N less N times the mean of -ln f0.
 
-    smallest_p = 1e-45
+    minus_ln_p_n: integers (k,) -> -ln p_N, of the count beside it; None for the conditional p alone; smallest_p: below
+    it p is a bound.
+    """
 
-    def __init__(self, statistic: Conditional, signal):
-        self._statistic, self._signal = statistic, signal
+    statistic: Conditional
+    joint: Joint
+    minus_ln_p_n: Callable | None
+    smallest_p: float
+    known: dict = field(default_factory=dict, compare=False, repr=False)
 
     def sf(self, q) -> np.ndarray:
-        """P(-ln p >= q)."""
+        """P(-ln p >= q) for q of any shape."""
         q = np.asarray(q, dtype=np.float64)
-        return np.array([self._at(x) for x in q.ravel()]).reshape(q.shape)
+        return np.array([self._at(x) for x in q.ravel().tolist()]).reshape(q.shape)
 
     def _at(self, q: float) -> float:
-        if q <= 0:
-            return 1.0
-        law = self._statistic.law(lambda n: -self._statistic.critical(q, n), self._signal)
-        return float(law.distribution().sf(0.0))
+        if q not in self.known:
+            self.known[q] = 1.0 if q <= 0 else self.joint.tail(lambda n: self._critical(q, n))
+        return self.known[q]
+
+    def _critical(self, q: float, n: np.ndarray) -> np.ndarray:
+        beside = 0.0 if self.minus_ln_p_n is None else self.minus_ln_p_n(n)
+        return self.statistic.critical(q - beside, n) - n * self.statistic.mean
 
     def median(self) -> float:
         """The smallest q with P(-ln p <= q) >= 1/2, to 1e-6."""
@@ -134,6 +136,18 @@ class ConditionalLaw:
         while self._at(high) > 0.5:
             high *= 2
         return float(brentq(lambda q: self._at(q) - 0.5, 0.0 if high == 1 else high / 2, high, xtol=1e-6))
+
+
+def law(
+    statistic: Conditional, values, weights, relative_sd, minus_ln_p_n: Callable | None = None, *, smallest_p=SMALLEST_P
+) -> ConditionalLaw:
+    """The law where events of values (n,) are expected as weights (components, n) say, rates drawn.
+
+    Tails below smallest_p are a bound: a law that is asked for its median costs less with a larger one.
+    """
+    smooth = minus_ln_p_n is None
+    joint = Joint(np.asarray(values) - statistic.mean, weights, relative_sd, smooth=smooth, smallest_p=smallest_p)
+    return ConditionalLaw(statistic, joint, minus_ln_p_n, smallest_p)
 
 
 def _lagrange(nodes: np.ndarray, values: np.ndarray, at: np.ndarray) -> np.ndarray:

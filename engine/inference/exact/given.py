@@ -11,7 +11,7 @@ from engine.inference.exact.contour import LN_COPIES, Contour, copies_apart, poo
 
 TILTS = np.concatenate([-np.geomspace(300, 1e-3, 120), [0.0], np.geomspace(1e-3, 300, 120)])
 LN_LAST = -150.0  # the tables end where the Chernoff bound falls below
-LN_LOSS, LEAST_LN = 5.0, 0.5  # as for `Inverted`
+LN_LOSS, LEAST_LN = 14.0, 0.5  # as for `Inverted`; of 36 e-folds, and lines are what a table costs
 STEP_U = 0.1  # of the tables, in standard deviations of the sum
 LOWEST_U = -9.0
 LN_SILENT = -28.0
@@ -70,10 +70,10 @@ class Table:
         u = np.linspace(self.u[0], self.u[-1], 20 * len(self.u))
         return np.maximum.accumulate(-self._spline(u)), u
 
-    def critical(self, ln_p: float) -> float:
-        """The u at which the tail falls to exp(ln_p)."""
+    def critical(self, ln_p: np.ndarray) -> np.ndarray:
+        """The u at which the tail falls to exp(ln_p), of any shape."""
         q, u = self._inverse
-        return float(np.interp(-ln_p, q, u) + min(ln_p - self.ln_p[-1], 0.0) / self._slope)
+        return np.interp(-ln_p, q, u) + np.minimum(ln_p - self.ln_p[-1], 0.0) / self._slope
 
 
 def table(shape: Shape, n: int, *, highest_u: float | None = None) -> Table:

@@ -29,7 +29,7 @@ class Inverted:
         self.law = law
         self.few = Few(law)
         self.mass = 1 - self.few.mass
-        self._t, self._k = _tilts(law, law.scale())
+        self._t, self._k = tilts(law, law.scale())
         self._saddle = np.gradient(self._k, self._t)
         self._ln_p = self._t * self._saddle - self._k + law.cumulant(0.0)
         self._ln_p[[0, -1]] = -np.inf  # no line through the outermost tilts
@@ -92,17 +92,17 @@ class Inverted:
         return crossing(self._many, self.few, self._saddle[0], self._saddle[-1]) if quick is None else quick
 
 
-def _tilts(law: Law, sd: float) -> tuple[np.ndarray, np.ndarray]:
-    """Ascending t, 0 among them, out to where the tail is beyond the window of N; ln E[exp(t Q); N >= 3]."""
-    sides = [_side(law, sign * FIRST_T / sd) for sign in (-1, 1)]
+def tilts(law: Law, sd: float, ln_deepest: float = -LN_WINDOW) -> tuple[np.ndarray, np.ndarray]:
+    """Ascending t, 0 among them, out to where the tail is below exp(-ln_deepest); ln E[exp(t Q); N >= 3]."""
+    sides = [_side(law, sign * FIRST_T / sd, ln_deepest) for sign in (-1, 1)]
     (down, k_down), (up, k_up) = sides
     return np.array(down[:0:-1] + up), np.array(k_down[:0:-1] + k_up)
 
 
-def _side(law: Law, step: float) -> tuple[list[float], list[float]]:
+def _side(law: Law, step: float, ln_deepest: float) -> tuple[list[float], list[float]]:
     """Tilts from 0 in growing steps, but never more than MOST_LN of the tail's exponent t K' - K apart."""
     t, k, ln_p = [0.0], [law.cumulant(0.0)], 0.0
-    while len(t) < MOST_T and ln_p < -LN_WINDOW:
+    while len(t) < MOST_T and ln_p < ln_deepest:
         value = law.cumulant(t[-1] + step)
         reached = (t[-1] + step) * (value - k[-1]) / step - (value - k[0])
         if reached - ln_p > MOST_LN and abs(step) > 1e-9 * abs(t[-1]):

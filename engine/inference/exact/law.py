@@ -100,3 +100,11 @@ def merged(values: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndar
         return distinct, weights[:, used][:, order]
     columns = [np.bincount(which, w, minlength=len(distinct)) for w in weights[:, used]]
     return distinct, np.array(columns)
+
+
+def one_process(weights: np.ndarray, sd: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The same with all components of known rate as one: Poisson processes are, together."""
+    known = sd == 0
+    if known.sum() < 2:
+        return weights, sd
+    return np.vstack([weights[~known], weights[known].sum(axis=0)]), np.append(sd[~known], 0.0)

@@ -19,6 +19,7 @@ N_THRESHOLDS = 64
 LARGEST_B = 300.0  # events: above it a local excess is what the other statistics see, and the recursion costs most
 NEGLIGIBLE = 1e-19  # share of the chains that may be lost far below the mean, whence they cross least of all
 SMALLEST_P = 1e-290
+NO_ERROR = 1e8  # a Gamma shape from which on its factor is 1: the logarithms of larger ones cancel
 
 
 def thresholds(smallest_b: float, n_background: float, *, n: int = N_THRESHOLDS, largest_b: float = LARGEST_B):
@@ -73,8 +74,9 @@ def statistic(counts, minus_ln_p):
 
 
 @njit(cache=True)
-def first_passage(boundary, increment, ln_factorial):
-    """P(n_k >= boundary[k] at any k) for a chain whose steps are Poisson with these means (thresholds,).
+def first_passage(boundary, increment, shape, ln_factorial):
+    """P(n_k >= boundary[k] at any k) for a chain whose steps are Poisson with these means (thresholds,), times
+    Gamma factors of mean 1 and these shapes (thresholds,); of an infinite shape, 1.
 
     state[n]: probability to be at n and never to have crossed. A step's probabilities are `step`, from the
     one below its peak that no longer matters; what reaches the boundary is counted and leaves.
@@ -85,7 +87,7 @@ def first_passage(boundary, increment, ln_factorial):
     state[0], low, high, crossed = 1.0, 0, 1, 0.0  # the occupied states are low ... high - 1
     for k in range(len(boundary)):
         mean, edge = increment[k], boundary[k]
-        first, last = _step(mean, edge - low, ln_factorial, step, beyond)
+        first, last = _step(mean, shape[k], edge - low, ln_factorial, step, beyond)
         for n in range(low, high):
             crossed += state[n] * beyond[min(max(edge - n, 0), last)]
         moved[:] = 0.0
@@ -103,7 +105,7 @@ def first_passage(boundary, increment, ln_factorial):
 
 
 @njit(cache=True)
-def _step(mean, room, ln_factorial, step, beyond):
+def _step(mean, shape, room, ln_factorial, step, beyond):
     """Fills step[i] = P(i) for i < last and beyond[i] = P(>= i) for i <= last; returns first and last.
 
     `last` is `room` at most, for from there on every chain crosses.
@@ -112,11 +114,11 @@ def _step(mean, room, ln_factorial, step, beyond):
         step[0], beyond[0], beyond[1] = 1.0, 1.0, 0.0
         return 0, 1
     last = max(room, 1)
-    beyond[last] = _upper(last, mean, ln_factorial)
-    ln_peak = int(mean) * np.log(mean) - mean - lgamma(int(mean) + 1.0)
+    beyond[last] = _upper(last, mean, shape, ln_factorial)
+    ln_peak = _ln_p(int(mean), mean, shape, lgamma(int(mean) + 1.0))
     first = 0
     for i in range(last - 1, -1, -1):
-        ln_p = i * np.log(mean) - mean - ln_factorial[i]
+        ln_p = _ln_p(i, mean, shape, ln_factorial[i])
         step[i] = np.exp(ln_p)
         beyond[i] = min(beyond[i + 1] + step[i], 1.0)
         if i < mean and ln_p < ln_peak + np.log(NEGLIGIBLE):
@@ -128,27 +130,38 @@ def _step(mean, room, ln_factorial, step, beyond):
 
 
 @njit(cache=True)
-def _upper(last, mean, ln_factorial):
-    """P(>= last) of a Poisson count, from the side where the sum is small."""
+def _ln_p(i, mean, shape, ln_factorial):
+    """ln of a Poisson probability, averaged over a Gamma factor of this shape: a negative binomial one."""
+    if shape > NO_ERROR:
+        return i * np.log(mean) - mean - ln_factorial
+    gammas = lgamma(i + shape) - lgamma(shape) - ln_factorial
+    return gammas - shape * np.log1p(mean / shape) + i * np.log(mean / (shape + mean))
+
+
+@njit(cache=True)
+def _upper(last, mean, shape, ln_factorial):
+    """P(>= last) of such a count, from the side where the sum is small."""
     tail = 0.0
     if last < mean:
         for i in range(last):
-            tail += np.exp(i * np.log(mean) - mean - ln_factorial[i])
+            tail += np.exp(_ln_p(i, mean, shape, ln_factorial[i]))
         return 1 - tail
-    term, i = np.exp(last * np.log(mean) - mean - ln_factorial[last]), last
+    term, i = np.exp(_ln_p(last, mean, shape, ln_factorial[last])), last
     while term > 1e-17 * tail:
         tail += term
         i += 1
-        term *= mean / i
+        term *= mean / i if shape > NO_ERROR else mean / i * (i - 1 + shape) / (shape + mean)
     return tail
 
 
 @dataclass(frozen=True)
 class ScanLaw:
-    """The law of q; nodes: the expected events in the bins between thresholds, as rates move them."""
+    """The law of q; nodes: the expected events in the bins between thresholds, as rates move them; shape (bins,): of
+    the Gamma factor that each of them has besides, inf for none."""
 
     table: Table
     nodes: rates.Nodes
+    shape: np.ndarray | None = None
     known: dict = field(default_factory=dict, compare=False, repr=False)  # tails by q: points share their medians
 
     @property
@@ -167,7 +180,8 @@ class ScanLaw:
     def _sf(self, q: float, increments: np.ndarray, weights: np.ndarray) -> float:
         boundary = np.array([np.searchsorted(row, q, side="left") for row in self.table.minus_ln_p])
         ln_factorial = gammaln(np.arange(boundary.max() + 2) + 1.0)
-        return _mixture(boundary, increments, weights, ln_factorial)
+        shape = np.full(len(boundary), np.inf) if self.shape is None else self.shape
+        return _mixture(boundary, increments, weights, shape, ln_factorial)
 
     def median(self) -> float:
         """The smallest value with P(Q <= value) >= 1/2, sought from where the central rates have theirs."""
@@ -183,10 +197,10 @@ class ScanLaw:
 
 
 @njit(cache=True)
-def _mixture(boundary, increments, weights, ln_factorial):
+def _mixture(boundary, increments, weights, shape, ln_factorial):
     p = 0.0
     for node in range(len(weights)):
-        p += weights[node] * first_passage(boundary, increments[node], ln_factorial)
+        p += weights[node] * first_passage(boundary, increments[node], shape, ln_factorial)
     return p
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from engine.inference.exact.atoms import Counted
 from engine.inference.exact.inversion import Inverted, WithSignal
-from engine.inference.exact.law import Law, merged
+from engine.inference.exact.law import Law, merged, one_process
 
 
 class Sums:
@@ -22,10 +22,7 @@ class Sums:
         weights = np.asarray(weights, dtype=np.float64)
         present = weights.sum(axis=1) > 0
         weights, sd = weights[present], np.asarray(relative_sd, dtype=np.float64)[present]
-        known = sd == 0
-        if known.sum() > 1:  # Poisson processes of known rate are one process
-            weights = np.vstack([weights[~known], weights[known].sum(axis=0)])
-            sd = np.append(sd[~known], 0.0)
+        weights, sd = one_process(weights, sd)
         self._centre = centre = _centre(self._y, weights, sd)
         self._law = Law(*merged(self._y - centre, weights), sd, lambda n: penalty(n) + centre * n)
         self._null = exact(self._law)

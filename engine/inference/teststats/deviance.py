@@ -15,7 +15,7 @@ from engine.inference.exact.bins import DevianceLaw, deviance
 from engine.inference.hypothesis import Null, Scored
 
 ADDITIVE = True
-EXACT = "idealised"  # with rates drawn, its law is a sum over thousands of rates: toys are sooner there
+EXACT = True
 AFFINE_INVARIANT = True
 MONOTONE_INVARIANT = True
 MODEL_DEPENDENT = False

@@ -3,9 +3,13 @@
 There is no threshold to choose: the thresholds are set by background alone, evenly in the logarithm of the events
 expected above them, and the trial factor of looking at all of them is in the null. Below the expectation that
 the pool can support there is no threshold.
+
+What is expected above a threshold is itself a count of pool events. Its null carries that (`pool_error`): of each kind
+the k events of weight w above the highest threshold stand for w Gamma(k + 1), those of every bin below for
+w Gamma(k), so that above each threshold they are w Gamma(k + 1) of all its events, as in `tail_count`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -28,12 +32,14 @@ REACH = 6.0  # standard deviations down to which its null is known: every furthe
 
 class Options(options.Options):
     """thresholds: how many; pool_events: effective events of the pool that the highest of them has above it;
-    smallest_b, largest_b: expected background events above the highest and the lowest at most."""
+    smallest_b, largest_b: expected background events above the highest and the lowest at most; pool_error: of what is
+    expected above thresholds, in the null."""
 
     thresholds: int = Field(scan.N_THRESHOLDS, ge=2, le=1000)
     pool_events: float = Field(25.0, ge=1)
     smallest_b: float = Field(0.1, gt=0)
     largest_b: float = Field(scan.LARGEST_B, gt=0)
+    pool_error: bool = True
 
 
 @dataclass(frozen=True)
@@ -81,7 +87,7 @@ class ExcessScan:
 
     @property
     def pool_limited(self) -> bool:
-        """Whether the highest threshold has too few events of the pool above it; their error is in no null."""
+        """Whether the highest threshold has too few events of the pool above it."""
         law = self.null.drawn
         return effective_size(law.total[law.events.ts > self.edges[0]]) < self.options.pool_events
 
@@ -92,11 +98,52 @@ class ExcessScan:
         return np.array(rows)
 
     @cached_property
-    def _background(self) -> scan.ScanLaw:
+    def pool(self) -> tuple[np.ndarray, np.ndarray]:
+        """(thresholds,) mean of what each bin expects, over its nominal value, and the shape of its Gamma law."""
+        place, mean, variance = self.bins(self.null.drawn.events), 0.0, 0.0
+        for kind in range(int(self.null.drawn.events.kind.max()) + 1):
+            w = np.where(self.null.drawn.events.kind == kind, self.null.drawn.total, 0.0)
+            sums = [np.bincount(place, power, minlength=self.n_bins)[:-1] for power in (w, w * w)]
+            _, weight = self.null.effective_above(place == 0)[kind]
+            mean, variance = mean + sums[0], variance + sums[1]
+            mean[0], variance[0] = mean[0] + weight, variance[0] + weight**2
+        nominal = self._means.sum(axis=0)
+        known = (nominal > 0) & (variance > 0)
+        shape = np.where(known, mean**2 / np.where(known, variance, 1.0), np.inf)
+        return np.where(known, mean / np.where(known, nominal, 1.0), 1.0), shape
+
+    def widen(self, totals: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Null counts whose expectation in each bin has a factor with the pool's Gamma error: thinned where it is
+        below 1, and with a Poisson count more where it is above (of the nominal rates, as `tail_count` has it)."""
+        if not self.options.pool_error:
+            return totals
+        factor, shape = self.pool
+        finite = np.isfinite(shape)
+        drawn = np.where(finite, factor * rng.gamma(np.where(finite, shape, 1.0), size=(len(totals), len(shape)))
+                         / np.where(finite, shape, 1.0), factor)  # fmt: skip
+        counts = np.rint(totals[:, :-1]).astype(np.int64)
+        kept = rng.binomial(counts, np.minimum(drawn, 1.0))
+        more = rng.poisson(np.maximum(drawn - 1, 0.0) * self._means.sum(axis=0))
+        return np.column_stack([kept + more, totals[:, -1]]).astype(np.float64)
+
+    @cached_property
+    def _toys(self) -> scan.ScanLaw:
         return scan.ScanLaw(self.table, rates.nodes(self._means, self.null.drawn.relative_sd, z=REACH))
 
+    @cached_property
+    def _background(self) -> scan.ScanLaw:
+        if not self.options.pool_error:
+            return self._toys
+        factor, shape = self.pool
+        nodes = replace(self._toys.nodes, means=self._toys.nodes.means * factor)
+        return scan.ScanLaw(self.table, nodes, shape)
+
+    def unwidened(self) -> scan.ScanLaw:
+        """The law of q under background as if the pool were the truth."""
+        return self._toys
+
     def distributions(self, signal: np.ndarray) -> tuple[scan.ScanLaw, scan.ScanLaw]:
-        """The law of q under background, and with a signal of these expected events."""
+        """The law of q under background, widened as its toys are, and with a signal of these expected events."""
         more = np.bincount(self.bins(self.null.drawn.events), signal, minlength=self.n_bins)[:-1]
         nodes = rates.nodes(self._means, self.null.drawn.relative_sd, more, z=0)  # for medians
         return self._background, scan.ScanLaw(self.table, nodes)

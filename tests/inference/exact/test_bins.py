@@ -117,3 +117,36 @@ def test_bins_that_are_alike_may_share_their_averages(monkeypatch):
     exact = bins.DevianceLaw(expected, fixed(means))
     q = np.array([90.0, 150, 250])
     assert grouped.sf(q) == pytest.approx(exact.sf(q), rel=1e-4)
+
+
+def drawn(n_bins, b, **reach):
+    """Two components that move apart and one that nobody knows, in bins of equal expectation."""
+    x, sd = (np.arange(n_bins) + 0.5) / n_bins, np.array([0.05, 0.1, 0.5])
+    shapes = np.array([1.5 - x, x, 0.1 * x**20])
+    means = b * shapes / (shapes.sum(axis=0) * n_bins)
+    return means, sd, rates.nodes(means, sd, **reach)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("n_bins", "b"), [(8, 100.0)])
+def test_all_rates_together_are_each_by_itself(monkeypatch, n_bins, b):
+    """To far less than 1e-2 of p, at 3 sigma and beyond 4."""
+    means, _, nodes = drawn(n_bins, b, z=0, step=2.5)
+    found = []
+    for few in (0, 10**9):
+        monkeypatch.setattr(bins, "FEW_NODES", few)
+        found.append(bins.DevianceLaw(means.sum(axis=0), nodes))
+    q = np.array([0.7, 1.0, 3.0, 5.0]) * found[0].median()
+    together, apart = (law.sf(q) for law in found)
+    assert together[1] == pytest.approx(0.5, abs=1e-2) and together[2] < 1e-2 and together[3] < 1e-4
+    assert together == pytest.approx(apart, rel=1e-4)
+
+
+def test_rates_drawn_against_toys():
+    means, sd, nodes = drawn(40, 4000.0, z=4)
+    rng, n, expected = np.random.default_rng(3), 40_000, means.sum(axis=0)
+    theta = stats.truncnorm.ppf(rng.random((n, 3)), -1 / sd, np.inf, loc=1, scale=sd)
+    q, law = bins.deviance(rng.poisson(theta @ means), expected), bins.DevianceLaw(expected, nodes)
+    for level in np.quantile(q, [0.1, 0.5, 0.9, 0.99, 0.9985]):
+        p = float(law.sf(level))
+        assert np.mean(q >= level) == pytest.approx(p, abs=4 * np.sqrt(p * (1 - p) / n))

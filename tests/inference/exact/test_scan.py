@@ -129,3 +129,17 @@ def test_it_is_fast():
         start = time.process_time()
         do()
         assert time.process_time() - start < seconds
+
+
+def test_gamma_factors_by_enumeration():
+    """Steps whose means have a Gamma factor are negative binomial (Greenwood & Yule 1920)."""
+    steps, shape = STEPS[:3], np.array([2.0, np.inf, 5.0])
+    outcomes = np.array(list(itertools.product(range(60), range(25), range(45))))
+    pmf = [stats.nbinom(2.0, 2 / 2.3).pmf, stats.poisson(0.5).pmf, stats.nbinom(5.0, 5 / 5.8).pmf]
+    weights = np.prod([p(column) for p, column in zip(pmf, outcomes.T, strict=True)], axis=0)
+    law = scan.ScanLaw(scan.table(np.cumsum(steps)), fixed(steps), shape)
+    q = scan.statistic(outcomes, law.table.minus_ln_p)
+    levels = np.unique(q[q < 20])[::7]
+    assert law.sf(levels) == pytest.approx([weights[q >= level].sum() for level in levels], rel=1e-8)
+    wide = scan.ScanLaw(law.table, law.nodes, np.full(3, 1e12))
+    assert wide.sf(levels) == pytest.approx(make_law(steps).sf(levels), rel=1e-12)

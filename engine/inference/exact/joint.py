@@ -1,0 +1,181 @@
+"""The joint law of the number of events N and the sum S of their values: P(S >= s_N) for critical values s_N.
+
+One line in the plane of the transform of S serves every N and every set of critical values: the terms of the
+generating function in z are read off circles (`contour`), and the tail in S of each by the inversion along the line.
+Where N is some hundreds or more, its terms are smooth on the scale of its standard deviation, and every few of
+them stand for all: a trapezoidal sum over a smooth bump is good to 2 exp(-2 pi^2 (sd / stride)^2).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from scipy.special import logsumexp
+
+from engine.inference.exact import generating
+from engine.inference.exact.atoms import Few, count_law
+from engine.inference.exact.contour import (
+    FEW_VALUES,
+    LN_SILENT,
+    ROWS,
+    TAPER,
+    Shelf,
+    copies_apart,
+    pool_transform,
+    shelves,
+)  # fmt: skip
+from engine.inference.exact.inversion import tilts
+from engine.inference.exact.law import Law, merged, one_process
+
+CELLS = 8192  # of equal width, in which values share their mean: (range / CELLS)^2 / 12 is lost of the variance
+STRIDE = 0.5  # in standard deviations of N
+MOST_BLOCKS = 64  # of ROWS frequencies each; only a few events, or ties, need more, and are blurred
+LN_LOSS = 5.0  # e-folds of accuracy that a line which was drawn for other critical values may cost
+TIES = 1e-4  # of a transform that has not died out by the last frequency: below, no value is heavy
+LEAST_T = 1.0  # of a line's tilt, in 1 / sd(S): closer to the pole at 0, more frequencies are needed
+LN_UNSEEN = 30.0  # e-folds below a tail from which on N do not matter to it
+LN_LEAST = (-35.0, -70.0, -np.inf)  # of P(N) that is looked at, as p turns out smaller
+ACCURACY = 1e-6
+SMALLEST_P = 1e-45
+LN_LARGEST = 700.0  # beyond, exp() overflows
+FAR = 100.0  # in ranges of the values: what no sum of two reaches
+NO_EVENTS = 1e-25  # probability of N <= 2 that is left out
+
+
+def cells(values: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Ascending values and weights (components, k), k <= CELLS: each value is the mean of what its cell holds."""
+    values, weights = merged(values, weights)
+    if len(values) <= CELLS:
+        return values, weights
+    place = np.minimum((values - values[0]) * (CELLS / np.ptp(values)), CELLS - 1).astype(np.int64)
+    held = np.array([np.bincount(place, w, minlength=CELLS) for w in weights])
+    total = held.sum(axis=0)
+    used = total > 0
+    mean = np.bincount(place, values * weights.sum(axis=0), minlength=CELLS)[used] / total[used]
+    return mean, held[:, used]
+
+
+@dataclass(frozen=True)
+class Line:
+    """E[exp(lambda S); N] over exp(ln_scale) along Re lambda = t: h (counts, frequencies), at tau (frequencies,).
+
+    some: of the counts; resolution: width by which ties are blurred, 0 for none that matter.
+    """
+
+    some: slice
+    t: float
+    step: float
+    tau: np.ndarray
+    h: np.ndarray
+    ln_scale: float
+    resolution: float
+
+    def tail(self, critical: np.ndarray) -> np.ndarray:
+        """(counts,) P(S >= critical, N); critical (counts,)."""
+        s = critical - 6 * self.resolution
+        terms = self.h * (np.where(self.tau == 0, 0.5, 1.0) / (self.t + 1j * self.tau))
+        total = (terms * np.exp(-1j * s[:, None] * self.tau)).sum(axis=1).real
+        return total * (self.step / np.pi) * np.exp(np.minimum(self.ln_scale - self.t * s, LN_LARGEST))
+
+
+class Joint:
+    """P(S >= s_N) where N and S are those of one experiment, and s_N one of many functions of N.
+
+    values (n,), weights (components, n): expected events; relative_sd (components,): of each rate; smooth: whether
+    s_N is so smooth that every few N stand for all; smallest_p: tails below it are not asked for.
+    """
+
+    def __init__(self, values, weights, relative_sd, *, smooth: bool = True, smallest_p: float = SMALLEST_P):
+        weights, sd = np.asarray(weights, dtype=np.float64), np.asarray(relative_sd, dtype=np.float64)
+        present = weights.sum(axis=1) > 0
+        weights, sd = one_process(weights[present], sd[present])
+        self._law = law = Law(*cells(np.asarray(values), weights), sd, np.zeros_like)
+        self._window = law.counts
+        spread = np.sqrt(law.expected.sum() + np.square(law.expected * law.relative_sd).sum())
+        self._stride = max(1, int(STRIDE * spread)) if smooth and self._window[0] > 3 else 1
+        self.counts = self._window[:: self._stride]
+        self._with_few = self._window[0] == 3 and Few(law).mass > NO_EVENTS
+        scale = law.scale()
+        self._t, self._k = tilts(law, scale, -np.log(smallest_p))
+        self._usable = np.flatnonzero(self._t * scale > LEAST_T)[:-1]
+        self._lines: dict[int, Line] = {}
+
+    def tail(self, critical: Callable) -> float:
+        """P(S >= s_N); critical: integers (k,) -> s_N, -inf for all that have N events and inf for none."""
+        few = self._of_few(critical) if self._with_few else 0.0
+        for ln_least in LN_LEAST:  # a critical value for N that never occur can cost more than all else
+            seen = self._ln_p > ln_least
+            s = np.full(len(self.counts), np.inf)
+            s[seen] = critical(self.counts[seen])
+            p = few + self._stride * (self._p[np.isneginf(s)].sum() + self._some(s))
+            if p > np.exp(ln_least) / ACCURACY or seen.all():
+                break
+        return float(np.clip(p, np.finfo(float).tiny, 1.0))
+
+    def _of_few(self, critical: Callable) -> float:
+        far = FAR * (np.ptp(self._law.values) + abs(self._law.values).max())
+        s = np.clip(critical(np.arange(3)), -far, far)
+        return Few(replace(self._law, penalty=lambda n: -s[n])).at_least(0.0)
+
+    @cached_property
+    def _p(self) -> np.ndarray:
+        """(counts,) P(N)."""
+        return count_law(self._law)[1][:: self._stride]
+
+    @cached_property
+    def _ln_p(self) -> np.ndarray:
+        """(counts,) ln P(N), about."""
+        return self._law.ln_terms(0.0)[:: self._stride]
+
+    @cached_property
+    def _ln_terms(self) -> np.ndarray:
+        """(usable tilts, counts) ln E[exp(t S); N], about."""
+        return np.array([self._law.ln_terms(t)[:: self._stride] for t in self._t[self._usable]])
+
+    def _some(self, s: np.ndarray) -> float:
+        """The part of those N whose s is finite."""
+        finite = np.isfinite(s)
+        if not finite.any():
+            return 0.0
+        ln_bound = logsumexp((self._ln_terms - self._t[self._usable, None] * s)[:, finite], axis=1)  # Chernoff's
+        place = min(self._lines, key=lambda i: ln_bound[i], default=None)
+        if place is None or ln_bound[place] > ln_bound.min() + LN_LOSS:
+            place = int(np.argmin(ln_bound))
+        if place not in self._lines:
+            self._lines[place] = self._line(int(self._usable[place]), ln_bound[place])
+        line = self._lines[place]
+        return float(line.tail(np.where(finite, s, 0.0)[line.some])[finite[line.some]].sum())
+
+    def _line(self, index: int, ln_p: float) -> Line:
+        t = float(self._t[index])
+        step = 2 * np.pi / copies_apart(self._t, self._k, index, max(-ln_p, 0.0))
+        seen = np.flatnonzero(self._ln_p > min(ln_p, 0.0) - LN_UNSEEN)
+        some = slice(seen[0], seen[-1] + 1)
+        wanted = (self._window >= self.counts[seen[0]]) & (self._window <= self.counts[seen[-1]])
+        floor, ln_scale, _, weights = shelves(self._law, t, wanted)
+        parts = []
+        for block in range(MOST_BLOCKS):
+            tau = step * np.arange(block * ROWS, (block + 1) * ROWS)
+            parts.append(self._terms(floor, tau, pool_transform(self._law.values, weights, tau)))
+            left = abs(parts[-1][:, -ROWS // 2 :]).max() / abs(parts[0][:, 0]).max()
+            if left < np.exp(LN_SILENT):
+                break
+        h = np.concatenate(parts, axis=1)
+        tau = step * np.arange(h.shape[1])
+        blur = TAPER / tau[-1] if left > TIES else 0.0
+        ties = blur if len(self._law.values) <= FEW_VALUES else 0.0
+        return Line(some, t, step, tau, h * np.exp(-0.5 * (blur * tau) ** 2), ln_scale, ties)
+
+    def _terms(self, floor: list[Shelf], tau: np.ndarray, total: np.ndarray) -> np.ndarray:
+        """(counts, frequencies): E[exp(lambda S); N] over exp(ln_scale); total (components, frequencies): A_j."""
+        turn = np.angle(total.sum(axis=0))  # taken out of every event, so that the arc lies where the function is
+        straight, found = total * np.exp(-1j * turn), []
+        for shelf in floor:
+            some = np.isin(shelf.counts, self.counts)
+            counts, law = shelf.counts[some], self._law
+            ln_g = generating.ln_generating(shelf.z, straight[:, :, None], law.expected, law.relative_sd)
+            circle = np.exp(-1j * counts[:, None] * np.angle(shelf.z)) / shelf.n_circle
+            phase = np.exp(shelf.ln_weight[some][:, None] + 1j * counts[:, None] * turn)
+            found.append(phase * (circle @ np.exp(ln_g - shelf.ln_top).T))
+        return np.concatenate(found)
