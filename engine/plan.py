@@ -148,7 +148,7 @@ class Plan(EventPlan):
             "m_chi_GeV": point.m_chi_GeV, study.signal.axes[-1]: point.size, "exposure_ty": point.exposure_ty,
             "R": R, "statistic": statistic, "signal": self.signal, "density": study.score.model_dump(exclude={"R"}),
             "window": [self.window(kind) for kind in KINDS],
-            "words": [study.detector.name, study.representation.name, study.tuned_on, study.models.vae.name,
+            "words": [study.detector.name, study.views, study.tuned_on, study.models.vae.name,
                       study.models.classifier.name],
         }  # fmt: skip
 

@@ -28,14 +28,15 @@ def environment() -> dict[str, str]:
 
 
 def _fit(plan: Plan, ledger: Ledger, outcome: Outcome, slot: str) -> Record:
-    model = getattr(plan.study.models, slot)
+    model = plan.fitted[slot]
     fitted = zoo.load(ledger.read(plan.models[slot]), plugins.load("zoo", model.name))
     numbers = outcome.diagnostics.numbers
     mine = {name: value for name, value in numbers.items() if ("spearman" in name) == (slot == "vae")}
     return Record(
         lineage=plan.models[slot],
         name=f"{model.name}-{plan.models[slot][:8]}",
-        parameters={"family": model.name, "seed": plan.study.seed} | model.config,
+        parameters={"family": model.name, "seed": plan.study.seed_of(model),
+                    "representation": plan.study.view(model)} | model.config,
         metrics=_finite(mine),
         curves={key: list(enumerate(values, start=1)) for key, values in fitted.history.items()},
         files={},

@@ -4,7 +4,8 @@
 own `.py` file. The caller looks the module up and passes the module object, called `family` below. It holds
 
 - `KIND`, "autoencoder" or "classifier";
-- `INPUT_SHAPE`, only if it takes events of one shape: (75, 75, 3) for images, flattened in C order;
+- `INPUT_SHAPE`, only if it takes events of one shape: (75, 75, 3) for images, flattened in C order. It is what a
+  family declares of the representations it takes: `check_input` refuses any other before events are simulated;
 - `TRAINS_ON`, the kinds of event it is trained on: `("ER",)` or `("ER", "NR")`;
 - `Config`, a frozen dataclass whose defaults are the paper's table as printed. Its fields include `epochs`,
   `batch_size`, `learning_rate`, `validation_fraction` and `preprocess`. A field declared with a helper of

@@ -12,20 +12,31 @@ from engine.study.section import Section, named
 
 
 class Model(Section):
-    """A model family by name, with its configuration complete and typed by the family itself."""
+    """A model family by name, with its configuration complete and typed by the family itself.
+
+    `representation`: what it sees of a readout, the study's unless said; `seed`: of its weights and the order of its
+    events, the study's unless said.
+    """
 
     name: str
     config: dict[str, Any]
+    representation: str | None = None
+    seed: int | None = Field(None, ge=0)
 
     @model_validator(mode="before")
     @classmethod
-    def _resolve(cls, raw: object) -> dict[str, Any]:
+    def _resolve(cls, raw: object) -> object:
+        if isinstance(raw, Model):
+            return raw
         fields = named(raw, "name and fields, like { name = 'dense_vae', beta = 10.0 }")
         if "name" not in fields:
             raise BadInput(f"a model needs a name (accepted: {', '.join(zoo.names())})")
         name = fields.pop("name")
         family = plugins.load("zoo", name, "KIND", "build")
-        return {"name": name, "config": asdict(zoo.configure(family, fields))}
+        own = {key: fields.pop(key) for key in ("representation", "seed") if key in fields}
+        if isinstance(view := own.get("representation"), str):
+            plugins.load("engine.physics.representations", view, "features", "sections")
+        return own | {"name": name, "config": asdict(zoo.configure(family, fields))}
 
 
 class Models(Section):

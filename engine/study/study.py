@@ -1,5 +1,8 @@
 """A whole study, and what its parts demand of each other."""
 
+from collections.abc import Iterator
+from contextlib import suppress
+from types import ModuleType
 
 from pydantic import Field, model_validator
 
@@ -7,7 +10,7 @@ import zoo
 from engine import plugins
 from engine.errors import BadInput
 from engine.study.limits import Limits
-from engine.study.models import Models, Training
+from engine.study.models import Model, Models, Training
 from engine.study.reach import Reach
 from engine.study.scan import Benchmark, Grid, Score, Toys
 from engine.study.section import Section
@@ -75,16 +78,39 @@ class Study(Section):
         """The benchmark by the names of the signal's axes."""
         return {name: getattr(self.benchmark, name) for name in self.signal.axes}
 
+    @property
+    def fitted(self) -> dict[str, Model]:
+        """Every model that is fitted, by its place in the study."""
+        return {"models.vae": self.models.vae, "models.classifier": self.models.classifier}
+
+    def view(self, model: Model) -> str:
+        """The representation that a model reads."""
+        return self.representation.name if model.representation is None else model.representation
+
+    def seed_of(self, model: Model) -> int:
+        """The seed that a model is fitted with."""
+        return self.seed if model.seed is None else model.seed
+
+    @property
+    def views(self) -> str:
+        """What the pair behind the score reads, in words."""
+        of_vae, of_classifier = self.view(self.models.vae), self.view(self.models.classifier)
+        return of_vae if of_vae == of_classifier else f"{of_vae} (vae), {of_classifier} (classifier)"
+
+    def _n_features(self, view: str) -> int:
+        module = plugins.load("engine.physics.representations", view)
+        return sum(module.sections(self.detector.constants).values())
+
     @model_validator(mode="after")
     def _event_tables_fit(self) -> "Study":
-        view = plugins.load("engine.physics.representations", self.representation.name)
         for name in self.backgrounds.own_kinds():
             table, options = self.backgrounds.spectrum(name)
             if hasattr(table, "read"):
-                wanted, found = sum(view.sections(self.detector.constants).values()), table.n_features(options)
-                if found != wanted:
-                    raise BadInput(f"backgrounds.{name}: {options.path} has {found} features per event; "
-                                   f"{self.representation.name} in {self.detector.name} has {wanted}")  # fmt: skip
+                found = table.n_features(options)
+                for view in sorted({self.view(model) for model in self.fitted.values()}):
+                    if found != (wanted := self._n_features(view)):
+                        raise BadInput(f"backgrounds.{name}: {options.path} has {found} features per event; "
+                                       f"{view} in {self.detector.name} has {wanted}")  # fmt: skip
                 table.weights(options, self.backgrounds.er_window_keVee)
         return self
 
@@ -99,13 +125,20 @@ class Study(Section):
         return self
 
     @model_validator(mode="after")
-    def _models_take_the_representation(self) -> "Study":
-        view = plugins.load("engine.physics.representations", self.representation.name)
-        n_features = sum(view.sections(self.detector.constants).values())
-        for slot in ("vae", "classifier"):
+    def _models_take_what_they_read(self) -> "Study":
+        for place, model in self.fitted.items():
+            family, view = plugins.load("zoo", model.name), self.view(model)
             try:
-                zoo.check_input(plugins.load("zoo", getattr(self.models, slot).name), n_features)
+                zoo.check_input(family, self._n_features(view))
             except ValueError as error:
-                seen = f"the representation is {self.representation.name!r} of {self.detector.name!r}"
-                raise BadInput(f"models.{slot}: {error} ({seen})") from error
+                would_do = ", ".join(self._taken_by(family)) or "none that ships"
+                seen = f"it reads the representation {view!r} of {self.detector.name!r}; would do: {would_do}"
+                raise BadInput(f"{place}: {error} ({seen})") from error
         return self
+
+    def _taken_by(self, family: ModuleType) -> Iterator[str]:
+        """The representations that ship and that a family takes in this detector."""
+        for view in plugins.names("engine.physics.representations"):
+            with suppress(ValueError):
+                zoo.check_input(family, self._n_features(view))
+                yield view
