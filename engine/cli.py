@@ -73,7 +73,11 @@ def scan(
     parsed, progress = load(study, tuple(settings or ())), reporter(quiet)
     curves = _overlays(overlay, parsed)
     place = Store(store)
-    with _resumable():
+    if parsed.compare:
+        from engine import cli_compare
+
+        return cli_compare.scan(study, parsed, place, tracking, progress, address=address, workers=workers)
+    with resumable():
         outcome = pipeline.run(parsed, place, address=address, workers=workers, progress=progress)
     computed, total = sum(outcome.computed.values()), sum(map(len, outcome.plan.items.values()))
     progress.note(f"computed {computed} of {total} items, reused {total - computed}, corrupt {len(outcome.set_aside)}")
@@ -88,7 +92,7 @@ def scan(
     say(f"figures: {place.where(_figures(outcome))}")
     _track(study, outcome, place, files, tracking, progress)
     curve = " --overlay limit.csv" if parsed.grid.m_chi_GeV else " --format pdf"
-    progress.note(f"next: recoilscan plot {_same(study, store, settings)}{curve}")
+    progress.note(f"next: recoilscan plot {again(study, store, settings)}{curve}")
 
 
 @app.command()
@@ -114,7 +118,7 @@ def status(
     for path in found.corrupt:
         say(f"corrupt: {path}")
     say(f"done {found.done}, missing {found.missing}, corrupt {len(found.corrupt)}")
-    say(f"table: {found.table or 'none yet: recoilscan scan ' + _same(study, store, settings)}")
+    say(f"table: {found.table or 'none yet: recoilscan scan ' + again(study, store, settings)}")
 
 
 @app.command()
@@ -131,11 +135,13 @@ def plot(
     from engine.study import load
 
     parsed, place = load(study, tuple(settings or ())), Store(store)
+    if parsed.compare:
+        raise BadInput(f"{study!r} compares pairs of models; run: recoilscan compare {again(study, store, settings)}")
     curves = _overlays(overlay, parsed)
     outcome = pipeline.finished(parsed, place)
     if outcome is None:
-        again = _same(study, store, settings)
-        raise BadInput(f"no finished table of {study!r} in {store!r}; run: recoilscan scan {again}")
+        said = again(study, store, settings)
+        raise BadInput(f"no finished table of {study!r} in {store!r}; run: recoilscan scan {said}")
     for name in _draw(outcome, place, curves, format):
         say(place.where(f"{_figures(outcome)}/{name}"))
 
@@ -160,7 +166,7 @@ def tune(
 
     raw, progress, place = studies.read(study, tuple(settings or ())), reporter(quiet), Store(store)
     parsed = studies.parse(raw, study)
-    with _resumable():
+    with resumable():
         found = tuning.run(parsed, place, address=address, workers=workers, progress=progress)
     progress.note(f"computed {sum(found.computed.values())} items")
     progress.note(tuned.words(found))
@@ -169,8 +175,22 @@ def tune(
     for name, data in files.items():
         place.put(f"figures/{found.item}/{name}", data)
     say(f"figures: {place.where(f'figures/{found.item}')}")
-    _log([tuned.record(Path(study).stem, found, files)], place, tracking, progress)
+    log([tuned.record(Path(study).stem, found, files)], place, tracking, progress)
     say(_keep(to, files["tuned.toml"].decode()))
+
+
+@app.command()
+def compare(
+    study: StudyName,
+    store: StoreUri = DEFAULT_STORE,
+    settings: Setting = None,
+    format: Annotated[str, typer.Option(help="png or pdf")] = "png",
+) -> None:
+    """Ranks the pairs of a finished comparison, and draws it again; reads the store alone."""
+    from engine import cli_compare
+    from engine.study import load
+
+    cli_compare.show(study, load(study, tuple(settings or ())), store, settings, format)
 
 
 @app.command()
@@ -246,7 +266,7 @@ def scans_copy(name: str, to: Annotated[Path | None, typer.Argument(help="By def
 
 
 @contextmanager
-def _resumable() -> Iterator[None]:
+def resumable() -> Iterator[None]:
     """Ctrl-C ends with the line that resumes."""
     try:
         yield
@@ -265,7 +285,7 @@ def _keep(path: Path, text: str) -> str:
     return f"study with the best R: {path}; next: recoilscan scan {path}"
 
 
-def _same(study: str, store: str, settings: list[str] | None) -> str:
+def again(study: str, store: str, settings: list[str] | None) -> str:
     """What the user must repeat so that another command means the same study."""
     words = [study, "--store", store, *(word for setting in settings or () for word in ("--set", setting))]
     return shlex.join(words)
@@ -274,6 +294,8 @@ def _same(study: str, store: str, settings: list[str] | None) -> str:
 def _overlays(paths: list[Path] | None, study) -> tuple:
     from engine.contours import read_overlay
 
+    if paths and study.compare:
+        raise BadInput(f"--overlay {paths[0]}: a comparison draws no plane")
     if paths and not study.grid.m_chi_GeV:
         raise BadInput(f"--overlay {paths[0]}: the signal {study.signal.name!r} has no plane of mass and cross-section")
     return tuple((path.stem, *read_overlay(path)) for path in paths or ())
@@ -296,10 +318,10 @@ def _track(study: str, outcome, store, files: dict[str, bytes], uri: str | None,
     from engine.cluster.store import Ledger
     from engine.records import records
 
-    _log(records(Path(study).stem, outcome.plan, Ledger(store), outcome, files), store, uri, progress)
+    log(records(Path(study).stem, outcome.plan, Ledger(store), outcome, files), store, uri, progress)
 
 
-def _log(records: list, store, uri: str | None, progress: Silent) -> None:
+def log(records: list, store, uri: str | None, progress: Silent) -> None:
     from engine import tracking
 
     uri = uri or tracking.default_uri(store.folder())

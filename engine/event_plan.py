@@ -8,11 +8,11 @@ from types import ModuleType
 from engine import lineage, plugins, variations
 from engine.inference.pools import KINDS
 from engine.physics import spectra
-from engine.study import Model, Study, Training
+from engine.study import Model, Study
 
 # A stage's version is raised whenever its output changes for unchanged fields; a test holds its output's hash.
-VERSIONS = {"events": 1, "models": 1, "scores": 1, "nulls": 2, "cells": 2, "exact": 1, "table": 2, "reach": 1}
-VERSIONS |= {"limits": 1}
+VERSIONS = {"events": 1, "models": 1, "scores": 1, "nulls": 2, "cells": 2, "exact": 1, "table": 3, "reach": 1}
+VERSIONS |= {"limits": 1, "reach_table": 2, "paired": 1}
 VERSIONS |= {"trials": 1, "tuned": 1}
 
 SHARD = 2000  # events thrown per shard: a second or two of work
@@ -163,9 +163,7 @@ class EventPlan:
         inputs = [shard.item for shard in self.training(model)]
         seed = self.study.seed_of(model)
         fields = {"family": plugins.identity("zoo", model.name), "config": model.config, "seed": seed}
-        if self.study.training != Training():
-            fields["training"] = self.study.training
-        return lineage.digest("models", VERSIONS["models"], fields, inputs)
+        return lineage.digest("models", VERSIONS["models"], fields | self.study.training.of_each_fit, inputs)
 
     def training(self, model: Model) -> list[Shard]:
         """The shards a model is trained on: only the kinds that its family asks for, as it sees them."""

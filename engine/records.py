@@ -55,6 +55,8 @@ def _scan(name: str, plan: Plan, outcome: Outcome, files: dict[str, bytes]) -> R
             metrics[f"benchmark_z_{score}_{label(row['exposure_ty'])}ty"] = row["z_median"]
             if row["z_exact"] is not None:
                 metrics[f"benchmark_z_exact_{score}_{label(row['exposure_ty'])}ty"] = row["z_exact"]
+            if row["z_seed_error"] is not None:
+                metrics[f"benchmark_z_seed_error_{score}_{label(row['exposure_ty'])}ty"] = row["z_seed_error"]
             metrics[f"benchmark_z_count_{label(row['exposure_ty'])}ty"] = row["z_count"]
     for row in outcome.table.to_pylist() if study.grid.m_chi_GeV else ():
         if row["point"] == "grid" and row["sigma_si_cm2"] == _middle(study.grid.sigma_si_cm2.points()):

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 import zoo
-from engine import assemble, lineage, plugins, rows, schemas, scores, training
+from engine import assemble, lineage, plugins, rows, schemas, scores, timings, training
 from engine.checkpoints import Checkpoint
 from engine.cluster.store import Entry, Part, Store
 from engine.event_plan import Shard
@@ -17,6 +17,7 @@ from engine.inference.jackknife import z_pool_error
 from engine.inference.population import Population
 from engine.plan import Plan, Point, Wanted
 from engine.samples import sample
+from engine.timings import Timing
 
 
 def simulate(plan: Plan, *shards: Shard) -> Iterator[Part]:
@@ -40,16 +41,20 @@ def fit(plan: Plan, slot: str, store: Store, entries: list[Entry], device: str =
     features, labels = training.gather(store, entries)
     item = plan.models[slot]
     checkpoint = Checkpoint(store, item)
+    begun_before = checkpoint.read()
     fit_from = partial(
         zoo.fit, family, zoo.configure(family, model.config), features, labels, threads=1,
         seed=plan.study.seed_of(model), save=checkpoint.offer, lineage=item, device=device,
         precision=plan.study.training.precision,
     )  # fmt: skip
-    try:
-        fitted = fit_from(resume=checkpoint.read())
-    except zoo.BadCheckpoint:
-        checkpoint.set_aside()
-        fitted = fit_from()
+    with timings.stopwatch() as timing:
+        try:
+            fitted = fit_from(resume=begun_before)
+        except zoo.BadCheckpoint:
+            checkpoint.set_aside()
+            fitted = fit_from()
+    training_s = None if begun_before else timing.training_s
+    timings.write(store, item, Timing(training_s, timings.scored_per_s(fitted, features)))
     return [Part(f"models/{item}.safetensors", (item,), zoo.save(fitted))]
 
 

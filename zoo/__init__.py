@@ -37,7 +37,7 @@ import pkgutil
 
 from zoo._checkpoint import BadCheckpoint
 from zoo._fields import check_input, configure
-from zoo._fitted import Fitted, encode, load, reconstruct, save, terms
+from zoo._fitted import Fitted, encode, load, n_parameters, reconstruct, save, terms
 from zoo._nonfinite import NonFiniteLoss
 from zoo._training import fit
 
@@ -50,6 +50,7 @@ __all__ = [
     "encode",
     "fit",
     "load",
+    "n_parameters",
     "names",
     "reconstruct",
     "save",

@@ -86,6 +86,11 @@ def reconstruct(fitted: Fitted, features: np.ndarray) -> np.ndarray:
     return torch.cat([fitted.preprocess.invert(batch) for batch in batches]).numpy()
 
 
+def n_parameters(fitted: Fitted) -> int:
+    """Numbers that training may change."""
+    return sum(parameter.numel() for parameter in fitted.module.parameters())
+
+
 def _require_autoencoder(fitted: Fitted) -> None:
     if fitted.family.KIND != "autoencoder":
         raise ValueError(

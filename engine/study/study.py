@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 import zoo
 from engine import plugins
 from engine.errors import BadInput
+from engine.study.compare import Compare, Yardstick
 from engine.study.limits import Limits
 from engine.study.models import Model, Models, Training
 from engine.study.reach import Reach
@@ -39,6 +40,7 @@ class Study(Section):
     limits: Limits = Limits()
     systematics: Systematics | None = None
     tune: Tune | None = None
+    compare: Compare | None = None
     tuned_on: str = Field("nothing", description="the signal that R, thresholds or networks were chosen on")
 
     @model_validator(mode="after")
@@ -81,7 +83,27 @@ class Study(Section):
     @property
     def fitted(self) -> dict[str, Model]:
         """Every model that is fitted, by its place in the study."""
-        return {"models.vae": self.models.vae, "models.classifier": self.models.classifier}
+        if self.compare is None:
+            return {"models.vae": self.models.vae, "models.classifier": self.models.classifier}
+        sides = self.compare.sides(self.models)
+        return {f"compare.{slot}.{name}": model for slot, named in sides.items() for name, model in named.items()}
+
+    @property
+    def members(self) -> dict[str, "Study"]:
+        """The same study with each pair of models by the pair's name; without a comparison its own pair alone."""
+        pairs = self.compare.pairs(self.models) if self.compare else {self.models.name: self.models}
+        return {name: self.model_copy(update={"models": pair, "compare": None}) for name, pair in pairs.items()}
+
+    @property
+    def yardstick(self) -> Yardstick:
+        """What the pairs of a comparison are ranked by."""
+        return self.compare.yardstick(self.toys, self.score, self.grid.exposure_ty.points())
+
+    def reseeded(self, more: int) -> "Study":
+        """The same with networks fitted once, with seeds that are so much larger; its events stay as they are."""
+        models = {slot: model.model_copy(update={"seed": self.seed_of(model) + more}) for slot, model in self.models}
+        once = self.training.model_copy(update={"n_seeds": 1})
+        return self.model_copy(update={"models": Models(**models), "training": once})
 
     def view(self, model: Model) -> str:
         """The representation that a model reads."""
@@ -122,6 +144,16 @@ class Study(Section):
             modules = {name: self.toys.statistic(name)[0] for name in self.toys.statistics}
             by_toys = [name for name, module in modules.items() if module.ADDITIVE and module.EXACT is not True]
             self.systematics.check(self.detector.constants, nr, by_toys, self.toys.null)
+        return self
+
+    @model_validator(mode="after")
+    def _comparison_fits(self) -> "Study":
+        if self.compare:
+            self.compare.check(self.models)
+            self.compare.yardstick(self.toys, self.score, self.grid.exposure_ty.points())
+        if self.training.n_seeds > 1 and self.toys.exact == "none":
+            raise BadInput(f"training.n_seeds = {self.training.n_seeds}: the spread over seeds is that of exact laws; "
+                           "toys.exact must not be 'none'")  # fmt: skip
         return self
 
     @model_validator(mode="after")
