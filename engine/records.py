@@ -17,8 +17,11 @@ PACKAGES = ("recoilscan", "nestpy", "numpy", "pyarrow", "ray", "torch", "wimprat
 
 
 def records(name: str, plan: Plan, ledger: Ledger, outcome: Outcome, files: dict[str, bytes]) -> list[Record]:
-    """The fits, then the scan; `files` are the figures by name."""
-    return [*(_fit(plan, ledger, outcome, slot) for slot in SLOTS), _scan(name, plan, outcome, files)]
+    """The fits, those with further seeds too, then the scan; `files` are the figures by name."""
+    numbers = outcome.diagnostics.numbers
+    fits = [_fit(plan, ledger, numbers, slot) for slot in SLOTS]
+    more = [_fit(sibling, ledger, {}, slot) for sibling in plan.siblings for slot in SLOTS]
+    return [*fits, *more, _scan(name, plan, outcome, files)]
 
 
 def environment() -> dict[str, str]:
@@ -27,10 +30,9 @@ def environment() -> dict[str, str]:
     return versions | {"python": platform.python_version(), "machine": platform.machine()}
 
 
-def _fit(plan: Plan, ledger: Ledger, outcome: Outcome, slot: str) -> Record:
+def _fit(plan: Plan, ledger: Ledger, numbers: dict[str, float], slot: str) -> Record:
     model = plan.fitted[slot]
     fitted = zoo.load(ledger.read(plan.models[slot]), plugins.load("zoo", model.name))
-    numbers = outcome.diagnostics.numbers
     mine = {name: value for name, value in numbers.items() if ("spearman" in name) == (slot == "vae")}
     return Record(
         lineage=plan.models[slot],

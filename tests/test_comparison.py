@@ -99,7 +99,7 @@ class TestReport:
         made = comparison_report.files(found)
         assert {"comparison.parquet", "comparison.csv", "differences.csv", "ranking.png"} <= set(made)
         records = comparison_report.logged("pairs", found, store, made)
-        assert len({record.lineage for record in records}) == len(records) == 3 + 2 + 1
+        assert len({record.lineage for record in records}) == len(records) == 2 * 3 + 2 + 1  # fits, scans, comparison
         last = records[-1]
         for row in found.ranking.to_pylist():
             assert last.metrics[f"z_{row['pair']}"] == row["z"] and last.metrics[f"auc_{row['pair']}"] == row["auc"]
