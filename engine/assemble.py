@@ -15,7 +15,7 @@ from engine.inference.pools import Pool
 from engine.inference.population import Background, Population, populate
 from engine.inference.significance import z_one_sided
 from engine.physics import spectra
-from engine.plan import Plan, Point, Wanted
+from engine.plan import Cell, Plan, Point, Wanted
 from engine.study import Backgrounds, Signal
 
 REFERENCE = {"sigma_si_cm2": 1e-45, "strength": 1.0}  # a signal is linear in these: weights are kept for one value
@@ -152,11 +152,32 @@ def table(plan: Plan, ledger: Ledger) -> pa.Table:
     for items in (plan.cells, plan.exact):
         if items:
             by_item |= {row["lineage"]: row for row in ledger.rows(list(items), "lineage").to_pylist()}
-    rows = []
-    for (point, _, _), (toys, exact) in plan.rows.items():
-        rows.append(_row(by_item.get(toys), by_item.get(exact), plan.study.toys.tail) | {"point": point.origin})
+    rows, of_seeds = [], _z_of_seeds(plan, ledger)
+    for place, (toys, exact) in plan.rows.items():
+        row = _row(by_item.get(toys), by_item.get(exact), plan.study.toys.tail)
+        error = spread([row["z_exact"] if row["exact_tail"] == "exact" else None, *of_seeds.get(place, ())])
+        rows.append(row | {"point": place[0].origin, "z_seed_error": error})
     columns = {name: [row[name] for row in rows] for name in schemas.RESULTS.names}
     return schemas.table(schemas.RESULTS, columns).sort_by([(name, "ascending") for name in schemas.ROW_ORDER])
+
+
+def _z_of_seeds(plan: Plan, ledger: Ledger) -> dict[Cell, list[float | None]]:
+    """Z by further training seeds; None where it is only a bound."""
+    found = {}
+    for sibling in plan.siblings:
+        exact = ledger.rows(list(sibling.exact), "lineage").to_pylist() if sibling.exact else ()
+        for row in exact:
+            z = z_one_sided(row["p_exact"]) if row["exact_tail"] == "exact" else None
+            found.setdefault(sibling.exact[row["lineage"]], []).append(z)
+    return found
+
+
+def spread(values: Iterable[float | None]) -> float | None:
+    """Standard deviation of what fits with other seeds give; None of fewer than two, or where one gives none."""
+    known = list(values)
+    if len(known) < 2 or any(value is None or not np.isfinite(value) for value in known):
+        return None
+    return float(np.std(known, ddof=1))
 
 
 def _row(toys: dict | None, exact: dict | None, tail: str) -> dict:

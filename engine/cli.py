@@ -73,8 +73,12 @@ def scan(
 
     parsed, progress = load(study, tuple(settings or ())), reporter(quiet)
     curves = _overlays(overlay, parsed)
-    place, again = Store(store), _again("track", study, store, settings, tracking)
-    with _resumable(), tracked.followed(_stem(study), Plan(parsed), place, tracking, progress, again) as watched:
+    place, later = Store(store), again("track", study, store, settings, tracking)
+    if parsed.compare:
+        from engine import cli_compare
+
+        return cli_compare.scan(study, parsed, place, tracking, progress, later, address=address, workers=workers)
+    with resumable(), tracked.followed(stem(study), Plan(parsed), place, tracking, progress, later) as watched:
         outcome = pipeline.run(parsed, place, address=address, workers=workers, progress=watched)
     computed, total = sum(outcome.computed.values()), sum(map(len, outcome.plan.items.values()))
     progress.note(f"computed {computed} of {total} items, reused {total - computed}, corrupt {len(outcome.set_aside)}")
@@ -88,9 +92,9 @@ def scan(
         say(f"limits: {outcome.limits_path}")
     files = _draw(outcome, place, curves, "png")
     say(f"figures: {place.where(_figures(outcome))}")
-    tracked.send_scan(_stem(study), outcome, place, files, tracking, progress, again)
+    tracked.send_scan(stem(study), outcome, place, files, tracking, progress, later)
     curve = " --overlay limit.csv" if parsed.grid.m_chi_GeV else " --format pdf"
-    progress.note(f"next: recoilscan plot {_same(study, store, settings)}{curve}")
+    progress.note(f"next: {again('plot', study, store, settings)}{curve}")
 
 
 @app.command()
@@ -116,7 +120,7 @@ def status(
     for path in found.corrupt:
         say(f"corrupt: {path}")
     say(f"done {found.done}, missing {found.missing}, corrupt {len(found.corrupt)}")
-    say(f"table: {found.table or 'none yet: recoilscan scan ' + _same(study, store, settings)}")
+    say(f"table: {found.table or 'none yet: ' + again('scan', study, store, settings)}")
 
 
 @app.command()
@@ -129,10 +133,10 @@ def track(
     from engine.study import load
 
     parsed, place = load(study, tuple(settings or ())), Store(store)
-    outcome = _finished(parsed, place, _again("scan", study, store, settings))
-    again = _again("track", study, store, settings, tracking)
+    outcome = _finished(parsed, place, again("scan", study, store, settings))
+    later = again("track", study, store, settings, tracking)
     files = tracked.figures(outcome, place)
-    if not tracked.send_scan(_stem(study), outcome, place, files, tracking, reporter(False), again):
+    if not tracked.send_scan(stem(study), outcome, place, files, tracking, reporter(False), later):
         raise typer.Exit(1)
 
 
@@ -149,8 +153,10 @@ def plot(
     from engine.study import load
 
     parsed, place = load(study, tuple(settings or ())), Store(store)
+    if parsed.compare:
+        raise BadInput(f"{study!r} compares pairs of models; run: {again('compare', study, store, settings)}")
     curves = _overlays(overlay, parsed)
-    outcome = _finished(parsed, place, _again("scan", study, store, settings))
+    outcome = _finished(parsed, place, again("scan", study, store, settings))
     for name in _draw(outcome, place, curves, format):
         say(place.where(f"{_figures(outcome)}/{name}"))
 
@@ -175,7 +181,7 @@ def tune(
 
     raw, progress, place = studies.read(study, tuple(settings or ())), reporter(quiet), Store(store)
     parsed = studies.parse(raw, study)
-    with _resumable():
+    with resumable():
         found = tuning.run(parsed, place, address=address, workers=workers, progress=progress)
     progress.note(f"computed {sum(found.computed.values())} items")
     progress.note(tuned.words(found))
@@ -184,9 +190,23 @@ def tune(
     for name, data in files.items():
         place.put(f"figures/{found.item}/{name}", data)
     say(f"figures: {place.where(f'figures/{found.item}')}")
-    again = _again("tune", study, store, settings, tracking)  # which then computes nothing
-    tracked.send([tuned.record(_stem(study), found, files)], place, tracking, progress, again)
+    later = again("tune", study, store, settings, tracking)  # which then computes nothing
+    tracked.send([tuned.record(stem(study), found, files)], place, tracking, progress, later)
     say(_keep(to, files["tuned.toml"].decode()))
+
+
+@app.command()
+def compare(
+    study: StudyName,
+    store: StoreUri = DEFAULT_STORE,
+    settings: Setting = None,
+    format: Annotated[str, typer.Option(help="png or pdf")] = "png",
+) -> None:
+    """Ranks the pairs of a finished comparison, and draws it again; reads the store alone."""
+    from engine import cli_compare
+    from engine.study import load
+
+    cli_compare.show(study, load(study, tuple(settings or ())), store, settings, format)
 
 
 @app.command()
@@ -262,7 +282,7 @@ def scans_copy(name: str, to: Annotated[Path | None, typer.Argument(help="By def
 
 
 @contextmanager
-def _resumable() -> Iterator[None]:
+def resumable() -> Iterator[None]:
     """Ctrl-C ends with the line that resumes."""
     try:
         yield
@@ -281,21 +301,15 @@ def _keep(path: Path, text: str) -> str:
     return f"study with the best R: {path}; next: recoilscan scan {path}"
 
 
-def _same(study: str, store: str, settings: list[str] | None) -> str:
-    """What the user must repeat so that another command means the same study."""
-    words = [study, "--store", store, *(word for setting in settings or () for word in ("--set", setting))]
-    return shlex.join(words)
-
-
-def _again(command: str, study: str, store: str, settings: list[str] | None, uri: str | None = None) -> str:
+def again(command: str, study: str, store: str, settings: list[str] | None, uri: str | None = None) -> str:
     """The line that does a command on the same study; a password is not printed."""
     from engine.tracking import shown
 
-    tracking = ["--tracking", shlex.quote(shown(uri))] if uri else []
-    return " ".join(["recoilscan", command, _same(study, store, settings), *tracking])
+    words = [study, "--store", store, *(word for setting in settings or () for word in ("--set", setting))]
+    return shlex.join(["recoilscan", command, *words, *(["--tracking", shown(uri)] if uri else [])])
 
 
-def _stem(study: str) -> str:
+def stem(study: str) -> str:
     return Path(study).stem
 
 
@@ -312,6 +326,8 @@ def _finished(study, store, again: str):
 def _overlays(paths: list[Path] | None, study) -> tuple:
     from engine.contours import read_overlay
 
+    if paths and study.compare:
+        raise BadInput(f"--overlay {paths[0]}: a comparison draws no plane")
     if paths and not study.grid.m_chi_GeV:
         raise BadInput(f"--overlay {paths[0]}: the signal {study.signal.name!r} has no plane of mass and cross-section")
     return tuple((path.stem, *read_overlay(path)) for path in paths or ())

@@ -8,11 +8,11 @@ from types import ModuleType
 from engine import lineage, plugins, variations
 from engine.inference.pools import KINDS
 from engine.physics import spectra
-from engine.study import Model, Study, Training
+from engine.study import Model, Study
 
 # A stage's version is raised whenever its output changes for unchanged fields; a test holds its output's hash.
-VERSIONS = {"events": 1, "models": 1, "scores": 1, "nulls": 2, "cells": 2, "exact": 1, "table": 2, "reach": 1}
-VERSIONS |= {"limits": 1, "diagnostics": 1}
+VERSIONS = {"events": 1, "models": 1, "scores": 1, "nulls": 2, "cells": 2, "exact": 1, "table": 3, "reach": 1}
+VERSIONS |= {"limits": 1, "reach_table": 2, "paired": 1, "diagnostics": 1}
 VERSIONS |= {"trials": 1, "tuned": 1}
 
 SHARD = 2000  # events thrown per shard: a second or two of work
@@ -30,6 +30,7 @@ class Shard:
     number: int
     n_thrown: int
     shift: variations.Shift = ()  # relative shifts of the true detector's constants, of which corrections know nothing
+    representation: str | None = None  # that is stored with the events; of scored events none is
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,20 @@ class EventPlan:
     @cached_property
     def shards(self) -> dict[str, list[Shard]]:
         """Event shards by purpose."""
-        events = self.study.events
-        sizes = {"train": events.train_per_kind, "test": events.test_per_kind}
-        thrown = {
-            purpose: [s for kind in KINDS for s in self._shards(purpose, kind, n)] for purpose, n in sizes.items()
-        }
-        return thrown | {purpose: self.pool_shards(purpose) for purpose in POOLS}
+        n_train, n_test = self.study.events.train_per_kind, self.study.events.test_per_kind
+        seen = [(view, kind) for view, kinds in self._trained_on.items() for kind in kinds]
+        return {
+            "train": [s for view, kind in seen for s in self._shards("train", kind, n_train, view=view)],
+            "test": [s for kind in KINDS for s in self._shards("test", kind, n_test)],
+        } | {purpose: self.pool_shards(purpose) for purpose in POOLS}
+
+    @property
+    def _trained_on(self) -> dict[str, list[str]]:
+        """The kinds of events that models are trained on, by what they see of them."""
+        wanted = {}
+        for model in self.fitted.values():
+            wanted.setdefault(self.study.view(model), set()).update(plugins.load("zoo", model.name).TRAINS_ON)
+        return {view: [kind for kind in KINDS if kind in kinds] for view, kinds in wanted.items()}
 
     def pool_shards(self, purpose: str = "pool", shift: variations.Shift = ()) -> list[Shard]:
         """Shards of a scoring pool, thrown in a detector that is not quite the one assumed if there is a shift."""
@@ -92,25 +101,32 @@ class EventPlan:
         spectrum = self._spectrum(backgrounds.spectrum_name(name), module, options)
         return [spectrum, self.window(module.KIND), study.seed, study.detector.constants, study.detector.nuisance]
 
-    def _shards(self, purpose: str, kind: str, n_events: int, shift: variations.Shift = ()) -> list[Shard]:
-        return self._cut(purpose, kind, n_events, lambda i, n: self._shard_item(purpose, kind, i, n, shift), shift)
+    def _shards(
+        self, purpose: str, kind: str, n_events: int, shift: variations.Shift = (), view: str | None = None
+    ) -> list[Shard]:
+        def item(number: int, n: int) -> str:
+            return self._shard_item(purpose, kind, number, n, shift, view)
+
+        return self._cut(purpose, kind, n_events, item, shift, view)
 
     @staticmethod
     def _cut(
-        purpose: str, kind: str, n_events: int, item: Callable[[int, int], str], shift: variations.Shift
-    ) -> list[Shard]:
+        purpose: str, kind: str, n_events: int, item: Callable[[int, int], str], shift: variations.Shift,
+        view: str | None = None,
+    ) -> list[Shard]:  # fmt: skip
         sizes = [min(SHARD, n_events - start) for start in range(0, n_events, SHARD)]
-        return [Shard(item(i, n), purpose, kind, i, n, shift) for i, n in enumerate(sizes)]
+        return [Shard(item(i, n), purpose, kind, i, n, shift, view) for i, n in enumerate(sizes)]
 
-    def _shard_item(self, purpose: str, kind: str, number: int, n_thrown: int, shift: variations.Shift) -> str:
+    def _shard_item(
+        self, purpose: str, kind: str, number: int, n_thrown: int, shift: variations.Shift, view: str | None
+    ) -> str:
         study = self.study
         fields = {
             "seed": study.seed, "purpose": purpose, "kind": kind, "number": number, "n": n_thrown,
             "energy_keV": [self.proposal(purpose), *self.energy_range(purpose, kind)],
             "detector": [study.detector.constants, study.detector.nuisance],
             "window": self.window(kind) if purpose in POOLS else None,
-            "representation": plugins.identity("engine.physics.representations", study.representation.name)
-            if purpose == "train" else None,
+            "representation": None if view is None else plugins.identity("engine.physics.representations", view),
         } | _if_shifted(shift)  # fmt: skip
         return lineage.digest("events", VERSIONS["events"], fields)
 
@@ -134,30 +150,35 @@ class EventPlan:
         return {"energy_keV": backgrounds.nr_window}
 
     @cached_property
+    def fitted(self) -> dict[str, Model]:
+        """What is fitted in each slot."""
+        return {slot: getattr(self.study.models, slot) for slot in SLOTS}
+
+    @cached_property
     def models(self) -> dict[str, str]:
         """Item of the fitted model in each slot."""
-        return {slot: self._model_item(getattr(self.study.models, slot)) for slot in SLOTS}
+        return {slot: self._model_item(model) for slot, model in self.fitted.items()}
 
     def _model_item(self, model: Model) -> str:
         inputs = [shard.item for shard in self.training(model)]
-        fields = {"family": plugins.identity("zoo", model.name), "config": model.config, "seed": self.study.seed}
-        if self.study.training != Training():
-            fields["training"] = self.study.training
-        return lineage.digest("models", VERSIONS["models"], fields, inputs)
+        seed = self.study.seed_of(model)
+        fields = {"family": plugins.identity("zoo", model.name), "config": model.config, "seed": seed}
+        return lineage.digest("models", VERSIONS["models"], fields | self.study.training.of_each_fit, inputs)
 
     def training(self, model: Model) -> list[Shard]:
-        """The shards a model is trained on: only the kinds that its family asks for."""
-        kinds = plugins.load("zoo", model.name).TRAINS_ON
-        return [shard for shard in self.shards["train"] if shard.kind in kinds]
+        """The shards a model is trained on: only the kinds that its family asks for, as it sees them."""
+        kinds, view = plugins.load("zoo", model.name).TRAINS_ON, self.study.view(model)
+        return [shard for shard in self.shards["train"] if shard.kind in kinds and shard.representation == view]
 
     def score_item(self, shard: Shard, slot: str) -> str:
         """Item of one model's terms on one shard."""
-        fields = {"representation": plugins.identity("engine.physics.representations", self.study.representation.name)}
+        view = self.study.view(self.fitted[slot])
+        fields = {"representation": plugins.identity("engine.physics.representations", view)}
         return lineage.digest("scores", VERSIONS["scores"], fields, [shard.item, self.models[slot]])
 
     def score_items(self, shards: list[Shard]) -> list[str]:
         """Items of all terms on these shards."""
-        return [self.score_item(shard, slot) for shard in shards for slot in SLOTS]
+        return [self.score_item(shard, slot) for shard in shards for slot in self.fitted]
 
     @cached_property
     def stream_key(self) -> tuple:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from types import ModuleType
 
+import numpy as np
 import pyarrow as pa
 
 from engine import assemble, checkpoints, limits, reach, systematics, tasks, work
@@ -13,11 +14,16 @@ from engine.cluster import fan_out, trainer
 from engine.cluster.store import Entry, Ledger, Part, Store
 from engine.diagnostics import compute, report
 from engine.diagnostics.report import Diagnostics
+from engine.event_plan import EventPlan
 from engine.inference.population import Population
+from engine.members import plan_of
 from engine.plan import Plan
 from engine.progress import Silent
-from engine.run import Run
+from engine.run import Run, Workers
 from engine.study import Study, load
+
+# no stall limit: a fit is one task, Table 1 takes an hour; a search is a task of many laws
+PATIENT = partial(fan_out.fan_out, stall_s=None)
 
 
 @dataclass(frozen=True)
@@ -59,13 +65,16 @@ def run(
     progress: Silent | None = None,
 ) -> Outcome:
     """`scan` with everything that is known at its end; raises the same."""
-    with opened(Plan(study), store, address=address, workers=workers, progress=progress) as state:
-        return _run(state)
+    with opened(plan_of(study), store, address=address, workers=workers, progress=progress) as state:
+        score(state)
+        of_study = state.under(Plan(study))
+        of_study.count(state.computed)
+        return evaluate(of_study)
 
 
 @contextmanager
 def opened(
-    plan: Plan,
+    plan: EventPlan,
     store: Store,
     *,
     address: str | None = None,
@@ -76,9 +85,9 @@ def opened(
     store.check_writable()
     if address:
         fan_out.check_address(address)
-    state = Run(plan, store, Ledger(store), progress or Silent(), address, workers)
+    state = Run(plan, store, Ledger(store), progress or Silent(), Workers(address, workers))
     try:
-        with state.resources:
+        with state.workers.resources:
             yield state
     finally:
         state.progress.close()
@@ -95,24 +104,22 @@ def score(run: Run) -> None:
     run.stage("scores", plan.items["scores"], work.score, partial(tasks.scorings, run))
 
 
-def _run(run: Run) -> Outcome:
-    score(run)
+def evaluate(run: Run) -> Outcome:
+    """The way from scored events to tables."""
     plan = run.plan
     population = assemble.population(plan, run.ledger)
     rows = (plan.cells | plan.exact).items()
     signals = assemble.signals(plan, population, (place[0] for item, place in rows if item not in run.ledger.entries))
     run.stage("nulls", plan.items["nulls"], work.background_toys, partial(tasks.nulls, run, population))
     run.stage("cells", plan.items["cells"], work.cells, partial(tasks.cells, run, population, signals))
-    run.stage("exact", plan.items["exact"], work.exact, partial(tasks.exact, run, population, signals))
-    # a search is a task of many laws, any of which may take its time: no stall limit
-    patient = partial(fan_out.fan_out, stall_s=None)
-    run.stage("reach", plan.items["reach"], reach.seek, partial(tasks.searches, run, population), patient)
+    _laws(run, population, signals)
+    for sibling in plan.siblings:
+        _of_seed(run, run.under(sibling))
     run.stage("limits", plan.items["limits"], limits.compute, partial(tasks.limit_masses, run, population))
     if plan.systematics:
         of_variations = partial(tasks.varied, run, population)
         run.stage("systematics", plan.items["systematics"], systematics.compute, of_variations)
-    # a fit is one task, and a user's images may be many
-    run.stage("diagnostics", plan.items["diagnostics"], compute.compute, partial(tasks.diagnosed, run), patient)
+    run.stage("diagnostics", plan.items["diagnostics"], compute.compute, partial(tasks.diagnosed, run), PATIENT)
     table, path = _table(run)
     diagnostics = _side_table(run, "diagnostic_tables", report)
     reached, limited = _side_table(run, "reach_tables", reach), _side_table(run, "limit_tables", limits)
@@ -120,11 +127,25 @@ def _run(run: Run) -> Outcome:
     return Outcome(plan, table, path, run.computed, run.set_aside, diagnostics, population, *reached, varied, *limited)
 
 
-def _trainer(plan: Plan) -> Callable[..., Iterable[list[Entry]]]:
+def _laws(run: Run, population: Population, signals: dict[float | None, np.ndarray]) -> None:
+    run.stage("exact", run.plan.items["exact"], work.exact, partial(tasks.exact, run, population, signals))
+    run.stage("reach", run.plan.items["reach"], reach.seek, partial(tasks.searches, run, population), PATIENT)
+
+
+def _of_seed(run: Run, of_sibling: Run) -> None:
+    """Laws of the same pair with another training seed, if any is missing."""
+    plan = of_sibling.plan
+    if any(item not in run.ledger.entries for items in plan.items.values() for item in items):
+        population = assemble.population(plan, run.ledger)
+        _laws(of_sibling, population, assemble.signals(plan, population, plan.points))
+    run.count(of_sibling.computed)
+
+
+def _trainer(plan: EventPlan) -> Callable[..., Iterable[list[Entry]]]:
     """What spreads fits over the cluster: one task each, or a group of processes each."""
     training = plan.study.training
     if training.in_process:
-        return partial(fan_out.fan_out, stall_s=None)  # a fit is one task, and Table 1 takes an hour
+        return PATIENT
     return partial(
         trainer.train, workers=training.workers, gpus_per_worker=training.gpus_per_worker,
         name=lambda task: plan.models[task[1]],
@@ -162,7 +183,7 @@ class Status:
 
 def status(study: Study, store: Store) -> Status:
     """Counts a study's items; changes nothing in the store."""
-    plan, ledger = Plan(study), Ledger(store)
+    plan, ledger = plan_of(study), Ledger(store)
     corrupt, by_stage, table = list(ledger.unreadable), {}, None
     for stage, items in plan.items.items():
         whole, damaged = ledger.orphans(f"{stage}/")
@@ -171,10 +192,18 @@ def status(study: Study, store: Store) -> Status:
         corrupt += damaged
         good = [item for item in items if item in ledger.entries and ledger.entries[item].path not in damaged]
         by_stage[stage] = len(good), len(items)
-        if stage == "tables" and good:
-            table = store.where(ledger.entries[plan.table].path)
+        if stage == "tables" and len(good) == len(items) > 0:
+            table = _shown(study, plan, ledger, store)
     done, total = (sum(counts) for counts in zip(*by_stage.values(), strict=True))
     return Status(done, total - done, corrupt, by_stage, table)
+
+
+def _shown(study: Study, plan: EventPlan, ledger: Ledger, store: Store) -> str | None:
+    """Where the result is once all tables are there; a comparison is written after them."""
+    if study.compare is None:
+        return store.where(ledger.entries[plan.items["tables"][0]].path)
+    path = f"{plan.folder}/comparison.parquet"
+    return store.where(path) if path in store.list(plan.folder) else None
 
 
 def finished(study: Study, store: Store) -> Outcome | None:

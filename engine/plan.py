@@ -149,7 +149,7 @@ class Plan(EventPlan):
             "m_chi_GeV": point.m_chi_GeV, study.signal.axes[-1]: point.size, "exposure_ty": point.exposure_ty,
             "R": R, "statistic": statistic, "signal": self.signal, "density": study.score.model_dump(exclude={"R"}),
             "window": [self.window(kind) for kind in KINDS],
-            "words": [study.detector.name, study.representation.name, study.tuned_on, study.models.vae.name,
+            "words": [study.detector.name, study.views, study.tuned_on, study.models.vae.name,
                       study.models.classifier.name],
         }  # fmt: skip
 
@@ -188,8 +188,14 @@ class Plan(EventPlan):
     @cached_property
     def table(self) -> str:
         """Item of the study's table."""
-        origins = [point.origin for point in self.points]
-        return lineage.digest("table", VERSIONS["table"], [origins, self.study.toys.tail], list(self.rows.values()))
+        origins, of_seeds = [point.origin for point in self.points], [list(sibling.exact) for sibling in self.siblings]
+        inputs = [*self.rows.values(), *of_seeds]
+        return lineage.digest("table", VERSIONS["table"], [origins, self.study.toys.tail], inputs)
+
+    @cached_property
+    def siblings(self) -> list["Sibling"]:
+        """The same pair fitted with further seeds, whose spread is an error of this one."""
+        return [Sibling(self.study.reseeded(more)) for more in range(1, self.study.training.n_seeds)]
 
     @cached_property
     def reach(self) -> dict[str, Sought]:
@@ -212,7 +218,8 @@ class Plan(EventPlan):
     @property
     def reach_table(self) -> str:
         """Item of the table of all exposures sought."""
-        return lineage.digest("reach_table", VERSIONS["reach"], None, list(self.reach))
+        inputs = [*self.reach, *(item for sibling in self.siblings for item in sibling.reach)]
+        return lineage.digest("reach_table", VERSIONS["reach_table"], None, inputs)
 
     @cached_property
     def limits(self) -> dict[str, tuple[float, float]]:
@@ -277,3 +284,27 @@ class Plan(EventPlan):
             "diagnostics": list(self.diagnostics.values()), "diagnostic_tables": [self.diagnostic_table],
             "tables": [self.table],
         }  # fmt: skip
+
+
+class Sibling(Plan):
+    """A pair of networks with another training seed: laws at the benchmark and exposures sought, and no toys."""
+
+    @property
+    def by_toys(self) -> list[Wanted]:
+        """None."""
+        return []
+
+    @cached_property
+    def points(self) -> list[Point]:
+        """The benchmark's."""
+        return [point for point in Plan(self.study).points if self.at_benchmark(point)]
+
+    @property
+    def limits(self) -> dict[str, tuple[float, float]]:
+        """None: they look at no score."""
+        return {}
+
+    @cached_property
+    def items(self) -> dict[str, list[str]]:
+        """Laws and searches; its events, models and scores are those of the whole pass, and it has no table."""
+        return {"exact": list(self.exact), "reach": list(self.reach)}

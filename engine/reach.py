@@ -37,27 +37,42 @@ def seek(plan: Plan, population: Population, signal_weights: np.ndarray, item: s
     error = reach.pool_error(population, choice, weights, aim, search, found, asked.groups)
     at_ty = found.exposure_ty if found.status != reach.BEYOND else high
     described = rows.Describer(plan, population, signal_weights, at_ty).row(R, statistic, mass, size)
-    row = {name: described[name] for name in schemas.REACH.names if name in described} | {
+    row = {name: described[name] for name in schemas.REACH_ROW.names if name in described} | {
         "status": found.status, "t3_ty": None if found.status == reach.BEYOND else found.exposure_ty,
         "t3_error_ty": error, "from_ty": low, "to_ty": high, "checked_to_ty": found.checked_to_ty,
         "p_false_alarm": asked.p, "power": asked.power, "groups": asked.groups, "lineage": item,
     } | dict.fromkeys(BESIDE)  # fmt: skip
     columns = {name: [row[name]] for name in row}
     return [Part(f"reach/{lineage.digest('bundle', 1, None, [item])}.parquet", (item,),
-                 schemas.table(schemas.REACH, columns))]  # fmt: skip
+                 schemas.table(schemas.REACH_ROW, columns))]  # fmt: skip
 
 
 def table(plan: Plan, ledger: Ledger) -> pa.Table:
     """All rows of the study (`engine.schemas.REACH`), sorted, each beside the oracle's and the count's."""
     found = ledger.rows(list(plan.reach), "lineage").to_pylist()
+    of_seeds = _t3_of_seeds(plan, ledger)
     t3_ty = {(row["statistic"], row["R"], row["m_chi_GeV"]): row["t3_ty"] for row in found}
     for row in found:
         scores = [row["R"]] if row["R"] is not None else plan.study.score.R
         # of a statistic that looks at no score, the best oracle that the scores have
         oracles = [t3 for R in scores if (t3 := t3_ty[ORACLE, R, row["m_chi_GeV"]]) is not None]
+        row["t3_seed_error_ty"] = assemble.spread([_found(row), *of_seeds.get(plan.reach[row["lineage"]], ())])
         row["t3_oracle_ty"], row["t3_count_ty"] = min(oracles, default=None), t3_ty[COUNT, None, row["m_chi_GeV"]]
     columns = {name: [row[name] for row in found] for name in schemas.REACH.names}
     return schemas.table(schemas.REACH, columns).sort_by([(name, "ascending") for name in ORDER])
+
+
+def _t3_of_seeds(plan: Plan, ledger: Ledger) -> dict[Sought, list[float | None]]:
+    """The same exposures by further training seeds; None where it is outside the range."""
+    found = {}
+    for sibling in plan.siblings:
+        for row in ledger.rows(list(sibling.reach), "lineage").to_pylist() if sibling.reach else ():
+            found.setdefault(sibling.reach[row["lineage"]], []).append(_found(row))
+    return found
+
+
+def _found(row: dict) -> float | None:
+    return row["t3_ty"] if row["status"] == reach.FOUND else None
 
 
 def path(item: str) -> str:
@@ -88,14 +103,18 @@ def metrics(table: pa.Table) -> dict[str, float]:
     for row in table.to_pylist():
         if row["status"] == reach.FOUND:
             mass = f"_{lineage.label(row['m_chi_GeV'])}GeV" if several else ""
-            found[f"t3_ty_{row_label(row['statistic'], row['R'])}{mass}"] = row["t3_ty"]
+            label = f"{row_label(row['statistic'], row['R'])}{mass}"
+            found[f"t3_ty_{label}"] = row["t3_ty"]
+            if row["t3_seed_error_ty"] is not None:
+                found[f"t3_seed_error_ty_{label}"] = row["t3_seed_error_ty"]
     return found
 
 
 def _words(row: dict) -> str:
     if row["status"] == reach.FOUND:
         error = "" if row["t3_error_ty"] is None else f" +- {row['t3_error_ty']:.2g}"
-        return f"{row['t3_ty']:.4g}{error} t y"
+        seeds = "" if row["t3_seed_error_ty"] is None else f" +- {row['t3_seed_error_ty']:.2g} (seed)"
+        return f"{row['t3_ty']:.4g}{error}{seeds} t y"
     if row["status"] == reach.BELOW:
         return f"below {row['from_ty']:g} t y"
     return f"beyond {row['to_ty']:g} t y"

@@ -39,7 +39,9 @@ def opening(name: str, plan: Plan) -> Record:
 def records(name: str, plan: Plan, store: Store, outcome: Outcome, files: dict[str, bytes]) -> list[Record]:
     """The scan, with its fits in it; `files` are the figures by name."""
     ledger, best = Ledger(store), ranking.headline(plan, outcome.table)
-    fits = tuple(_fit(plan, ledger, outcome, slot, files, ranking.rank(plan, best)) for slot in SLOTS)
+    fits = [_fit(plan, ledger, slot, _numbers(outcome, slot), _files(outcome, slot, files), ranking.rank(plan, best))
+            for slot in SLOTS]  # fmt: skip
+    more = [_fit(sibling, ledger, slot) for sibling in plan.siblings for slot in SLOTS]
     passes, begun = pages(store, plan.table), opening(name, plan)
     made = {"table_sha256": ledger.entries[plan.table].sha256} | (passes[-1].environment if passes else {})
     at_its_end = {"progress": [(sum(map(len, plan.items.values())), 1.0)]}
@@ -49,29 +51,40 @@ def records(name: str, plan: Plan, store: Store, outcome: Outcome, files: dict[s
         curves=masses.curves(plan, outcome) | _seconds(passes) | at_its_end,
         files=begun.files | files | _tables(plan, ledger, outcome),
         tags=begun.tags | made,
-        children=fits,
+        children=(*fits, *more),
         note="\n".join(f"- {line}" for line in summary.lines(outcome)),
     )]  # fmt: skip
 
 
+def _numbers(outcome: Outcome, slot: str) -> dict[str, float]:
+    found = outcome.diagnostics
+    return found.of_network if slot == "vae" else found.numbers(slot)
+
+
+def _files(outcome: Outcome, slot: str, figures: dict[str, bytes]) -> dict[str, bytes]:
+    mine = {name: data for name, data in figures.items() if name.partition(".")[0] in FIGURES[slot]}
+    return outcome.diagnostics.files[slot] | mine
+
+
 def _fit(
-    plan: Plan, ledger: Ledger, outcome: Outcome, slot: str, files: dict[str, bytes], rank: Rank | None
-) -> Record:
-    model, item = getattr(plan.study.models, slot), plan.models[slot]
+    plan: Plan, ledger: Ledger, slot: str, numbers: dict[str, float] | None = None,
+    files: dict[str, bytes] | None = None, rank: Rank | None = None,
+) -> Record:  # fmt: skip
+    """A fit with what is known of it; of one with a further seed that is its curves alone."""
+    model, item = plan.fitted[slot], plan.models[slot]
     family, data = plugins.load("zoo", model.name), ledger.read(item)
     fitted = zoo.load(data, family)
-    found = outcome.diagnostics
-    mine = found.of_network if slot == "vae" else found.numbers(slot)
-    mine |= {} if rank is None else {"z": rank.z}
+    mine = (numbers or {}) | ({} if rank is None else {"z": rank.z})
     short = family.__name__.rpartition(".")[2]
     example = _example(ledger, plan.training(model))
     return Record(
         lineage=item,
         name=f"{short}-{item[:8]}",
-        parameters={"family": model.name, "seed": plan.study.seed} | model.config,
+        parameters={"family": model.name, "seed": plan.study.seed_of(model),
+                    "representation": plan.study.view(model)} | model.config,
         metrics=_finite(mine),
         curves={key: list(enumerate(values, start=1)) for key, values in fitted.history.items()},
-        files=found.files[slot] | {name: files[name] for name in files if name.partition(".")[0] in FIGURES[slot]},
+        files=files or {},
         tags={"stage": "fit", "family": model.name, "slot": slot, "kind": family.KIND} | environment(),
         inputs={"train": _digest("train", plan.training(model))},
         model=Model(model.name, short, data, example, tuple(TERMS[family.KIND].names), rank),
@@ -97,7 +110,8 @@ def _metrics(plan: Plan, outcome: Outcome, best: dict | None) -> dict[str, float
             exposure = f"{label(row['exposure_ty'])}ty"
             score = row_label(row["statistic"], row["R"])
             metrics |= {f"z_{score}_{exposure}": row["z_median"], f"z_count_{exposure}": row["z_count"]}
-            metrics |= {} if row["z_exact"] is None else {f"z_exact_{score}_{exposure}": row["z_exact"]}
+            of_law = {"z_exact": row["z_exact"], "z_seed_error": row["z_seed_error"]}
+            metrics |= {f"{name}_{score}_{exposure}": z for name, z in of_law.items() if z is not None}
     return metrics | reach.metrics(outcome.reach) | limits.metrics(outcome.limits, study.at.get("m_chi_GeV"))
 
 

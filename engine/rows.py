@@ -58,7 +58,7 @@ class Describer:
             "rates": study.backgrounds.rates, "n_background": n_background, "tuned_on": study.tuned_on,
             "nr_window": f"{coincidence}, {_words(self.plan.window('NR'))}",
             "er_window": f"{coincidence}, {_words(self.plan.window('ER'))}",
-            "detector": study.detector.name, "representation": study.representation.name, "signal": study.signal.name,
+            "detector": study.detector.name, "representation": study.views, "signal": study.signal.name,
             "signal_pool_size": effective_size(self.signal_weights[toy_half]),
             "events_per_pool_event": n_background / np.count_nonzero(toy_half),
             "ts_unit": f"nat, preprocess = {study.models.vae.config['preprocess']}",

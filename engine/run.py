@@ -2,28 +2,50 @@
 
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from engine.cluster import fan_out
 from engine.cluster.store import Entry, Ledger, Part, Store, encode, sha256
-from engine.plan import Plan
+from engine.event_plan import EventPlan
 from engine.progress import Silent
 
 
 @dataclass
-class Run:
-    """One pass over a study: what it found, made and set aside. The cluster starts when work is missing."""
+class Workers:
+    """A cluster that starts when work is missing: a local one of `n` processes, or the one at `address`."""
 
-    plan: Plan
+    address: str | None = None
+    n: int | None = None
+    resources: ExitStack = field(default_factory=ExitStack)
+    cpus: int = 0
+
+    def start(self) -> int:
+        """The number of CPUs of the cluster, which runs from now on."""
+        if not self.cpus:
+            self.cpus = self.resources.enter_context(fan_out.cluster(self.address, self.n))
+        return self.cpus
+
+
+@dataclass
+class Run:
+    """One pass over a plan: what it found, made and set aside."""
+
+    plan: EventPlan
     store: Store
     ledger: Ledger
     progress: Silent
-    address: str | None = None
-    workers: int | None = None
+    workers: Workers = field(default_factory=Workers)
     computed: dict[str, int] = field(default_factory=dict)
     set_aside: list[str] = field(default_factory=list)
-    resources: ExitStack = field(default_factory=ExitStack)
-    cpus: int = 0
+
+    def under(self, plan: EventPlan) -> "Run":
+        """The same pass over another plan, on the same cluster, with a count of its own."""
+        return replace(self, plan=plan, computed={})
+
+    def count(self, computed: dict[str, int]) -> None:
+        """Adds what was done under another plan."""
+        for stage, n in computed.items():
+            self.computed[stage] = self.computed.get(stage, 0) + n
 
     def stage(
         self,
@@ -38,20 +60,15 @@ class Run:
         self.computed[name] = len(missing)
         self.progress.stage(name, len(items), len(items) - len(missing))
         if missing:
-            self._start()
-            for entries in spread(work, tasks(missing), self.store, self.cpus):
+            for entries in spread(work, tasks(missing), self.store, self.workers.start()):
                 self.ledger.add(entries)
                 self.progress.advance(sum(item in missing for entry in entries for item in entry.items))
             self.ledger.flush()
         self.progress.done()
 
-    def _start(self) -> None:
-        if not self.cpus:
-            self.cpus = self.resources.enter_context(fan_out.cluster(self.address, self.workers))
-
     def share(self, value: object) -> object:
         """Puts a big input where all tasks can read it."""
-        self._start()
+        self.workers.start()
         return fan_out.share(value)
 
     def commit(self, part: Part) -> None:

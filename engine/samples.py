@@ -1,4 +1,6 @@
-"""The events of a shard with their features: thrown and simulated, or read from a user's table."""
+"""The events of a shard as networks see them: thrown and simulated, or read from a user's table."""
+
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -6,20 +8,32 @@ from engine import lineage, plugins
 from engine.event_plan import POOLS, SHARD, Shard
 from engine.inference.pools import KINDS
 from engine.physics import events, proposals
+from engine.physics.detectors import Readout
 from engine.plan import Plan
 
-Sample = tuple[dict[str, np.ndarray], np.ndarray]  # columns of `engine.schemas.EVENTS`, and features (n, length)
+Columns = dict[str, np.ndarray]  # of `engine.schemas.EVENTS`
+Features = dict[str, np.ndarray]  # (n, length) by the name of a representation
 
 
-def sample(plan: Plan, shard: Shard) -> Sample:
-    """All events of a shard, selected or not."""
-    if shard.kind in KINDS:
-        return _recoils(plan, shard)
-    module, options = plan.study.backgrounds.spectrum(shard.kind)
-    return _of_component(plan, shard) if hasattr(module, "throw") else _of_table(plan, shard, module, options)
+def sample(plan: Plan, shard: Shard, representations: Iterable[str] = ()) -> tuple[Columns, Features]:
+    """All events of a shard, selected or not, with the features that each of these representations makes of them.
+
+    The rows of a user's table have the features that they came with, which a study holds against what models read.
+    """
+    module, options = (None, None) if shard.kind in KINDS else plan.study.backgrounds.spectrum(shard.kind)
+    if hasattr(module, "read"):
+        columns, features = _of_table(plan, shard, module, options)
+        return columns, dict.fromkeys(representations, features)
+    columns, readout = _recoils(plan, shard) if module is None else _of_component(plan, shard)
+    return columns, {name: _features(plan, name, readout) for name in dict.fromkeys(representations)}
 
 
-def _recoils(plan: Plan, shard: Shard) -> Sample:
+def _features(plan: Plan, representation: str, readout: Readout) -> np.ndarray:
+    view = plugins.load("engine.physics.representations", representation)
+    return view.features(readout, plan.study.detector.constants)
+
+
+def _recoils(plan: Plan, shard: Shard) -> tuple[Columns, Readout]:
     low, high = plan.energy_range(shard.purpose, shard.kind)
     proposal = plan.proposal(shard.purpose)
     energy = proposals.draw(proposal, low, high, shard.n_thrown, lineage.stream("energy", *_key(plan, shard)))
@@ -27,7 +41,7 @@ def _recoils(plan: Plan, shard: Shard) -> Sample:
     return _simulated(plan, shard, shard.kind, energy, density)
 
 
-def _of_component(plan: Plan, shard: Shard) -> Sample:
+def _of_component(plan: Plan, shard: Shard) -> tuple[Columns, Readout]:
     module, options = plan.study.backgrounds.spectrum(shard.kind)
     energy, density, ratio = module.throw(shard.n_thrown, lineage.stream("energy", *_key(plan, shard)), options)
     return _simulated(plan, shard, module.KIND, energy, density, ratio)
@@ -36,7 +50,7 @@ def _of_component(plan: Plan, shard: Shard) -> Sample:
 def _simulated(
     plan: Plan, shard: Shard, recoil: str, energy_keV: np.ndarray, density_per_keV: np.ndarray,
     charge_yield_ratio: np.ndarray | None = None,
-) -> Sample:  # fmt: skip
+) -> tuple[Columns, Readout]:  # fmt: skip
     key, tpc = _key(plan, shard), plan.study.detector.constants
     true = events.shifted(events.moved(tpc, dict(shard.shift)), plan.study.detector.nuisance, key)
     columns, readout = events.simulate(true, recoil, energy_keV, key, tpc, charge_yield_ratio)
@@ -51,15 +65,14 @@ def _simulated(
         "proposal_per_keV": density_per_keV,
         "selected": selected,
     }
-    view = plugins.load("engine.physics.representations", plan.study.representation.name)
-    return columns, view.features(readout, tpc)
+    return columns, readout
 
 
 def _key(plan: Plan, shard: Shard) -> tuple:
     return plan.study.seed, shard.purpose, shard.kind, shard.number
 
 
-def _of_table(plan: Plan, shard: Shard, module, options) -> Sample:
+def _of_table(plan: Plan, shard: Shard, module, options) -> tuple[Columns, np.ndarray]:
     """Rows of a user's table. Their proposal is such that a constant rate weighs them as the table says."""
     share = module.weights(options, plan.study.backgrounds.er_window_keVee)
     selected, rows = share > 0, slice(shard.number * SHARD, shard.number * SHARD + shard.n_thrown)

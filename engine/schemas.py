@@ -127,6 +127,7 @@ RESULTS = pa.schema([
     _field("pull", pa.float64(), "sigma", "null toys beyond q_median against the exact law", True),
     _field("pull_median", pa.float64(), "sigma", "signal toys below q_median against the exact law", True),
     _field("z_pool_error", pa.float64(), "sigma", "jack-knife error of z_exact from the finite pool", True),
+    _field("z_seed_error", pa.float64(), "sigma", "sd of z_exact over training seeds; null without any further", True),
     *_SETTING, *_AUDIT,
     _field("n_toys_null", pa.int64(), "", "toys under background only; 0: none were needed"),
     _field("n_toys_signal", pa.int64(), "", "toys with signal; 0: none were needed"),
@@ -134,7 +135,7 @@ RESULTS = pa.schema([
     _field("lineage", pa.string(), "", "digest of everything that made this row"),
 ])  # fmt: skip
 
-REACH = pa.schema([
+REACH_ROW = pa.schema([
     *(field for field in _PLACE if field.name != "exposure_ty"),
     _field("status", pa.string(), "", "found; beyond_range: not up to the range's end; below_range: at its beginning"),
     _field("t3_ty", pa.float64(), "t y", "smallest exposure beyond which the power stays; null beyond the range", True),
@@ -153,6 +154,11 @@ REACH = pa.schema([
     *_SETTING,
     _field("lineage", pa.string(), "", "digest of everything that made this row"),
 ])  # fmt: skip
+
+REACH = REACH_ROW.insert(
+    REACH_ROW.get_field_index("t3_error_ty") + 1,
+    _field("t3_seed_error_ty", pa.float64(), "t y", "sd of t3_ty over training seeds; null without any further", True),
+)
 
 _LIMIT_SETTING = ("rates", "nr_window", "er_window", "detector", "signal", "model_dependent")  # it looks at no score
 

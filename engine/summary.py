@@ -38,4 +38,5 @@ def _benchmark(outcome: Outcome) -> Iterator[str]:
 def _exact(row: dict) -> str:
     if row["z_exact"] is None:
         return ""
-    return f"; exact Z {'>' if row['exact_tail'] == 'bound' else '='} {row['z_exact']:.2f}"
+    seed = "" if row["z_seed_error"] is None else f" +- {row['z_seed_error']:.2f} (seed)"
+    return f"; exact Z {'>' if row['exact_tail'] == 'bound' else '='} {row['z_exact']:.2f}{seed}"

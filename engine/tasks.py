@@ -6,7 +6,6 @@ import numpy as np
 
 from engine import assemble, limits, reach, systematics
 from engine.diagnostics import asked, compute
-from engine.event_plan import SLOTS
 from engine.inference.population import Population
 from engine.plan import HYPOTHESES
 from engine.run import Run
@@ -16,16 +15,18 @@ EXACT_PER_TASK = 200  # points; a law is prepared once per task
 
 
 def simulations(run: Run, missing: set[str]) -> Iterable[tuple]:
-    """Shards of training events."""
-    plan = run.share(run.plan)
-    return [(plan, shard) for shard in run.plan.shards["train"] if shard.item in missing]
+    """Shards of training events, those together that show the same events."""
+    plan, same = run.share(run.plan), {}
+    for shard in run.plan.shards["train"]:
+        if shard.item in missing:
+            same.setdefault((shard.kind, shard.number), []).append(shard)
+    return [(plan, *shards) for shards in same.values()]
 
 
 def fits(run: Run, missing: set[str]) -> Iterable[tuple]:
     """A fit per slot."""
-    for slot in SLOTS:
+    for slot, model in run.plan.fitted.items():
         if run.plan.models[slot] in missing:
-            model = getattr(run.plan.study.models, slot)
             entries = [run.ledger.entries[shard.item] for shard in run.plan.training(model)]
             yield run.plan, slot, run.store, entries
 
@@ -33,10 +34,10 @@ def fits(run: Run, missing: set[str]) -> Iterable[tuple]:
 def scorings(run: Run, missing: set[str]) -> Iterable[tuple]:
     """Shards of scored events with the slots that are missing."""
     plan, shared = run.plan, run.share(run.plan)
-    models = run.share({slot: run.ledger.read(plan.models[slot]) for slot in SLOTS})
+    models = run.share({slot: run.ledger.read(plan.models[slot]) for slot in plan.fitted})
     shards = [shard for purpose in plan.scored for shard in plan.shards[purpose]]
     for shard in (*shards, *plan.varied_shards):
-        slots = [slot for slot in SLOTS if plan.score_item(shard, slot) in missing]
+        slots = [slot for slot in plan.fitted if plan.score_item(shard, slot) in missing]
         if slots or shard.item in missing:
             yield shared, shard, slots, models
 
@@ -122,7 +123,7 @@ def diagnosed(run: Run, missing: set[str]) -> Iterable[tuple]:
     if wanted.intersection(asked.NETWORK):
         yield compute.network, plan, run.ledger.read(plan.models["vae"]), asked.sampled(plan)
     if asked.FLOOR in wanted:
-        training = [entries[shard.item] for shard in plan.shards["train"]]
+        training = [entries[shard.item] for shard in asked.training(plan)]
         events = {name: [entries[shard.item] for shard in shards] for name, shards in populations}
         yield compute.floor, plan, run.store, training, events
     if asked.CLASSIFIER in wanted:

@@ -27,6 +27,8 @@ class TunePlan(Plan):
     def check(self) -> None:
         """Raises BadInput where this study cannot be tuned."""
         backgrounds, _ = self.study.backgrounds, self.tune
+        if self.study.compare:
+            raise BadInput("tune: R is chosen for one pair of models; name it in [models], and leave [compare] out")
         for name in backgrounds.own_kinds():
             if hasattr(backgrounds.spectrum(name)[0], "read"):
                 raise BadInput(f"tune: the events of {name!r} come from a table, and would choose R and then be scored "

@@ -1,12 +1,13 @@
 """What tasks do: each function takes a plan and its inputs, and returns finished parts. Knows no Ray."""
 
+from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
 import pyarrow as pa
 
 import zoo
-from engine import assemble, lineage, plugins, rows, schemas, scores, training
+from engine import assemble, lineage, plugins, rows, schemas, scores, timings, training
 from engine.checkpoints import Checkpoint
 from engine.cluster.store import Entry, Part, Store
 from engine.event_plan import Shard
@@ -16,16 +17,18 @@ from engine.inference.jackknife import z_pool_error
 from engine.inference.population import Population
 from engine.plan import Plan, Point, Wanted
 from engine.samples import sample
+from engine.timings import Timing
 
 
-def simulate(plan: Plan, shard: Shard) -> list[Part]:
-    """A shard of training events: the selected ones, with their features."""
-    columns, features = sample(plan, shard)
+def simulate(plan: Plan, *shards: Shard) -> Iterator[Part]:
+    """Shards of the same training events as several representations show them: the selected ones, with features."""
+    columns, seen = sample(plan, shards[0], {shard.representation for shard in shards})
     selected = columns["selected"]
-    table = schemas.table(schemas.EVENTS, {name: values[selected] for name, values in columns.items()})
-    flat = pa.array(features[selected].reshape(-1))
-    table = table.append_column("features", pa.FixedSizeListArray.from_arrays(flat, features.shape[1]))
-    return [Part(f"events/{shard.item}.parquet", (shard.item,), table)]
+    truth = schemas.table(schemas.EVENTS, {name: values[selected] for name, values in columns.items()})
+    for shard in shards:
+        features = seen[shard.representation][selected]
+        lists = pa.FixedSizeListArray.from_arrays(pa.array(features.reshape(-1)), features.shape[1])
+        yield Part(f"events/{shard.item}.parquet", (shard.item,), truth.append_column("features", lists))
 
 
 def fit(plan: Plan, slot: str, store: Store, entries: list[Entry], device: str = "cpu") -> list[Part]:
@@ -33,30 +36,39 @@ def fit(plan: Plan, slot: str, store: Store, entries: list[Entry], device: str =
 
     Goes on from the checkpoint of a fit that was killed; one that cannot be read is set aside.
     """
-    model = getattr(plan.study.models, slot)
+    model = plan.fitted[slot]
     family = plugins.load("zoo", model.name)
     features, labels = training.gather(store, entries)
     item = plan.models[slot]
     checkpoint = Checkpoint(store, item)
+    begun_before = checkpoint.read()
     fit_from = partial(
-        zoo.fit, family, zoo.configure(family, model.config), features, labels, seed=plan.study.seed, threads=1,
-        save=checkpoint.offer, lineage=item, device=device, precision=plan.study.training.precision,
+        zoo.fit, family, zoo.configure(family, model.config), features, labels, threads=1,
+        seed=plan.study.seed_of(model), save=checkpoint.offer, lineage=item, device=device,
+        precision=plan.study.training.precision,
     )  # fmt: skip
-    try:
-        fitted = fit_from(resume=checkpoint.read())
-    except zoo.BadCheckpoint:
-        checkpoint.set_aside()
-        fitted = fit_from()
+    with timings.stopwatch() as timing:
+        try:
+            fitted = fit_from(resume=begun_before)
+        except zoo.BadCheckpoint:
+            checkpoint.set_aside()
+            fitted = fit_from()
+    training_s = None if begun_before else timing.training_s
+    timings.write(store, item, Timing(training_s, timings.scored_per_s(fitted, features)))
     return [Part(f"models/{item}.safetensors", (item,), zoo.save(fitted))]
 
 
 def score(plan: Plan, shard: Shard, slots: list[str], models: dict[str, bytes]) -> list[Part]:
-    """A shard of test or pool events, made and scored in one stream: its features are never stored."""
-    columns, features = sample(plan, shard)
+    """A shard of test or pool events, made and scored in one stream: its features are never stored.
+
+    Events are made once, and one representation after the other is made of them, for all models that read it.
+    """
+    views = {slot: plan.study.view(plan.fitted[slot]) for slot in slots}
+    columns, seen = sample(plan, shard, views.values())
     parts = [Part(f"events/{shard.item}.parquet", (shard.item,), schemas.table(schemas.EVENTS, columns))]
-    for slot in slots:
-        family = plugins.load("zoo", getattr(plan.study.models, slot).name)
-        terms = scores.evaluate(zoo.load(models[slot], family), features[columns["selected"]])
+    for slot, view in views.items():
+        family = plugins.load("zoo", plan.fitted[slot].name)
+        terms = scores.evaluate(zoo.load(models[slot], family), seen[view][columns["selected"]])
         item = plan.score_item(shard, slot)
         parts.append(Part(f"scores/{item}.parquet", (item,), terms))
     return parts

@@ -30,7 +30,7 @@ for number, shard in enumerate(plan.shards["pool"][:shards], start=1):
     parts = work.score(plan, shard, list(models), models)
     assert len(parts) == 3 and len(parts[0].content) == shard.n_thrown
     if keep:
-        kept.append(sample(plan, shard)[1])
+        kept.append(sample(plan, shard, ["vector"])[1])
     if number in (first, shards):
         # of this process alone: getrusage hands down what the parent had before it was another program
         print(next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) // 1024)

@@ -4,7 +4,8 @@
 own `.py` file. The caller looks the module up and passes the module object, called `family` below. It holds
 
 - `KIND`, "autoencoder" or "classifier";
-- `INPUT_SHAPE`, only if it takes events of one shape: (75, 75, 3) for images, flattened in C order;
+- `INPUT_SHAPE`, only if it takes events of one shape: (75, 75, 3) for images, flattened in C order. It is what a
+  family declares of the representations it takes: `check_input` refuses any other before events are simulated;
 - `TRAINS_ON`, the kinds of event it is trained on: `("ER",)` or `("ER", "NR")`;
 - `Config`, a frozen dataclass whose defaults are the paper's table as printed. Its fields include `epochs`,
   `batch_size`, `learning_rate`, `validation_fraction` and `preprocess`. A field declared with a helper of
@@ -37,7 +38,7 @@ import pkgutil
 
 from zoo._checkpoint import BadCheckpoint
 from zoo._fields import check_input, configure
-from zoo._fitted import Fitted, encode, load, reconstruct, resample, save, terms
+from zoo._fitted import Fitted, encode, load, n_parameters, reconstruct, resample, save, terms
 from zoo._nonfinite import NonFiniteLoss
 from zoo._training import fit
 
@@ -50,6 +51,7 @@ __all__ = [
     "encode",
     "fit",
     "load",
+    "n_parameters",
     "names",
     "reconstruct",
     "resample",

@@ -95,6 +95,11 @@ def resample(fitted: Fitted, features: np.ndarray, seed: int) -> np.ndarray:
     return torch.cat([fitted.preprocess.invert(batch) for batch in batches]).numpy()
 
 
+def n_parameters(fitted: Fitted) -> int:
+    """Numbers that training may change."""
+    return sum(parameter.numel() for parameter in fitted.module.parameters())
+
+
 def _require_autoencoder(fitted: Fitted) -> None:
     if fitted.family.KIND != "autoencoder":
         raise ValueError(

@@ -43,6 +43,11 @@ def sampled(plan: EventPlan) -> list[Shard]:
     return [shard for shard in plan.shards["test"] if shard.number == 0]
 
 
+def training(plan: EventPlan) -> list[Shard]:
+    """The events that the floor is fitted to: the classifier's own."""
+    return plan.training(plan.study.models.classifier)
+
+
 def floor_config() -> dict:
     """The floor's configuration: its defaults, whatever the study."""
     return asdict(zoo.configure(plugins.load("zoo", FLOOR_FAMILY), {}))
@@ -59,10 +64,10 @@ def _classified(plan: EventPlan, what: str) -> tuple[dict, list[str]]:
         scored = [plan.score_item(shard, "classifier") for shard in shards]
         return fields | {"model": plan.study.models.classifier.name}, scored
     fitted = {"family": plugins.identity("zoo", FLOOR_FAMILY), "config": floor_config(), "seed": plan.study.seed}
-    return fields | fitted, [shard.item for shard in (*plan.shards["train"], *shards)]
+    return fields | fitted, [shard.item for shard in (*training(plan), *shards)]
 
 
 def _network(plan: EventPlan) -> tuple[dict, list[str]]:
-    view = plugins.identity("engine.physics.representations", plan.study.representation.name)
+    view = plugins.identity("engine.physics.representations", plan.study.view(plan.study.models.vae))
     fields = {"representation": view, "seed": plan.study.seed}
     return fields, [plan.models["vae"], *(shard.item for shard in sampled(plan))]

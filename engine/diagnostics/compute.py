@@ -94,9 +94,10 @@ def network(plan: Plan, model: bytes, shards: list[Shard]) -> list[Part]:
 
 
 def _seen(plan: Plan, shard: Shard) -> tuple[Columns, np.ndarray]:
-    columns, features = sample(plan, shard)
+    view = plan.study.view(plan.study.models.vae)
+    columns, features = sample(plan, shard, [view])
     selected = columns["selected"]
-    return {name: columns[name][selected] for name in ("event", "kind", "energy_keV")}, features[selected]
+    return {name: columns[name][selected] for name in ("event", "kind", "energy_keV")}, features[view][selected]
 
 
 def _latent(plan: Plan, fitted: zoo.Fitted, kinds: dict[str, tuple[Columns, np.ndarray]]) -> pa.Table:
@@ -115,7 +116,7 @@ def _latent(plan: Plan, fitted: zoo.Fitted, kinds: dict[str, tuple[Columns, np.n
 
 def _posterior(plan: Plan, fitted: zoo.Fitted, features: np.ndarray) -> pa.Table:
     """Of electron recoils: the autoencoder knows no other."""
-    view = plugins.load("engine.physics.representations", plan.study.representation.name)
+    view = plugins.load("engine.physics.representations", plan.study.view(plan.study.models.vae))
     sections = view.sections(plan.study.detector.constants)
     found = posterior.check(_drawn(plan, fitted, features))
     columns = {name: pa.array(values, from_pandas=True) for name, values in found.items()}

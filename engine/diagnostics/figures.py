@@ -35,7 +35,8 @@ def diagnosed(
 def _examples(plan: Plan, found: Diagnostics) -> dict[str, list[Stretch]]:
     """The stored events by title, cut into the sections of their representation."""
     study = plan.study
-    view, tpc = plugins.load("engine.physics.representations", study.representation.name), study.detector.constants
+    view = plugins.load("engine.physics.representations", study.view(study.models.vae))
+    tpc = study.detector.constants
     events = {}
     for row in found.examples.to_pylist():
         pair, start = [np.array(row[name]) for name in ("real", "reconstructed")], 0

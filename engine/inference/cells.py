@@ -157,6 +157,20 @@ def q_values(
     return [(statistic.q(one.n_events, one.totals), q[:, 0]) for statistic, one, q in pairs]
 
 
+def signal_q(
+    population: Population, signal_weights: np.ndarray, signal_key: tuple, exposure_ty: float, choice: Choice,
+    n_toys: int,
+) -> np.ndarray:  # fmt: skip
+    """(n_toys,) q with signal: of the toys of `signal_cells`, drawn again, in their order.
+
+    signal_weights (pool,): selected signal events per t y.
+    """
+    background = background_toys(population, exposure_ty, "background", [choice], n_toys)
+    mean, statistics = np.array([signal_weights.sum() * exposure_ty]), prepare(population, exposure_ty, [choice])
+    options = population, signal_weights, signal_key, mean, exposure_ty, [choice], statistics, background
+    return _signal_q(*options)[0][:, 0]
+
+
 def half_shift(statistic, null: Null, q_null: np.ndarray) -> float:
     """q of the experiment expected from the half that toys draw from, minus that of the half behind f0, over sd(q)."""
     n_events, q = np.array([round(null.n_background)]), []

@@ -10,22 +10,41 @@ from engine import plugins
 from engine.errors import BadInput
 from engine.study.section import Section, named
 
+KINDS = {"vae": "autoencoder", "classifier": "classifier"}
+
 
 class Model(Section):
-    """A model family by name, with its configuration complete and typed by the family itself."""
+    """A model family by name, with its configuration complete and typed by the family itself.
+
+    `representation`: what it sees of a readout, the study's unless said; `seed`: of its weights and the order of its
+    events, the study's unless said.
+    """
 
     name: str
     config: dict[str, Any]
+    representation: str | None = None
+    seed: int | None = Field(None, ge=0)
 
     @model_validator(mode="before")
     @classmethod
-    def _resolve(cls, raw: object) -> dict[str, Any]:
+    def _resolve(cls, raw: object) -> object:
+        if isinstance(raw, Model):
+            return raw
         fields = named(raw, "name and fields, like { name = 'dense_vae', beta = 10.0 }")
         if "name" not in fields:
             raise BadInput(f"a model needs a name (accepted: {', '.join(zoo.names())})")
         name = fields.pop("name")
         family = plugins.load("zoo", name, "KIND", "build")
-        return {"name": name, "config": asdict(zoo.configure(family, fields))}
+        own = {key: fields.pop(key) for key in ("representation", "seed") if key in fields}
+        if isinstance(view := own.get("representation"), str):
+            plugins.load("engine.physics.representations", view, "features", "sections")
+        return own | {"name": name, "config": asdict(zoo.configure(family, fields))}
+
+
+def check_kind(place: str, model: Model, slot: str) -> None:
+    """Raises BadInput where a family is not of the kind that a slot takes."""
+    if (found := plugins.load("zoo", model.name).KIND) != KINDS[slot]:
+        raise BadInput(f"{place}: {model.name!r} is a {found}, not a {KINDS[slot]}")
 
 
 class Models(Section):
@@ -34,12 +53,15 @@ class Models(Section):
     vae: Model = Field(default_factory=lambda: Model(name="dense_vae"))
     classifier: Model = Field(default_factory=lambda: Model(name="mlp_classifier"))
 
+    @property
+    def name(self) -> str:
+        """The pair in a word."""
+        return f"{self.vae.name}-{self.classifier.name}"
+
     @model_validator(mode="after")
     def _kinds(self) -> "Models":
-        for slot, kind in (("vae", "autoencoder"), ("classifier", "classifier")):
-            name = getattr(self, slot).name
-            if (found := plugins.load("zoo", name).KIND) != kind:
-                raise BadInput(f"models.{slot}: {name!r} is a {found}, not a {kind}")
+        for slot in KINDS:
+            check_kind(f"models.{slot}", getattr(self, slot), slot)
         return self
 
 
@@ -47,12 +69,20 @@ class Training(Section):
     """How networks are fitted: by how many processes, on GPUs or not, in which precision of matrix products.
 
     One worker without a GPU trains in its task's own process. More share each batch and average their gradients: the
-    curves agree to 1e-5, the bits do not, so that all of this is part of a model's identity.
+    curves agree to 1e-5, the bits do not, so that all of this is part of a model's identity. `n_seeds`: fits of each
+    model, whose spread is the error that one fit of it has; each is a model of its own.
     """
 
     workers: int = Field(1, ge=1)
     gpus_per_worker: int = Field(0, ge=0, le=1)
     precision: Literal["float32", "bf16"] = "float32"
+    n_seeds: int = Field(1, ge=1, le=100)
+
+    @property
+    def of_each_fit(self) -> dict[str, Any]:
+        """What is part of a model's identity, where it is not as usual."""
+        mine = self.model_dump(exclude={"n_seeds"})
+        return {} if mine == Training().model_dump(exclude={"n_seeds"}) else {"training": mine}
 
     @property
     def in_process(self) -> bool:

@@ -1,13 +1,17 @@
 """A whole study, and what its parts demand of each other."""
 
+from collections.abc import Iterator
+from contextlib import suppress
+from types import ModuleType
 
 from pydantic import Field, model_validator
 
 import zoo
 from engine import plugins
 from engine.errors import BadInput
+from engine.study.compare import Compare, Yardstick
 from engine.study.limits import Limits
-from engine.study.models import Models, Training
+from engine.study.models import Model, Models, Training
 from engine.study.reach import Reach
 from engine.study.scan import Benchmark, Grid, Score, Toys
 from engine.study.section import Section
@@ -36,6 +40,7 @@ class Study(Section):
     limits: Limits = Limits()
     systematics: Systematics | None = None
     tune: Tune | None = None
+    compare: Compare | None = None
     tuned_on: str = Field("nothing", description="the signal that R, thresholds or networks were chosen on")
 
     @model_validator(mode="after")
@@ -75,16 +80,59 @@ class Study(Section):
         """The benchmark by the names of the signal's axes."""
         return {name: getattr(self.benchmark, name) for name in self.signal.axes}
 
+    @property
+    def fitted(self) -> dict[str, Model]:
+        """Every model that is fitted, by its place in the study."""
+        if self.compare is None:
+            return {"models.vae": self.models.vae, "models.classifier": self.models.classifier}
+        sides = self.compare.sides(self.models)
+        return {f"compare.{slot}.{name}": model for slot, named in sides.items() for name, model in named.items()}
+
+    @property
+    def members(self) -> dict[str, "Study"]:
+        """The same study with each pair of models by the pair's name; without a comparison its own pair alone."""
+        pairs = self.compare.pairs(self.models) if self.compare else {self.models.name: self.models}
+        return {name: self.model_copy(update={"models": pair, "compare": None}) for name, pair in pairs.items()}
+
+    @property
+    def yardstick(self) -> Yardstick:
+        """What the pairs of a comparison are ranked by."""
+        return self.compare.yardstick(self.toys, self.score, self.grid.exposure_ty.points())
+
+    def reseeded(self, more: int) -> "Study":
+        """The same with networks fitted once, with seeds that are so much larger; its events stay as they are."""
+        models = {slot: model.model_copy(update={"seed": self.seed_of(model) + more}) for slot, model in self.models}
+        once = self.training.model_copy(update={"n_seeds": 1})
+        return self.model_copy(update={"models": Models(**models), "training": once})
+
+    def view(self, model: Model) -> str:
+        """The representation that a model reads."""
+        return self.representation.name if model.representation is None else model.representation
+
+    def seed_of(self, model: Model) -> int:
+        """The seed that a model is fitted with."""
+        return self.seed if model.seed is None else model.seed
+
+    @property
+    def views(self) -> str:
+        """What the pair behind the score reads, in words."""
+        of_vae, of_classifier = self.view(self.models.vae), self.view(self.models.classifier)
+        return of_vae if of_vae == of_classifier else f"{of_vae} (vae), {of_classifier} (classifier)"
+
+    def _n_features(self, view: str) -> int:
+        module = plugins.load("engine.physics.representations", view)
+        return sum(module.sections(self.detector.constants).values())
+
     @model_validator(mode="after")
     def _event_tables_fit(self) -> "Study":
-        view = plugins.load("engine.physics.representations", self.representation.name)
         for name in self.backgrounds.own_kinds():
             table, options = self.backgrounds.spectrum(name)
             if hasattr(table, "read"):
-                wanted, found = sum(view.sections(self.detector.constants).values()), table.n_features(options)
-                if found != wanted:
-                    raise BadInput(f"backgrounds.{name}: {options.path} has {found} features per event; "
-                                   f"{self.representation.name} in {self.detector.name} has {wanted}")  # fmt: skip
+                found = table.n_features(options)
+                for view in sorted({self.view(model) for model in self.fitted.values()}):
+                    if found != (wanted := self._n_features(view)):
+                        raise BadInput(f"backgrounds.{name}: {options.path} has {found} features per event; "
+                                       f"{view} in {self.detector.name} has {wanted}")  # fmt: skip
                 table.weights(options, self.backgrounds.er_window_keVee)
         return self
 
@@ -99,13 +147,30 @@ class Study(Section):
         return self
 
     @model_validator(mode="after")
-    def _models_take_the_representation(self) -> "Study":
-        view = plugins.load("engine.physics.representations", self.representation.name)
-        n_features = sum(view.sections(self.detector.constants).values())
-        for slot in ("vae", "classifier"):
-            try:
-                zoo.check_input(plugins.load("zoo", getattr(self.models, slot).name), n_features)
-            except ValueError as error:
-                seen = f"the representation is {self.representation.name!r} of {self.detector.name!r}"
-                raise BadInput(f"models.{slot}: {error} ({seen})") from error
+    def _comparison_fits(self) -> "Study":
+        if self.compare:
+            self.compare.check(self.models)
+            self.compare.yardstick(self.toys, self.score, self.grid.exposure_ty.points())
+        if self.training.n_seeds > 1 and self.toys.exact == "none":
+            raise BadInput(f"training.n_seeds = {self.training.n_seeds}: the spread over seeds is that of exact laws; "
+                           "toys.exact must not be 'none'")  # fmt: skip
         return self
+
+    @model_validator(mode="after")
+    def _models_take_what_they_read(self) -> "Study":
+        for place, model in self.fitted.items():
+            family, view = plugins.load("zoo", model.name), self.view(model)
+            try:
+                zoo.check_input(family, self._n_features(view))
+            except ValueError as error:
+                would_do = ", ".join(self._taken_by(family)) or "none that ships"
+                seen = f"it reads the representation {view!r} of {self.detector.name!r}; would do: {would_do}"
+                raise BadInput(f"{place}: {error} ({seen})") from error
+        return self
+
+    def _taken_by(self, family: ModuleType) -> Iterator[str]:
+        """The representations that ship and that a family takes in this detector."""
+        for view in plugins.names("engine.physics.representations"):
+            with suppress(ValueError):
+                zoo.check_input(family, self._n_features(view))
+                yield view

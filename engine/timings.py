@@ -1,0 +1,57 @@
+"""How long fits took, beside the models in a store: measured, and so in no part and in no digest."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+import zoo
+from engine.cluster.store import Store
+
+FOLDER = "timings"
+EVENTS = 512  # that are scored to see how fast that is: a batch
+
+
+@dataclass
+class Timing:
+    """training_s: of a fit in one go, None where it was resumed; scored_per_s: events, on one thread of that worker."""
+
+    training_s: float | None = None
+    scored_per_s: float | None = None
+
+
+@contextmanager
+def stopwatch() -> Iterator[Timing]:
+    """A timing whose seconds are known when the block ends."""
+    timing, begun = Timing(), time.perf_counter()
+    yield timing
+    timing.training_s = time.perf_counter() - begun
+
+
+def scored_per_s(fitted: zoo.Fitted, features: np.ndarray) -> float:
+    """Events per second that a model scores, the second time: the first one warms up."""
+    batch = features[:EVENTS]
+    zoo.terms(fitted, batch)
+    with stopwatch() as timing:
+        zoo.terms(fitted, batch)
+    return len(batch) / timing.training_s
+
+
+def write(store: Store, item: str, timing: Timing) -> None:
+    """Keeps the timing of one model; of a fit that is done again, the last."""
+    store.put(_path(item), json.dumps(asdict(timing)).encode())
+
+
+def read(store: Store, item: str) -> Timing:
+    """The timing of one model; empty where none is kept, as of models that were fitted before there were any."""
+    try:
+        return Timing(**json.loads(store.get(_path(item))))
+    except FileNotFoundError:
+        return Timing()
+
+
+def _path(item: str) -> str:
+    return f"{FOLDER}/{item}.json"
