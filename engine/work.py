@@ -23,36 +23,55 @@ def simulate(plan: Plan, shard: Shard) -> list[Part]:
     columns, features = sample(plan, shard)
     selected = columns["selected"]
     table = schemas.table(schemas.EVENTS, {name: values[selected] for name, values in columns.items()})
-    flat = pa.array(features[selected].reshape(-1))
-    table = table.append_column("features", pa.FixedSizeListArray.from_arrays(flat, features.shape[1]))
-    return [Part(f"events/{shard.item}.parquet", (shard.item,), table)]
+    return [Part(f"events/{shard.item}.parquet", (shard.item,), with_features(table, features[selected]))]
+
+
+def with_features(table: pa.Table, features: np.ndarray) -> pa.Table:
+    """The table with a column `features` (n, length)."""
+    flat = pa.array(features.reshape(-1))
+    return table.append_column("features", pa.FixedSizeListArray.from_arrays(flat, features.shape[1]))
 
 
 def fit(plan: Plan, slot: str, store: Store, entries: list[Entry], device: str = "cpu") -> list[Part]:
-    """Fits the model of a slot to the training parts; one torch thread, since parallelism is Ray's.
+    """Fits the model of a slot to the training parts."""
+    item = plan.models[slot]
+    fitted = train(plan, slot, store, entries, Checkpoint(store, item), device=device)
+    return [Part(f"models/{item}.safetensors", (item,), zoo.save(fitted))]
+
+
+def train(
+    plan: Plan, slot: str, store: Store, entries: list[Entry], checkpoint: Checkpoint, *,
+    until: int | None = None, device: str = "cpu",
+) -> zoo.Fitted:  # fmt: skip
+    """The model of a slot, fitted up to an epoch if one is given; one torch thread, since parallelism is Ray's.
 
     Goes on from the checkpoint of a fit that was killed; one that cannot be read is set aside.
     """
     model = getattr(plan.study.models, slot)
     family = plugins.load("zoo", model.name)
     features, labels = training.gather(store, entries)
-    item = plan.models[slot]
-    checkpoint = Checkpoint(store, item)
     fit_from = partial(
         zoo.fit, family, zoo.configure(family, model.config), features, labels, seed=plan.study.seed, threads=1,
-        save=checkpoint.offer, lineage=item, device=device, precision=plan.study.training.precision,
+        save=checkpoint.offer, until=until, lineage=plan.models[slot], device=device,
+        precision=plan.study.training.precision,
     )  # fmt: skip
     try:
-        fitted = fit_from(resume=checkpoint.read())
+        return fit_from(resume=checkpoint.read())
     except zoo.BadCheckpoint:
         checkpoint.set_aside()
-        fitted = fit_from()
-    return [Part(f"models/{item}.safetensors", (item,), zoo.save(fitted))]
+        return fit_from()
 
 
 def score(plan: Plan, shard: Shard, slots: list[str], models: dict[str, bytes]) -> list[Part]:
     """A shard of test or pool events, made and scored in one stream: its features are never stored."""
-    columns, features = sample(plan, shard)
+    return scored(plan, shard, *sample(plan, shard), slots, models)
+
+
+def scored(
+    plan: Plan, shard: Shard, columns: dict[str, np.ndarray], features: np.ndarray, slots: list[str],
+    models: dict[str, bytes],
+) -> list[Part]:  # fmt: skip
+    """A sample of a shard as parts: its truth, and the terms of these slots' models."""
     parts = [Part(f"events/{shard.item}.parquet", (shard.item,), schemas.table(schemas.EVENTS, columns))]
     for slot in slots:
         family = plugins.load("zoo", getattr(plan.study.models, slot).name)
