@@ -170,7 +170,7 @@ def table(plan: SearchPlan, trials: list[Trial], rows: list[dict]) -> pa.Table:
     if best is None:
         raise TaskFailed(f"none of {len(trials)} trials ended: {rows[0]['reason']}")
     found = [row | mine for row, mine in zip(rows, beside, strict=True)]
-    values = {one.key: [_cell(t.values[one.key]) for t in trials] for one in plan.dimensions}
+    values = {one.key: [cell(t.values[one.key]) for t in trials] for one in plan.dimensions}
     columns = {name: [row[name] for row in found] for name in search_tables.SEARCHED.names}
     return schemas.table(search_tables.searched(values), columns | values)
 
@@ -188,6 +188,6 @@ def _word(plan: SearchPlan) -> str:
     return named.get(tune.objective, f"worst Z of {tune.objective} (sigma)")
 
 
-def _cell(value: object) -> object:
+def cell(value: object) -> object:
     """A value in a table: lists are words."""
     return json.dumps(value) if isinstance(value, list | tuple) else value
