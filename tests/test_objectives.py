@@ -80,7 +80,8 @@ def test_the_worst_z_is_the_one_that_the_scan_over_R_finds(case):
 
 
 def test_the_exposure_for_three_sigma_is_that_of_the_mass_that_needs_most(case):
-    plan, population, signals = case(300.0, "tune.objective='t3'", "reach.exposure_ty=[0.5,500]")
+    settings = "tune.objective='t3'", "reach.exposure_ty=[0.5,500]", "tune.m_chi_GeV=[15,50]"
+    plan, population, signals = case(300.0, *settings)
     with_R = objectives.scored(plan, population, 100.0)
     found = t3.measure(plan, with_R, signals, 100.0)
     alone = []

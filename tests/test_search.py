@@ -18,12 +18,15 @@ from engine.run import Run
 from engine.search_plan import SearchPlan
 
 SMALL = (
-    "events.train_per_kind=150", "pool.er_events=1500", "pool.nr_events=1000", "tune.R={log=[1,1e6],n=3}",
+    "events.train_per_kind=150", "pool.er_events=1500", "pool.nr_events=1000", "tune.R={log=[1,10],n=2}",
     "tune.m_chi_GeV=[50]", "tune.exposure_ty=20", "models.vae.epochs=4", "models.classifier.epochs=2",
     "tune.objective='er_leakage'", "tune.search.models.vae.beta={log=[0.1,100]}", "tune.trials=7",
-    "tune.search.models.vae.hidden={choices=[[16],[32]]}", "tune.pruning={startup_trials=2,rungs=[0.5]}",
+    "tune.search.models.vae.hidden={choices=[[16],[32]]}", "tune.pruning={pruner='halving',rungs=[0.5]}",
 )  # fmt: skip
 VALUES = {"models.vae.beta": 3.0, "models.vae.hidden": [16]}
+
+
+DONE = {}  # a finished search by the folder of its events
 
 
 class Died(Exception):
@@ -152,8 +155,14 @@ class TestRungs:
 
 
 @pytest.fixture
-def undisturbed(store, load):
-    return search.run(load(), store)
+def undisturbed(store, events, load):
+    """A finished search in the test's own store: run once, copied by every test."""
+    done = events.parent / "done"
+    if not done.exists():
+        shutil.copytree(store.folder(), done)
+        DONE[events] = search.run(load(), Store(str(done)))
+    shutil.copytree(done, store.folder(), dirs_exist_ok=True)
+    return DONE[events]
 
 
 def copies(store):
@@ -169,7 +178,7 @@ class TestSearch:
         assert [row["trial"] for row in rows] == list(range(7))
         assert rows[0]["models.vae.beta"] == 10.0 and rows[0]["models.vae.hidden"] == "[32]"
         states = [row["state"] for row in rows]
-        assert set(states) == {"complete", "pruned"} and states[:5] == ["complete"] * 5, "none before two have ended"
+        assert set(states) == {"complete", "pruned"}
         for row in rows:
             assert (row["objective"] is None) == (row["state"] == "pruned")
             assert row["epochs_vae"] == (2 if row["state"] == "pruned" else 4)
@@ -181,10 +190,11 @@ class TestSearch:
         again = search.run(load(), store)
         assert set(again.computed.values()) == {0} and again.table.equals(undisturbed.table)
 
-    @pytest.mark.parametrize("left", [0, 3, 5, 8, 12])
-    def test_after_a_death_it_ends_with_the_same_bytes_in_another_order(self, left, store, load, alone, tmp_path):
-        shutil.copytree(store.folder(), tmp_path / "other")
-        undisturbed = search.run(load(), store)
+    @pytest.mark.parametrize("left", [0, 3, 6])
+    def test_after_a_death_it_ends_with_the_same_bytes_in_another_order(
+        self, left, undisturbed, events, store, load, alone, tmp_path
+    ):
+        shutil.copytree(events, tmp_path / "other")
         other = Store(str(tmp_path / "other"))
         alone.backwards, alone.left = True, left
         with pytest.raises(Died):
