@@ -33,7 +33,9 @@ TRUTH = ["event", "energy_keV", "proposal_per_keV", "cs1_pe", "cs2_pe"]
 Columns = dict[str, np.ndarray]
 
 
-def _scored(plan: Plan, ledger: Ledger, shards: list[Shard]) -> tuple[Columns, dict[str, int], Columns]:
+def _scored(
+    plan: Plan, ledger: Ledger, shards: list[Shard], slots: tuple[str, ...] = SLOTS
+) -> tuple[Columns, dict[str, int], Columns]:
     """Selected events of shards, TRUTH and `kind` (its place in the plan's), the number thrown of each, terms."""
     truth, terms, thrown = {}, {}, dict.fromkeys(plan.kinds, 0)
     for shard in shards:
@@ -42,7 +44,7 @@ def _scored(plan: Plan, ledger: Ledger, shards: list[Shard]) -> tuple[Columns, d
         events = events.filter(events["selected"])
         truth.setdefault("kind", []).append(np.full(len(events), plan.kinds.index(shard.kind), np.int8))
         _append(truth, events.select(TRUTH))
-        for slot in SLOTS:
+        for slot in slots:
             _append(terms, ledger.table(plan.score_item(shard, slot)))
     return _joined(truth), thrown, _joined(terms)
 
@@ -63,12 +65,13 @@ def population(
     purpose: str = "pool",
     weights_of_H_B: tuple[float, ...] | None = None,
     shift: variations.Shift = (),
+    slots: tuple[str, ...] = SLOTS,
 ) -> Population:
     """A scored pool with its weights under every background, and f0 for every R: those of the study unless given.
 
-    `shift`: of a pool that was thrown with other true constants.
+    `shift`: of a pool that was thrown with other true constants; `slots`: whose terms are wanted.
     """
-    truth, thrown, terms = _scored(plan, ledger, plan.pool_shards(purpose, shift))
+    truth, thrown, terms = _scored(plan, ledger, plan.pool_shards(purpose, shift), slots)
     pool = Pool(
         kind=truth["kind"],
         energy_keV=truth["energy_keV"],

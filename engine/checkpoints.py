@@ -11,19 +11,23 @@ EVERY_S = 60.0  # what a kill may cost, beside the epoch at work; Table 1's 315 
 
 
 class Checkpoint:
-    """Where the fit of one item keeps its state, at most every `every_s` seconds (EVERY_S by default)."""
+    """Where the fit of one item keeps its state, at most every `every_s` seconds (EVERY_S by default).
 
-    def __init__(self, store: Store, item: str, every_s: float | None = None):
+    `before`: the name under which an earlier part of the same fit left its last state, to go on from.
+    """
+
+    def __init__(self, store: Store, item: str, every_s: float | None = None, before: str | None = None):
         self.every_s = EVERY_S if every_s is None else every_s
-        self.store, self.path = store, f"{FOLDER}/{item}.safetensors"
+        self.store, self.path = store, _path(item)
+        self.before = before and _path(before)
         self.written_s = time.monotonic()
 
     def read(self) -> bytes | None:
         """The state as it was last written, or None."""
-        try:
-            return self.store.get(self.path)
-        except FileNotFoundError:
-            return None
+        for path in filter(None, (self.path, self.before)):
+            with suppress(FileNotFoundError):
+                return self.store.get(path)
+        return None
 
     def offer(self, state: Callable[[], bytes]) -> None:
         """Writes the state if the last one is old enough; else it is not even made."""
@@ -35,6 +39,10 @@ class Checkpoint:
         """Moves a state that is of no use out of the way."""
         with suppress(FileNotFoundError):  # another member of the same fit was here first
             self.store.set_aside(self.path)
+
+
+def _path(name: str) -> str:
+    return f"{FOLDER}/{name}.safetensors"
 
 
 def discard(store: Store, items: Iterable[str]) -> None:

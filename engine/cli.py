@@ -16,6 +16,7 @@ from rich.table import Table
 
 from engine.errors import BadInput, ScanStalled, TaskFailed
 from engine.progress import reporter
+from engine.urls import hidden
 
 BAD_INPUT, INTERRUPTED = 2, 130
 
@@ -35,6 +36,13 @@ Address = Annotated[str | None, typer.Option("--address", help="A Ray cluster; b
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Processes of the local Ray.")]
 Setting = Annotated[list[str] | None, typer.Option("--set", help="Override a key of the study: key.path=value.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Only errors and where the results are.")]
+Storage = Annotated[
+    str | None,
+    typer.Option(
+        "--storage", envvar="RECOILSCAN_STORAGE", show_envvar=True,
+        help="Where Optuna copies the trials of a search: sqlite:///FILE or postgresql://; else a file in the store.",
+    ),
+]  # fmt: skip
 Overlay = Annotated[list[Path] | None, typer.Option("--overlay", help="CSV of a limit curve: m_chi_GeV,sigma_si_cm2.")]
 DEFAULT_STORE = "./recoilscan-store"
 
@@ -169,29 +177,33 @@ def tune(
     address: Address = None,
     workers: Workers = None,
     settings: Setting = None,
-    to: Annotated[Path, typer.Option("--to", help="Where the study with the best R goes; never overwritten.")] = Path(
+    to: Annotated[Path, typer.Option("--to", help="Where the study with the best goes; never overwritten.")] = Path(
         "tuned.toml"
     ),
+    storage: Storage = None,
     quiet: Quiet = False,
 ) -> None:
-    """Scans R on a pool of its own by a study's [tune] section, and writes the study with the best R."""
+    """Scans R, and the fields of [tune.search], on a pool of its own; writes the study with the best values."""
+    from engine import search, searched, tracked, tuned, tuning
     from engine import study as studies
-    from engine import tracked, tuned, tuning
     from engine.cluster.store import Store
 
     raw, progress, place = studies.read(study, tuple(settings or ())), reporter(quiet), Store(store)
     parsed = studies.parse(raw, study)
+    is_search = bool(parsed.tune and parsed.tune.search)
     with resumable():
-        found = tuning.run(parsed, place, address=address, workers=workers, progress=progress)
+        options = {"address": address, "workers": workers, "progress": progress}
+        found = search.run(parsed, place, storage, **options) if is_search else tuning.run(parsed, place, **options)
+    said = searched if is_search else tuned
     progress.note(f"computed {sum(found.computed.values())} items")
-    progress.note(tuned.words(found))
+    progress.note(said.words(found))
     say(f"table: {found.path}")
-    files = tuned.files(found, raw)
+    files = said.files(found, raw)
     for name, data in files.items():
         place.put(f"figures/{found.item}/{name}", data)
     say(f"figures: {place.where(f'figures/{found.item}')}")
     later = again("tune", study, store, settings, tracking)  # which then computes nothing
-    tracked.send([tuned.record(stem(study), found, files)], place, tracking, progress, later)
+    tracked.send(said.records(stem(study), found, files), place, tracking, progress, later)
     say(_keep(to, files["tuned.toml"].decode()))
 
 
@@ -287,7 +299,7 @@ def resumable() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        resume = " ".join(["recoilscan", *sys.argv[1:]])
+        resume = " ".join(["recoilscan", *map(hidden, sys.argv[1:])])
         print(f"interrupted; what was finished is kept. Resume with: {resume}", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None
 
@@ -298,7 +310,7 @@ def _keep(path: Path, text: str) -> str:
         path.write_text(text)
     elif path.read_text() != text:
         return f"{path} exists and is another study; nothing was overwritten: say where with --to"
-    return f"study with the best R: {path}; next: recoilscan scan {path}"
+    return f"study with the best values: {path}; next: recoilscan scan {path}"
 
 
 def again(command: str, study: str, store: str, settings: list[str] | None, uri: str | None = None) -> str:

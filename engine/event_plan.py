@@ -13,7 +13,7 @@ from engine.study import Model, Study
 # A stage's version is raised whenever its output changes for unchanged fields; a test holds its output's hash.
 VERSIONS = {"events": 1, "models": 1, "scores": 1, "nulls": 2, "cells": 2, "exact": 1, "table": 3, "reach": 1}
 VERSIONS |= {"limits": 1, "reach_table": 2, "paired": 1, "diagnostics": 1}
-VERSIONS |= {"trials": 1, "tuned": 1}
+VERSIONS |= {"trials": 1, "tuned": 1, "features": 1, "rungs": 1, "searched": 1}
 
 SHARD = 2000  # events thrown per shard: a second or two of work
 SLOTS = ("vae", "classifier")
@@ -154,6 +154,10 @@ class EventPlan:
         """What is fitted in each slot."""
         return {slot: getattr(self.study.models, slot) for slot in SLOTS}
 
+    def view(self, slot: str) -> str:
+        """The representation that the model in a slot reads."""
+        return self.study.view(self.fitted[slot])
+
     @cached_property
     def models(self) -> dict[str, str]:
         """Item of the fitted model in each slot."""
@@ -172,8 +176,7 @@ class EventPlan:
 
     def score_item(self, shard: Shard, slot: str) -> str:
         """Item of one model's terms on one shard."""
-        view = self.study.view(self.fitted[slot])
-        fields = {"representation": plugins.identity("engine.physics.representations", view)}
+        fields = {"representation": plugins.identity("engine.physics.representations", self.view(slot))}
         return lineage.digest("scores", VERSIONS["scores"], fields, [shard.item, self.models[slot]])
 
     def score_items(self, shards: list[Shard]) -> list[str]:

@@ -24,7 +24,7 @@ def trial(plan: TunePlan, population: Population, signals: dict[float | None, np
     population = population.with_scores({R: ts})
     choices = dict(zip(plan.statistics, assemble.choices(plan, plan.wanted_at(R)), strict=True))
     toys = _by_toys(plan, population, {name: one for name, one in choices.items() if one.module.ADDITIVE}, signals)
-    laws = _by_law(plan, population, {name: one for name, one in choices.items() if one.module.EXACT is True}, signals)
+    laws = by_law(plan, population, {name: one for name, one in choices.items() if one.module.EXACT is True}, signals)
     _add_error(plan, population, choices[plan.tune.objective], signals, laws)
     item, found = plan.trial_item(R), []
     for point in plan.points:
@@ -58,8 +58,8 @@ def _by_toys(plan: TunePlan, population: Population, choices: dict[str, Choice],
     return found
 
 
-def _by_law(plan: TunePlan, population: Population, choices: dict[str, Choice], signals: dict) -> dict[tuple, dict]:
-    """What the exact laws say, by mass and statistic."""
+def by_law(plan: TunePlan, population: Population, choices: dict[str, Choice], signals: dict) -> dict[tuple, dict]:
+    """What the exact laws say, by mass and statistic: columns of `schemas.TRIALS`."""
     exposure_ty, found = plan.tune.exposure_ty, {}
     for name, choice in choices.items():
         statistic = choice.prepare(population.null(choice.R, exposure_ty))
@@ -75,7 +75,15 @@ def _by_law(plan: TunePlan, population: Population, choices: dict[str, Choice], 
 
 def _add_error(plan: TunePlan, population: Population, choice: Choice, signals: dict, laws: dict) -> None:
     """The objective's jack-knife error, at the signal where this R does worst; the others are spared its laws."""
-    name, exposure_ty = plan.tune.objective, plan.tune.exposure_ty
-    worst = min(plan.points, key=lambda point: laws[point.m_chi_GeV, name]["z_exact"])
-    weights = signals[worst.m_chi_GeV] * (worst.size / assemble.REFERENCE[plan.study.signal.axes[-1]])
-    laws[worst.m_chi_GeV, name]["z_pool_error"] = z_pool_error(population, choice, weights, exposure_ty)
+    name = plan.tune.objective
+    worst = min((point.m_chi_GeV for point in plan.points), key=lambda mass: laws[mass, name]["z_exact"])
+    laws[worst, name]["z_pool_error"] = worst_error(plan, population, choice, signals, worst)
+
+
+def worst_error(
+    plan: TunePlan, population: Population, choice: Choice, signals: dict, m_chi_GeV: float | None
+) -> float | None:
+    """Jack-knife error of a statistic's exact Z at the signal of this mass."""
+    (point,) = (point for point in plan.points if point.m_chi_GeV == m_chi_GeV)
+    weights = signals[m_chi_GeV] * (point.size / assemble.REFERENCE[plan.study.signal.axes[-1]])
+    return z_pool_error(population, choice, weights, plan.tune.exposure_ty)

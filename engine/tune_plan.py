@@ -5,6 +5,7 @@ from functools import cached_property
 from engine import lineage
 from engine.errors import BadInput
 from engine.event_plan import VERSIONS
+from engine.inference.cells import Choice
 from engine.plan import Plan, Point, Wanted
 from engine.study.tune import Tune
 
@@ -42,6 +43,10 @@ class TunePlan(Plan):
     def wanted_at(self, R: float) -> list[Wanted]:
         """Every statistic with this R."""
         return [(R, name) for name in self.statistics]
+
+    def choice(self, R: float) -> Choice:
+        """The statistic behind the objective, at this R."""
+        return Choice(R, *self.study.toys.statistic(self.tune.ranked_by))
 
     @cached_property
     def points(self) -> list[Point]:

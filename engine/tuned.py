@@ -7,6 +7,7 @@ from engine.cluster.store import Part, encode
 from engine.journal import environment
 from engine.plots import weight
 from engine.tracking import Record
+from engine.tune_plan import TunePlan
 from engine.tuning import Tuned
 
 
@@ -23,12 +24,16 @@ def words(tuned: Tuned) -> str:
 
 def tuned_on(tuned: Tuned) -> str:
     """The signals that R was chosen on, for the rows of the study that uses it."""
-    plan, size = tuned.plan, tuned.plan.study.signal.axes[-1]
+    return f"R: {signals(tuned.plan)}, worst {tuned.plan.tune.objective}, on a pool of its own"
+
+
+def signals(plan: TunePlan) -> str:
+    """What is tuned on: the spectrum, its masses and strength, the exposure."""
+    size = plan.study.signal.axes[-1]
     masses = [f"{point.m_chi_GeV:g}" for point in plan.points if point.m_chi_GeV is not None]
     value = f"{getattr(plan.tune, size):g}"
     signal = f"{', '.join(masses)} GeV at {value} cm2" if masses else f"strength {value}"
-    exposure = f"{plan.tune.exposure_ty:g} t y"
-    return f"R: {plan.study.signal.name}, {signal}, {exposure}, worst {plan.tune.objective}, on a pool of its own"
+    return f"{plan.study.signal.name}, {signal}, {plan.tune.exposure_ty:g} t y"
 
 
 def study_text(tuned: Tuned, raw: dict) -> str:
@@ -48,7 +53,7 @@ def files(tuned: Tuned, raw: dict, format: str = "png") -> dict[str, bytes]:
     }
 
 
-def record(name: str, tuned: Tuned, files: dict[str, bytes]) -> Record:
+def records(name: str, tuned: Tuned, files: dict[str, bytes]) -> list[Record]:
     """The scan over R as one run; its curve by the number of the trial in rising R."""
     best, tune = tuned.best, tuned.plan.tune
     of_weight = {row["R"]: row["objective"] for row in tuned.table.to_pylist()}
@@ -57,8 +62,8 @@ def record(name: str, tuned: Tuned, files: dict[str, bytes]) -> Record:
     curve = [(step, value) for step, value in enumerate(of_weight.values()) if math.isfinite(value)]
     data = encode(Part("table.parquet", (tuned.item,), tuned.table))
     tags = {"stage": "tune", "study": name, **tuned.plan.models} | environment()
-    return Record(
+    return [Record(
         tuned.item, f"{name}-tune-{tuned.item[:8]}", tune.model_dump(mode="json") | {"tuned_on": tuned_on(tuned)},
         {key: value for key, value in metrics.items() if math.isfinite(value)}, {"objective_by_R": curve},
         files | {"table.parquet": data}, tags,
-    )  # fmt: skip
+    )]  # fmt: skip

@@ -16,7 +16,7 @@ from engine.inference.cells import Toys
 from engine.inference.jackknife import z_pool_error
 from engine.inference.population import Population
 from engine.plan import Plan, Point, Wanted
-from engine.samples import sample
+from engine.samples import Columns, Features, sample
 from engine.timings import Timing
 
 
@@ -26,36 +26,49 @@ def simulate(plan: Plan, *shards: Shard) -> Iterator[Part]:
     selected = columns["selected"]
     truth = schemas.table(schemas.EVENTS, {name: values[selected] for name, values in columns.items()})
     for shard in shards:
-        features = seen[shard.representation][selected]
-        lists = pa.FixedSizeListArray.from_arrays(pa.array(features.reshape(-1)), features.shape[1])
-        yield Part(f"events/{shard.item}.parquet", (shard.item,), truth.append_column("features", lists))
+        table = with_features(truth, seen[shard.representation][selected])
+        yield Part(f"events/{shard.item}.parquet", (shard.item,), table)
+
+
+def with_features(table: pa.Table, features: np.ndarray) -> pa.Table:
+    """The table with a column `features` (n, length)."""
+    flat = pa.array(features.reshape(-1))
+    return table.append_column("features", pa.FixedSizeListArray.from_arrays(flat, features.shape[1]))
 
 
 def fit(plan: Plan, slot: str, store: Store, entries: list[Entry], device: str = "cpu") -> list[Part]:
-    """Fits the model of a slot to the training parts; one torch thread, since parallelism is Ray's.
+    """Fits the model of a slot to the training parts, and notes beside it how fast that was."""
+    item = plan.models[slot]
+    features, labels = training.gather(store, entries)
+    checkpoint = Checkpoint(store, item)
+    goes_on = checkpoint.read() is not None
+    with timings.stopwatch() as timing:
+        fitted = train(plan, slot, features, labels, checkpoint, device=device)
+    training_s = None if goes_on else timing.training_s
+    timings.write(store, item, Timing(training_s, timings.scored_per_s(fitted, features)))
+    return [Part(f"models/{item}.safetensors", (item,), zoo.save(fitted))]
+
+
+def train(
+    plan: Plan, slot: str, features: np.ndarray, labels: np.ndarray, checkpoint: Checkpoint, *,
+    until: int | None = None, device: str = "cpu",
+) -> zoo.Fitted:  # fmt: skip
+    """The model of a slot, fitted up to an epoch if one is given; one torch thread, since parallelism is Ray's.
 
     Goes on from the checkpoint of a fit that was killed; one that cannot be read is set aside.
     """
     model = plan.fitted[slot]
     family = plugins.load("zoo", model.name)
-    features, labels = training.gather(store, entries)
-    item = plan.models[slot]
-    checkpoint = Checkpoint(store, item)
-    begun_before = checkpoint.read()
     fit_from = partial(
-        zoo.fit, family, zoo.configure(family, model.config), features, labels, threads=1,
-        seed=plan.study.seed_of(model), save=checkpoint.offer, lineage=item, device=device,
+        zoo.fit, family, zoo.configure(family, model.config), features, labels, seed=plan.study.seed_of(model),
+        threads=1, save=checkpoint.offer, until=until, lineage=plan.models[slot], device=device,
         precision=plan.study.training.precision,
     )  # fmt: skip
-    with timings.stopwatch() as timing:
-        try:
-            fitted = fit_from(resume=begun_before)
-        except zoo.BadCheckpoint:
-            checkpoint.set_aside()
-            fitted = fit_from()
-    training_s = None if begun_before else timing.training_s
-    timings.write(store, item, Timing(training_s, timings.scored_per_s(fitted, features)))
-    return [Part(f"models/{item}.safetensors", (item,), zoo.save(fitted))]
+    try:
+        return fit_from(resume=checkpoint.read())
+    except zoo.BadCheckpoint:
+        checkpoint.set_aside()
+        return fit_from()
 
 
 def score(plan: Plan, shard: Shard, slots: list[str], models: dict[str, bytes]) -> list[Part]:
@@ -63,12 +76,17 @@ def score(plan: Plan, shard: Shard, slots: list[str], models: dict[str, bytes]) 
 
     Events are made once, and one representation after the other is made of them, for all models that read it.
     """
-    views = {slot: plan.study.view(plan.fitted[slot]) for slot in slots}
-    columns, seen = sample(plan, shard, views.values())
+    return scored(plan, shard, *sample(plan, shard, [plan.view(slot) for slot in slots]), slots, models)
+
+
+def scored(
+    plan: Plan, shard: Shard, columns: Columns, seen: Features, slots: list[str], models: dict[str, bytes]
+) -> list[Part]:
+    """A sample of a shard as parts: its truth, and the terms of these slots' models."""
     parts = [Part(f"events/{shard.item}.parquet", (shard.item,), schemas.table(schemas.EVENTS, columns))]
-    for slot, view in views.items():
+    for slot in slots:
         family = plugins.load("zoo", plan.fitted[slot].name)
-        terms = scores.evaluate(zoo.load(models[slot], family), seen[view][columns["selected"]])
+        terms = scores.evaluate(zoo.load(models[slot], family), seen[plan.view(slot)][columns["selected"]])
         item = plan.score_item(shard, slot)
         parts.append(Part(f"scores/{item}.parquet", (item,), terms))
     return parts

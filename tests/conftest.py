@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -58,3 +59,26 @@ def start(tmp_path):
         finally:
             process.stdout.close()
             process.wait()
+
+
+@pytest.fixture
+def surrogate():
+    """Makes a pool: logits of width 1, 3.5 apart by kind, and -ELBO of width 100, nr_recon apart."""
+    from engine.inference.pools import Pool
+    from engine.inference.population import Background, populate
+
+    def make(nr_recon: float, n_per_kind: int = 8_000):
+        rng = np.random.default_rng(5)
+        kind = np.repeat([0, 1], n_per_kind).astype(np.int8)
+        noise, energy = rng.standard_normal((2, 2 * n_per_kind)), rng.uniform(2, 60, 2 * n_per_kind)
+        n_events = len(kind)
+        terms = {"recon": 100 * noise[0] + nr_recon * kind, "kl": np.zeros(n_events),
+                 "logit": 10 + noise[1] + 3.5 * kind}  # fmt: skip
+        pool = Pool(kind, energy, np.full(n_events, 1 / 58), np.arange(n_events) % 2, np.array([n_per_kind] * 2),
+                    np.ones(n_events), np.ones(n_events), terms)  # fmt: skip
+        backgrounds = [Background("er", "ER", lambda e: np.full(len(e), 20 / 58), 0.0),
+                       Background("nr", "NR", lambda e: np.full(len(e), 0.02 / 58), 0.0)]  # fmt: skip
+        options = {"idealised": True, "bandwidth": 1.0, "relative_floor": 1e-12, "stream_key": ("surrogate",)}
+        return populate(pool, {}, backgrounds, **options)
+
+    return make

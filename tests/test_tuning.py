@@ -15,8 +15,6 @@ from engine import assemble, schemas, study, trials, tuning
 from engine.cluster.store import Store
 from engine.cluster.tuner import maximise
 from engine.errors import BadInput
-from engine.inference.pools import Pool
-from engine.inference.population import Background, populate
 from engine.plan import Plan
 from engine.samples import sample
 from engine.tune_plan import TunePlan
@@ -116,25 +114,10 @@ class TestBest:
         assert (found.R_low, found.R_high, found.error) == (1.0, 100.0, np.inf)
 
 
-def surrogate(plan: TunePlan, nr_recon: float, n_per_kind: int = 8_000):
-    """A pool whose H_B has width 1 and 8 between the kinds, and whose -ELBO has width 100 and nr_recon between them."""
-    rng = np.random.default_rng(5)
-    kind = np.repeat([0, 1], n_per_kind).astype(np.int8)
-    noise, energy = rng.standard_normal((2, 2 * n_per_kind)), rng.uniform(2, 60, 2 * n_per_kind)
-    n_events = len(kind)
-    terms = {"recon": 100 * noise[0] + nr_recon * kind, "kl": np.zeros(n_events), "logit": 10 + noise[1] + 3.5 * kind}
-    pool = Pool(kind, energy, np.full(n_events, 1 / 58), np.arange(n_events) % 2, np.array([n_per_kind] * 2),
-                np.ones(n_events), np.ones(n_events), terms)  # fmt: skip
-    backgrounds = [Background("er", "ER", lambda e: np.full(len(e), 20 / 58), 0.0),
-                   Background("nr", "NR", lambda e: np.full(len(e), 0.02 / 58), 0.0)]  # fmt: skip
-    options = {"idealised": True, "bandwidth": 1.0, "relative_floor": 1e-12, "stream_key": ("surrogate",)}
-    return populate(pool, {}, backgrounds, **options)
-
-
-def search(tiny, nr_recon: float) -> tuple[tuning.Best, dict[float, float]]:
+def search(tiny, surrogate, nr_recon: float) -> tuple[tuning.Best, dict[float, float]]:
     settings = ("tune.R={log=[1e-2,1e6],n=9}", "tune.m_chi_GeV=[50]", "toys.statistics=['tail_count']", "seed=1")
     plan = TunePlan(load(tiny, *settings))
-    population = surrogate(plan, nr_recon)
+    population = surrogate(nr_recon)
     signals = assemble.signals(plan, population, plan.points)
     found = {}
 
@@ -149,14 +132,14 @@ def search(tiny, nr_recon: float) -> tuple[tuning.Best, dict[float, float]]:
 
 
 class TestKnownCases:
-    def test_where_only_H_B_separates_a_large_R_is_found(self, tiny):
-        found, z = search(tiny, nr_recon=0.0)
+    def test_where_only_H_B_separates_a_large_R_is_found(self, tiny, surrogate):
+        found, z = search(tiny, surrogate, nr_recon=0.0)
         assert found.R_low > 3 and found.R_high == 1e6
         assert z[1e6] > z[1e-2] + 3 * found.error and z[1e-2] < 1
 
-    def test_where_both_separate_the_best_R_is_near_that_of_the_best_linear_combination(self, tiny):
+    def test_where_both_separate_the_best_R_is_near_that_of_the_best_linear_combination(self, tiny, surrogate):
         # of two Gaussians, means (300, 3.5) and widths (100, 1): R = (3.5 / 1^2) / (300 / 100^2) = 117
-        found, z = search(tiny, nr_recon=300.0)
+        found, z = search(tiny, surrogate, nr_recon=300.0)
         assert found.R_low <= 117 <= found.R_high
         assert found.R_low > 1 and found.R_high < 1e5
         assert found.objective > max(z[1e-2], z[1e6]) + found.error

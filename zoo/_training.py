@@ -34,6 +34,7 @@ def fit(
     report: Report | None = None,
     save: Save | None = None,
     resume: bytes | None = None,
+    until: int | None = None,
     lineage: str = "",
     device: str = "cpu",
     precision: str = "float32",
@@ -50,7 +51,8 @@ def fit(
 
     `save(state)` is called after every epoch: `state()` gives the fit so far as bytes, which cost something only
     if they are asked for. Given as `resume`, the fit goes on behind that epoch and ends with the same bits;
-    `lineage` is the caller's name for the data and all else that makes the fit.
+    `lineage` is the caller's name for the data and all else that makes the fit. `until` ends the call behind that
+    epoch, with the model as it is there: what the last `save` gave goes on from it as if there had been no pause.
 
     Inside an initialised process group of `torch.distributed`, each member trains on its slice of every batch
     and returns the same fit; only rank 0 calls `report` and `save`, and only its `resume` counts. With
@@ -69,7 +71,7 @@ def fit(
         identity = run.identity(lineage)
         resume = run.team.of_first(resume)
         progress = restore(resume, identity, run.module, run.optimizer) if resume else Progress()
-        for epoch, metrics in _epochs(run, train, validation, progress):
+        for epoch, metrics in _epochs(run, train, validation, progress, until):
             if report is not None and run.team.rank == 0:
                 report(epoch, metrics)
             if save is not None and run.team.rank == 0:
@@ -164,10 +166,10 @@ def _start(family: ModuleType, config: Any, data: Data, seed: int, team: Team) -
 
 
 def _epochs(
-    run: _Run, train: np.ndarray, validation: np.ndarray, progress: Progress
+    run: _Run, train: np.ndarray, validation: np.ndarray, progress: Progress, until: int | None
 ) -> Iterator[tuple[int, dict[str, float]]]:
-    """Trains epoch by epoch until the fit is finished; yields the number of each and its row of the history."""
-    while not _is_finished(run.config, progress):
+    """Trains epoch by epoch until the fit is finished or paused; yields the number of each and its row."""
+    while not _is_finished(run.config, progress) and (until is None or len(progress.losses) < until):
         number = len(progress.losses) + 1
         metrics = run.epoch(number, train) | run.validate(number, validation)
         progress.add(metrics)

@@ -89,6 +89,13 @@ def _explain(error: ValidationError) -> str:
 def _fields(path: list[str | int]) -> list[str]:
     model = Study
     for part in path:
+        if part not in model.model_fields:  # a name of the user's own, which leads to a section
+            continue
         annotation = model.model_fields[part].annotation
-        model = next((one for one in get_args(annotation) if hasattr(one, "model_fields")), annotation)
+        model = next((one for one in _within(annotation) if hasattr(one, "model_fields")), annotation)
     return list(model.model_fields)
+
+
+def _within(annotation: object) -> list:
+    """What an annotation is made of, at any depth: an optional section, or sections by name."""
+    return [one for inner in get_args(annotation) for one in (inner, *_within(inner))]

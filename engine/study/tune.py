@@ -1,16 +1,19 @@
-"""The `tune` section of a study: over which R, on which signals, and by what the best one is chosen."""
+"""The `tune` section of a study: over which R and fields, on which signals, and by what the best are chosen."""
 
 from collections.abc import Callable
 from types import ModuleType
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from engine.errors import BadInput, unknown
+from engine.study.models import Models, Training
+from engine.study.search import Dimension, Pruning, Space, dimensions, flat
 from engine.study.section import Axis, Distinct, Positive, Section
 
 MASSES_GEV = (30.0, 50.0, 100.0)
 BENCHMARK_SIGMA_CM2 = 6.5e-48  # EPJC paper, section 4
+ER_LEAKAGE, T3 = "er_leakage", "t3"  # objectives of a search that are no Z of a statistic
 
 
 class Tune(Section):
@@ -20,6 +23,10 @@ class Tune(Section):
     signals are WIMPs of each mass with one cross-section, or any other signal with one strength, at one exposure.
     `statistics`: all those of the study that look at the score, unless said; their options are in `toys.options`.
     `objective`: the one whose worst Z over the masses is made as large as R can make it.
+
+    `search`: fields of the models beside R, like `"models.vae.beta" = { log = [0.1, 100] }`; `trials`: fits, each with
+    the best R of the grid. Its objective may also be `er_leakage` (least at 30 % acceptance of nuclear recoils, which
+    knows no signal) or `t3` (least exposure for three sigma by the statistic `t3_of`, at the signal that needs most).
     """
 
     R: Axis
@@ -30,6 +37,10 @@ class Tune(Section):
     exposure_ty: Positive = 200.0
     statistics: Annotated[tuple[str, ...], Distinct] = ()
     objective: str = "tail_count"
+    search: Annotated[dict[str, Space], BeforeValidator(flat)] = Field(default_factory=dict)
+    trials: int = Field(20, ge=1, le=1000)
+    pruning: Pruning | None = None
+    t3_of: str = "tail_count"
 
     @model_validator(mode="after")
     def _has_a_range(self) -> "Tune":
@@ -46,9 +57,32 @@ class Tune(Section):
         for name in chosen:
             if "score" not in statistic(name)[0].NEEDS:
                 raise BadInput(f"tune.statistics: {name!r} does not look at the score, and R does nothing to it")
-        if self.objective not in chosen:
-            raise unknown("tune.objective", self.objective, chosen)
-        _check_objective(self.objective, statistic(self.objective)[0])
+        beside = (ER_LEAKAGE, T3) if self.search else ()
+        if self.objective not in (*chosen, *beside):
+            raise unknown("tune.objective", self.objective, (*chosen, *beside))
+        if name := self.ranked_by:
+            if name not in chosen:
+                raise unknown("tune.t3_of", name, chosen)
+            _check_objective("objective" if name == self.objective else "t3_of", name, statistic(name)[0])
+
+    def check_search(self, models: Models, training: Training) -> None:
+        """Raises BadInput where these models cannot be searched."""
+        if self.search and not training.in_process:
+            raise BadInput("tune.search: every trial is fitted by one process without a GPU, as training.workers = 1 "
+                           f"and training.gpus_per_worker = 0 say; given: {training.workers} and "
+                           f"{training.gpus_per_worker}")  # fmt: skip
+        if self.pruning and not self.search:
+            raise BadInput("tune.pruning goes with tune.search: a scan over R alone fits nothing")
+        self.dimensions(models)
+
+    def dimensions(self, models: Models) -> tuple[Dimension, ...]:
+        """What a search changes; raises BadInput."""
+        return dimensions(self.search, models)
+
+    @property
+    def ranked_by(self) -> str | None:
+        """The statistic whose law says the objective; None where none does."""
+        return {ER_LEAKAGE: None, T3: self.t3_of}.get(self.objective, self.objective)
 
     def names(self, statistic: Callable, names: tuple[str, ...]) -> tuple[str, ...]:
         """The statistics of every trial; `names`: the study's."""
@@ -59,12 +93,12 @@ class Tune(Section):
         return tuple(sorted(self.m_chi_GeV)) if "m_chi_GeV" in axes else (None,)
 
 
-def _check_objective(name: str, module: ModuleType) -> None:
+def _check_objective(key: str, name: str, module: ModuleType) -> None:
     if module.MODEL_DEPENDENT:
-        raise BadInput(f"tune.objective: {name!r} looks at the signal model, which the search that is tuned does not")
+        raise BadInput(f"tune.{key}: {name!r} looks at the signal model, which the search that is tuned does not")
     if not module.MONOTONE_INVARIANT:
-        raise BadInput(f"tune.objective: {name!r} moves when TS changes its unit, and R changes the unit: its best R "
+        raise BadInput(f"tune.{key}: {name!r} moves when TS changes its unit, and R changes the unit: its best R "
                        "would be an artefact; take one that is invariant under every monotone map of TS: "
                        "tail_count, excess_scan, deviance")  # fmt: skip
     if module.EXACT is not True:
-        raise BadInput(f"tune.objective: the law of {name!r} is not known, and toys' noise would choose R")
+        raise BadInput(f"tune.{key}: the law of {name!r} is not known, and toys' noise would choose R")

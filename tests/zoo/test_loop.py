@@ -159,6 +159,19 @@ def test_a_fit_that_goes_on_ends_with_the_same_bytes(family, fields, lab):
     assert restarted == zoo.save(fit)
 
 
+@pytest.mark.parametrize("keep", ["last", "best"])
+def test_a_fit_that_pauses_shows_the_model_there_and_ends_with_the_same_bytes(vae, keep, lab):
+    fields, taken = {"epochs": 4, "keep": keep, "warm_up_epochs": 2}, []
+    data, config = lab.training_set(vae), lab.small(vae, **fields)
+    paused = zoo.fit(vae, config, *data, seed=1, until=2, save=lambda state: taken.append(state()), lineage="abc")
+    assert len(taken) == len(paused.history["validation_loss"]) == 2
+    whole, _ = states(lab, vae, **fields)
+    assert not same(weights(paused), weights(whole))
+    assert zoo.save(resumed(lab, vae, taken[-1], **fields)) == zoo.save(whole)
+    again = zoo.fit(vae, config, *data, seed=1, until=2, resume=taken[-1], lineage="abc")
+    assert zoo.save(again) == zoo.save(paused), "a pause that is asked for twice trains nothing"
+
+
 def test_what_was_done_is_not_done_again(mlp, lab):
     _, taken = states(lab, mlp, epochs=4)
     reported = []
