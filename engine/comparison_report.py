@@ -11,6 +11,7 @@ from rich.table import Table
 from engine import plots, records
 from engine.cluster.store import Ledger, Part, Store, encode
 from engine.comparison import Comparison
+from engine.event_plan import SLOTS
 from engine.inference.reach import FOUND
 from engine.plots import comparison as figures
 from engine.tracking import Record
@@ -30,8 +31,8 @@ def shown(found: Comparison) -> Iterator[Table]:
     networks, listed = Table("", "AUC", "accuracy", "ER, 30, 50 % NR", "parameters", "fit / s", "scored / s"), {}
     for row in found.ranking.to_pylist():
         ranking.add_row(str(row["rank"]), row["pair"], _z(row), _t3(row))
-        listed |= {row["vae"]: _network(row, "vae"), row["classifier"]: _network(row, "classifier")}
-    for name, cells in listed.items():
+        listed |= {(slot, row[slot]): _network(row, slot) for slot in SLOTS}
+    for (_, name), cells in sorted(listed.items()):
         networks.add_row(name, *cells)
     yield ranking
     yield networks
