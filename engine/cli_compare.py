@@ -13,7 +13,7 @@ from engine.study import Study
 
 def scan(
     name: str, parsed: Study, place: Store, tracking: str | None, progress: Silent, later: str, **options: object
-) -> None:  # fmt: skip
+) -> None:
     """The whole comparison: one pass over the events, then every pair; its ranking at the end."""
     with resumable():
         found = comparison.run(parsed, place, progress=progress, **options)

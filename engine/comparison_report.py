@@ -12,6 +12,7 @@ from rich.table import Table
 from engine import plots, records
 from engine.cluster.store import Part, Store, encode
 from engine.comparison import Comparison
+from engine.event_plan import SLOTS
 from engine.inference.reach import FOUND
 from engine.plots import comparison as figures
 from engine.tracking import Record
@@ -28,17 +29,19 @@ def shown(found: Comparison) -> Iterator[Table]:
     by = found.plan.study.yardstick
     title = f"{by.statistic}, R = {by.R:g}, {by.exposure_ty:g} t y"
     ranking = Table("", "pair", "Z", "exposure for three sigma / t y", title=title)
-    networks = Table("pair", "AUC", "accuracy", "ER at 30 % NR", "at 50 %", "parameters", "fitted in s", "scored / s")
+    networks, listed = Table("", "AUC", "accuracy", "ER, 30, 50 % NR", "parameters", "fit / s", "scored / s"), {}
     for row in found.ranking.to_pylist():
         ranking.add_row(str(row["rank"]), row["pair"], _z(row), _t3(row))
-        networks.add_row(row["pair"], *_network(row))
+        listed |= {(slot, row[slot]): _network(row, slot) for slot in SLOTS}
+    for (_, name), cells in sorted(listed.items()):
+        networks.add_row(name, *cells)
     yield ranking
     yield networks
-    of_two = Table("pair", "minus", "mean of Z - Z", "smaller p in", "same p in", title=f"the same toys, {title}")
+    of_two = Table("pair", "minus", "mean of Z - Z", "smaller p in", "same in", "bound in", title="on the same toys")
     for row in found.differences.to_pylist():
         more = f"{row['z_difference']:+.3f} +- {row['z_difference_error']:.3f}"
-        bound = f" (a bound in {row['bound']:.0%})" if row["bound"] else ""
-        of_two.add_row(row["pair"], row["other"], more + bound, f"{row['better']:.1%}", f"{row['tied']:.1%}")
+        shares = (f"{row[name]:.1%}" for name in ("better", "tied", "bound"))
+        of_two.add_row(row["pair"], row["other"], more, *shares)
     yield of_two
 
 
@@ -53,22 +56,18 @@ def _t3(row: dict) -> str:
     return _with_errors(row, "t3_ty", "t3_error_ty", "t3_seed_error_ty")
 
 
-def _network(row: dict) -> list[str]:
-    return [
-        f"{row['auc']:.4f}", f"{row['accuracy']:.4f}", f"{row['er_leakage_30']:.2g}", f"{row['er_leakage_50']:.2g}",
-        f"{row['vae_parameters']:,} + {row['classifier_parameters']:,}", _two(row, "training_s"),
-        _two(row, "scored_per_s"),
-    ]  # fmt: skip
+def _network(row: dict, slot: str) -> list[str]:
+    quality = [MISSING] * 3
+    if slot == "classifier":
+        leakage = f"{row['er_leakage_30']:.2g}, {row['er_leakage_50']:.2g}"
+        quality = [f"{row['auc']:.4f}", f"{row['accuracy']:.4f}", leakage]
+    sizes = [row[f"{slot}_{name}"] for name in ("parameters", "training_s", "scored_per_s")]
+    return quality + [MISSING if value is None else f"{value:,.0f}" for value in sizes]
 
 
 def _with_errors(row: dict, value: str, pool: str, seed: str) -> str:
     errors = [f" +- {row[name]:.2g}{what}" for name, what in ((pool, ""), (seed, " (seed)")) if row[name] is not None]
     return f"{row[value]:.3g}" + "".join(errors)
-
-
-def _two(row: dict, name: str) -> str:
-    values = [row[f"{slot}_{name}"] for slot in ("vae", "classifier")]
-    return " + ".join(MISSING if value is None else f"{value:,.0f}" for value in values)
 
 
 def files(found: Comparison, format: str = "png") -> dict[str, bytes]:

@@ -116,8 +116,8 @@ class TestReport:
         words = [text.get_text() for text in figure.axes[1].texts]
         assert words == ["beyond the range"] * reached.count(False)
 
-    def test_the_lines_hold_a_row_for_each_pair_and_each_two(self, scanned):
-        assert [table.row_count for table in comparison_report.shown(scanned[0])] == [2, 2, 1]
+    def test_the_lines_hold_a_row_for_each_pair_each_model_and_each_two(self, scanned):
+        assert [table.row_count for table in comparison_report.shown(scanned[0])] == [2, 3, 1]
 
 
 def test_the_mid_p_of_a_count_counts_ties_half():

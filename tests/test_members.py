@@ -1,9 +1,11 @@
 """Several pairs, and several fits of one, as one plan: what they share by lineage, and what is refused."""
 
 import copy
+from pathlib import Path
 
 import pytest
 
+import zoo
 from engine import study
 from engine.errors import BadInput
 from engine.members import JointPlan, plan_of
@@ -64,6 +66,12 @@ class TestPairs:
         assert (floor.name, floor.representation) == ("summary_classifier", "summary")
         named = {"classifier": {"own": {"name": "summary_classifier", "representation": "summary", "epochs": 3}}}
         assert list(parsed(compare=named).members) == ["dense_vae-own"]
+
+    def test_a_family_of_ones_own_gives_a_name_that_files_can_have(self, tmp_path):
+        path = tmp_path / "my-vae.py"
+        path.write_text((Path(zoo.__file__).parent / "dense_vae.py").read_text())
+        found = parsed(models={"vae": {"name": str(path)}})
+        assert list(found.members) == ["my_vae-mlp", "my_vae-cnn", "my_vae-floor"]
 
     def test_a_member_is_what_the_study_of_that_pair_alone_would_be(self):
         of_pair = {"vae": RAW["models"]["vae"], "classifier": CNN}

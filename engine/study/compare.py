@@ -1,6 +1,8 @@
 """The section of a study that sets architectures side by side on the same events."""
 
+import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
@@ -52,8 +54,7 @@ class Compare(Section):
 
     def sides(self, models: Models) -> dict[str, dict[str, Model]]:
         """Models by name, of the slots `vae` and `classifier`."""
-        found = {slot: getattr(self, slot) or {getattr(models, slot).name: getattr(models, slot)}
-                 for slot in KINDS}  # fmt: skip
+        found = {slot: getattr(self, slot) or _by_family(getattr(models, slot)) for slot in KINDS}
         if all(model.name != FLOOR_FAMILY for model in found["classifier"].values()):
             floor = Model.model_validate({"name": FLOOR_FAMILY, "representation": "summary"})
             found["classifier"] = found["classifier"] | {FLOOR: floor}
@@ -78,6 +79,11 @@ class Compare(Section):
         statistic = _one_of("statistic", self.statistic, able, (favourites or able)[0])
         R = _one_of("R", self.R, score.R, max(score.R))
         return Yardstick(statistic, R, _one_of("exposure_ty", self.exposure_ty, exposures_ty, max(exposures_ty)))
+
+
+def _by_family(model: Model) -> dict[str, Model]:
+    """A model under its family's name; of a file of the user's, without the folder and in the letters of a name."""
+    return {re.sub(r"\W", "_", Path(model.name).stem): model}
 
 
 def _one_of(key: str, given, accepted, default):
