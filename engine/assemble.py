@@ -158,15 +158,18 @@ def toys(plan: Plan, ledger: Ledger, exposure_ty: float, hypothesis: str) -> lis
     return found
 
 
-def table(plan: Plan, ledger: Ledger) -> pa.Table:
-    """All rows of the study, sorted; `point` says whether the grid or the benchmark asked for the row."""
+def table(plan: Plan, ledger: Ledger, only: Wanted | None = None) -> pa.Table:
+    """All rows of the study, or of one statistic, sorted; `point` says whether the grid or the benchmark asked for
+    the row, and `level` in which round of refinement."""
+    wanted = {place: items for place, items in plan.rows.items() if only in (None, place[1:])}
     by_item = {}
-    for items in (plan.cells, plan.exact):
-        if items:
-            by_item |= {row["lineage"]: row for row in ledger.rows(list(items), "lineage").to_pylist()}
+    for items in zip(*wanted.values(), strict=True):
+        if some := [item for item in items if item]:
+            by_item |= {row["lineage"]: row for row in ledger.rows(some, "lineage").to_pylist()}
     rows = []
-    for (point, _, _), (toys, exact) in plan.rows.items():
-        rows.append(_row(by_item.get(toys), by_item.get(exact), plan.study.toys.tail) | {"point": point.origin})
+    for (point, _, _), (toys, exact) in wanted.items():
+        row = _row(by_item.get(toys), by_item.get(exact), plan.study.toys.tail)
+        rows.append(row | {"point": point.origin, "level": point.level})
     columns = {name: [row[name] for row in rows] for name in schemas.RESULTS.names}
     return schemas.table(schemas.RESULTS, columns).sort_by([(name, "ascending") for name in schemas.ROW_ORDER])
 

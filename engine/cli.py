@@ -113,6 +113,10 @@ def status(
     console.print(rows)
     for path in found.corrupt:
         say(f"corrupt: {path}")
+    for number, each in enumerate(found.refine["rounds"] if found.refine else (), start=1):
+        say(f"round {number}: {each['points']} points, {each['rows_done']} of {each['rows']} rows done")
+    if found.refine and not found.refine["settled"]:
+        say("further rounds follow from what these find")
     say(f"done {found.done}, missing {found.missing}, corrupt {len(found.corrupt)}")
     say(f"table: {found.table or 'none yet: recoilscan scan ' + _same(study, store, settings)}")
 

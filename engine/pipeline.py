@@ -1,4 +1,7 @@
-"""The corridor: simulate -> fit -> score -> toys -> cells -> laws -> reach, limits -> table. What exists stays."""
+"""The corridor: simulate -> fit -> score -> toys -> cells -> laws -> rounds -> reach, limits -> table.
+
+What exists stays.
+"""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -8,7 +11,7 @@ from types import ModuleType
 
 import pyarrow as pa
 
-from engine import assemble, checkpoints, limits, reach, systematics, tasks, work
+from engine import assemble, checkpoints, limits, reach, refine, systematics, tasks, work
 from engine.cluster import fan_out, trainer
 from engine.cluster.store import Entry, Ledger, Part, Store
 from engine.diagnostics import Diagnostics
@@ -103,6 +106,8 @@ def _run(run: Run) -> Outcome:
     run.stage("nulls", plan.items["nulls"], work.background_toys, partial(tasks.nulls, run, population))
     run.stage("cells", plan.items["cells"], work.cells, partial(tasks.cells, run, population, signals))
     run.stage("exact", plan.items["exact"], work.exact, partial(tasks.exact, run, population, signals))
+    refine.spend(run, population)
+    plan = run.plan
     # a search is a task of many laws, any of which may take its time: no stall limit
     patient = partial(fan_out.fan_out, stall_s=None)
     run.stage("reach", plan.items["reach"], reach.seek, partial(tasks.searches, run, population), patient)
@@ -155,11 +160,13 @@ class Status:
     corrupt: list[str]
     by_stage: dict[str, tuple[int, int]]
     table: str | None
+    refine: dict | None = None
 
 
 def status(study: Study, store: Store) -> Status:
-    """Counts a study's items; changes nothing in the store."""
-    plan, ledger = Plan(study), Ledger(store)
+    """Counts a study's items, those of rounds of refinement as far as they are known; changes nothing in the store."""
+    ledger = Ledger(store)
+    plan, is_settled = refine.replay(study, ledger)
     corrupt, by_stage, table = list(ledger.unreadable), {}, None
     for stage, items in plan.items.items():
         whole, damaged = ledger.orphans(f"{stage}/")
@@ -171,15 +178,17 @@ def status(study: Study, store: Store) -> Status:
         if stage == "tables" and good:
             table = store.where(ledger.entries[plan.table].path)
     done, total = (sum(counts) for counts in zip(*by_stage.values(), strict=True))
-    return Status(done, total - done, corrupt, by_stage, table)
+    rounds = refine.progress(plan, ledger, is_settled)
+    return Status(done, total - done, corrupt, by_stage, table, rounds)
 
 
 def finished(study: Study, store: Store) -> Outcome | None:
     """A study's results as they are in the store, or None when the scan has not ended there."""
-    plan, ledger = Plan(study), Ledger(store)
+    ledger = Ledger(store)
+    plan, is_settled = refine.replay(study, ledger)
     beside = [*plan.items["reach_tables"], *plan.items["limit_tables"]]
     needed = [plan.table, *beside, *plan.items["scores"], *plan.systematics]
-    if any(item not in ledger.entries for item in needed) or ledger.check(needed):
+    if not is_settled or any(item not in ledger.entries for item in needed) or ledger.check(needed):
         return None
     population, diagnostics = assemble.population(plan, ledger), assemble.diagnostics(plan, ledger)
     path = store.where(ledger.entries[plan.table].path)

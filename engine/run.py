@@ -1,7 +1,7 @@
 """One pass over a plan: stages whose missing items are computed, on a cluster that starts when work is missing."""
 
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from engine.cluster import fan_out
@@ -48,6 +48,15 @@ class Run:
     def _start(self) -> None:
         if not self.cpus:
             self.cpus = self.resources.enter_context(fan_out.cluster(self.address, self.workers))
+
+    @contextmanager
+    def on(self, plan: Plan) -> Iterator[None]:
+        """For as long as it lasts, tasks are of another plan of the same study."""
+        before, self.plan = self.plan, plan
+        try:
+            yield
+        finally:
+            self.plan = before
 
     def share(self, value: object) -> object:
         """Puts a big input where all tasks can read it."""

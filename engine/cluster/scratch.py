@@ -1,0 +1,13 @@
+"""A store that is gone with the process, for what is only tried."""
+
+from obstore.store import MemoryStore
+
+from engine.cluster.store import Store
+
+
+class Scratch(Store):
+    """Parts in memory."""
+
+    def __init__(self):
+        self.uri = "memory://"
+        self._backend = MemoryStore()
