@@ -1,7 +1,8 @@
 """Points between points: dyadic fractions of a decade, the same for every study, mass and exposure."""
 
-import itertools
 import math
+from collections.abc import Sequence
+from itertools import count, pairwise
 
 MARGIN = 0.29  # of a bracket, at either end: no decimal grid has a dyadic point just there, where rounding would choose
 ROUNDING = 1e-9  # relative, of a width
@@ -25,7 +26,14 @@ def middle(low: float, high: float) -> float:
     """
     a, w = math.log10(low), width(low, high)
     first, last = a + MARGIN * w, a + (1 - MARGIN) * w
-    for n in itertools.count(COARSEST):
+    for n in count(COARSEST):
         nearest = round((first + last) / 2 * 2**n) / 2**n
         if first < nearest < last:
             return float(f"{10**nearest:.12g}")
+
+
+def halvings(points: Sequence[float], log10_most: float) -> int:
+    """How often the widest bracket between neighbours of these points is halved; what is not positive is left out."""
+    sizes = [size for size in points if size > 0]
+    widest = max((width(a, b) for a, b in pairwise(sizes)), default=0.0)
+    return math.ceil(math.log2(widest / log10_most) - ROUNDING) if widest > log10_most else 0

@@ -43,3 +43,11 @@ def test_a_neighbour_of_the_last_digit_does_not_move_the_middle():
 def test_exactly_what_is_asked_is_not_too_wide():
     assert not lattice.is_wider(1e-48, float(f"{10**-47.95:.12g}"), 0.05)
     assert lattice.is_wider(1e-48, 10**-47.9499, 0.05)
+
+
+@pytest.mark.parametrize(
+    ("points", "most", "halvings"),
+    [([1e-48, 1e-47], 0.05, 5), ([0.0, 1e-48, 1e-47, 1e-44], 0.1, 5), ([1e-48, 1e-47], 1.0, 0), ([1e-47], 0.1, 0)],
+)
+def test_the_widest_bracket_is_halved_so_often(points, most, halvings):
+    assert lattice.halvings(points, most) == halvings

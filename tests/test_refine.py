@@ -1,6 +1,7 @@
-"""Points spent on contours: the same ones however a scan went, close to the contours, and honest where there is none."""
+"""Points spent on contours: the same however a scan went, close to the contours, and honest where there is none."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -110,15 +111,11 @@ def rows(table: pa.Table) -> pa.Table:
 
 
 class TestDeterminism:
-    def test_one_worker_finds_what_two_find(self, refined, copy):
-        assert bytes_of(run(copy, *FINE, workers=1)) == bytes_of(refined[1])
-
-    @pytest.mark.parametrize("rounds", [0, 2])
-    def test_a_killed_scan_goes_on_to_the_same_bytes(self, refined, copy, monkeypatch, rounds):
+    def test_a_killed_scan_goes_on_with_fewer_workers_to_the_same_bytes(self, refined, copy, monkeypatch):
         asked = refine.asked
 
         def killed(plan, found):
-            if len(plan.rounds) == rounds:
+            if len(plan.rounds) == 2:
                 raise KeyboardInterrupt
             return asked(plan, found)
 
@@ -127,12 +124,13 @@ class TestDeterminism:
             run(copy, *FINE)
         before = pipeline.status(load(*FINE), Store(str(copy)))
         known = before.refine["rounds"]
-        assert len(known) == rounds + 1 and not before.refine["settled"] and before.table is None
-        assert [each["rows_done"] for each in known] == [each["rows"] for each in known[:-1]] + [0]
-        outcome = run(copy, *FINE)
+        assert len(known) == 3 and not before.refine["settled"] and before.table is None
+        assert [each["rows_done"] for each in known] == [known[0]["rows"], known[1]["rows"], 0]
+        assert pipeline.finished(load(*FINE), Store(str(copy))) is None
+        outcome = run(copy, *FINE, workers=1)
         assert bytes_of(outcome) == bytes_of(refined[1])
         assert outcome.computed["cells"] == outcome.computed["scores"] == 0
-        assert not any(f"round {number} cells" in outcome.computed for number in range(1, rounds + 1))
+        assert "round 2 cells" not in outcome.computed and outcome.computed["round 3 cells"] == known[2]["rows"]
 
     def test_a_row_is_the_one_of_a_study_that_names_its_point(self, refined, copy):
         (outcome,) = refined[1:]
@@ -173,7 +171,7 @@ def test_added_points_may_have_more_toys(refined, copy):
 def test_the_command_line_says_what_is_known_of_the_rounds(recoilscan, copy, refined):
     settings = [word for setting in FINE for word in ("--set", setting)]
     said = recoilscan("status", TINY, "--store", copy, *settings).stdout
-    assert "round 1: 6 points, 0 of 6 rows done" in said and "further rounds follow" in said
+    assert re.search(r"round 1: (\d) points, 0 of \1 rows done", said) and "further rounds follow" in said
     whole = json.loads(recoilscan("status", TINY, "--store", refined[0], *settings, "--json").stdout)
     assert whole["refine"]["settled"] and whole["table"]
 
