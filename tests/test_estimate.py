@@ -32,6 +32,13 @@ def found(tmp_path_factory):
     return found
 
 
+@pytest.fixture(scope="module")
+def costs():
+    plan, clock = Plan(load(*CHEAP)), Clock()
+    events = EventCosts(plan, clock)
+    return events, InferenceCosts(plan, clock, events.population)
+
+
 def stages(found: estimate.Estimate) -> dict[str, estimate.Stage]:
     return {stage.name: stage for stage in found.stages}
 
@@ -79,12 +86,6 @@ class TestCounts:
 
 class TestSize:
     """By processor time, within a factor of three: other programs may disturb, a wrong unit may not."""
-
-    @pytest.fixture(scope="class")
-    def costs(self):
-        plan, clock = Plan(load(*CHEAP)), Clock()
-        events = EventCosts(plan, clock)
-        return events, InferenceCosts(plan, clock, events.population)
 
     def test_of_simulated_events(self, costs):
         events, _ = costs

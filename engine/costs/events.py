@@ -133,39 +133,36 @@ class EventCosts:
     @cached_property
     def _stand_in(self) -> Ledger:
         """What a scan would have stored of its pool, as far as it is read again; in memory."""
-        ledger, parts = Ledger(Scratch()), {}
+        ledger = Ledger(Scratch())
         for shard in self.plan.shards["pool"]:
-            for name, content, item in self._pool_parts(shard):
-                path = f"{name}/{shard.kind}-{shard.n_thrown}.parquet"
-                if path not in parts:
-                    data = encode(Part(path, (), content))
-                    ledger.store.put(path, data)
-                    parts[path] = sha256(data)
-                ledger.know([Entry(path, parts[path], (item,))])
+            events, terms = _repeated(*self._scored_few(shard), shard)
+            items = [self.plan.score_item(shard, slot) for slot in SLOTS]
+            for content, item in ((events, shard.item), *zip(terms, items, strict=True)):
+                data = encode(Part(item, (), content))
+                ledger.store.put(item, data)
+                ledger.know([Entry(item, sha256(data), (item,))])
         return ledger
 
-    def _pool_parts(self, shard: Shard) -> list[tuple[str, pa.Table, str]]:
-        """(name, content, item) of a pool shard's events, and of its terms by slot."""
-        key = "pool", shard.kind, shard.n_thrown
+    def _scored_few(self, shard: Shard) -> tuple[pa.Table, list[pa.Table]]:
+        """A few events of a shard's kind, and their terms by slot."""
+        key = "pool", shard.kind
         if key not in self.known:
             few = replace(shard, n_thrown=min(MORE, shard.n_thrown))
             events, *terms = (part.content for part in work.score(self.plan, few, list(SLOTS), self._models))
-            self.known[key] = _repeated(events, terms, shard.n_thrown)
-        events, terms = self.known[key]
-        items = [self.plan.score_item(shard, slot) for slot in SLOTS]
-        return [("events", events, shard.item), *zip(SLOTS, terms, items, strict=True)]
+            self.known[key] = events, terms
+        return self.known[key]
 
 
 def _pieces(shard: Shard) -> list[Shard]:
     return [replace(shard, n_thrown=min(n, shard.n_thrown)) for n in (FEW, MORE)]
 
 
-def _repeated(events: pa.Table, terms: list[pa.Table], n_events: int) -> tuple[pa.Table, list[pa.Table]]:
-    """Events over and over until there are n_events, and the terms of those that are selected, shifted a little."""
-    rows = np.resize(np.arange(len(events)), n_events)
+def _repeated(events: pa.Table, terms: list[pa.Table], shard: Shard) -> tuple[pa.Table, list[pa.Table]]:
+    """Events over and over until they fill a shard, and the terms of those that are selected, shifted a little."""
+    rows = np.resize(np.arange(len(events)), shard.n_thrown)
     selected = events["selected"].to_numpy()
     places = (np.cumsum(selected) - 1)[rows][selected[rows]]
-    rng = np.random.default_rng(len(rows))
+    rng = np.random.default_rng(shard.number)
     many = []
     for table in terms:
         columns = {name: table[name].to_numpy() for name in table.column_names}
@@ -175,4 +172,4 @@ def _repeated(events: pa.Table, terms: list[pa.Table], n_events: int) -> tuple[p
         }
         many.append(schemas.table(table.schema, shifted))
     number = events.schema.get_field_index("event")
-    return events.take(rows).set_column(number, events.schema.field("event"), pa.array(np.arange(n_events))), many
+    return events.take(rows).set_column(number, events.schema.field("event"), pa.array(np.arange(shard.n_thrown))), many
