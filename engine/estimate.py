@@ -26,7 +26,7 @@ HOW = {
     "scores": "40 and 200 events of each kind, simulated and scored by models that have hardly been trained",
     "nulls": "one block of toys and two, at the ends of the exposures, on a pool that stands in for the study's",
     "cells": "a mass in the middle with one block of toys and two, at the ends of the exposures, on that pool",
-    "exact": "one law of every statistic at the ends of the exposures, on that pool",
+    "exact": "one law of every statistic at the ends of the exposures (with its error: in the middle), on that pool",
     "reach": "one law of every statistic at two exposures, for as many as a search reads",
     "limits": "one mass and two, and a few toys, at the ends of the exposures, on that pool",
     "systematics": "one row of every nuisance and statistic at the smallest exposure, on that pool",

@@ -114,16 +114,21 @@ class InferenceCosts:
         return Cost(total.core_s, ROW_BYTES + 400 * len(costs))
 
     def _law(self, exposure_ty: float, pair: Wanted, at_benchmark: bool) -> Cost:
-        """Of one point; at the benchmark with the jack-knife of its error."""
-        exposures = self.plan.study.grid.exposure_ty.points()
-        kind, ends = ("law", pair[1], at_benchmark), (exposures[0], exposures[-1])
-        return self._at(kind, exposure_ty, ends, lambda t: self._law_cost(t, pair, at_benchmark))
+        """Of one point; at the benchmark with the jack-knife of its error, which is dear: timed at one exposure."""
+        exposures, kind = self.plan.study.grid.exposure_ty.points(), ("law", pair[1], at_benchmark)
+        if at_benchmark:
+            if kind not in self.known:
+                self.known[kind] = self._law_cost(exposures[len(exposures) // 2], pair, at_benchmark)
+            return self.known[kind]
+        return self._at(kind, exposure_ty, (exposures[0], exposures[-1]), lambda t: self._law_cost(t, pair, False))
 
     def _law_cost(self, exposure_ty: float, pair: Wanted, at_benchmark: bool) -> Cost:
-        item_point = self._point_of(exposure_ty, pair, at_benchmark)
-        weights = {item_point.m_chi_GeV: self._weights(item_point.m_chi_GeV)}
-        return self.clock.time(f"law {pair[1]}", lambda: work.exact(
-            self.plan, self._fresh(), exposure_ty, pair, weights, [(item_point, None)]
+        point = self._point_of(exposure_ty, pair, at_benchmark)
+        weights = self._weights(point.m_chi_GeV)
+        self._reading(exposure_ty, pair, weights * self._scale(point.size))  # loads what the law needs
+        self.clock.seen.add("law")
+        return self.clock.time("law", lambda: work.exact(
+            self.plan, self._fresh(), exposure_ty, pair, {point.m_chi_GeV: weights}, [(point, None)]
         ))  # fmt: skip
 
     def _point_of(self, exposure_ty: float, pair: Wanted, at_benchmark: bool) -> Point:
