@@ -18,7 +18,7 @@ from engine.variations import Variation
 MOST_DRAWN = 3e7  # events in a block that is timed: a third of a second; at larger exposures, the line goes on
 READINGS = 30  # laws that a search for an exposure reads
 CHECKED = 20  # toys at a limit that is timed
-ROW_BYTES = 30_000  # of a part with one row, most of which is its schema
+ROW_BYTES = 16_000  # of a part with few rows, most of which is its schema
 
 
 @dataclass(frozen=True)
