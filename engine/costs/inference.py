@@ -149,8 +149,9 @@ class InferenceCosts:
     def search(self, pair: Wanted, mass: float | None, size: float) -> Cost:
         """Of the search for an exposure: readings between the ends of its range, and the jack-knife at one of them."""
         asked = self.plan.study.reach
-        ends = asked.exposure_ty[0], min(asked.exposure_ty[1], self.plan.study.grid.exposure_ty.points()[-1])
-        middle = float(np.sqrt(ends[0] * asked.exposure_ty[1]))
+        low, high = asked.exposure_ty
+        ends = low, max(low, min(high, self.plan.study.grid.exposure_ty.points()[-1]))
+        middle = float(np.sqrt(low * high))
         weights = self._weights(mass) * self._scale(size)
         reading = self._at(("reading", pair[1]), middle, ends, lambda t: self._reading(t, pair, weights))
         return Cost(reading.core_s * (READINGS + asked.groups), ROW_BYTES)
