@@ -149,17 +149,19 @@ def toys(plan: Plan, ledger: Ledger, exposure_ty: float, hypothesis: str) -> lis
     return found
 
 
-def table(plan: Plan, ledger: Ledger) -> pa.Table:
-    """All rows of the study, sorted; `point` says whether the grid or the benchmark asked for the row."""
+def table(plan: Plan, ledger: Ledger, only: Wanted | None = None) -> pa.Table:
+    """All rows of the study, or of one statistic, sorted; `point` says whether the grid or the benchmark asked for
+    the row, and `level` in which round of refinement."""
+    wanted = {place: items for place, items in plan.rows.items() if only in (None, place[1:])}
     by_item = {}
-    for items in (plan.cells, plan.exact):
-        if items:
-            by_item |= {row["lineage"]: row for row in ledger.rows(list(items), "lineage").to_pylist()}
+    for items in zip(*wanted.values(), strict=True):
+        if some := [item for item in items if item]:
+            by_item |= {row["lineage"]: row for row in ledger.rows(some, "lineage").to_pylist()}
     rows, of_seeds = [], _z_of_seeds(plan, ledger)
-    for place, (toys, exact) in plan.rows.items():
+    for place, (toys, exact) in wanted.items():
         row = _row(by_item.get(toys), by_item.get(exact), plan.study.toys.tail)
         error = spread([row["z_exact"] if row["exact_tail"] == "exact" else None, *of_seeds.get(place, ())])
-        rows.append(row | {"point": place[0].origin, "z_seed_error": error})
+        rows.append(row | {"point": place[0].origin, "level": place[0].level, "z_seed_error": error})
     columns = {name: [row[name] for row in rows] for name in schemas.RESULTS.names}
     return schemas.table(schemas.RESULTS, columns).sort_by([(name, "ascending") for name in schemas.ROW_ORDER])
 

@@ -72,8 +72,12 @@ def scan(
     settings: Setting = None,
     overlay: Overlay = None,
     quiet: Quiet = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Say what is to be done and its cost; start nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --plan: machine-readable.")] = False,
 ) -> None:
     """Runs a study: simulate, fit, score, toys, p-values, table, figures. Run it again to resume."""
+    if plan or as_json:
+        return _say_plan(study, store, settings, plan, as_json)
     from engine import pipeline, summary, tracked  # torch and Ray take seconds to import: who uses them pays
     from engine.cluster.store import Store
     from engine.plan import Plan
@@ -127,6 +131,10 @@ def status(
     console.print(rows)
     for path in found.corrupt:
         say(f"corrupt: {path}")
+    for number, each in enumerate(found.refine["rounds"] if found.refine else (), start=1):
+        say(f"round {number}: {each['points']} points, {each['rows_done']} of {each['rows']} rows done")
+    if found.refine and not found.refine["settled"]:
+        say("further rounds follow from what these find")
     say(f"done {found.done}, missing {found.missing}, corrupt {len(found.corrupt)}")
     say(f"table: {found.table or 'none yet: ' + again('scan', study, store, settings)}")
 
@@ -291,6 +299,21 @@ def scans_copy(name: str, to: Annotated[Path | None, typer.Argument(help="By def
         raise BadInput(f"{str(target)!r} exists; nothing was overwritten")
     target.write_text(text(name))
     say(f"{target}: edit it, then recoilscan scan {target}")
+
+
+def _say_plan(study: str, store: str, settings: list[str] | None, plan: bool, as_json: bool) -> None:
+    from engine import estimate, estimate_words
+    from engine.study import load
+
+    if not plan:
+        raise BadInput("--json goes with --plan; of a scan itself: recoilscan status --json")
+    found = estimate.estimate(load(study, tuple(settings or ())), store)
+    if as_json:
+        print(estimate_words.as_json(found))
+        return
+    console.print(estimate_words.table(found))
+    for line in estimate_words.lines(found):
+        say(line)
 
 
 @contextmanager

@@ -27,6 +27,8 @@ FIELDS = (
     _field("sigma_low_cm2", pa.float64(), "cm2", "the same with p_low for p_median; null: off the grid"),
     _field("sigma_high_cm2", pa.float64(), "cm2", "the same with p_high for p_median; null: off the grid"),
     _field("status", pa.string(), "", "found | above_grid | below_grid | bound_limited"),
+    _field("bracket_low_cm2", pa.float64(), "cm2", "the point below the contour; null: none, or Z there is a bound"),
+    _field("bracket_high_cm2", pa.float64(), "cm2", "the point above it, from which on Z stays; null: none"),
 )
 
 
@@ -37,13 +39,25 @@ def contours(table: pa.Table, levels_sigma=(1.0, 2.0, 3.0)) -> pa.Table:
     sigma. `below_grid`: the level is already reached at the smallest nonzero sigma. `bound_limited`: a
     bracketing row is a lower bound on z, so sigma is an upper estimate; it is null if the highest sigma is
     itself a bound below the level, where more toys help and more sigma does not.
-    The errors are those of p, taken point by point; one may be null where sigma is not.
+    The errors are those of p, taken point by point; one may be null where sigma is not. The bracket is the error of
+    the grid: points between which the contour lies, whatever Z does between them.
     Rows at sigma = 0 or without z_median take no part. Raises BadInput on two rows for one grid point.
     """
     rows = [row for cell in _curves(table) for row in _crossings(cell, levels_sigma)]
     schema = pa.schema([*(table.schema.field(key) for key in KEYS), *FIELDS])
     found = pa.Table.from_pylist(rows, schema=schema)
     return found.sort_by([(key, "ascending") for key in (*KEYS, "level_sigma")])
+
+
+def by_law(table: pa.Table) -> pa.Table:
+    """A table of results whose Z, and how it was obtained, is the exact law's wherever that was asked."""
+    known = table["p_exact"].is_valid()
+    instead = {"z_median": "z_exact", "p_median": "p_exact", "p_low": "p_exact", "p_high": "p_exact",
+               "tail": "exact_tail"}  # fmt: skip
+    for name, law in instead.items():
+        chosen = pa.compute.if_else(known, table[law], table[name])
+        table = table.set_column(table.column_names.index(name), table.schema.field(name), chosen)
+    return table
 
 
 def write_csv(contours: pa.Table) -> bytes:
@@ -112,6 +126,7 @@ def _crossings(cell: dict, levels_sigma) -> list[dict]:
             "sigma_low_cm2": _crossing(log_sigma, norm.isf(p_low), level),
             "sigma_high_cm2": _crossing(log_sigma, norm.isf(p_high), level),
             "status": _status(z, bound, level),
+            **_bracket(np.array(cell["sigma_si_cm2_list"]), z, bound, level),
         }
         for level in levels_sigma
     ]
@@ -141,3 +156,11 @@ def _status(z: np.ndarray, bound: np.ndarray, level: float) -> str:
     if bound[i : i + 2].any():
         return "bound_limited"
     return "above_grid" if i == len(z) - 1 else "found"
+
+
+def _bracket(sigma: np.ndarray, z: np.ndarray, bound: np.ndarray, level: float) -> dict[str, float | None]:
+    i = _last_below(z, level)
+    return {
+        "bracket_low_cm2": None if i == -1 or bound[i] or math.isnan(z[i]) else float(sigma[i]),
+        "bracket_high_cm2": None if i == len(z) - 1 else float(sigma[i + 1]),
+    }

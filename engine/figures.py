@@ -27,15 +27,24 @@ def draw(plan: Plan, outcome: Outcome, overlays: tuple[Overlay, ...] = (), forma
     grid, files = outcome.table.filter(pc.field("point") == "grid"), {}
     figures = _figures(plan, outcome)
     if plan.study.grid.m_chi_GeV:
-        lines = contours.contours(grid)
+        lines = _contours(plan, grid)
         files["contours.csv"] = contours.write_csv(lines)
-        figures = chain(_planes(plan, outcome, grid, lines, overlays), figures)
+        # colours need a rectangle of points, which is what the study names
+        figures = chain(_planes(plan, outcome, grid.filter(pc.field("level") == 0), lines, overlays), figures)
     if outcome.systematics is not None:
         files["systematics.parquet"] = encode(Part("systematics.parquet", (), outcome.systematics))
         figures = chain(figures, _systematics(plan, outcome.systematics))
     for name, figure in figures:
         files[f"{name}.{format}"] = plots.render(figure, format)
     return files
+
+
+def _contours(plan: Plan, grid: pa.Table) -> pa.Table:
+    """Those of 1, 2 and 3 sigma; where points were spent on some, these too, by what they were spent by."""
+    asked = plan.study.grid.refine
+    if not asked:
+        return contours.contours(grid)
+    return contours.contours(contours.by_law(grid), sorted({1.0, 2.0, 3.0, *asked.z}))
 
 
 def _planes(plan: Plan, outcome: Outcome, grid: pa.Table, lines: pa.Table, overlays: tuple[Overlay, ...]) -> Iterator:

@@ -1,4 +1,7 @@
-"""The corridor: simulate -> fit -> score -> toys -> cells -> laws -> reach, limits -> table. What exists stays."""
+"""The corridor: simulate -> fit -> score -> toys -> cells -> laws -> rounds -> reach, limits -> table.
+
+What exists stays.
+"""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -6,10 +9,9 @@ from dataclasses import dataclass
 from functools import partial
 from types import ModuleType
 
-import numpy as np
 import pyarrow as pa
 
-from engine import assemble, checkpoints, limits, reach, systematics, tasks, work
+from engine import assemble, checkpoints, limits, reach, refine, systematics, tasks, work
 from engine.cluster import fan_out, trainer
 from engine.cluster.store import Entry, Ledger, Part, Store
 from engine.diagnostics import compute, report
@@ -112,7 +114,10 @@ def evaluate(run: Run) -> Outcome:
     signals = assemble.signals(plan, population, (place[0] for item, place in rows if item not in run.ledger.entries))
     run.stage("nulls", plan.items["nulls"], work.background_toys, partial(tasks.nulls, run, population))
     run.stage("cells", plan.items["cells"], work.cells, partial(tasks.cells, run, population, signals))
-    _laws(run, population, signals)
+    run.stage("exact", plan.items["exact"], work.exact, partial(tasks.exact, run, population, signals))
+    refine.spend(run, population)
+    plan = run.plan
+    _searches(run, population)
     for sibling in plan.siblings:
         _of_seed(run, run.under(sibling))
     run.stage("limits", plan.items["limits"], limits.compute, partial(tasks.limit_masses, run, population))
@@ -127,8 +132,7 @@ def evaluate(run: Run) -> Outcome:
     return Outcome(plan, table, path, run.computed, run.set_aside, diagnostics, population, *reached, varied, *limited)
 
 
-def _laws(run: Run, population: Population, signals: dict[float | None, np.ndarray]) -> None:
-    run.stage("exact", run.plan.items["exact"], work.exact, partial(tasks.exact, run, population, signals))
+def _searches(run: Run, population: Population) -> None:
     run.stage("reach", run.plan.items["reach"], reach.seek, partial(tasks.searches, run, population), PATIENT)
 
 
@@ -137,7 +141,10 @@ def _of_seed(run: Run, of_sibling: Run) -> None:
     plan = of_sibling.plan
     if any(item not in run.ledger.entries for items in plan.items.values() for item in items):
         population = assemble.population(plan, run.ledger)
-        _laws(of_sibling, population, assemble.signals(plan, population, plan.points))
+        signals = assemble.signals(plan, population, plan.points)
+        laws = partial(tasks.exact, of_sibling, population, signals)
+        of_sibling.stage("exact", plan.items["exact"], work.exact, laws)
+        _searches(of_sibling, population)
     run.count(of_sibling.computed)
 
 
@@ -179,11 +186,14 @@ class Status:
     corrupt: list[str]
     by_stage: dict[str, tuple[int, int]]
     table: str | None
+    refine: dict | None = None
 
 
 def status(study: Study, store: Store) -> Status:
-    """Counts a study's items; changes nothing in the store."""
-    plan, ledger = plan_of(study), Ledger(store)
+    """Counts a study's items, those of rounds of refinement as far as they are known; changes nothing in the store."""
+    ledger, plan, is_settled = Ledger(store), plan_of(study), True
+    if study.grid.refine:
+        plan, is_settled = refine.replay(study, ledger)
     corrupt, by_stage, table = list(ledger.unreadable), {}, None
     for stage, items in plan.items.items():
         whole, damaged = ledger.orphans(f"{stage}/")
@@ -195,7 +205,8 @@ def status(study: Study, store: Store) -> Status:
         if stage == "tables" and len(good) == len(items) > 0:
             table = _shown(study, plan, ledger, store)
     done, total = (sum(counts) for counts in zip(*by_stage.values(), strict=True))
-    return Status(done, total - done, corrupt, by_stage, table)
+    rounds = refine.progress(plan, ledger, is_settled)
+    return Status(done, total - done, corrupt, by_stage, table, rounds)
 
 
 def _shown(study: Study, plan: EventPlan, ledger: Ledger, store: Store) -> str | None:
@@ -208,11 +219,12 @@ def _shown(study: Study, plan: EventPlan, ledger: Ledger, store: Store) -> str |
 
 def finished(study: Study, store: Store) -> Outcome | None:
     """A study's results as they are in the store, or None when the scan has not ended there."""
-    plan, ledger = Plan(study), Ledger(store)
+    ledger = Ledger(store)
+    plan, is_settled = refine.replay(study, ledger)
     beside = [*plan.items["reach_tables"], *plan.items["limit_tables"]]
     beside += [*plan.items["diagnostics"], plan.diagnostic_table]
     needed = [plan.table, *beside, *plan.items["scores"], *plan.systematics]
-    if any(item not in ledger.entries for item in needed) or ledger.check(needed):
+    if not is_settled or any(item not in ledger.entries for item in needed) or ledger.check(needed):
         return None
     population, diagnostics = assemble.population(plan, ledger), report.stored(plan, ledger, store)
     path = store.where(ledger.entries[plan.table].path)

@@ -22,13 +22,15 @@ Wanted = tuple[float | None, str]  # R and the name of a statistic
 class Point:
     """Where in the plane, at which exposure, and whether the grid or the benchmark asks for it.
 
-    `size` is what the signal is linear in: sigma_si_cm2, or the strength of a signal without a mass.
+    `size` is what the signal is linear in: sigma_si_cm2, or the strength of a signal without a mass; `level` is the
+    round of refinement that added the point, 0 for what the study names.
     """
 
     exposure_ty: float | None
     m_chi_GeV: float | None
     size: float
     origin: str = field(compare=False)
+    level: int = field(default=0, compare=False)
 
 
 Cell = tuple[Point, float | None, str]  # a point, R and the name of a statistic

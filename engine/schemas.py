@@ -132,6 +132,7 @@ RESULTS = pa.schema([
     _field("n_toys_null", pa.int64(), "", "toys under background only; 0: none were needed"),
     _field("n_toys_signal", pa.int64(), "", "toys with signal; 0: none were needed"),
     _field("point", pa.string(), "", "grid, or benchmark (a point that the study names beside its grid)"),
+    _field("level", pa.int64(), "", "0: the study names the point; else the round of grid.refine that added it"),
     _field("lineage", pa.string(), "", "digest of everything that made this row"),
 ])  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from engine import audit, limits, reach, systematics
+from engine import audit, limits, reach, refine, systematics
 from engine.diagnostics import report
 from engine.lineage import row_label
 from engine.pipeline import Outcome
@@ -17,6 +17,7 @@ def lines(outcome: Outcome) -> Iterator[str]:
     sizes = outcome.population.effective_events()
     yield "effective pool events: " + ", ".join(f"{name} {size:.0f}" for name, size in sizes.items())
     yield from _benchmark(outcome)
+    yield from refine.lines(outcome.plan, outcome.table)
     yield from reach.lines(outcome.reach)
     yield from limits.lines(outcome.limits, at.get("m_chi_GeV"))
     yield from (f"audit: {line}" for line in audit.lines(outcome.table, at))

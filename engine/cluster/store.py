@@ -130,10 +130,14 @@ class Store:
 
     def list(self, prefix: str) -> list[str]:
         """Paths under a prefix, sorted; raises StoreError where the store cannot be read."""
+        return sorted(self.sizes(prefix))
+
+    def sizes(self, prefix: str) -> dict[str, int]:
+        """Bytes of the objects under a prefix, by path; raises the same."""
         try:
-            return sorted(item["path"] for page in obstore.list(self._backend, prefix) for item in page)
+            return {item["path"]: item["size"] for page in obstore.list(self._backend, prefix) for item in page}
         except NotFoundError:
-            return []
+            return {}
         except BaseError as error:
             raise StoreError(f"cannot read the store {self.uri!r}: {_first_line(error)}") from error
 

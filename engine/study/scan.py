@@ -9,7 +9,10 @@ from engine import plugins
 from engine.errors import BadInput, unknown
 from engine.inference import teststats
 from engine.options import Options, configure
+from engine.study.refine import Refine
 from engine.study.section import Axis, Distinct, Positive, Section
+
+AXES = ("m_chi_GeV", "sigma_si_cm2", "strength", "exposure_ty")
 
 
 class Score(Section):
@@ -25,17 +28,21 @@ class Score(Section):
 
 
 class Grid(Section):
-    """The points of the scan: mass and cross-section of a WIMP, or the strength of any other signal."""
+    """The points of the scan: mass and cross-section of a WIMP, or the strength of any other signal.
+
+    `refine` adds points where the contours of a statistic's Z pass.
+    """
 
     m_chi_GeV: Axis | None = None
     sigma_si_cm2: Axis | None = None
     strength: Axis | None = None
     exposure_ty: Axis
+    refine: Refine | None = None
 
     @model_validator(mode="after")
     def _physical(self) -> "Grid":
         lowest = {"sigma_si_cm2": "0 or more", "strength": "0 or more"}
-        for name in Grid.model_fields:
+        for name in AXES:
             for value in axis.points() if (axis := getattr(self, name)) else ():
                 if value < 0 or (value == 0 and name not in lowest):
                     raise BadInput(f"{name}: {value:g} must be {lowest.get(name, 'above 0')}")

@@ -13,7 +13,7 @@ from engine.study.compare import Compare, Yardstick
 from engine.study.limits import Limits
 from engine.study.models import Model, Models, Training
 from engine.study.reach import Reach
-from engine.study.scan import Benchmark, Grid, Score, Toys
+from engine.study.scan import AXES, Benchmark, Grid, Score, Toys
 from engine.study.section import Section
 from engine.study.sources import Backgrounds, Detector, Events, PoolSize, Representation, Signal
 from engine.study.systematics import Systematics
@@ -59,7 +59,7 @@ class Study(Section):
     @model_validator(mode="after")
     def _points_are_the_signals(self) -> "Study":
         axes, name = self.signal.axes, self.signal.name
-        given = [axis for axis in Grid.model_fields if getattr(self.grid, axis) is not None]
+        given = [axis for axis in AXES if getattr(self.grid, axis) is not None]
         if {*given} != {*axes, "exposure_ty"}:
             raise BadInput(f"grid: the signal {name!r} is scanned over {', '.join(axes)} and exposure_ty; "
                            f"given: {', '.join(given)}")  # fmt: skip
@@ -67,6 +67,8 @@ class Study(Section):
             raise BadInput(f"benchmark: the signal {name!r} has no {', '.join(sorted(other))}, but {', '.join(axes)}")
         self.reach.check(axes, name)
         self.limits.check(axes, name)
+        if self.grid.refine:
+            self.grid.refine.check(axes, self.toys, self.score, self.backgrounds.rates)
         return self
 
     @model_validator(mode="after")
@@ -152,6 +154,9 @@ class Study(Section):
         if self.compare:
             self.compare.check(self.models)
             self.compare.yardstick(self.toys, self.score, self.grid.exposure_ty.points())
+        if self.grid.refine and (self.compare or self.training.n_seeds > 1):
+            raise BadInput("grid.refine goes with neither [compare] nor training.n_seeds above 1: refine one pair of "
+                           "networks at a time")  # fmt: skip
         if self.training.n_seeds > 1 and self.toys.exact == "none":
             raise BadInput(f"training.n_seeds = {self.training.n_seeds}: the spread over seeds is that of exact laws; "
                            "toys.exact must not be 'none'")  # fmt: skip
