@@ -6,7 +6,8 @@ import numpy as np
 import pyarrow as pa
 
 from engine import assemble, lineage, rows, schemas
-from engine.cluster.store import Ledger, Part, Store
+from engine.cluster.parts import Part
+from engine.cluster.store import Ledger, Store
 from engine.inference import experiments, limits, toys
 from engine.inference.experiments import Backgrounds
 from engine.inference.limits import Experiment

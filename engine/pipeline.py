@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from engine import assemble, checkpoints, limits, reach, systematics, tasks, work
 from engine.cluster import fan_out, trainer
-from engine.cluster.store import Entry, Ledger, Part, Store
+from engine.cluster.parts import Entry, Part
+from engine.cluster.store import Ledger, Store
 from engine.diagnostics import Diagnostics
 from engine.inference.population import Population
 from engine.plan import Plan

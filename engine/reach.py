@@ -6,7 +6,8 @@ import numpy as np
 import pyarrow as pa
 
 from engine import assemble, lineage, rows, schemas
-from engine.cluster.store import Ledger, Part, Store
+from engine.cluster.parts import Part
+from engine.cluster.store import Ledger, Store
 from engine.inference import reach
 from engine.inference.population import Population
 from engine.lineage import row_label

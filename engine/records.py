@@ -6,7 +6,8 @@ import platform
 
 import zoo
 from engine import limits, plugins, reach
-from engine.cluster.store import Ledger, Part, encode
+from engine.cluster.parts import Part, encode
+from engine.cluster.store import Ledger
 from engine.event_plan import SLOTS
 from engine.lineage import label, row_label
 from engine.pipeline import Outcome

@@ -5,7 +5,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from engine.cluster import fan_out
-from engine.cluster.store import Entry, Ledger, Part, Store, encode, sha256
+from engine.cluster.parts import Entry, Part, encode, sha256
+from engine.cluster.store import Ledger, Store
 from engine.plan import Plan
 from engine.progress import Silent
 

@@ -3,7 +3,7 @@
 import math
 
 from engine import plots, toml_text
-from engine.cluster.store import Part, encode
+from engine.cluster.parts import Part, encode
 from engine.plots import weight
 from engine.records import environment
 from engine.tracking import Record

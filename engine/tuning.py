@@ -9,7 +9,8 @@ import pyarrow.compute as pc
 
 from engine import assemble, pipeline, schemas, trials
 from engine.cluster import tuner
-from engine.cluster.store import Part, Store
+from engine.cluster.parts import Part
+from engine.cluster.store import Store
 from engine.inference.population import Population
 from engine.pipeline import Run
 from engine.study import Study

@@ -8,7 +8,8 @@ import pyarrow as pa
 import zoo
 from engine import assemble, lineage, plugins, rows, schemas, scores, training
 from engine.checkpoints import Checkpoint
-from engine.cluster.store import Entry, Part, Store
+from engine.cluster.parts import Entry, Part
+from engine.cluster.store import Store
 from engine.event_plan import Shard
 from engine.inference import cells as inference
 from engine.inference.cells import Toys

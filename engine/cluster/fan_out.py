@@ -9,7 +9,8 @@ from itertools import islice
 import ray
 from obstore.exceptions import BaseError
 
-from engine.cluster.store import Entry, Part, Store, encode, sha256
+from engine.cluster.parts import Entry, Part, encode, sha256
+from engine.cluster.store import Store
 from engine.errors import BadInput, ScanStalled, TaskFailed
 
 STALL_S = 900.0

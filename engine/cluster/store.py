@@ -1,90 +1,26 @@
 """Finished parts in a folder or a bucket: whole or absent, never changed, verified when read."""
 
-import hashlib
-import io
 import json
 import os
 import time
 import uuid
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import obstore
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
-import safetensors
 from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError
 from obstore.store import LocalStore, from_url
 
+from engine.cluster.parts import Entry, Failure, decode, items_of, sha256
 from engine.errors import StoreError
 
 LEDGER = "ledger"
 ASIDE = "aside"
-ITEMS = b"recoilscan.items"
 FLUSH_S = 2.0
-
-
-@dataclass(frozen=True)
-class Part:
-    """What a task hands over: a path in the store, the items (digests) in it, and its content."""
-
-    path: str
-    items: tuple[str, ...]
-    content: pa.Table | bytes
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A committed part as the ledger knows it."""
-
-    path: str
-    sha256: str
-    items: tuple[str, ...]
-
-
-def sha256(data: bytes) -> str:
-    """The whole-file hash that the ledger holds."""
-    return hashlib.sha256(data).hexdigest()
-
-
-def encode(part: Part) -> bytes:
-    """A part's bytes: for a table, Parquet with page checksums and the list of its items."""
-    if isinstance(part.content, bytes):
-        return part.content
-    metadata = {**(part.content.schema.metadata or {}), ITEMS: json.dumps(part.items)}
-    sink = io.BytesIO()
-    table = part.content.replace_schema_metadata(metadata)
-    pq.write_table(table, sink, compression="zstd", write_page_checksum=True, **_encodings(table.schema))
-    return sink.getvalue()
-
-
-def _encodings(schema: pa.Schema) -> dict[str, list[str]]:
-    """Dictionaries for plain columns, split bytes for lists: counts are then smaller, and far sooner written."""
-    lists = [field.name for field in schema if pa.types.is_fixed_size_list(field.type)]
-    plain = [name for name in schema.names if name not in lists]
-    return {"use_dictionary": plain, "use_byte_stream_split": [f"{name}.list.element" for name in lists]}
-
-
-def decode(data: bytes, columns: list[str] | None = None) -> pa.Table:
-    """A table from a part's bytes, all of it or these columns; raises OSError where a page's checksum fails."""
-    return pq.read_table(io.BytesIO(data), columns=columns, page_checksum_verification=True)
-
-
-def batches(data: bytes, columns: list[str], n_rows: int) -> Iterator[pa.RecordBatch]:
-    """The same as a stream: n_rows at a time (the last may be shorter), and no more of the table in memory."""
-    parquet = pq.ParquetFile(io.BytesIO(data), page_checksum_verification=True)
-    return parquet.iter_batches(n_rows, columns=columns)
-
-
-def _items(path: str, data: bytes) -> tuple[str, ...]:
-    """The items of a part: listed in a table's metadata, else the one that gave the path its name."""
-    if path.endswith(".parquet"):
-        return tuple(json.loads(decode(data).schema.metadata[ITEMS]))
-    safetensors.deserialize(data)  # raises where header and length disagree
-    return (Path(path).stem,)
 
 
 class Store:
@@ -180,34 +116,39 @@ class Ledger:
     def __init__(self, store: Store):
         self.store = store
         self.entries: dict[str, Entry] = {}
+        self.failures: dict[str, Failure] = {}  # why an item could not be computed; its entry, if any, came later
         self.unreadable: list[str] = []  # segments that do not parse: what they noted is adopted anew
         self._paths: set[str] = set()
-        self._pending: list[Entry] = []
+        self._pending: list[Entry | Failure] = []
         self._verified: set[str] = set()
         self._flushed = time.monotonic()
         for path in store.list(LEDGER):
             try:
-                for entry in _parse(store.get(path)):
-                    self._learn(entry)
+                for record in _parse(store.get(path)):
+                    self._learn(record)
             except ValueError:
                 self.unreadable.append(path)
 
-    def _learn(self, entry: Entry) -> None:
-        self._paths.add(entry.path)
-        for item in entry.items:
-            self.entries[item] = entry
+    def _learn(self, record: Entry | Failure) -> None:
+        if isinstance(record, Failure):
+            self.failures |= dict.fromkeys(record.items, record)
+            return
+        self._paths.add(record.path)
+        for item in record.items:
+            self.entries[item] = record
+            self.failures.pop(item, None)
 
-    def add(self, entries: list[Entry]) -> None:
-        """Notes committed parts, at most every FLUSH_S seconds; `flush` makes the rest durable."""
-        self.know(entries)
-        self._pending += entries
+    def add(self, records: list[Entry | Failure]) -> None:
+        """Notes what was committed and what failed, at most every FLUSH_S seconds; `flush` makes the rest durable."""
+        self.know(records)
+        self._pending += records
         if time.monotonic() - self._flushed > FLUSH_S:
             self.flush()
 
     def flush(self) -> None:
         """Writes what was noted since the last flush as one new segment."""
         if self._pending:
-            lines = "\n".join(json.dumps(asdict(entry)) for entry in self._pending)
+            lines = "\n".join(json.dumps(asdict(record)) for record in self._pending)
             self.store.put_new(f"{LEDGER}/{time.time_ns()}-{uuid.uuid4().hex[:8]}.jsonl", lines.encode())
             self._pending.clear()
         self._flushed = time.monotonic()
@@ -260,24 +201,29 @@ class Ledger:
             if path not in self._paths:
                 data = self.store.get(path)
                 try:
-                    whole.append(Entry(path, sha256(data), _items(path, data)))
-                except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError):
+                    whole.append(Entry(path, sha256(data), items_of(path, data)))
+                except (OSError, ValueError, KeyError, TypeError):
                     damaged.append(path)
         return whole, damaged
 
-    def know(self, entries: Iterable[Entry]) -> None:
-        """Takes entries into account without noting them: for a reader, who changes nothing."""
-        for entry in entries:
-            self._learn(entry)
-            self._verified.add(entry.path)
+    def know(self, records: Iterable[Entry | Failure]) -> None:
+        """Takes records into account without noting them: for a reader, who changes nothing."""
+        for record in records:
+            self._learn(record)
+            if isinstance(record, Entry):
+                self._verified.add(record.path)
 
 
-def _parse(segment: bytes) -> list[Entry]:
+def _parse(segment: bytes) -> list[Entry | Failure]:
     lines = [json.loads(line) for line in segment.decode().splitlines()]
     try:
-        return [Entry(line["path"], line["sha256"], tuple(line["items"])) for line in lines]
+        return [_record(line | {"items": tuple(line["items"])}) for line in lines]
     except (KeyError, TypeError) as error:
         raise ValueError("not a ledger segment") from error
+
+
+def _record(line: dict) -> Entry | Failure:
+    return Failure(**line) if "reason" in line else Entry(**line)
 
 
 class CorruptPart(Exception):

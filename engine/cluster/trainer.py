@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 import ray
 
 from engine.cluster.fan_out import commit
-from engine.cluster.store import Entry, Part, Store
+from engine.cluster.parts import Entry, Part
+from engine.cluster.store import Store
 from engine.errors import BadInput, TaskFailed
 
 FOLDER = "checkpoints/ray"  # in the store: Ray Train's own notes, which must lie where every host can write

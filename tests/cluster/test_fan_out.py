@@ -6,7 +6,8 @@ import time
 import pytest
 
 from engine.cluster.fan_out import WINDOW_PER_CPU, check_address, cluster, fan_out, share
-from engine.cluster.store import Part, Store
+from engine.cluster.parts import Part
+from engine.cluster.store import Store
 from engine.errors import BadInput, ScanStalled, TaskFailed
 
 

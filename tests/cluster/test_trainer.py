@@ -15,7 +15,8 @@ import ray
 import zoo
 from engine import checkpoints
 from engine.cluster import trainer
-from engine.cluster.store import Part, Store
+from engine.cluster.parts import Part
+from engine.cluster.store import Store
 from engine.errors import BadInput, TaskFailed
 
 EPOCHS = 12
