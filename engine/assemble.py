@@ -158,17 +158,29 @@ def toys(plan: Plan, ledger: Ledger, exposure_ty: float, hypothesis: str) -> lis
     return found
 
 
-def table(plan: Plan, ledger: Ledger) -> pa.Table:
-    """All rows of the study, sorted; `point` says whether the grid or the benchmark asked for the row."""
-    by_item = {}
+def table(plan: Plan, ledger: Ledger, failed: dict[str, str] | None = None) -> pa.Table:
+    """All rows of the study, sorted; `point` says whether the grid or the benchmark asked for the row.
+
+    failed: items that have no answer, and why; their rows have a `reason`, and null for what is not known.
+    """
+    by_item, failed = {}, failed or {}
     for items in (plan.cells, plan.exact):
-        if items:
-            by_item |= {row["lineage"]: row for row in ledger.rows(list(items), "lineage").to_pylist()}
+        if known := [item for item in items if item not in failed]:
+            by_item |= {row["lineage"]: row for row in ledger.rows(known, "lineage").to_pylist()}
     rows = []
-    for (point, _, _), (toys, exact) in plan.rows.items():
-        rows.append(_row(by_item.get(toys), by_item.get(exact), plan.study.toys.tail) | {"point": point.origin})
+    for (point, R, statistic), items in plan.rows.items():
+        at = _place(plan.study.signal, point) | {"R": R, "statistic": statistic, "point": point.origin}
+        reasons = [failed[item] for item in items if item in failed]
+        at |= {"reason": "; ".join(dict.fromkeys(reasons)) or None, "lineage": items[0] or items[1]}
+        rows.append(_row(*map(by_item.get, items), plan.study.toys.tail) | at)
     columns = {name: [row[name] for row in rows] for name in schemas.RESULTS.names}
-    return schemas.table(schemas.RESULTS, columns).sort_by([(name, "ascending") for name in schemas.ROW_ORDER])
+    schema = schemas.nullable(schemas.RESULTS) if failed else schemas.RESULTS
+    return schemas.table(schema, columns).sort_by([(name, "ascending") for name in schemas.ROW_ORDER])
+
+
+def _place(signal: Signal, point: Point) -> dict:
+    size = {"sigma_si_cm2": None, "strength": None, signal.axes[-1]: point.size}
+    return size | {"m_chi_GeV": point.m_chi_GeV, "exposure_ty": point.exposure_ty}
 
 
 def _row(toys: dict | None, exact: dict | None, tail: str) -> dict:
@@ -182,7 +194,7 @@ def _row(toys: dict | None, exact: dict | None, tail: str) -> dict:
     if toys is None or (tail == "exact" and exact["p_exact"] is not None):
         row |= {"q_median": exact["q_exact"], "tail": exact["exact_tail"]}
         row |= dict.fromkeys(("p_median", "p_low", "p_high"), exact["p_exact"])
-    return row | {"z_median": z_one_sided(row["p_median"])}
+    return row | {"z_median": None if row["p_median"] is None else z_one_sided(row["p_median"])}
 
 
 def _pulls(toys: dict, exact: dict) -> tuple[float | None, float | None]:

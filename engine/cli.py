@@ -4,6 +4,7 @@ import importlib.metadata
 import json
 import shlex
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -17,7 +18,7 @@ from rich.table import Table
 from engine.errors import BadInput, ScanStalled, TaskFailed
 from engine.progress import Silent, reporter
 
-BAD_INPUT, INTERRUPTED = 2, 130
+BAD_INPUT, PARTIAL, INTERRUPTED = 2, 3, 130
 
 app = typer.Typer(
     no_args_is_help=True, invoke_without_command=True, add_completion=False, pretty_exceptions_enable=False
@@ -77,6 +78,8 @@ def scan(
         outcome = pipeline.run(parsed, place, address=address, workers=workers, progress=progress)
     computed, total = sum(outcome.computed.values()), sum(map(len, outcome.plan.items.values()))
     progress.note(f"computed {computed} of {total} items, reused {total - computed}, corrupt {len(outcome.set_aside)}")
+    if outcome.n_failed:
+        raise typer.Exit(_partial(outcome, _same(study, store, settings)))
     for line in summary.lines(outcome):
         progress.note(line)
     say(f"table: {outcome.path}")
@@ -243,6 +246,16 @@ def scans_copy(name: str, to: Annotated[Path | None, typer.Argument(help="By def
         raise BadInput(f"{str(target)!r} exists; nothing was overwritten")
     target.write_text(text(name))
     say(f"{target}: edit it, then recoilscan scan {target}")
+
+
+def _partial(outcome, again: str) -> int:
+    """Says what has no answer, and where the rest is; figures and MLflow wait for the whole."""
+    for stage, failed in outcome.failed.items():
+        for reason, n in Counter(failed.values()).items():
+            say(f"failed: {n} of {stage}: {reason}")
+    say(f"table: {outcome.path} (partial: {outcome.n_failed} items have no answer, see its column reason)")
+    say(f"try them again: recoilscan scan {again}; which they are: recoilscan status {again}")
+    return PARTIAL
 
 
 @contextmanager

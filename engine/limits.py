@@ -18,6 +18,7 @@ from engine.plan import Plan
 
 STATISTIC = "profile_likelihood"
 REFERENCE_CM2 = assemble.REFERENCE["sigma_si_cm2"]
+EMPTY = schemas.LIMITS.empty_table()  # where nothing was asked, or not all of it has an answer
 ORDER = ["exposure_ty", "m_chi_GeV"]
 NO_SIGNAL = "none"  # a method: the pool has no signal event, and so no limit
 LIMIT = ("sigma_90_cm2", "sigma_low_cm2", "sigma_high_cm2", "power_constrained_cm2", "n_signal")
@@ -109,7 +110,7 @@ def path(item: str) -> str:
 def stored(plan: Plan, ledger: Ledger, store: Store) -> tuple[pa.Table, str | None]:
     """The table of a finished scan, and where it is; an empty one, and None, where no limit was asked for."""
     if not plan.limits:
-        return schemas.LIMITS.empty_table(), None
+        return EMPTY, None
     return ledger.table(plan.limit_table), store.where(path(plan.limit_table))
 
 

@@ -2,15 +2,15 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from types import ModuleType
 
 import pyarrow as pa
 
 from engine import assemble, checkpoints, limits, reach, systematics, tasks, work
-from engine.cluster import fan_out, trainer
-from engine.cluster.parts import Entry, Part
+from engine.cluster import nodes, trainer
+from engine.cluster.parts import Entry, Part, encode
 from engine.cluster.store import Ledger, Store
 from engine.diagnostics import Diagnostics
 from engine.inference.population import Population
@@ -36,6 +36,12 @@ class Outcome:
     systematics: pa.Table | None = None
     limits: pa.Table | None = None
     limits_path: str | None = None
+    failed: dict[str, dict[str, str]] = field(default_factory=dict)  # by stage: item -> why it has no answer
+
+    @property
+    def n_failed(self) -> int:
+        """Items without an answer; the table is partial if there are any."""
+        return sum(map(len, self.failed.values()))
 
 
 def scan(study: Study | str, store: Store | str = "./recoilscan-store", **options: object) -> pa.Table:
@@ -75,7 +81,7 @@ def opened(
     """A pass over a plan, whose ledger and cluster are closed at its end; raises BadInput before any work."""
     store.check_writable()
     if address:
-        fan_out.check_address(address)
+        nodes.check_address(address)
     state = Run(plan, store, Ledger(store), progress or Silent(), address, workers)
     try:
         with state.resources:
@@ -90,7 +96,7 @@ def score(run: Run) -> None:
     run.repair()
     plan = run.plan
     run.stage("events", plan.items["events"], work.simulate, partial(tasks.simulations, run))
-    run.stage("models", plan.items["models"], work.fit, partial(tasks.fits, run), _trainer(plan))
+    run.stage("models", plan.items["models"], work.fit, partial(tasks.fits, run), spread=_trainer(plan), stall_s=None)
     checkpoints.discard(run.store, plan.items["models"])
     run.stage("scores", plan.items["scores"], work.score, partial(tasks.scorings, run))
 
@@ -102,35 +108,53 @@ def _run(run: Run) -> Outcome:
     rows = (plan.cells | plan.exact).items()
     signals = assemble.signals(plan, population, (place[0] for item, place in rows if item not in run.ledger.entries))
     run.stage("nulls", plan.items["nulls"], work.background_toys, partial(tasks.nulls, run, population))
-    run.stage("cells", plan.items["cells"], work.cells, partial(tasks.cells, run, population, signals))
-    run.stage("exact", plan.items["exact"], work.exact, partial(tasks.exact, run, population, signals))
+    # what nothing else is made of may have no answer here or there: the scan goes on, and says so at its end
+    leaf = partial(run.stage, tolerant=True)
+    leaf("cells", plan.items["cells"], work.cells, partial(tasks.cells, run, population, signals))
+    leaf("exact", plan.items["exact"], work.exact, partial(tasks.exact, run, population, signals))
     # a search is a task of many laws, any of which may take its time: no stall limit
-    patient = partial(fan_out.fan_out, stall_s=None)
-    run.stage("reach", plan.items["reach"], reach.seek, partial(tasks.searches, run, population), patient)
-    run.stage("limits", plan.items["limits"], limits.compute, partial(tasks.limit_masses, run, population))
+    searches = partial(tasks.searches, run, population)
+    leaf("reach", plan.items["reach"], reach.seek, searches, stall_s=None)
+    leaf("limits", plan.items["limits"], limits.compute, partial(tasks.limit_masses, run, population))
     if plan.systematics:
-        of_variations = partial(tasks.varied, run, population)
-        run.stage("systematics", plan.items["systematics"], systematics.compute, of_variations)
+        leaf("systematics", plan.items["systematics"], systematics.compute, partial(tasks.varied, run, population))
+    return _outcome(run, population)
+
+
+LEAVES = ("cells", "exact", "reach", "limits", "systematics")
+
+
+def _outcome(run: Run, population: Population) -> Outcome:
+    plan = run.plan
+    failed = {stage: run.unanswered(plan.items.get(stage, ())) for stage in LEAVES}
     diagnostics = assemble.diagnostics(plan, run.ledger)
-    table, path = _table(run)
-    reached, limited = _side_table(run, "reach_tables", reach), _side_table(run, "limit_tables", limits)
-    varied = systematics.table(plan, run.ledger)
-    return Outcome(plan, table, path, run.computed, run.set_aside, diagnostics, population, *reached, varied, *limited)
+    table, path = _table(run, failed["cells"] | failed["exact"])
+    reached = _side_table(run, "reach_tables", reach, failed["reach"])
+    limited = _side_table(run, "limit_tables", limits, failed["limits"])
+    varied = systematics.table(plan, run.ledger) if not failed["systematics"] else None
+    return Outcome(plan, table, path, run.computed, run.set_aside, diagnostics, population, *reached, varied, *limited,
+                   failed=failed)  # fmt: skip
 
 
-def _trainer(plan: Plan) -> Callable[..., Iterable[list[Entry]]]:
-    """What spreads fits over the cluster: one task each, or a group of processes each."""
+def _trainer(plan: Plan) -> Callable[..., Iterable[list[Entry]]] | None:
+    """What spreads fits over a group of processes each; None where a fit is one task."""
     training = plan.study.training
     if training.in_process:
-        return partial(fan_out.fan_out, stall_s=None)  # a fit is one task, and Table 1 takes an hour
+        return None
     return partial(
         trainer.train, workers=training.workers, gpus_per_worker=training.gpus_per_worker,
         name=lambda task: plan.models[task[1]],
     )  # fmt: skip
 
 
-def _table(run: Run) -> tuple[pa.Table, str]:
+def _table(run: Run, failed: dict[str, str]) -> tuple[pa.Table, str]:
+    """The study's table; where items failed, one that may be written again, in a place of its own."""
     item = run.plan.table
+    if failed:
+        table, path = assemble.table(run.plan, run.ledger, failed), f"partial/{item}.parquet"
+        run.computed["tables"] = 0
+        run.store.put(path, encode(Part(path, (), table)))
+        return table, run.store.where(path)
     path = f"tables/{item}.parquet"
     run.computed["tables"] = int(item not in run.ledger.entries)
     if run.computed["tables"]:
@@ -138,8 +162,11 @@ def _table(run: Run) -> tuple[pa.Table, str]:
     return run.ledger.table(item), run.store.where(path)
 
 
-def _side_table(run: Run, stage: str, of: ModuleType) -> tuple[pa.Table, str | None]:
-    """A table beside the main one, made by the module that made its rows."""
+def _side_table(run: Run, stage: str, of: ModuleType, failed: dict[str, str]) -> tuple[pa.Table, str | None]:
+    """A table beside the main one, made by the module that made its rows; an empty one while rows have failed."""
+    if failed:
+        run.computed[stage] = 0
+        return of.EMPTY, None
     missing = [item for item in run.plan.items[stage] if item not in run.ledger.entries]
     run.computed[stage] = len(missing)
     for item in missing:
