@@ -7,7 +7,6 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -75,7 +74,9 @@ def scan(
     curves = _overlays(overlay, parsed)
     place = Store(store)
     with _resumable():
-        outcome = pipeline.run(parsed, place, address=address, workers=workers, progress=progress)
+        outcome = pipeline.run(
+            parsed, place, address=address, workers=workers, progress=progress, name=Path(study).stem
+        )
     computed, total = sum(outcome.computed.values()), sum(map(len, outcome.plan.items.values()))
     progress.note(f"computed {computed} of {total} items, reused {total - computed}, corrupt {len(outcome.set_aside)}")
     if outcome.n_failed:
@@ -100,23 +101,28 @@ def status(
     store: StoreUri = DEFAULT_STORE,
     settings: Setting = None,
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
+    draw: Annotated[Path | None, typer.Option("--map", help="Where to draw how much of the grid is done.")] = None,
 ) -> None:
-    """How far a study is: items done, missing, corrupt; and where its table is. Changes nothing."""
-    from engine import pipeline
+    """How far a study is: items done, missing, stale, corrupt, failed, and why; its table. Changes nothing."""
     from engine.cluster.store import Store
+    from engine.status import status
     from engine.study import load
 
-    found = pipeline.status(load(study, tuple(settings or ())), Store(store))
+    found = status(load(study, tuple(settings or ())), Store(store, create=False), Path(study).stem)
+    if draw:
+        _draw_coverage(found, draw)
     if as_json:
-        print(json.dumps(asdict(found) | {"corrupt": len(found.corrupt), "corrupt_paths": found.corrupt}))
+        print(json.dumps(found.as_json()))
         return
-    rows = Table("stage", "done", "of")
-    for stage, (done, total) in found.by_stage.items():
-        rows.add_row(stage, str(done), str(total))
+    names = "done", "of", "failed", "corrupt", "stale"
+    rows = Table("stage", *names)
+    for name, stage in found.by_stage.items():
+        rows.add_row(name, *(str(getattr(stage, column)) for column in names))
     console.print(rows)
-    for path in found.corrupt:
-        say(f"corrupt: {path}")
-    say(f"done {found.done}, missing {found.missing}, corrupt {len(found.corrupt)}")
+    for line in found.lines():
+        say(line)
+    if not found.exists:
+        say(f"there is no store at {store}, and none was made")
     say(f"table: {found.table or 'none yet: recoilscan scan ' + _same(study, store, settings)}")
 
 
@@ -290,6 +296,16 @@ def _overlays(paths: list[Path] | None, study) -> tuple:
     if paths and not study.grid.m_chi_GeV:
         raise BadInput(f"--overlay {paths[0]}: the signal {study.signal.name!r} has no plane of mass and cross-section")
     return tuple((path.stem, *read_overlay(path)) for path in paths or ())
+
+
+def _draw_coverage(found, to: Path) -> None:
+    from engine import plots
+    from engine.plots.coverage import coverage
+
+    first, states = found.coverage[0], [one.states for one in found.coverage]
+    exposures = [one.exposure_ty for one in found.coverage]
+    figure = coverage(states, exposures, list(first.m_chi_GeV), list(first.sizes), first.axes[-1])
+    to.write_bytes(plots.render(figure, to.suffix.lstrip(".") or "png"))
 
 
 def _figures(outcome) -> str:

@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from types import ModuleType
 
 import pyarrow as pa
 
-from engine import assemble, checkpoints, limits, reach, systematics, tasks, work
+from engine import asked, assemble, checkpoints, limits, reach, systematics, tasks, work
 from engine.cluster import nodes, trainer
 from engine.cluster.parts import Entry, Part, encode
 from engine.cluster.store import Ledger, Store
@@ -48,10 +49,11 @@ def scan(study: Study | str, store: Store | str = "./recoilscan-store", **option
     """The whole path for a study, resumed where it stands; returns the result table (`engine.schemas.RESULTS`).
 
     `study` is a parsed study, a TOML file or a shipped name. Options: `address` of a Ray cluster (default: a local
-    one), `workers` of the local one, `progress`. Raises BadInput before any work starts; for toys too full to be drawn,
-    which the pool tells, before the first of them.
+    one), `workers` of the local one, `progress`, `name` under which the store keeps what was asked. Raises BadInput
+    before any work starts; for toys too full to be drawn, which the pool tells, before the first of them.
     """
-    study = load(study) if isinstance(study, str) else study
+    if isinstance(study, str):
+        options, study = {"name": Path(study).stem} | options, load(study)
     store = Store(store) if isinstance(store, str) else store
     return run(study, store, **options).table
 
@@ -63,9 +65,12 @@ def run(
     address: str | None = None,
     workers: int | None = None,
     progress: Silent | None = None,
+    name: str = "study",
 ) -> Outcome:
     """`scan` with everything that is known at its end; raises the same."""
-    with opened(Plan(study), store, address=address, workers=workers, progress=progress) as state:
+    plan = Plan(study)
+    with opened(plan, store, address=address, workers=workers, progress=progress) as state:
+        asked.keep(store, name, plan)
         return _run(state)
 
 
@@ -172,34 +177,6 @@ def _side_table(run: Run, stage: str, of: ModuleType, failed: dict[str, str]) ->
     for item in missing:
         run.commit(Part(of.path(item), (item,), of.table(run.plan, run.ledger)))
     return of.stored(run.plan, run.ledger, run.store)
-
-
-@dataclass(frozen=True)
-class Status:
-    """How far a study is in a store; `missing` includes what is corrupt."""
-
-    done: int
-    missing: int
-    corrupt: list[str]
-    by_stage: dict[str, tuple[int, int]]
-    table: str | None
-
-
-def status(study: Study, store: Store) -> Status:
-    """Counts a study's items; changes nothing in the store."""
-    plan, ledger = Plan(study), Ledger(store)
-    corrupt, by_stage, table = list(ledger.unreadable), {}, None
-    for stage, items in plan.items.items():
-        whole, damaged = ledger.orphans(f"{stage}/")
-        ledger.know(whole)
-        damaged += [entry.path for entry in ledger.check(items)]
-        corrupt += damaged
-        good = [item for item in items if item in ledger.entries and ledger.entries[item].path not in damaged]
-        by_stage[stage] = len(good), len(items)
-        if stage == "tables" and good:
-            table = store.where(ledger.entries[plan.table].path)
-    done, total = (sum(counts) for counts in zip(*by_stage.values(), strict=True))
-    return Status(done, total - done, corrupt, by_stage, table)
 
 
 def finished(study: Study, store: Store) -> Outcome | None:

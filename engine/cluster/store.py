@@ -13,7 +13,7 @@ import obstore
 import pyarrow as pa
 import pyarrow.compute as pc
 from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError
-from obstore.store import LocalStore, from_url
+from obstore.store import LocalStore, MemoryStore, from_url
 
 from engine.cluster.parts import Entry, Failure, decode, items_of, sha256
 from engine.errors import StoreError
@@ -24,12 +24,16 @@ FLUSH_S = 2.0
 
 
 class Store:
-    """A folder or an object store, by URI: a path, file://, s3://, gs://, az://. Pickles."""
+    """A folder or an object store, by URI: a path, file://, s3://, gs://, az://. Pickles.
 
-    def __init__(self, uri: str):
+    create: whether to make a folder that is not there; without, an empty store stands for it, to be read only.
+    """
+
+    def __init__(self, uri: str, create: bool = True):
         # absolute, since a worker may have another working directory than the driver
         self.uri = uri if "://" in uri else str(Path(uri).absolute())
-        self._backend = _open(self.uri)
+        self.exists = create or not _is_local(self.uri) or _folder(self.uri).is_dir()
+        self._backend = _open(self.uri) if self.exists else MemoryStore()
 
     def __reduce__(self):
         return Store, (self.uri,)
@@ -90,6 +94,10 @@ class Store:
         return _folder(self.uri) if isinstance(self._backend, LocalStore) else None
 
 
+def _is_local(uri: str) -> bool:
+    return "://" not in uri or uri.startswith("file://")
+
+
 def _folder(uri: str) -> Path:
     return Path(uri.removeprefix("file://")).absolute()
 
@@ -98,7 +106,7 @@ def _open(uri: str):
     if uri.startswith("memory:"):
         raise StoreError(f"the store {uri!r} would be gone with the process; give a folder or s3://")
     try:
-        if "://" in uri and not uri.startswith("file://"):
+        if not _is_local(uri):
             plain = os.environ.get("AWS_ENDPOINT_URL", "").startswith("http:")
             return from_url(uri, client_options={"allow_http": plain})
         return LocalStore(_folder(uri), mkdir=True)
