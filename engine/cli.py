@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from engine.errors import BadInput, ScanStalled, TaskFailed
+from engine.errors import BadInput, ScanStalled, StoreFault, TaskFailed
 from engine.progress import Silent, reporter
 
 BAD_INPUT, PARTIAL, INTERRUPTED = 2, 3, 130
@@ -347,6 +347,6 @@ def main() -> None:
     except BadInput as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(BAD_INPUT)
-    except (ScanStalled, TaskFailed) as error:
+    except (ScanStalled, StoreFault, TaskFailed) as error:
         print(f"error: {str(error).rstrip('.')}; what was finished is kept", file=sys.stderr)
         sys.exit(1)

@@ -12,6 +12,10 @@ class StoreError(BadInput):
     """The store cannot be opened, read or written."""
 
 
+class StoreFault(RuntimeError):
+    """The store failed in the middle of the work, and kept failing: it is full, or does not answer."""
+
+
 class TaskFailed(RuntimeError):
     """A task's own work raised: in one line, what."""
 

@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
 import ray
-from obstore.exceptions import BaseError
 
 from engine.cluster import nodes
 from engine.cluster.grain import Grain
 from engine.cluster.parts import Entry, Failure, Part
 from engine.cluster.store import Store
 from engine.cluster.units import Done, Unit, packed, perform, said
-from engine.errors import BadInput, ScanStalled, TaskFailed
+from engine.errors import BadInput, ScanStalled, StoreFault, TaskFailed
 
 STALL_S = 900.0
 WAIT_S = 5.0  # between two looks at the nodes
@@ -22,7 +21,7 @@ BIG_BYTES = 2**30  # a process that held more has its memory declared, so that t
 TOO_BIG = (ray.exceptions.OutOfMemoryError, ray.exceptions.WorkerCrashedError)  # the kernel's killer says nothing
 
 
-@ray.remote(num_cpus=1, max_retries=20, retry_exceptions=[OSError, BaseError], scheduling_strategy="SPREAD")
+@ray.remote(num_cpus=1, max_retries=20, retry_exceptions=[OSError, StoreFault], scheduling_strategy="SPREAD")
 def _attempt(work: Callable, store: Store, units: list[Unit], tolerant: bool, *shared: object) -> Done:
     return perform(work, store, units, shared, tolerant)
 
@@ -46,8 +45,8 @@ def fan_out(
     answer (`units.UNANSWERED`) is a Failure beside the entries.
 
     Raises ScanStalled when nothing ends within `stall_s` (None: a task
-    may take as long as it takes), or when for `nodes_s` no node could run a task; BadInput and TaskFailed with
-    what `work` raised.
+    may take as long as it takes), or when for `nodes_s` no node could run a task; BadInput, StoreFault and
+    TaskFailed with what `work` raised.
     """
     tasks = _Tasks(work, store, cpus, n_items, tolerant)
     source, limits = iter(units), _Patience(stall_s, nodes_s)
@@ -128,8 +127,9 @@ class _Tasks:
         try:
             done = ray.get(reference)
         except ray.exceptions.RayTaskError as error:
-            if isinstance(error.cause, BadInput):
-                raise BadInput(str(error.cause)) from error
+            for kind in (BadInput, StoreFault):
+                if isinstance(error.cause, kind):
+                    raise kind(str(error.cause)) from error
             raise TaskFailed(_of(units) + said(error.cause)) from error
         except TOO_BIG as error:
             self._halve(units, error)

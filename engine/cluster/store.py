@@ -4,8 +4,10 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +18,16 @@ from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError
 from obstore.store import LocalStore, MemoryStore, from_url
 
 from engine.cluster.parts import Entry, Failure, decode, items_of, sha256
-from engine.errors import StoreError
+from engine.errors import StoreError, StoreFault
 
 LEDGER = "ledger"
 ASIDE = "aside"
 FLUSH_S = 2.0
+RETRIES = {  # of one request that a bucket refuses (5xx) or drops; a task that fails is tried again as a whole
+    "max_retries": 8,
+    "retry_timeout": timedelta(seconds=60),
+    "backoff": {"init_backoff": timedelta(seconds=0.1), "max_backoff": timedelta(seconds=10), "base": 2},
+}
 
 
 class Store:
@@ -50,7 +57,8 @@ class Store:
     def put_new(self, path: str, data: bytes) -> None:
         """Create-if-absent: a part that exists with the same content stays; with another, it is set aside."""
         try:
-            obstore.put(self._backend, path, data, mode="create")
+            with self._faults("write", path):
+                obstore.put(self._backend, path, data, mode="create")
         except AlreadyExistsError:
             if sha256(self.get(path)) != sha256(data):
                 self.set_aside(path)
@@ -58,15 +66,18 @@ class Store:
 
     def put(self, path: str, data: bytes) -> None:
         """Writes or replaces: for figures and what else may be drawn again, never for parts."""
-        obstore.put(self._backend, path, data)
+        with self._faults("write", path):
+            obstore.put(self._backend, path, data)
 
     def get(self, path: str) -> bytes:
         """The object's bytes; raises FileNotFoundError where there is none."""
-        return bytes(obstore.get(self._backend, path).bytes())
+        with self._faults("read", path):
+            return bytes(obstore.get(self._backend, path).bytes())
 
     def delete(self, path: str) -> None:
         """Removes an object: for what is of no use any more, never for parts."""
-        obstore.delete(self._backend, path)
+        with self._faults("remove", path):
+            obstore.delete(self._backend, path)
 
     def list(self, prefix: str) -> list[str]:
         """Paths under a prefix, sorted; raises StoreError where the store cannot be read."""
@@ -80,8 +91,19 @@ class Store:
     def set_aside(self, path: str) -> str:
         """Moves a part that does not verify out of the way, keeping it for inspection."""
         name = f"{ASIDE}/{path}.{uuid.uuid4().hex[:8]}"
-        obstore.rename(self._backend, path, name)
+        with self._faults("move", path):
+            obstore.rename(self._backend, path, name)
         return name
+
+    @contextmanager
+    def _faults(self, what: str, path: str) -> Iterator[None]:
+        """What a store says when it is full or does not answer becomes a StoreFault."""
+        try:
+            yield
+        except (AlreadyExistsError, FileNotFoundError):
+            raise
+        except (BaseError, OSError) as error:
+            raise StoreFault(f"the store {self.uri!r} failed to {what} {path!r}: {_first_line(error)}") from error
 
     def where(self, path: str) -> str:
         """The path as a user opens it."""
@@ -108,7 +130,7 @@ def _open(uri: str):
     try:
         if not _is_local(uri):
             plain = os.environ.get("AWS_ENDPOINT_URL", "").startswith("http:")
-            return from_url(uri, client_options={"allow_http": plain})
+            return from_url(uri, client_options={"allow_http": plain}, retry_config=RETRIES)
         return LocalStore(_folder(uri), mkdir=True)
     except Exception as error:
         raise StoreError(f"cannot open the store {uri!r}: {_first_line(error)}") from error

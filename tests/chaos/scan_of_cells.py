@@ -44,7 +44,8 @@ def note(log: str, number: int) -> None:
 def main(address: str, uri: str, log: str, n_cells: int) -> None:
     store, cells = Store(uri), {digest(number): number for number in range(n_cells)}
     table = lineage.digest("table", 1, list(cells))
-    run = Run(SimpleNamespace(items={"cells": list(cells), "tables": [table]}), store, Ledger(store), Silent(), address)
+    plan = SimpleNamespace(items={"cells": list(cells), "tables": [table]})
+    run = Run(plan, store, Ledger(store), Silent(), address or None)
     with run.resources:
         run.repair()
         run.stage(
