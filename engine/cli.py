@@ -1,8 +1,6 @@
 """The command line: thin commands over public functions, one clear line for a mistake."""
 
 import importlib.metadata
-import json
-import shlex
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -11,9 +9,23 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from engine import cli_store
+from engine.cli_options import (
+    DEFAULT_STORE,
+    Address,
+    Overlay,
+    Quiet,
+    Setting,
+    StoreUri,
+    StudyName,
+    Tracking,
+    Workers,
+    console,
+    same,
+    say,
+)
 from engine.errors import BadInput, ScanStalled, StoreFault, TaskFailed
 from engine.progress import Silent, reporter
 
@@ -24,24 +36,10 @@ app = typer.Typer(
 )
 zoo_app = typer.Typer(no_args_is_help=True, help="Model families.")
 scans_app = typer.Typer(no_args_is_help=True, help="Studies that come with the package.")
+app.command()(cli_store.status)
+app.command()(cli_store.gc)
 app.add_typer(zoo_app, name="zoo")
 app.add_typer(scans_app, name="scans")
-console = Console()
-
-StudyName = Annotated[str, typer.Argument(help="A TOML file, or the name of a shipped study (scans list).")]
-StoreUri = Annotated[str, typer.Option("--store", help="Where results live: a folder or s3://bucket/prefix.")]
-Tracking = Annotated[str | None, typer.Option("--tracking", help="MLflow URI; by default SQLite in the store.")]
-Address = Annotated[str | None, typer.Option("--address", help="A Ray cluster; by default a local one is started.")]
-Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Processes of the local Ray.")]
-Setting = Annotated[list[str] | None, typer.Option("--set", help="Override a key of the study: key.path=value.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Only errors and where the results are.")]
-Overlay = Annotated[list[Path] | None, typer.Option("--overlay", help="CSV of a limit curve: m_chi_GeV,sigma_si_cm2.")]
-DEFAULT_STORE = "./recoilscan-store"
-
-
-def say(line: str) -> None:
-    """One line as it is: paths may be long and hold brackets."""
-    console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 @app.callback()
@@ -80,7 +78,7 @@ def scan(
     computed, total = sum(outcome.computed.values()), sum(map(len, outcome.plan.items.values()))
     progress.note(f"computed {computed} of {total} items, reused {total - computed}, corrupt {len(outcome.set_aside)}")
     if outcome.n_failed:
-        raise typer.Exit(_partial(outcome, _same(study, store, settings)))
+        raise typer.Exit(_partial(outcome, same(study, store, settings)))
     for line in summary.lines(outcome):
         progress.note(line)
     say(f"table: {outcome.path}")
@@ -92,38 +90,7 @@ def scan(
     say(f"figures: {place.where(_figures(outcome))}")
     _track(study, outcome, place, files, tracking, progress)
     curve = " --overlay limit.csv" if parsed.grid.m_chi_GeV else " --format pdf"
-    progress.note(f"next: recoilscan plot {_same(study, store, settings)}{curve}")
-
-
-@app.command()
-def status(
-    study: StudyName,
-    store: StoreUri = DEFAULT_STORE,
-    settings: Setting = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
-    draw: Annotated[Path | None, typer.Option("--map", help="Where to draw how much of the grid is done.")] = None,
-) -> None:
-    """How far a study is: items done, missing, stale, corrupt, failed, and why; its table. Changes nothing."""
-    from engine.cluster.store import Store
-    from engine.status import status
-    from engine.study import load
-
-    found = status(load(study, tuple(settings or ())), Store(store, create=False), Path(study).stem)
-    if draw:
-        _draw_coverage(found, draw)
-    if as_json:
-        print(json.dumps(found.as_json()))
-        return
-    names = "done", "of", "failed", "corrupt", "stale"
-    rows = Table("stage", *names)
-    for name, stage in found.by_stage.items():
-        rows.add_row(name, *(str(getattr(stage, column)) for column in names))
-    console.print(rows)
-    for line in found.lines():
-        say(line)
-    if not found.exists:
-        say(f"there is no store at {store}, and none was made")
-    say(f"table: {found.table or 'none yet: recoilscan scan ' + _same(study, store, settings)}")
+    progress.note(f"next: recoilscan plot {same(study, store, settings)}{curve}")
 
 
 @app.command()
@@ -143,7 +110,7 @@ def plot(
     curves = _overlays(overlay, parsed)
     outcome = pipeline.finished(parsed, place)
     if outcome is None:
-        again = _same(study, store, settings)
+        again = same(study, store, settings)
         raise BadInput(f"no finished table of {study!r} in {store!r}; run: recoilscan scan {again}")
     for name in _draw(outcome, place, curves, format):
         say(place.where(f"{_figures(outcome)}/{name}"))
@@ -284,28 +251,12 @@ def _keep(path: Path, text: str) -> str:
     return f"study with the best R: {path}; next: recoilscan scan {path}"
 
 
-def _same(study: str, store: str, settings: list[str] | None) -> str:
-    """What the user must repeat so that another command means the same study."""
-    words = [study, "--store", store, *(word for setting in settings or () for word in ("--set", setting))]
-    return shlex.join(words)
-
-
 def _overlays(paths: list[Path] | None, study) -> tuple:
     from engine.contours import read_overlay
 
     if paths and not study.grid.m_chi_GeV:
         raise BadInput(f"--overlay {paths[0]}: the signal {study.signal.name!r} has no plane of mass and cross-section")
     return tuple((path.stem, *read_overlay(path)) for path in paths or ())
-
-
-def _draw_coverage(found, to: Path) -> None:
-    from engine import plots
-    from engine.plots.coverage import coverage
-
-    first, states = found.coverage[0], [one.states for one in found.coverage]
-    exposures = [one.exposure_ty for one in found.coverage]
-    figure = coverage(states, exposures, list(first.m_chi_GeV), list(first.sizes), first.axes[-1])
-    to.write_bytes(plots.render(figure, to.suffix.lstrip(".") or "png"))
 
 
 def _figures(outcome) -> str:

@@ -10,7 +10,7 @@ from types import ModuleType
 import pyarrow as pa
 
 from engine import asked, assemble, checkpoints, limits, reach, systematics, tasks, work
-from engine.cluster import nodes, trainer
+from engine.cluster import heartbeat, nodes, trainer
 from engine.cluster.parts import Entry, Part, encode
 from engine.cluster.store import Ledger, Store
 from engine.diagnostics import Diagnostics
@@ -89,7 +89,7 @@ def opened(
         nodes.check_address(address)
     state = Run(plan, store, Ledger(store), progress or Silent(), address, workers)
     try:
-        with state.resources:
+        with heartbeat.beating(store, plan.table, state.progress.note), state.resources:
             yield state
     finally:
         state.progress.close()

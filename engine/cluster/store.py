@@ -5,8 +5,8 @@ import os
 import time
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -28,6 +28,15 @@ RETRIES = {  # of one request that a bucket refuses (5xx) or drops; a task that 
     "retry_timeout": timedelta(seconds=60),
     "backoff": {"init_backoff": timedelta(seconds=0.1), "max_backoff": timedelta(seconds=10), "base": 2},
 }
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An object as a listing knows it; modified_s since the epoch."""
+
+    path: str
+    size_bytes: int
+    modified_s: float
 
 
 class Store:
@@ -60,9 +69,11 @@ class Store:
             with self._faults("write", path):
                 obstore.put(self._backend, path, data, mode="create")
         except AlreadyExistsError:
-            if sha256(self.get(path)) != sha256(data):
+            with suppress(FileNotFoundError):  # another driver has set it aside
+                if sha256(self.get(path)) == sha256(data):
+                    return
                 self.set_aside(path)
-                self.put_new(path, data)
+            self.put_new(path, data)
 
     def put(self, path: str, data: bytes) -> None:
         """Writes or replaces: for figures and what else may be drawn again, never for parts."""
@@ -75,18 +86,24 @@ class Store:
             return bytes(obstore.get(self._backend, path).bytes())
 
     def delete(self, path: str) -> None:
-        """Removes an object: for what is of no use any more, never for parts."""
-        with self._faults("remove", path):
+        """Removes an object, if it is there: for what is of no use any more."""
+        with self._faults("remove", path), suppress(FileNotFoundError):
             obstore.delete(self._backend, path)
 
-    def list(self, prefix: str) -> list[str]:
-        """Paths under a prefix, sorted; raises StoreError where the store cannot be read."""
+    def objects(self, prefix: str) -> list[Stored]:
+        """What is under a prefix, sorted by path; raises StoreError where the store cannot be read."""
         try:
-            return sorted(item["path"] for page in obstore.list(self._backend, prefix) for item in page)
+            found = [item for page in obstore.list(self._backend, prefix) for item in page]
         except NotFoundError:
             return []
         except BaseError as error:
             raise StoreError(f"cannot read the store {self.uri!r}: {_first_line(error)}") from error
+        listed = (Stored(item["path"], item["size"], item["last_modified"].timestamp()) for item in found)
+        return sorted(listed, key=lambda one: one.path)
+
+    def list(self, prefix: str) -> list[str]:
+        """Paths under a prefix, sorted; raises StoreError where the store cannot be read."""
+        return [one.path for one in self.objects(prefix)]
 
     def set_aside(self, path: str) -> str:
         """Moves a part that does not verify out of the way, keeping it for inspection."""
@@ -152,7 +169,8 @@ class Ledger:
         self._pending: list[Entry | Failure] = []
         self._verified: set[str] = set()
         self._flushed = time.monotonic()
-        for path in store.list(LEDGER):
+        self._segments = store.list(LEDGER)
+        for path in self._segments:
             try:
                 for record in _parse(store.get(path)):
                     self._learn(record)
@@ -183,11 +201,21 @@ class Ledger:
             self._pending.clear()
         self._flushed = time.monotonic()
 
+    def rewrite(self, without: set[str]) -> None:
+        """One segment for all that were, which forgets these paths: their items are missing from now on."""
+        known = {entry.path: entry for entry in self.entries.values() if entry.path not in without}
+        self.entries = {item: entry for item, entry in self.entries.items() if entry.path not in without}
+        self._pending = [*known.values(), *dict.fromkeys(self.failures.values())]
+        old, self._segments = self._segments, []
+        self.flush()
+        for path in old:
+            self.store.delete(path)
+
     def set_aside(self, entry: Entry) -> None:
         """Moves a part that does not verify out of the way; its items are missing from now on."""
         self.entries = {item: known for item, known in self.entries.items() if known.path != entry.path}
         self._paths.discard(entry.path)
-        if entry.path in self.store.list(entry.path.rpartition("/")[0]):
+        with suppress(FileNotFoundError):  # it is gone, or another driver was here first
             self.store.set_aside(entry.path)
 
     def read(self, item: str) -> bytes:
