@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from engine import cli_store
+from engine import cli_bench, cli_store
 from engine.cli_options import (
     DEFAULT_STORE,
     Address,
@@ -22,7 +21,6 @@ from engine.cli_options import (
     StudyName,
     Tracking,
     Workers,
-    console,
     same,
     say,
 )
@@ -38,6 +36,7 @@ zoo_app = typer.Typer(no_args_is_help=True, help="Model families.")
 scans_app = typer.Typer(no_args_is_help=True, help="Studies that come with the package.")
 app.command()(cli_store.status)
 app.command()(cli_store.gc)
+app.command()(cli_bench.bench)
 app.add_typer(zoo_app, name="zoo")
 app.add_typer(scans_app, name="scans")
 
@@ -167,23 +166,6 @@ def physics(
     for name, data in physics_page.files(parsed, events, format).items():
         place.put(f"{folder}/{name}", data)
     say(f"report: {place.where(folder + '/report.md')}")
-
-
-@app.command()
-def bench(seconds: Annotated[float, typer.Option(min=0.1, help="Time given to each kernel.")] = 2.0) -> None:
-    """Speed of the fast kernels beside their slow, obvious twins, in the same run; and where an event's time goes."""
-    from engine.bench import budget, run
-
-    rows = Table("kernel", "fast", "plain", "unit", "ratio")
-    for result in run(seconds):
-        fast, slow = (f"{rate:,.0f}" for rate in (result.fast_per_s, result.slow_per_s))
-        rows.add_row(result.name, fast, slow, result.unit, f"{result.ratio:.1f}")
-    console.print(rows)
-    budgets = budget.run()
-    rows = Table("ms per 1000 events", *(each.name for each in budgets))
-    for row in budget.rows(budgets):
-        rows.add_row(*row)
-    console.print(rows)
 
 
 @zoo_app.command("list")
