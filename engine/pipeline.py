@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pyarrow as pa
 
-from engine import asked, assemble, checkpoints, limits, reach, systematics, tasks, work
+from engine import asked, assemble, checkpoints, limits, lineage, reach, systematics, tasks, work
 from engine.cluster import heartbeat, nodes, trainer
 from engine.cluster.parts import Entry, Part, encode
 from engine.cluster.store import Ledger, Store
@@ -89,7 +89,7 @@ def opened(
         nodes.check_address(address)
     state = Run(plan, store, Ledger(store), progress or Silent(), address, workers)
     try:
-        with heartbeat.beating(store, plan.table, state.progress.note), state.resources:
+        with heartbeat.beating(store, lineage.digest("driver", 1, plan.study), state.progress.note), state.resources:
             yield state
     finally:
         state.progress.close()
