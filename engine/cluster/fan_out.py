@@ -11,8 +11,8 @@ from engine.cluster import nodes
 from engine.cluster.grain import Grain
 from engine.cluster.parts import Entry, Failure, Part
 from engine.cluster.store import Store
-from engine.cluster.units import Done, Unit, packed, perform, said
-from engine.errors import BadInput, ScanStalled, StoreFault, TaskFailed
+from engine.cluster.units import Done, Unit, packed, perform
+from engine.errors import BadInput, ScanStalled, StoreFault, TaskFailed, said
 
 STALL_S = 900.0
 WAIT_S = 5.0  # between two looks at the nodes
@@ -42,7 +42,7 @@ def fan_out(
     A task carries as many units as `Grain` says of a stage of n_items items (0: one each). Tasks may run more than once
     (a worker dies); their commits are idempotent. At most WINDOW_PER_CPU tasks per CPU are in flight, and units are
     made as the window empties. A task that its host kills for its memory is halved. If `tolerant`, a unit without an
-    answer (`units.UNANSWERED`) is a Failure beside the entries.
+    answer (`errors.UNANSWERED`) is a Failure beside the entries.
 
     Raises ScanStalled when nothing ends within `stall_s` (None: a task
     may take as long as it takes), or when for `nodes_s` no node could run a task; BadInput, StoreFault and

@@ -10,11 +10,7 @@ import ray
 
 from engine.cluster.parts import Entry, Failure, Part, encode, sha256
 from engine.cluster.store import Store
-from engine.errors import BadInput
-
-# What mathematics raises where it has no answer: a root that is not bracketed, a matrix that is not positive. Another
-# attempt would end alike, and other units may well have one. Everything else is a mistake of the program.
-UNANSWERED = (ValueError, ArithmeticError)
+from engine.errors import UNANSWERED, BadInput, Unanswerable, said
 
 
 @dataclass(frozen=True)
@@ -87,10 +83,18 @@ def perform(work: Work, store: Store, units: list[Unit], shared: tuple, tolerant
                 half = len(group) // 2
                 todo += [group[half:], group[:half]]
             elif tolerant:
-                failures.append(Failure(group[0].items, group[0].name, said(error)))
+                entries += commit(store, getattr(error, "parts", ()))
+                failures += _failures(group[0], error)
             else:
                 raise
     return Done(entries, failures, time.perf_counter() - start, _peak_bytes())
+
+
+def _failures(unit: Unit, error: Exception) -> list[Failure]:
+    """Of a unit whose items fail together, one; of one that knows which of them failed, as many as they are."""
+    if not isinstance(error, Unanswerable):
+        return [Failure(unit.items, unit.name, said(error))]
+    return [Failure((item,), f"{unit.name}, {name}", reason) for item, (name, reason) in error.reasons.items()]
 
 
 def _peak_bytes() -> int:
@@ -98,12 +102,6 @@ def _peak_bytes() -> int:
     with open("/proc/self/status") as file:
         shared_kB = next((int(line.split()[1]) for line in file if line.startswith("RssShmem:")), 0)
     return 1024 * (getrusage(RUSAGE_SELF).ru_maxrss - shared_kB)
-
-
-def said(error: BaseException) -> str:
-    """An exception in one line."""
-    lines = str(error).splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
 def _together(units: list[Unit]) -> list[list[Unit]]:
