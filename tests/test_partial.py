@@ -69,7 +69,7 @@ def test_the_scan_goes_on_and_the_row_says_why(partial):
     rows = {row["statistic"]: row for row in partial.table.filter(pc.field("sigma_si_cm2") == 5e-46).to_pylist()}
     assert {name: row["reason"] for name, row in rows.items()} == {"fussy": reason, "count": None}
     assert rows["fussy"]["p_median"] is None and rows["fussy"]["exposure_ty"] == 5
-    assert rows["count"]["p_median"] < 0.01 and rows["count"]["pull"] is not None  # no statistic fails with another
+    assert rows["count"]["p_median"] < 0.01 and rows["count"]["p_exact"] is not None  # no statistic fails with another
     others = partial.table.filter(pc.field("sigma_si_cm2") != 5e-46)
     assert others["reason"].null_count == len(others) == 2 * 3  # the benchmark is there, too
     assert others["p_median"].null_count == 0
