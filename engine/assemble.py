@@ -149,21 +149,36 @@ def toys(plan: Plan, ledger: Ledger, exposure_ty: float, hypothesis: str) -> lis
     return found
 
 
-def table(plan: Plan, ledger: Ledger, only: Wanted | None = None) -> pa.Table:
+def table(
+    plan: Plan, ledger: Ledger, failed: dict[str, str] | None = None, only: Wanted | None = None
+) -> pa.Table:
     """All rows of the study, or of one statistic, sorted; `point` says whether the grid or the benchmark asked for
-    the row, and `level` in which round of refinement."""
+    the row, and `level` in which round of refinement.
+
+    failed: items that have no answer, and why; their rows have a `reason`, and null for what is not known.
+    """
     wanted = {place: items for place, items in plan.rows.items() if only in (None, place[1:])}
-    by_item = {}
+    by_item, failed = {}, failed or {}
     for items in zip(*wanted.values(), strict=True):
-        if some := [item for item in items if item]:
-            by_item |= {row["lineage"]: row for row in ledger.rows(some, "lineage").to_pylist()}
+        if known := [item for item in items if item and item not in failed]:
+            by_item |= {row["lineage"]: row for row in ledger.rows(known, "lineage").to_pylist()}
     rows, of_seeds = [], _z_of_seeds(plan, ledger)
-    for place, (toys, exact) in wanted.items():
-        row = _row(by_item.get(toys), by_item.get(exact), plan.study.toys.tail)
+    for place, items in wanted.items():
+        point, R, statistic = place
+        at = _place(plan.study.signal, point) | {"R": R, "statistic": statistic}
+        reasons = [failed[item] for item in items if item in failed]
+        at |= {"reason": "; ".join(dict.fromkeys(reasons)) or None, "lineage": items[0] or items[1]}
+        row = _row(*map(by_item.get, items), plan.study.toys.tail) | at
         error = spread([row["z_exact"] if row["exact_tail"] == "exact" else None, *of_seeds.get(place, ())])
-        rows.append(row | {"point": place[0].origin, "level": place[0].level, "z_seed_error": error})
+        rows.append(row | {"point": point.origin, "level": point.level, "z_seed_error": error})
     columns = {name: [row[name] for row in rows] for name in schemas.RESULTS.names}
-    return schemas.table(schemas.RESULTS, columns).sort_by([(name, "ascending") for name in schemas.ROW_ORDER])
+    schema = schemas.nullable(schemas.RESULTS) if failed else schemas.RESULTS
+    return schemas.table(schema, columns).sort_by([(name, "ascending") for name in schemas.ROW_ORDER])
+
+
+def _place(signal: Signal, point: Point) -> dict:
+    size = {"sigma_si_cm2": None, "strength": None, signal.axes[-1]: point.size}
+    return size | {"m_chi_GeV": point.m_chi_GeV, "exposure_ty": point.exposure_ty}
 
 
 def _z_of_seeds(plan: Plan, ledger: Ledger) -> dict[Cell, list[float | None]]:
@@ -196,7 +211,7 @@ def _row(toys: dict | None, exact: dict | None, tail: str) -> dict:
     if toys is None or (tail == "exact" and exact["p_exact"] is not None):
         row |= {"q_median": exact["q_exact"], "tail": exact["exact_tail"]}
         row |= dict.fromkeys(("p_median", "p_low", "p_high"), exact["p_exact"])
-    return row | {"z_median": z_one_sided(row["p_median"])}
+    return row | {"z_median": None if row["p_median"] is None else z_one_sided(row["p_median"])}
 
 
 def _pulls(toys: dict, exact: dict) -> tuple[float | None, float | None]:

@@ -1,55 +1,48 @@
 """The command line: thin commands over public functions, one clear line for a mistake."""
 
 import importlib.metadata
-import json
-import shlex
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from engine.errors import BadInput, ScanStalled, TaskFailed
+from engine import cli_bench, cli_store
+from engine.cli_options import (
+    DEFAULT_STORE,
+    Address,
+    Overlay,
+    Quiet,
+    Setting,
+    Storage,
+    StoreUri,
+    StudyName,
+    Tracking,
+    Workers,
+    again,
+    console,
+    finished,
+    resumable,
+    say,
+    stem,
+)
+from engine.errors import BadInput, ScanStalled, StoreFault, TaskFailed
 from engine.progress import reporter
-from engine.urls import hidden
 
-BAD_INPUT, INTERRUPTED = 2, 130
+BAD_INPUT, PARTIAL = 2, 3
 
 app = typer.Typer(
     no_args_is_help=True, invoke_without_command=True, add_completion=False, pretty_exceptions_enable=False
 )
 zoo_app = typer.Typer(no_args_is_help=True, help="Model families.")
 scans_app = typer.Typer(no_args_is_help=True, help="Studies that come with the package.")
+app.command()(cli_store.status)
+app.command()(cli_store.track)
+app.command()(cli_store.gc)
+app.command()(cli_bench.bench)
 app.add_typer(zoo_app, name="zoo")
 app.add_typer(scans_app, name="scans")
-console = Console()
-
-StudyName = Annotated[str, typer.Argument(help="A TOML file, or the name of a shipped study (scans list).")]
-StoreUri = Annotated[str, typer.Option("--store", help="Where results live: a folder or s3://bucket/prefix.")]
-Tracking = Annotated[str | None, typer.Option("--tracking", help="MLflow URI; by default SQLite in the store.")]
-Address = Annotated[str | None, typer.Option("--address", help="A Ray cluster; by default a local one is started.")]
-Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Processes of the local Ray.")]
-Setting = Annotated[list[str] | None, typer.Option("--set", help="Override a key of the study: key.path=value.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Only errors and where the results are.")]
-Storage = Annotated[
-    str | None,
-    typer.Option(
-        "--storage", envvar="RECOILSCAN_STORAGE", show_envvar=True,
-        help="Where Optuna copies the trials of a search: sqlite:///FILE or postgresql://; else a file in the store.",
-    ),
-]  # fmt: skip
-Overlay = Annotated[list[Path] | None, typer.Option("--overlay", help="CSV of a limit curve: m_chi_GeV,sigma_si_cm2.")]
-DEFAULT_STORE = "./recoilscan-store"
-
-
-def say(line: str) -> None:
-    """One line as it is: paths may be long and hold brackets."""
-    console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 @app.callback()
@@ -91,7 +84,11 @@ def scan(
 
         return cli_compare.scan(study, parsed, place, tracking, progress, later, address=address, workers=workers)
     with resumable(), tracked.followed(stem(study), Plan(parsed), place, tracking, progress, later) as watched:
-        outcome = pipeline.run(parsed, place, address=address, workers=workers, progress=watched)
+        outcome = pipeline.run(
+            parsed, place, address=address, workers=workers, progress=watched, name=stem(study)
+        )  # fmt: skip
+        if outcome.n_failed:
+            raise typer.Exit(_partial(outcome, again("scan", study, store, settings)))
     computed, total = sum(outcome.computed.values()), sum(map(len, outcome.plan.items.values()))
     progress.note(f"computed {computed} of {total} items, reused {total - computed}, corrupt {len(outcome.set_aside)}")
     for line in summary.lines(outcome):
@@ -110,53 +107,6 @@ def scan(
 
 
 @app.command()
-def status(
-    study: StudyName,
-    store: StoreUri = DEFAULT_STORE,
-    settings: Setting = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
-) -> None:
-    """How far a study is: items done, missing, corrupt; and where its table is. Changes nothing."""
-    from engine import pipeline
-    from engine.cluster.store import Store
-    from engine.study import load
-
-    found = pipeline.status(load(study, tuple(settings or ())), Store(store))
-    if as_json:
-        print(json.dumps(asdict(found) | {"corrupt": len(found.corrupt), "corrupt_paths": found.corrupt}))
-        return
-    rows = Table("stage", "done", "of")
-    for stage, (done, total) in found.by_stage.items():
-        rows.add_row(stage, str(done), str(total))
-    console.print(rows)
-    for path in found.corrupt:
-        say(f"corrupt: {path}")
-    for number, each in enumerate(found.refine["rounds"] if found.refine else (), start=1):
-        say(f"round {number}: {each['points']} points, {each['rows_done']} of {each['rows']} rows done")
-    if found.refine and not found.refine["settled"]:
-        say("further rounds follow from what these find")
-    say(f"done {found.done}, missing {found.missing}, corrupt {len(found.corrupt)}")
-    say(f"table: {found.table or 'none yet: ' + again('scan', study, store, settings)}")
-
-
-@app.command()
-def track(
-    study: StudyName, store: StoreUri = DEFAULT_STORE, tracking: Tracking = None, settings: Setting = None
-) -> None:
-    """Sends a finished study to MLflow from its store alone: after an outage, or to another server. Changes nothing."""
-    from engine import tracked
-    from engine.cluster.store import Store
-    from engine.study import load
-
-    parsed, place = load(study, tuple(settings or ())), Store(store)
-    outcome = _finished(parsed, place, again("scan", study, store, settings))
-    later = again("track", study, store, settings, tracking)
-    files = tracked.figures(outcome, place)
-    if not tracked.send_scan(stem(study), outcome, place, files, tracking, reporter(False), later):
-        raise typer.Exit(1)
-
-
-@app.command()
 def plot(
     study: StudyName,
     store: StoreUri = DEFAULT_STORE,
@@ -172,7 +122,7 @@ def plot(
     if parsed.compare:
         raise BadInput(f"{study!r} compares pairs of models; run: {again('compare', study, store, settings)}")
     curves = _overlays(overlay, parsed)
-    outcome = _finished(parsed, place, again("scan", study, store, settings))
+    outcome = finished(parsed, place, again("scan", study, store, settings))
     for name in _draw(outcome, place, curves, format):
         say(place.where(f"{_figures(outcome)}/{name}"))
 
@@ -249,23 +199,6 @@ def physics(
     say(f"report: {place.where(folder + '/report.md')}")
 
 
-@app.command()
-def bench(seconds: Annotated[float, typer.Option(min=0.1, help="Time given to each kernel.")] = 2.0) -> None:
-    """Speed of the fast kernels beside their slow, obvious twins, in the same run; and where an event's time goes."""
-    from engine.bench import budget, run
-
-    rows = Table("kernel", "fast", "plain", "unit", "ratio")
-    for result in run(seconds):
-        fast, slow = (f"{rate:,.0f}" for rate in (result.fast_per_s, result.slow_per_s))
-        rows.add_row(result.name, fast, slow, result.unit, f"{result.ratio:.1f}")
-    console.print(rows)
-    budgets = budget.run()
-    rows = Table("ms per 1000 events", *(each.name for each in budgets))
-    for row in budget.rows(budgets):
-        rows.add_row(*row)
-    console.print(rows)
-
-
 @zoo_app.command("list")
 def zoo_list() -> None:
     """The model families that ship, and what each is."""
@@ -316,15 +249,14 @@ def _say_plan(study: str, store: str, settings: list[str] | None, plan: bool, as
         say(line)
 
 
-@contextmanager
-def resumable() -> Iterator[None]:
-    """Ctrl-C ends with the line that resumes."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        resume = " ".join(["recoilscan", *map(hidden, sys.argv[1:])])
-        print(f"interrupted; what was finished is kept. Resume with: {resume}", file=sys.stderr)
-        raise typer.Exit(INTERRUPTED) from None
+def _partial(outcome, again: str) -> int:
+    """Says what has no answer, and where the rest is; figures and MLflow wait for the whole."""
+    for stage, failed in outcome.failed.items():
+        for reason, n in Counter(failed.values()).items():
+            say(f"failed: {n} of {stage}: {reason}")
+    say(f"table: {outcome.path} (partial: {outcome.n_failed} items have no answer, see its column reason)")
+    say(f"try them again: {again}; which they are: {again.replace(' scan ', ' status ', 1)}")
+    return PARTIAL
 
 
 def _keep(path: Path, text: str) -> str:
@@ -334,28 +266,6 @@ def _keep(path: Path, text: str) -> str:
     elif path.read_text() != text:
         return f"{path} exists and is another study; nothing was overwritten: say where with --to"
     return f"study with the best values: {path}; next: recoilscan scan {path}"
-
-
-def again(command: str, study: str, store: str, settings: list[str] | None, uri: str | None = None) -> str:
-    """The line that does a command on the same study; a password is not printed."""
-    from engine.tracking import shown
-
-    words = [study, "--store", store, *(word for setting in settings or () for word in ("--set", setting))]
-    return shlex.join(["recoilscan", command, *words, *(["--tracking", shown(uri)] if uri else [])])
-
-
-def stem(study: str) -> str:
-    return Path(study).stem
-
-
-def _finished(study, store, again: str):
-    """A study's results as they are in the store; BadInput that says what makes them."""
-    from engine import pipeline
-
-    outcome = pipeline.finished(study, store)
-    if outcome is None:
-        raise BadInput(f"no finished table of this study in {store.uri!r}; run: {again}")
-    return outcome
 
 
 def _overlays(paths: list[Path] | None, study) -> tuple:
@@ -388,6 +298,6 @@ def main() -> None:
     except BadInput as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(BAD_INPUT)
-    except (ScanStalled, TaskFailed) as error:
+    except (ScanStalled, StoreFault, TaskFailed) as error:
         print(f"error: {str(error).rstrip('.')}; what was finished is kept", file=sys.stderr)
         sys.exit(1)

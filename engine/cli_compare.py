@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from engine import comparison, comparison_report, tracked
-from engine.cli import again, console, resumable, say, stem
+from engine.cli_options import again, console, resumable, say, stem
 from engine.cluster.store import Store
 from engine.comparison import Comparison
 from engine.errors import BadInput
@@ -29,12 +29,22 @@ def show(name: str, parsed: Study, store: str, settings: list[str] | None, forma
     """The ranking of a comparison that has ended, from the store alone. Raises BadInput where there is none."""
     if parsed.compare is None:
         raise BadInput(f"{name!r} has no [compare] section; at least: [compare.classifier.NAME] and name = 'FAMILY'")
-    place = Store(store)
+    place = Store(store, create=False)
+    _tell(_finished(parsed, place, again("scan", name, store, settings)), place, format)
+
+
+def track(name: str, parsed: Study, place: Store, tracking: str | None, later: str, scan_again: str) -> bool:
+    """Sends a comparison that has ended to MLflow, from the store alone; whether it was taken."""
+    found = _finished(parsed, place, scan_again)
+    made = comparison_report.files(found)
+    return tracked.send(comparison_report.logged(stem(name), found, place, made), place, tracking, Silent(), later)
+
+
+def _finished(parsed: Study, place: Store, scan_again: str) -> Comparison:
     found = comparison.finished(parsed, place)
     if found is None:
-        raise BadInput(f"no finished comparison of {name!r} in {store!r}; "
-                       f"run: {again('scan', name, store, settings)}")  # fmt: skip
-    _tell(found, place, format)
+        raise BadInput(f"no finished comparison of this study in {place.uri!r}; run: {scan_again}")
+    return found
 
 
 def _tell(found: Comparison, place: Store, format: str = "png") -> dict[str, bytes]:

@@ -10,6 +10,8 @@ import pyarrow as pa
 import zoo
 from engine import pair_schemas, paired, pipeline, plugins, schemas, timings
 from engine.cluster.store import Ledger, Store
+from engine.cluster.units import Unit
+from engine.errors import TaskFailed
 from engine.members import JointPlan
 from engine.pipeline import Outcome, Run
 from engine.plan import Plan
@@ -37,7 +39,7 @@ def run(study: Study, store: Store, **options: object) -> Comparison:
     with pipeline.opened(plan, store, **options) as state:
         pipeline.score(state)
         outcomes = {name: _evaluated(state, name) for name in plan.members}
-        state.stage("paired", plan.items["paired"], paired.compute, partial(_tasks, state, outcomes))
+        state.stage("paired", plan.items["paired"], paired.compute, partial(_units, state, outcomes))
         return _compared(plan, state.ledger, store, outcomes, state.computed, state.set_aside)
 
 
@@ -46,14 +48,19 @@ def _evaluated(state: Run, name: str) -> Outcome:
     of_pair = state.under(state.plan.members[name])
     outcome = pipeline.evaluate(of_pair)
     state.count(of_pair.computed)
+    if outcome.n_failed:
+        reasons = sorted({reason for failed in outcome.failed.values() for reason in failed.values()})
+        raise TaskFailed(f"pair {name}: {outcome.n_failed} items have no answer ({'; '.join(reasons)}); "
+                         "the others are kept")  # fmt: skip
     return outcome
 
 
-def _tasks(state: Run, outcomes: dict[str, Outcome], missing: set[str]) -> Iterable[tuple]:
+def _units(state: Run, outcomes: dict[str, Outcome], missing: set[str]) -> Iterable[Unit]:
     """One pair each."""
     for name, item in state.plan.paired.items():
         if item in missing:
-            yield state.plan.members[name], state.share(outcomes[name].population), state.plan.study.yardstick
+            arguments = state.plan.members[name], state.share(outcomes[name].population), state.plan.study.yardstick
+            yield Unit(arguments, items=(item,), name=f"toys of {name}")
 
 
 def finished(study: Study, store: Store) -> Comparison | None:

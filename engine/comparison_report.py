@@ -10,7 +10,8 @@ import pyarrow.csv
 from rich.table import Table
 
 from engine import plots, records
-from engine.cluster.store import Part, Store, encode
+from engine.cluster.parts import Part, encode
+from engine.cluster.store import Store
 from engine.comparison import Comparison
 from engine.event_plan import SLOTS
 from engine.inference.reach import FOUND

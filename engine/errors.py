@@ -12,6 +12,23 @@ class StoreError(BadInput):
     """The store cannot be opened, read or written."""
 
 
+# What mathematics raises where it has no answer: a root that is not bracketed, a matrix that is not positive. Another
+# attempt would end alike, and other cells may well have one. Everything else is a mistake of the program.
+UNANSWERED = (ValueError, ArithmeticError)
+
+
+class Unanswerable(ValueError):
+    """Some items of a task have no answer. `parts`: those that have; `reasons`: item -> (what it is, why)."""
+
+    def __init__(self, parts: list, reasons: dict[str, tuple[str, str]]):
+        super().__init__("; ".join(f"{name}: {reason}" for name, reason in reasons.values()))
+        self.parts, self.reasons = parts, reasons
+
+
+class StoreFault(RuntimeError):
+    """The store failed in the middle of the work, and kept failing: it is full, or does not answer."""
+
+
 class TaskFailed(RuntimeError):
     """A task's own work raised: in one line, what."""
 
@@ -26,3 +43,9 @@ def unknown(what: str, value: object, accepted: Iterable[str]) -> BadInput:
     near = difflib.get_close_matches(str(value), accepted, n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return BadInput(f"unknown {what} {value!r}{hint} (accepted: {', '.join(accepted)})")
+
+
+def said(error: BaseException) -> str:
+    """An exception in one line."""
+    lines = str(error).splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from engine import lattice, limits, reach, refine, tasks
-from engine.cluster.scratch import readable
-from engine.cluster.store import Ledger
+from engine import lattice, limits, reach, refine
+from engine.cluster.store import Ledger, Store
 from engine.costs.clock import NOTHING, Clock, Cost
 from engine.costs.events import EventCosts
 from engine.costs.inference import InferenceCosts
@@ -21,6 +20,7 @@ from engine.plan import HYPOTHESES, Plan
 from engine.refined_plan import Refined
 from engine.study import Study
 
+BLOCKS_PER_TASK, EXACT_PER_TASK = 2, 200  # about as many as the pace of their stages has a task carry
 HOW = {
     "events": "40 and 200 events of each kind, simulated and encoded",
     "models": "one epoch of 3 and of 8 steps, for as many events and all epochs: an early stop would save some",
@@ -81,7 +81,7 @@ def estimate(study: Study, store_uri: str) -> Estimate:
     if study.compare or study.training.n_seeds > 1:
         raise BadInput("--plan counts one pair of networks, fitted once: not [compare] or training.n_seeds above 1")
     begun = time.monotonic()
-    ledger = Ledger(readable(store_uri))
+    ledger = Ledger(Store(store_uri, create=False))
     plan, is_settled = refine.replay(study, ledger)
     work = _Work(plan, _stored(plan, ledger))
     stages = [work.stage(name, items) for name, items in plan.items.items()]
@@ -151,8 +151,8 @@ class _Work:
         left = set(missing)
         for plan in plans:
             for exposure, blocks in _blocks(plan, left):
-                for start in range(0, len(blocks), tasks.BLOCKS_PER_TASK):
-                    yield self.cost.nulls(exposure, blocks[start : start + tasks.BLOCKS_PER_TASK])
+                for start in range(0, len(blocks), BLOCKS_PER_TASK):
+                    yield self.cost.nulls(exposure, blocks[start : start + BLOCKS_PER_TASK])
 
     def cells(self, missing: set[str]) -> Iterator[Cost]:
         """One a mass and exposure."""
@@ -169,8 +169,8 @@ class _Work:
             if item in missing:
                 wanted.setdefault((point.exposure_ty, tuple(pair)), []).append(point)
         for (exposure, pair), points in wanted.items():
-            for start in range(0, len(points), tasks.EXACT_PER_TASK):
-                yield self.cost.exact(exposure, pair, points[start : start + tasks.EXACT_PER_TASK])
+            for start in range(0, len(points), EXACT_PER_TASK):
+                yield self.cost.exact(exposure, pair, points[start : start + EXACT_PER_TASK])
 
     def reach(self, missing: set[str]) -> Iterator[Cost]:
         """One a search."""

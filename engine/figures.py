@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine import assemble, contours, plots, plugins
-from engine.cluster.store import Part, encode
+from engine.cluster.parts import Part, encode
 from engine.diagnostics.figures import diagnosed
 from engine.inference.cells import q_values
 from engine.lineage import label, row_label

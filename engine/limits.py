@@ -6,7 +6,8 @@ import numpy as np
 import pyarrow as pa
 
 from engine import assemble, lineage, rows, schemas
-from engine.cluster.store import Ledger, Part, Store
+from engine.cluster.parts import Part
+from engine.cluster.store import Ledger, Store
 from engine.inference import experiments, limits, toys
 from engine.inference.experiments import Backgrounds
 from engine.inference.limits import Experiment
@@ -17,6 +18,7 @@ from engine.plan import Plan
 
 STATISTIC = "profile_likelihood"
 REFERENCE_CM2 = assemble.REFERENCE["sigma_si_cm2"]
+EMPTY = schemas.LIMITS.empty_table()  # where nothing was asked, or not all of it has an answer
 ORDER = ["exposure_ty", "m_chi_GeV"]
 NO_SIGNAL = "none"  # a method: the pool has no signal event, and so no limit
 LIMIT = ("sigma_90_cm2", "sigma_low_cm2", "sigma_high_cm2", "power_constrained_cm2", "n_signal")
@@ -108,7 +110,7 @@ def path(item: str) -> str:
 def stored(plan: Plan, ledger: Ledger, store: Store) -> tuple[pa.Table, str | None]:
     """The table of a finished scan, and where it is; an empty one, and None, where no limit was asked for."""
     if not plan.limits:
-        return schemas.LIMITS.empty_table(), None
+        return EMPTY, None
     return ledger.table(plan.limit_table), store.where(path(plan.limit_table))
 
 

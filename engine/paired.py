@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from engine import assemble, pair_schemas, plugins, schemas
-from engine.cluster.store import Part
+from engine.cluster.parts import Part
 from engine.inference.cells import signal_q
 from engine.inference.exact import Distribution
 from engine.inference.population import Population

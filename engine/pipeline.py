@@ -5,15 +5,17 @@ What exists stays.
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from types import ModuleType
 
 import pyarrow as pa
 
-from engine import assemble, checkpoints, limits, reach, refine, systematics, tasks, work
-from engine.cluster import fan_out, trainer
-from engine.cluster.store import Entry, Ledger, Part, Store
+from engine import asked, assemble, checkpoints, limits, lineage, reach, refine, systematics, tasks, work
+from engine.cluster import heartbeat, nodes, trainer
+from engine.cluster.parts import Entry, Part, encode
+from engine.cluster.store import Ledger, Store
 from engine.diagnostics import compute, report
 from engine.diagnostics.report import Diagnostics
 from engine.event_plan import EventPlan
@@ -24,8 +26,7 @@ from engine.progress import Silent
 from engine.run import Run, Workers
 from engine.study import Study, load
 
-# no stall limit: a fit is one task, Table 1 takes an hour; a search is a task of many laws
-PATIENT = partial(fan_out.fan_out, stall_s=None)
+LEAVES = ("cells", "exact", "reach", "limits", "systematics")  # stages that nothing else is made of
 
 
 @dataclass(frozen=True)
@@ -44,16 +45,23 @@ class Outcome:
     systematics: pa.Table | None = None
     limits: pa.Table | None = None
     limits_path: str | None = None
+    failed: dict[str, dict[str, str]] = field(default_factory=dict)  # by stage: item -> why it has no answer
+
+    @property
+    def n_failed(self) -> int:
+        """Items without an answer; the table is partial if there are any."""
+        return sum(map(len, self.failed.values()))
 
 
 def scan(study: Study | str, store: Store | str = "./recoilscan-store", **options: object) -> pa.Table:
     """The whole path for a study, resumed where it stands; returns the result table (`engine.schemas.RESULTS`).
 
     `study` is a parsed study, a TOML file or a shipped name. Options: `address` of a Ray cluster (default: a local
-    one), `workers` of the local one, `progress`. Raises BadInput before any work starts; for toys too full to be drawn,
-    which the pool tells, before the first of them.
+    one), `workers` of the local one, `progress`, `name` under which the store keeps what was asked. Raises BadInput
+    before any work starts; for toys too full to be drawn, which the pool tells, before the first of them.
     """
-    study = load(study) if isinstance(study, str) else study
+    if isinstance(study, str):
+        options, study = {"name": Path(study).stem} | options, load(study)
     store = Store(store) if isinstance(store, str) else store
     return run(study, store, **options).table
 
@@ -65,9 +73,12 @@ def run(
     address: str | None = None,
     workers: int | None = None,
     progress: Silent | None = None,
+    name: str = "study",
 ) -> Outcome:
     """`scan` with everything that is known at its end; raises the same."""
-    with opened(plan_of(study), store, address=address, workers=workers, progress=progress) as state:
+    plan = plan_of(study)
+    with opened(plan, store, address=address, workers=workers, progress=progress) as state:
+        asked.keep(store, name, plan)
         score(state)
         of_study = state.under(Plan(study))
         of_study.count(state.computed)
@@ -86,10 +97,11 @@ def opened(
     """A pass over a plan, whose ledger and cluster are closed at its end; raises BadInput before any work."""
     store.check_writable()
     if address:
-        fan_out.check_address(address)
+        nodes.check_address(address)
     state = Run(plan, store, Ledger(store), progress or Silent(), Workers(address, workers))
     try:
-        with state.workers.resources:
+        driver = lineage.digest("driver", 1, plan.study)
+        with heartbeat.beating(store, driver, state.progress.note), state.workers.resources:
             yield state
     finally:
         state.progress.close()
@@ -101,7 +113,7 @@ def score(run: Run) -> None:
     run.repair()
     plan = run.plan
     run.stage("events", plan.items["events"], work.simulate, partial(tasks.simulations, run))
-    run.stage("models", plan.items["models"], work.fit, partial(tasks.fits, run), _trainer(plan))
+    run.stage("models", plan.items["models"], work.fit, partial(tasks.fits, run), spread=_trainer(plan), stall_s=None)
     checkpoints.discard(run.store, plan.items["models"])
     run.stage("scores", plan.items["scores"], work.score, partial(tasks.scorings, run))
 
@@ -113,27 +125,27 @@ def evaluate(run: Run) -> Outcome:
     rows = (plan.cells | plan.exact).items()
     signals = assemble.signals(plan, population, (place[0] for item, place in rows if item not in run.ledger.entries))
     run.stage("nulls", plan.items["nulls"], work.background_toys, partial(tasks.nulls, run, population))
-    run.stage("cells", plan.items["cells"], work.cells, partial(tasks.cells, run, population, signals))
-    run.stage("exact", plan.items["exact"], work.exact, partial(tasks.exact, run, population, signals))
-    refine.spend(run, population)
-    plan = run.plan
+    # what nothing else is made of may have no answer here or there: the scan goes on, and says so at its end
+    leaf = partial(run.stage, tolerant=True)
+    leaf("cells", plan.items["cells"], work.cells, partial(tasks.cells, run, population, signals))
+    leaf("exact", plan.items["exact"], work.exact, partial(tasks.exact, run, population, signals))
+    if not run.unanswered([*plan.cells, *plan.exact]):
+        refine.spend(run, population)
+        plan = run.plan
     _searches(run, population)
     for sibling in plan.siblings:
         _of_seed(run, run.under(sibling))
-    run.stage("limits", plan.items["limits"], limits.compute, partial(tasks.limit_masses, run, population))
+    leaf("limits", plan.items["limits"], limits.compute, partial(tasks.limit_masses, run, population))
     if plan.systematics:
-        of_variations = partial(tasks.varied, run, population)
-        run.stage("systematics", plan.items["systematics"], systematics.compute, of_variations)
-    run.stage("diagnostics", plan.items["diagnostics"], compute.compute, partial(tasks.diagnosed, run), PATIENT)
-    table, path = _table(run)
-    diagnostics = _side_table(run, "diagnostic_tables", report)
-    reached, limited = _side_table(run, "reach_tables", reach), _side_table(run, "limit_tables", limits)
-    varied = systematics.table(plan, run.ledger)
-    return Outcome(plan, table, path, run.computed, run.set_aside, diagnostics, population, *reached, varied, *limited)
+        leaf("systematics", plan.items["systematics"], systematics.compute, partial(tasks.varied, run, population))
+    run.stage("diagnostics", plan.items["diagnostics"], compute.compute, partial(tasks.diagnosed, run), stall_s=None)
+    return _outcome(run, population)
 
 
 def _searches(run: Run, population: Population) -> None:
-    run.stage("reach", run.plan.items["reach"], reach.seek, partial(tasks.searches, run, population), PATIENT)
+    # a search is a task of many laws, any of which may take its time: no stall limit
+    searches = partial(tasks.searches, run, population)
+    run.stage("reach", run.plan.items["reach"], reach.seek, searches, tolerant=True, stall_s=None)
 
 
 def _of_seed(run: Run, of_sibling: Run) -> None:
@@ -143,24 +155,47 @@ def _of_seed(run: Run, of_sibling: Run) -> None:
         population = assemble.population(plan, run.ledger)
         signals = assemble.signals(plan, population, plan.points)
         laws = partial(tasks.exact, of_sibling, population, signals)
-        of_sibling.stage("exact", plan.items["exact"], work.exact, laws)
+        of_sibling.stage("exact", plan.items["exact"], work.exact, laws, tolerant=True)
         _searches(of_sibling, population)
     run.count(of_sibling.computed)
 
 
-def _trainer(plan: EventPlan) -> Callable[..., Iterable[list[Entry]]]:
-    """What spreads fits over the cluster: one task each, or a group of processes each."""
+def _outcome(run: Run, population: Population) -> Outcome:
+    plan = run.plan
+    failed = {stage: run.unanswered(_leaves(plan, stage)) for stage in LEAVES}
+    table, path = _table(run, failed["cells"] | failed["exact"])
+    diagnostics = _side_table(run, "diagnostic_tables", report, {})
+    reached = _side_table(run, "reach_tables", reach, failed["reach"])
+    limited = _side_table(run, "limit_tables", limits, failed["limits"])
+    varied = systematics.table(plan, run.ledger) if not failed["systematics"] else None
+    return Outcome(plan, table, path, run.computed, run.set_aside, diagnostics, population, *reached, varied, *limited,
+                   failed=failed)  # fmt: skip
+
+
+def _leaves(plan: Plan, stage: str) -> list[str]:
+    """The items of a stage, those of other seeds too: their spread is a column."""
+    return [item for one in (plan, *plan.siblings) for item in one.items.get(stage, ())]
+
+
+def _trainer(plan: EventPlan) -> Callable[..., Iterable[list[Entry]]] | None:
+    """What spreads fits over a group of processes each; None where a fit is one task."""
     training = plan.study.training
     if training.in_process:
-        return PATIENT
+        return None
     return partial(
         trainer.train, workers=training.workers, gpus_per_worker=training.gpus_per_worker,
         name=lambda task: plan.models[task[1]],
     )  # fmt: skip
 
 
-def _table(run: Run) -> tuple[pa.Table, str]:
+def _table(run: Run, failed: dict[str, str]) -> tuple[pa.Table, str]:
+    """The study's table; where items failed, one that may be written again, in a place of its own."""
     item = run.plan.table
+    if failed:
+        table, path = assemble.table(run.plan, run.ledger, failed), f"partial/{item}.parquet"
+        run.computed["tables"] = 0
+        run.store.put(path, encode(Part(path, (), table)))
+        return table, run.store.where(path)
     path = f"tables/{item}.parquet"
     run.computed["tables"] = int(item not in run.ledger.entries)
     if run.computed["tables"]:
@@ -168,53 +203,16 @@ def _table(run: Run) -> tuple[pa.Table, str]:
     return run.ledger.table(item), run.store.where(path)
 
 
-def _side_table(run: Run, stage: str, of: ModuleType) -> tuple[pa.Table, str | None] | Diagnostics:
-    """A table beside the main one, and what its module says of it when it is stored."""
+def _side_table(run: Run, stage: str, of: ModuleType, failed: dict[str, str]) -> tuple[pa.Table, str | None]:
+    """A table beside the main one, made by the module that made its rows; an empty one while rows have failed."""
+    if failed:
+        run.computed[stage] = 0
+        return of.EMPTY, None
     missing = [item for item in run.plan.items[stage] if item not in run.ledger.entries]
     run.computed[stage] = len(missing)
     for item in missing:
         run.commit(Part(of.path(item), (item,), of.table(run.plan, run.ledger)))
     return of.stored(run.plan, run.ledger, run.store)
-
-
-@dataclass(frozen=True)
-class Status:
-    """How far a study is in a store; `missing` includes what is corrupt."""
-
-    done: int
-    missing: int
-    corrupt: list[str]
-    by_stage: dict[str, tuple[int, int]]
-    table: str | None
-    refine: dict | None = None
-
-
-def status(study: Study, store: Store) -> Status:
-    """Counts a study's items, those of rounds of refinement as far as they are known; changes nothing in the store."""
-    ledger, plan, is_settled = Ledger(store), plan_of(study), True
-    if study.grid.refine:
-        plan, is_settled = refine.replay(study, ledger)
-    corrupt, by_stage, table = list(ledger.unreadable), {}, None
-    for stage, items in plan.items.items():
-        whole, damaged = ledger.orphans(f"{stage}/")
-        ledger.know(whole)
-        damaged += [entry.path for entry in ledger.check(items)]
-        corrupt += damaged
-        good = [item for item in items if item in ledger.entries and ledger.entries[item].path not in damaged]
-        by_stage[stage] = len(good), len(items)
-        if stage == "tables" and len(good) == len(items) > 0:
-            table = _shown(study, plan, ledger, store)
-    done, total = (sum(counts) for counts in zip(*by_stage.values(), strict=True))
-    rounds = refine.progress(plan, ledger, is_settled)
-    return Status(done, total - done, corrupt, by_stage, table, rounds)
-
-
-def _shown(study: Study, plan: EventPlan, ledger: Ledger, store: Store) -> str | None:
-    """Where the result is once all tables are there; a comparison is written after them."""
-    if study.compare is None:
-        return store.where(ledger.entries[plan.items["tables"][0]].path)
-    path = f"{plan.folder}/comparison.parquet"
-    return store.where(path) if path in store.list(plan.folder) else None
 
 
 def finished(study: Study, store: Store) -> Outcome | None:

@@ -6,12 +6,14 @@ import numpy as np
 import pyarrow as pa
 
 from engine import assemble, lineage, rows, schemas
-from engine.cluster.store import Ledger, Part, Store
+from engine.cluster.parts import Part
+from engine.cluster.store import Ledger, Store
 from engine.inference import reach
 from engine.inference.population import Population
 from engine.lineage import row_label
 from engine.plan import COUNT, ORACLE, Plan, Sought
 
+EMPTY = schemas.REACH.empty_table()  # where nothing was asked, or not all of it has an answer
 ORDER = ["m_chi_GeV", "sigma_si_cm2", "strength", "R", "statistic"]
 BESIDE = ("t3_oracle_ty", "t3_count_ty")  # known when all rows are
 
@@ -83,7 +85,7 @@ def path(item: str) -> str:
 def stored(plan: Plan, ledger: Ledger, store: Store) -> tuple[pa.Table, str | None]:
     """The table of a finished scan, and where it is; an empty one, and None, where nothing was sought."""
     if not plan.reach:
-        return schemas.REACH.empty_table(), None
+        return EMPTY, None
     return ledger.table(plan.reach_table), store.where(path(plan.reach_table))
 
 

@@ -3,11 +3,17 @@
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 
-from engine.cluster import fan_out
-from engine.cluster.store import Entry, Ledger, Part, Store, encode, sha256
+from engine.cluster import nodes
+from engine.cluster.fan_out import STALL_S, fan_out
+from engine.cluster.parts import Entry, Failure, Part, encode, sha256
+from engine.cluster.store import Ledger, Store
+from engine.cluster.units import Unit
 from engine.event_plan import EventPlan
 from engine.progress import Silent
+
+WAITS = "waits for its toys"  # an exact law, which is held against toys that have failed
 
 
 @dataclass
@@ -22,7 +28,7 @@ class Workers:
     def start(self) -> int:
         """The number of CPUs of the cluster, which runs from now on."""
         if not self.cpus:
-            self.cpus = self.resources.enter_context(fan_out.cluster(self.address, self.n))
+            self.cpus = self.resources.enter_context(nodes.cluster(self.address, self.n))
         return self.cpus
 
 
@@ -52,24 +58,42 @@ class Run:
         name: str,
         items: list[str],
         work: Callable,
-        tasks: Callable[[set[str]], Iterable[tuple]],
-        spread: Callable[..., Iterable[list[Entry]]] = fan_out.fan_out,
+        units: Callable[[set[str]], Iterable[Unit]],
+        *,
+        spread: Callable[..., Iterable[list[Entry | Failure]]] | None = None,
+        tolerant: bool = False,
+        stall_s: float | None = STALL_S,
     ) -> None:
-        """Computes the items that are missing: `tasks(missing)` gives the arguments of each call of `work`."""
+        """Computes the items that are missing: `units(missing)` says what each unit of `work` is called with.
+
+        tolerant: what has no answer is noted, and the stage goes on; tried again in the next pass.
+        """
         missing = {item for item in items if item not in self.ledger.entries}
         self.computed[name] = len(missing)
         self.progress.stage(name, len(items), len(items) - len(missing))
         if missing:
-            for entries in spread(work, tasks(missing), self.store, self.workers.start()):
-                self.ledger.add(entries)
-                self.progress.advance(sum(item in missing for entry in entries for item in entry.items))
+            spread = spread or partial(fan_out, n_items=len(missing), tolerant=tolerant, stall_s=stall_s)
+            for records in spread(work, units(missing), self.store, self.workers.start()):
+                self.ledger.add(records)
+                self._note_failures(records)
+                self.progress.advance(sum(item in missing for record in records for item in record.items))
             self.ledger.flush()
         self.progress.done()
+
+    def _note_failures(self, records: list[Entry | Failure]) -> None:
+        for record in records:
+            if isinstance(record, Failure):
+                self.progress.note(f"failed: {record.name}: {record.reason}; the scan goes on")
+
+    def unanswered(self, items: Iterable[str]) -> dict[str, str]:
+        """Why items that are missing when their stage has ended are missing: what was raised, or what they wait for."""
+        known, missing = self.ledger.failures, [item for item in items if item not in self.ledger.entries]
+        return {item: known[item].reason if item in known else WAITS for item in missing}
 
     def share(self, value: object) -> object:
         """Puts a big input where all tasks can read it."""
         self.workers.start()
-        return fan_out.share(value)
+        return nodes.share(value)
 
     def commit(self, part: Part) -> None:
         """A part that the driver itself made."""

@@ -9,7 +9,8 @@ import pyarrow as pa
 import zoo
 from engine import objectives, plugins, schemas, scores, search_tables, training, work
 from engine.checkpoints import Checkpoint
-from engine.cluster.store import Entry, Part, Store, decode, read
+from engine.cluster.parts import Entry, Part, decode
+from engine.cluster.store import Store, read
 from engine.event_plan import Shard
 from engine.inference.population import Population
 from engine.objectives import er_leakage

@@ -133,6 +133,7 @@ RESULTS = pa.schema([
     _field("n_toys_signal", pa.int64(), "", "toys with signal; 0: none were needed"),
     _field("point", pa.string(), "", "grid, or benchmark (a point that the study names beside its grid)"),
     _field("level", pa.int64(), "", "0: the study names the point; else the round of grid.refine that added it"),
+    _field("reason", pa.string(), "", "why the row, or its exact law, has no answer; null: it has", True),
     _field("lineage", pa.string(), "", "digest of everything that made this row"),
 ])  # fmt: skip
 
@@ -293,6 +294,11 @@ EXAMPLES = pa.schema([
 ])  # fmt: skip
 
 ROW_ORDER = ["point", "exposure_ty", "m_chi_GeV", "sigma_si_cm2", "strength", "R", "statistic"]
+
+
+def nullable(schema: pa.Schema) -> pa.Schema:
+    """The same for rows of which not everything is known."""
+    return pa.schema([field.with_nullable(True) for field in schema], schema.metadata)
 
 
 def table(schema: pa.Schema, columns: dict[str, object]) -> pa.Table:

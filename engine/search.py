@@ -9,8 +9,10 @@ import pyarrow as pa
 
 from engine import assemble, checkpoints, objectives, pipeline, rungs, schemas, search_tables, tasks, work
 from engine.cluster import storage
+from engine.cluster.parts import Part
 from engine.cluster.sampler import Rules, Search, Told, Trial
-from engine.cluster.store import Part, Store
+from engine.cluster.store import Store
+from engine.cluster.units import Unit
 from engine.errors import TaskFailed
 from engine.pipeline import Run
 from engine.rungs import COMPLETE, DIVERGED
@@ -64,7 +66,7 @@ def _prepared(run: Run) -> rungs.Inputs:
     run.repair()
     plan, ledger = run.plan, run.ledger
     run.stage("events", plan.items["events"], work.simulate, partial(tasks.simulations, run))
-    run.stage("models", plan.items["models"], work.fit, partial(tasks.fits, run), pipeline.PATIENT)
+    run.stage("models", plan.items["models"], work.fit, partial(tasks.fits, run), stall_s=None)
     pool = plan.items["scores"] + plan.items["features"]
     run.stage("features", pool, rungs.keep, partial(_shards, run))
     population = assemble.population(plan, ledger, "tune", (), slots=plan.fixed)
@@ -79,14 +81,16 @@ def _prepared(run: Run) -> rungs.Inputs:
     )  # fmt: skip
 
 
-def _shards(run: Run, missing: set[str]) -> Iterable[tuple]:
+def _shards(run: Run, missing: set[str]) -> Iterable[Unit]:
     """Shards of the pool that lack their features, or the terms of a model that stays."""
     plan, shared = run.plan, run.share(run.plan)
     models = run.share({slot: run.ledger.read(plan.models[slot]) for slot in plan.fixed})
     for shard in plan.shards["tune"]:
         slots = [slot for slot in plan.fixed if plan.score_item(shard, slot) in missing]
-        if slots or {shard.item, *(plan.feature_item(shard, view) for view in plan.views)} & missing:
-            yield shared, shard, slots, models
+        items = shard.item, *(plan.feature_item(shard, view) for view in plan.views)
+        if slots or not missing.isdisjoint(items):
+            items = *items, *(plan.score_item(shard, slot) for slot in slots)
+            yield Unit((shared, shard, slots, models), items=items, name=f"tuning events of {shard.kind}")
 
 
 @dataclass
@@ -109,7 +113,7 @@ class Evaluation:
         of_item = {one.rung_item(rung): (one, values) for one, values in zip(plans, asked, strict=True)}
         for entry in ledger.check([*of_item, *(item for one in plans for item in one.models.values())]):
             self.run.put_aside(entry)
-        self.run.stage("rungs", list(of_item), rungs.climb, partial(self._tasks, of_item, rung), pipeline.PATIENT)
+        self.run.stage("rungs", list(of_item), rungs.climb, partial(self._units, of_item, rung), stall_s=None)
         self.computed += self.run.computed["rungs"]
         rows = [ledger.table(one.rung_item(rung)).to_pylist()[0] for one in plans]
         return [_told(plan, row) for row in rows]
@@ -120,14 +124,15 @@ class Evaluation:
             checkpoints.discard(self.run.store, self.begun)
         self.begun = set()
 
-    def _tasks(self, of_item: dict[str, tuple[SearchPlan, Values]], rung: int, missing: set[str]) -> Iterable[tuple]:
+    def _units(self, of_item: dict[str, tuple[SearchPlan, Values]], rung: int, missing: set[str]) -> Iterable[Unit]:
         if not self.shared:
             self.shared = [self.run.share(self.inputs)]
         for item, (plan, values) in of_item.items():
             if item in missing:
                 known = {slot: self.run.ledger.entries.get(plan.models[slot]) for slot in plan.searched}
                 finished = {slot: entry for slot, entry in known.items() if entry}
-                yield *self.shared, self.run.store, values, rung, finished
+                arguments = *self.shared, self.run.store, values, rung, finished
+                yield Unit(arguments, items=(item,), name=f"trial of {values}, rung {rung}")
 
 
 def _told(plan: SearchPlan, row: dict) -> Told:

@@ -3,7 +3,7 @@
 import math
 
 from engine import lineage, plots, toml_text
-from engine.cluster.store import Part, encode
+from engine.cluster.parts import Part, encode
 from engine.plots import search as figures
 from engine.records import environment
 from engine.search import Searched, cell

@@ -6,7 +6,8 @@ import numpy as np
 import pyarrow as pa
 
 from engine import assemble, rows, schemas
-from engine.cluster.store import Ledger, Part
+from engine.cluster.parts import Part
+from engine.cluster.store import Ledger
 from engine.inference import truth as truths
 from engine.inference.cells import Choice
 from engine.inference.hypothesis import Law

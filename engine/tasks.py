@@ -1,140 +1,169 @@
-"""The arguments of every task that is missing, stage by stage: what `engine.work` and its like are called with."""
+"""The units of work that are missing, stage by stage: what `engine.work` and its like are called with.
+
+A unit names the items it makes. How many units a task carries is the fan-out's affair.
+"""
 
 from collections.abc import Iterable
 
 import numpy as np
 
 from engine import assemble, limits, reach, systematics
+from engine.cluster.units import Unit
 from engine.diagnostics import asked, compute
 from engine.inference.population import Population
+from engine.lineage import row_label
 from engine.plan import HYPOTHESES
 from engine.run import Run
 
-BLOCKS_PER_TASK = 2
-EXACT_PER_TASK = 200  # points; a law is prepared once per task
 
-
-def simulations(run: Run, missing: set[str]) -> Iterable[tuple]:
+def simulations(run: Run, missing: set[str]) -> Iterable[Unit]:
     """Shards of training events, those together that show the same events."""
     plan, same = run.share(run.plan), {}
     for shard in run.plan.shards["train"]:
         if shard.item in missing:
             same.setdefault((shard.kind, shard.number), []).append(shard)
-    return [(plan, *shards) for shards in same.values()]
+    return [Unit((plan, *shards), items=tuple(shard.item for shard in shards), name=_shard(shards[0]))
+            for shards in same.values()]  # fmt: skip
 
 
-def fits(run: Run, missing: set[str]) -> Iterable[tuple]:
+def fits(run: Run, missing: set[str]) -> Iterable[Unit]:
     """A fit per slot."""
     for slot, model in run.plan.fitted.items():
-        if run.plan.models[slot] in missing:
+        item = run.plan.models[slot]
+        if item in missing:
             entries = [run.ledger.entries[shard.item] for shard in run.plan.training(model)]
-            yield run.plan, slot, run.store, entries
+            yield Unit((run.plan, slot, run.store, entries), items=(item,), name=f"fit of {model.name}")
 
 
-def scorings(run: Run, missing: set[str]) -> Iterable[tuple]:
-    """Shards of scored events with the slots that are missing."""
+def scorings(run: Run, missing: set[str]) -> Iterable[Unit]:
+    """A shard of scored events each, with the slots that are missing."""
     plan, shared = run.plan, run.share(run.plan)
     models = run.share({slot: run.ledger.read(plan.models[slot]) for slot in plan.fitted})
     shards = [shard for purpose in plan.scored for shard in plan.shards[purpose]]
     for shard in (*shards, *plan.varied_shards):
         slots = [slot for slot in plan.fitted if plan.score_item(shard, slot) in missing]
         if slots or shard.item in missing:
-            yield shared, shard, slots, models
+            items = shard.item, *(plan.score_item(shard, slot) for slot in slots)
+            yield Unit((shared, shard, slots, models), items=items, name=_shard(shard))
 
 
-def nulls(run: Run, population: Population, missing: set[str]) -> Iterable[tuple]:
-    """Blocks of background toys."""
+def nulls(run: Run, population: Population, missing: set[str]) -> Iterable[Unit]:
+    """A block of background toys each."""
     plan, inputs = run.plan, (run.share(run.plan), run.share(population))
     for exposure in plan.study.grid.exposure_ty.points():
         for hypothesis in HYPOTHESES:
-            blocks = [
-                block
-                for block in range(plan.n_blocks(hypothesis))
-                if any(plan.null_item(exposure, hypothesis, block, *pair) in missing for pair in plan.by_toys)
-            ]
-            for start in range(0, len(blocks), BLOCKS_PER_TASK):
-                yield *inputs, exposure, hypothesis, blocks[start : start + BLOCKS_PER_TASK]
+            for block in range(plan.n_blocks(hypothesis)):
+                items = tuple(plan.null_item(exposure, hypothesis, block, *pair) for pair in plan.by_toys)
+                if not missing.isdisjoint(items):
+                    name = f"{hypothesis} toys, block {block}, {exposure:g} t y"
+                    yield Unit((*inputs, exposure, hypothesis), block, items, name)
 
 
 def cells(
     run: Run, population: Population, signals: dict[float | None, np.ndarray], missing: set[str]
-) -> Iterable[tuple]:
-    """One mass and exposure each."""
+) -> Iterable[Unit]:
+    """A point each, for every score and statistic; the cross-sections of one mass together have their toys once."""
     plan, inputs = run.plan, (run.share(run.plan), run.share(population))
     shared = {mass: run.share(weights) for mass, weights in signals.items()}
-    wanted: dict[float, dict[float | None, set[float]]] = {}
+    wanted: dict[float, dict[tuple, list[str]]] = {}
     for item, (point, _, _) in plan.cells.items():
         if item in missing:
             masses = wanted.setdefault(point.exposure_ty, {})
-            masses.setdefault(point.m_chi_GeV, set()).add(point.size)
-    for exposure, masses in wanted.items():
+            masses.setdefault((point.m_chi_GeV, point.size), []).append(item)
+    for exposure, places in wanted.items():
         toys = run.share({name: assemble.toys(plan, run.ledger, exposure, name) for name in HYPOTHESES})
-        for mass, sizes in masses.items():
-            yield *inputs, toys, shared[mass], exposure, mass, sorted(sizes)
+        for mass, size in sorted(places, key=lambda place: (place[0] or 0.0, place[1])):
+            name, items = _place(plan, exposure, mass, size), tuple(places[mass, size])
+            yield Unit((*inputs, toys, shared[mass], exposure, mass), size, items, name)
 
 
-def exact(run: Run, population: Population, signals: dict, missing: set[str]) -> Iterable[tuple]:
-    """Points of one exposure, R and statistic."""
+def exact(run: Run, population: Population, signals: dict, missing: set[str]) -> Iterable[Unit]:
+    """A point each, of one exposure, R and statistic; those whose toys have failed wait for them."""
     inputs, weights = (run.share(run.plan), run.share(population)), run.share(signals)
     q_median = _medians(run)
-    wanted: dict[tuple, list[tuple]] = {}
+    with_toys = set(run.plan.cells.values())
+    wanted: dict[tuple, list[Unit]] = {}
     for item, (point, *pair) in run.plan.exact.items():
-        if item in missing:
-            wanted.setdefault((point.exposure_ty, tuple(pair)), []).append((point, q_median.get((point, *pair))))
-    for (exposure, pair), points in wanted.items():
-        for start in range(0, len(points), EXACT_PER_TASK):
-            yield *inputs, exposure, pair, weights, points[start : start + EXACT_PER_TASK]
+        place = (point, *pair)
+        if item in missing and (place in q_median or place not in with_toys):
+            arguments = *inputs, point.exposure_ty, tuple(pair), weights
+            name = f"exact {row_label(pair[1], pair[0])}, {_of_point(run.plan, point)}"
+            unit = Unit(arguments, (point, q_median.get(place)), (item,), name)
+            wanted.setdefault((point.exposure_ty, tuple(pair)), []).append(unit)
+    return [unit for units in wanted.values() for unit in units]
 
 
-def searches(run: Run, population: Population, missing: set[str]) -> Iterable[tuple]:
+def searches(run: Run, population: Population, missing: set[str]) -> Iterable[Unit]:
     """One search each."""
     inputs = run.share(run.plan), run.share(population)
     shared = {mass: run.share(weights) for mass, weights in reach.signals(run.plan, population, missing).items()}
     for item, sought in reach.wanted(run.plan, missing):
-        yield *inputs, shared[sought[2]], item, sought
+        R, statistic, mass, size = sought
+        name = f"reach of {row_label(statistic, R)}, {_place(run.plan, None, mass, size)}"
+        yield Unit((*inputs, shared[mass], item, sought), items=(item,), name=name)
 
 
-def limit_masses(run: Run, population: Population, missing: set[str]) -> Iterable[tuple]:
-    """The masses of one exposure."""
+def limit_masses(run: Run, population: Population, missing: set[str]) -> Iterable[Unit]:
+    """A mass at one exposure each."""
     inputs = run.share(run.plan), run.share(population), run.share(limits.signals(run.plan, population, missing))
-    return [(*inputs, exposure, masses) for exposure, masses in limits.wanted(run.plan, missing).items()]
+    for exposure, masses in limits.wanted(run.plan, missing).items():
+        for mass in masses:
+            item, name = run.plan.limit_item(exposure, mass), f"limit at {mass:g} GeV, {exposure:g} t y"
+            yield Unit((*inputs, exposure), mass, (item,), name)
 
 
-def varied(run: Run, nominal: Population, missing: set[str]) -> Iterable[tuple]:
+def varied(run: Run, nominal: Population, missing: set[str]) -> Iterable[Unit]:
     """One variation, exposure, R and statistic each."""
     plan, signal = run.plan, systematics.benchmark(run.plan, nominal)
     shared, wanted = (run.share(plan), run.share(nominal)), {}
     for item, (variation, exposure, *pair) in plan.systematics.items():
         if item in missing:
-            wanted.setdefault(variation, {}).setdefault(exposure, []).append(tuple(pair))
-    for variation, exposures in wanted.items():
+            wanted.setdefault(variation, []).append((exposure, tuple(pair), item))
+    for variation, places in wanted.items():
         varied = systematics.population(plan, run.ledger, nominal, variation.shift)
         inputs = run.share(varied), run.share((signal, systematics.benchmark(plan, varied)))
-        for exposure, pairs in exposures.items():
-            for pair in pairs:
-                yield *shared, *inputs, variation, exposure, pair
+        for exposure, pair, item in places:
+            name = f"{variation.nuisance} {variation.direction}, {row_label(pair[1], pair[0])}, {exposure:g} t y"
+            yield Unit((*shared, *inputs, variation, exposure, pair), items=(item,), name=name)
 
 
-def diagnosed(run: Run, missing: set[str]) -> Iterable[tuple]:
-    """A task for each classifier and one for the autoencoder: what is made of events by a function of `compute`."""
+def diagnosed(run: Run, missing: set[str]) -> Iterable[Unit]:
+    """Each classifier, and the autoencoder: what is made of events by a function of `compute`."""
     plan, entries = run.plan, run.ledger.entries
     wanted = {what for what, item in plan.diagnostics.items() if item in missing}
     populations = asked.populations(plan).items()
-    if wanted.intersection(asked.NETWORK):
-        yield compute.network, plan, run.ledger.read(plan.models["vae"]), asked.sampled(plan)
+    if network := tuple(plan.diagnostics[what] for what in asked.NETWORK if what in wanted):
+        model = run.ledger.read(plan.models["vae"])
+        yield Unit((compute.network, plan, model, asked.sampled(plan)), items=network, name="autoencoder")
     if asked.FLOOR in wanted:
         training = [entries[shard.item] for shard in asked.training(plan)]
         events = {name: [entries[shard.item] for shard in shards] for name, shards in populations}
-        yield compute.floor, plan, run.store, training, events
+        items = (plan.diagnostics[asked.FLOOR],)
+        yield Unit((compute.floor, plan, run.store, training, events), items=items, name="floor")
     if asked.CLASSIFIER in wanted:
         scored = {name: [(entries[shard.item], entries[plan.score_item(shard, "classifier")]) for shard in shards]
                   for name, shards in populations}  # fmt: skip
-        yield compute.classifier, plan, run.store, scored
+        items = (plan.diagnostics[asked.CLASSIFIER],)
+        yield Unit((compute.classifier, plan, run.store, scored), items=items, name="classifier")
 
 
 def _medians(run: Run) -> dict[tuple, float]:
-    """q_median of the toys by cell."""
-    items = list(run.plan.cells)
+    """q_median of the toys by cell; cells that failed have none."""
+    items = [item for item in run.plan.cells if item in run.ledger.entries]
     rows = run.ledger.rows(items, "lineage") if items else None
     pairs = zip(rows["lineage"].to_pylist(), rows["q_median"].to_pylist(), strict=True) if items else ()
     return {run.plan.cells[item]: q for item, q in pairs}
+
+
+def _shard(shard) -> str:
+    return f"{shard.purpose} events of {shard.kind}, shard {shard.number}"
+
+
+def _of_point(plan, point) -> str:
+    return _place(plan, point.exposure_ty, point.m_chi_GeV, point.size)
+
+
+def _place(plan, exposure_ty: float | None, m_chi_GeV: float | None, size: float) -> str:
+    """A point as a user calls it."""
+    at = {"m_chi_GeV": m_chi_GeV, plan.study.signal.axes[-1]: size, "exposure_ty": exposure_ty}
+    return ", ".join(f"{name} = {value:g}" for name, value in at.items() if value is not None)

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 import numpy as np
 import pyarrow as pa
 
-from engine.cluster.store import Entry, Store, batches, read
+from engine.cluster.parts import Entry, batches
+from engine.cluster.store import Store, read
 
 ROWS = 256  # events decoded at once
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from engine import assemble, plugins, rows, schemas, scores
-from engine.cluster.store import Part
+from engine.cluster.parts import Part
 from engine.inference import cells
 from engine.inference.cells import Choice
 from engine.inference.jackknife import z_pool_error

@@ -3,7 +3,7 @@
 import math
 
 from engine import plots, toml_text
-from engine.cluster.store import Part, encode
+from engine.cluster.parts import Part, encode
 from engine.journal import environment
 from engine.plots import weight
 from engine.tracking import Record

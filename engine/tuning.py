@@ -9,7 +9,9 @@ import pyarrow.compute as pc
 
 from engine import assemble, pipeline, schemas, trials
 from engine.cluster import tuner
-from engine.cluster.store import Part, Store
+from engine.cluster.parts import Part
+from engine.cluster.store import Store
+from engine.cluster.units import Unit
 from engine.inference.population import Population
 from engine.pipeline import Run
 from engine.study import Study
@@ -77,14 +79,15 @@ class Evaluation:
         of_item = {plan.trial_item(R): R for R in weights}
         for entry in ledger.check(of_item):
             self.run.put_aside(entry)
-        self.run.stage("trials", list(of_item), trials.trial, lambda missing: self._tasks(of_item, missing))
+        self.run.stage("trials", list(of_item), trials.trial, lambda missing: self._units(of_item, missing))
         self.computed += self.run.computed["trials"]
         return [objective(ledger.table(item), plan.tune.objective)[0] for item in map(plan.trial_item, weights)]
 
-    def _tasks(self, of_item: dict[str, float], missing: set[str]) -> Iterable[tuple]:
+    def _units(self, of_item: dict[str, float], missing: set[str]) -> Iterable[Unit]:
         if not self.shared:
             self.shared = [self.run.share(value) for value in (self.run.plan, self.population, self.signals)]
-        return [(*self.shared, R) for item, R in of_item.items() if item in missing]
+        return [Unit((*self.shared, R), items=(item,), name=f"trial of R = {R:g}")
+                for item, R in of_item.items() if item in missing]  # fmt: skip
 
 
 def objective(trial: pa.Table, statistic: str) -> tuple[float, float | None, float | None]:

@@ -1,6 +1,6 @@
 """What tasks do: each function takes a plan and its inputs, and returns finished parts. Knows no Ray."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 
 import numpy as np
@@ -9,13 +9,15 @@ import pyarrow as pa
 import zoo
 from engine import assemble, lineage, plugins, rows, schemas, scores, timings, training
 from engine.checkpoints import Checkpoint
-from engine.cluster.store import Entry, Part, Store
+from engine.cluster.parts import Entry, Part
+from engine.cluster.store import Store
+from engine.errors import UNANSWERED, Unanswerable, said
 from engine.event_plan import Shard
 from engine.inference import cells as inference
 from engine.inference.cells import Toys
 from engine.inference.jackknife import z_pool_error
 from engine.inference.population import Population
-from engine.plan import Plan, Point, Wanted
+from engine.plan import HYPOTHESES, Plan, Point, Wanted
 from engine.samples import Columns, Features, sample
 from engine.timings import Timing
 
@@ -124,24 +126,47 @@ def cells(
     m_chi_GeV: float | None,
     sizes: list[float],
 ) -> list[Part]:
-    """What toys say of one mass and exposure for ascending cross-sections, as one part."""
-    signal, choices = plan.study.signal, assemble.choices(plan, plan.by_toys)
+    """What toys say of one mass and exposure for ascending cross-sections, as one part.
+
+    Raises Unanswerable, with the others' rows, where some statistics have no answer at a single cross-section.
+    """
+    of = partial(_cells, plan, population, toys, signal_weights, exposure_ty, m_chi_GeV, sizes)
+    everything = range(len(plan.by_toys))
+    try:
+        return [_rows("cells", schemas.CELLS, of(everything))]
+    except UNANSWERED:
+        if len(sizes) > 1:
+            raise  # the caller asks again, for fewer
+    found, reasons, places = [], {}, _places(plan.cells)
+    for one in everything:
+        try:
+            found += of([one])
+        except UNANSWERED as error:
+            R, statistic = plan.by_toys[one]
+            item = places[exposure_ty, m_chi_GeV, sizes[0], R, statistic]
+            reasons[item] = lineage.row_label(statistic, R), said(error)
+    raise Unanswerable([_rows("cells", schemas.CELLS, found)] if found else [], reasons)
+
+
+def _cells(plan, population, toys, signal_weights, exposure_ty, m_chi_GeV, sizes, which: Iterable[int]) -> list[dict]:
+    """The rows of these statistics, by their places in `plan.by_toys`."""
+    signal, wanted = plan.study.signal, [plan.by_toys[i] for i in which]
     results = inference.signal_cells(
         population, signal_weights, (plugins.identity("engine.physics.spectra", signal.name), m_chi_GeV),
-        np.array(sizes) / assemble.REFERENCE[signal.axes[-1]], exposure_ty,
-        choices, toys["null"], toys["background"], kde=plan.study.toys.tail == "kde",
+        np.array(sizes) / assemble.REFERENCE[signal.axes[-1]], exposure_ty, assemble.choices(plan, wanted),
+        *([toys[hypothesis][i] for i in which] for hypothesis in HYPOTHESES), kde=plan.study.toys.tail == "kde",
     )  # fmt: skip
     places = _places(plan.cells)
     describe = rows.Describer(plan, population, signal_weights, exposure_ty)
     found = []
     for size, row in zip(sizes, results, strict=True):
-        for (R, statistic), cell in zip(plan.by_toys, row, strict=True):
+        for (R, statistic), cell in zip(wanted, row, strict=True):
             found.append(describe.row(R, statistic, m_chi_GeV, size) | cell.columns | {
                 "n_below": cell.significance.n_below,
                 "n_toys_null": plan.study.toys.null, "n_toys_signal": plan.study.toys.signal,
                 "lineage": places[exposure_ty, m_chi_GeV, size, R, statistic],
             })  # fmt: skip
-    return [_rows("cells", schemas.CELLS, found)]
+    return found
 
 
 def exact(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from engine import bench
-from engine.bench import budget, painting, s2, simulation, toys
+from engine.bench import budget, driver, painting, s2, simulation, toys
 from engine.bench.speed import Work
 from engine.inference import cells
 from engine.inference.toys import stream
@@ -145,3 +145,15 @@ def test_s2_draws_are_few_where_light_is_shared_out():
     found = budget.s2_draws(light.electrons, waveform, hits, charge, events.mean_charge(tpc)) / 20
     shares = np.count_nonzero(waveform) / 20 + hits.shape[1]
     assert 2000 + shares < found < 2000 + 1.5 * shares < charge.mean() / 4
+
+
+def test_the_driver_finds_a_finished_grid_finished_and_says_what_that_took():
+    found = driver.resumed(1000)
+    assert found.n_cells == 1000 and min(found.plan_s, found.decide_s, found.table_s) > 0
+    assert found.peak_MB >= found.imports_MB > 50
+
+
+def test_a_stage_takes_at_least_the_time_of_its_work():
+    found = driver.overhead(n_units=40)
+    assert found.work_s == 40 * driver.UNIT_S / 2
+    assert 1 < found.ratio < 20

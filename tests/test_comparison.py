@@ -50,9 +50,9 @@ class TestScan:
     def test_status_counts_all_members_and_names_the_comparison(self, scanned):
         found, parsed, store = scanned
         comparison_report.keep(found, store)
-        status = pipeline.status(parsed, store)
-        assert (status.missing, status.done) == (0, sum(map(len, found.plan.items.values())))
-        assert pq.read_table(status.table).equals(found.ranking)
+        found_there = status(parsed, store)
+        assert (found_there.missing, found_there.done) == (0, sum(map(len, found.plan.items.values())))
+        assert pq.read_table(found_there.table).equals(found.ranking)
 
 
 class TestTables:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from engine import estimate, estimate_words, study, work
-from engine.cluster.scratch import Scratch, readable
-from engine.cluster.store import Entry, Ledger, Store, encode, sha256
+from engine.cluster.parts import Entry, encode, sha256
+from engine.cluster.store import Ledger, Store
 from engine.costs.clock import Clock, Cost, line
 from engine.costs.events import EventCosts
 from engine.costs.inference import InferenceCosts
@@ -147,12 +147,6 @@ def test_the_first_time_is_start_up():
     assert clock.time("kind", slow_at_first).core_s < 0.1 < clock.start_up_s
     clock.time("kind", slow_at_first)
     assert len(calls) == 3
-
-
-def test_a_store_that_is_not_there_is_not_made(tmp_path):
-    assert isinstance(readable(str(tmp_path / "none")), Scratch)
-    assert readable(f"file://{tmp_path}").folder() == tmp_path
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_bytes_are_read_in_their_unit():

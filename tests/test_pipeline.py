@@ -15,6 +15,8 @@ import pytest
 from engine import pipeline, schemas, study
 from engine.cluster.store import Store
 from engine.plan import Plan
+from engine.status import Status
+from engine.status import status as how_far
 
 NETWORK_FIGURES = {"posterior_predictive.png", "elbo_energy.png", "latent.png", "reconstruction.png"}
 SECONDS = 300  # a scan of the tiny study takes some twenty; beyond this, it hangs
@@ -59,8 +61,8 @@ def run(parsed: study.Study, store) -> pipeline.Outcome:
     return pipeline.run(parsed, Store(str(store)), workers=2)
 
 
-def status(study_path, store) -> pipeline.Status:
-    return pipeline.status(study.load(str(study_path)), Store(str(store)))
+def status(study_path, store) -> Status:
+    return how_far(study.load(str(study_path)), Store(str(store)))
 
 
 class TestTable:

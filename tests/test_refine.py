@@ -16,6 +16,7 @@ from engine.cluster.store import Ledger, Store
 from engine.errors import BadInput
 from engine.plan import Plan
 from engine.refined_plan import Refined
+from engine.status import status
 
 TINY = Path(__file__).parent / "studies" / "tiny.toml"
 COARSE = (
@@ -122,7 +123,7 @@ class TestDeterminism:
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
             patch.setattr(refine, "asked", killed)
             run(copy, *FINE)
-        before = pipeline.status(load(*FINE), Store(str(copy)))
+        before = status(load(*FINE), Store(str(copy)))
         known = before.refine["rounds"]
         assert len(known) == 3 and not before.refine["settled"] and before.table is None
         assert [each["rows_done"] for each in known] == [known[0]["rows"], known[1]["rows"], 0]
@@ -146,7 +147,7 @@ class TestDeterminism:
         data = bytearray(path.read_bytes())
         data[len(data) // 2] ^= 1
         path.write_bytes(bytes(data))
-        found = pipeline.status(load(*FINE), Store(str(folder)))
+        found = status(load(*FINE), Store(str(folder)))
         assert found.table is None and not found.refine["settled"] and str(path).endswith(*found.corrupt)
         again = run(folder, *FINE)
         assert len(again.set_aside) == 1 and again.computed["round 2 cells"] > 0
@@ -156,7 +157,7 @@ class TestDeterminism:
         folder, outcome = refined
         again = run(folder, *FINE)
         assert sum(again.computed.values()) == 0
-        found = pipeline.status(load(*FINE), Store(str(folder)))
+        found = status(load(*FINE), Store(str(folder)))
         assert found.missing == 0 and found.refine["settled"] and found.table == outcome.path
         assert pipeline.finished(load(*FINE), Store(str(folder))).table.equals(outcome.table)
 

@@ -7,7 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from engine import assemble, physics_report, study, work
-from engine.cluster.store import Entry, Ledger, Store, encode, sha256
+from engine.cluster.parts import Entry, encode, sha256
+from engine.cluster.store import Ledger, Store
 from engine.errors import BadInput
 from engine.inference.cells import Choice, background_block
 from engine.inference.pools import TOY_HALF

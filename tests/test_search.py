@@ -11,8 +11,8 @@ import pytest
 
 from engine import rungs, search, searched, study, work
 from engine.checkpoints import FOLDER
-from engine.cluster import fan_out
 from engine.cluster.store import Ledger, Store
+from engine.cluster.units import commit
 from engine.errors import BadInput, TaskFailed
 from engine.run import Run
 from engine.search_plan import SearchPlan
@@ -40,16 +40,16 @@ def alone(monkeypatch):
     class Way:
         backwards, left = False, None
 
-    def stage(self, name, items, work, tasks, spread=None):
+    def stage(self, name, items, work, units, **options):
         missing = {item for item in items if item not in self.ledger.entries}
         self.computed[name] = len(missing)
-        listed = list(tasks(missing)) if missing else []
-        for task in listed[::-1] if Way.backwards else listed:
+        listed = list(units(missing)) if missing else []
+        for unit in listed[::-1] if Way.backwards else listed:
             if name == "rungs" and Way.left is not None:
                 if not Way.left:
                     raise Died
                 Way.left -= 1
-            self.ledger.add(fan_out.commit(self.store, work(*task)))
+            self.ledger.add(commit(self.store, work(*unit.arguments)))
         self.ledger.flush()
 
     monkeypatch.setattr(Run, "stage", stage)
@@ -106,13 +106,13 @@ class TestRungs:
         models, row = climbed(inputs, store, 0)
         assert not models and (row["state"], row["epochs_vae"], row["objective"]) == ("underway", 2, None)
         (whole,), _ = climbed(inputs, store, 1)
-        (entry,) = fan_out.commit(store, [whole])
+        (entry,) = commit(store, [whole])
         assert climbed(inputs, store, 0) == ([], row), "not that of the end, nor from its checkpoint"
         assert climbed(inputs, store, 0, finished={"vae": entry}) == ([], row)
 
     def test_a_model_that_is_there_is_not_fitted_again(self, inputs, store, monkeypatch):
         (model,), row = climbed(inputs, store, 1)
-        (entry,) = fan_out.commit(store, [model])
+        (entry,) = commit(store, [model])
         monkeypatch.setattr(work, "train", None)
         assert climbed(inputs, store, 1, finished={"vae": entry}) == ([], row)
 

@@ -8,7 +8,8 @@ import pyarrow as pa
 import pytest
 
 from engine import training
-from engine.cluster.store import Entry, Ledger, Part, Store, batches, decode, encode, sha256
+from engine.cluster.parts import Entry, Part, batches, decode, encode, sha256
+from engine.cluster.store import Ledger, Store
 
 LENGTH = 3000
 SHARDS = {"er": (700, "ER"), "none": (0, "ER"), "nr": (600, "NR"), "more": (900, "ER")}
@@ -64,7 +65,8 @@ MEMORY = """
 import sys, tracemalloc
 import numpy as np, pyarrow as pa
 from engine import training
-from engine.cluster.store import Ledger, Store, decode
+from engine.cluster.parts import decode
+from engine.cluster.store import Ledger, Store
 how, folder, times = sys.argv[1:]
 store = Store(folder)
 entries = list(Ledger(store).entries.values()) * int(times)

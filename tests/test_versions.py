@@ -14,7 +14,8 @@ import pyarrow as pa
 import pytest
 
 from engine import assemble, study, trials, work
-from engine.cluster.store import Entry, Ledger, Part, Store, encode, sha256
+from engine.cluster.parts import Entry, Part, encode, sha256
+from engine.cluster.store import Ledger, Store
 from engine.diagnostics import asked, compute
 from engine.event_plan import VERSIONS
 from engine.plan import Plan

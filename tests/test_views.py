@@ -3,7 +3,8 @@
 import pytest
 
 from engine import study, tasks, work
-from engine.cluster.store import Entry, Ledger, Store, encode, sha256
+from engine.cluster.parts import Entry, encode, sha256
+from engine.cluster.store import Ledger, Store
 from engine.lineage import digest
 from engine.physics import events
 from engine.plan import Plan

@@ -1,109 +1,158 @@
 """Functions over a cluster: a bounded window of tasks, each of which commits its own parts."""
 
-import os
-import socket
+import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from itertools import islice
 
 import ray
-from obstore.exceptions import BaseError
 
-from engine.cluster.store import Entry, Part, Store, encode, sha256
-from engine.errors import BadInput, ScanStalled, TaskFailed
+from engine.cluster import nodes
+from engine.cluster.grain import Grain
+from engine.cluster.parts import Entry, Failure, Part
+from engine.cluster.store import Store
+from engine.cluster.units import Done, Unit, packed, perform
+from engine.errors import BadInput, ScanStalled, StoreFault, TaskFailed, said
 
 STALL_S = 900.0
-CONNECT_S = 10.0
-LONGEST_WAIT_S = 3600.0  # ray.wait without a limit returns empty-handed after 10^6 s
+WAIT_S = 5.0  # between two looks at the nodes
 WINDOW_PER_CPU = 2
+BIG_BYTES = 2**30  # a process that held more has its memory declared, so that two such tasks meet only where they fit
+TOO_BIG = (ray.exceptions.OutOfMemoryError, ray.exceptions.WorkerCrashedError)  # the kernel's killer says nothing
 
 
-@contextmanager
-def cluster(address: str | None, workers: int | None) -> Iterator[int]:
-    """A local Ray of `workers` processes, or the cluster at `address`; yields its number of CPUs."""
-    os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # a local Ray else writes a token to the home folder
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    quiet = {"logging_level": "ERROR", "log_to_driver": False}
-    if address:
-        check_address(address)
-        try:
-            ray.init(address=address, **quiet)
-        except ConnectionError as error:
-            raise BadInput(f"no Ray cluster answers at {address!r}") from error
-    else:
-        ray.init(address="local", num_cpus=workers or os.cpu_count(), include_dashboard=False, **quiet)
-    try:
-        yield max(int(ray.cluster_resources().get("CPU", 1)), 1)
-    finally:
-        ray.shutdown()
-
-
-def check_address(address: str) -> None:
-    """Raises BadInput where nobody listens at `[ray://]host:port`: Ray itself would try for many minutes."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if address == "auto":
-        return
-    try:
-        socket.create_connection((host, int(port)), timeout=CONNECT_S).close()
-    except (OSError, ValueError) as error:
-        raise BadInput(f"no Ray cluster answers at {address!r} ({error}); expected auto or host:port") from error
-
-
-def share(value: object) -> ray.ObjectRef:
-    """Puts a big input where all tasks can read it; pass the result as a task's argument."""
-    return ray.put(value)
-
-
-def commit(store: Store, parts: Iterable[Part]) -> list[Entry]:
-    """Writes parts as they are made, and says what the ledger needs to know of them."""
-    entries = []
-    for part in parts:
-        data = encode(part)
-        store.put_new(part.path, data)
-        entries.append(Entry(part.path, sha256(data), part.items))
-    return entries
-
-
-@ray.remote(num_cpus=1, max_retries=20, retry_exceptions=[OSError, BaseError], scheduling_strategy="SPREAD")
-def _attempt(work: Callable[..., Iterable[Part]], store: Store, *arguments: object) -> list[Entry]:
-    return commit(store, work(*arguments))
-
-
-def _result(reference: ray.ObjectRef) -> list[Entry]:
-    try:
-        return ray.get(reference)
-    except ray.exceptions.RayTaskError as error:
-        cause = error.cause
-        raise TaskFailed(f"{type(cause).__name__}: {cause}") from error
+@ray.remote(num_cpus=1, max_retries=20, retry_exceptions=[OSError, StoreFault], scheduling_strategy="SPREAD")
+def _attempt(work: Callable, store: Store, units: list[Unit], tolerant: bool, *shared: object) -> Done:
+    return perform(work, store, units, shared, tolerant)
 
 
 def fan_out(
     work: Callable[..., Iterable[Part]],
-    tasks: Iterable[tuple],
+    units: Iterable[Unit],
     store: Store,
     cpus: int,
+    *,
+    n_items: int = 0,
+    tolerant: bool = False,
     stall_s: float | None = STALL_S,
-) -> Iterator[list[Entry]]:
-    """Runs `work(*task)` for every task and yields what each committed, as they come.
+    nodes_s: float = nodes.NODES_S,
+) -> Iterator[list[Entry | Failure]]:
+    """Does every unit of `work` and yields what each task committed, as they come.
 
-    Tasks may run more than once (a worker dies); their commits are idempotent. At most WINDOW_PER_CPU tasks
-    per CPU are in flight, and tasks are made as the window empties. Raises ScanStalled when nothing ends within
-    `stall_s` (None: a task may take as long as it takes), and TaskFailed with what `work` raised.
+    A task carries as many units as `Grain` says of a stage of n_items items (0: one each). Tasks may run more than once
+    (a worker dies); their commits are idempotent. At most WINDOW_PER_CPU tasks per CPU are in flight, and units are
+    made as the window empties. A task that its host kills for its memory is halved. If `tolerant`, a unit without an
+    answer (`errors.UNANSWERED`) is a Failure beside the entries.
+
+    Raises ScanStalled when nothing ends within `stall_s` (None: a task
+    may take as long as it takes), or when for `nodes_s` no node could run a task; BadInput, StoreFault and
+    TaskFailed with what `work` raised.
     """
-    waiting, running = iter(tasks), set()
+    tasks = _Tasks(work, store, cpus, n_items, tolerant)
+    source, limits = iter(units), _Patience(stall_s, nodes_s)
     try:
-        while True:
-            for task in islice(waiting, WINDOW_PER_CPU * cpus - len(running)):
-                running.add(_attempt.remote(work, store, *task))
-            if not running:
-                return
-            done, _ = ray.wait(list(running), num_returns=1, timeout=LONGEST_WAIT_S if stall_s is None else stall_s)
-            if not done and stall_s is not None:
-                raise ScanStalled(f"no task ended within {stall_s:g} s, {len(running)} in flight")
+        while tasks.fill(source):
+            done, _ = ray.wait(list(tasks.running), num_returns=1, timeout=min(WAIT_S, *limits.finite))
+            if done:
+                limits.restart()
+            else:
+                limits.check(tasks)
             for reference in done:
-                running.remove(reference)
-                yield _result(reference)
+                yield from tasks.result(reference)
     finally:
-        for reference in running:
+        for reference in tasks.running:
             ray.cancel(reference, force=True)
+
+
+class _Patience:
+    """How long nothing may end, and for how long no node may be able to run a task."""
+
+    def __init__(self, stall_s: float | None, nodes_s: float):
+        self.stall_s, self.nodes_s = stall_s, nodes_s
+        self.restart()
+
+    @property
+    def finite(self) -> list[float]:
+        return [self.nodes_s + 0.1] + ([] if self.stall_s is None else [self.stall_s])
+
+    def restart(self) -> None:
+        """A task ended."""
+        self.since = self.able = time.monotonic()
+
+    def check(self, tasks: "_Tasks") -> None:
+        """Nothing ended for a while."""
+        now = time.monotonic()
+        try:
+            nodes.check(tasks.request)
+            self.able = now
+        except ScanStalled:
+            if now - self.able >= self.nodes_s:
+                raise
+        if self.stall_s is not None and now - self.since >= self.stall_s:
+            raise ScanStalled(f"no task ended within {self.stall_s:g} s, {len(tasks.running)} in flight")
+
+
+class _Tasks:
+    """The tasks in flight, and the halves of those that were too big."""
+
+    def __init__(self, work, store: Store, cpus: int, n_items: int, tolerant: bool):
+        self.work, self.store, self.tolerant = work, store, tolerant
+        self.window, self.grain = WINDOW_PER_CPU * cpus, Grain(cpus, n_items)
+        self.memory_bytes = 0.0  # what tasks were seen to need, if much
+        self.running: dict[ray.ObjectRef, list[Unit]] = {}
+        self.halves: deque[list[Unit]] = deque()
+
+    @property
+    def request(self) -> dict[str, float]:
+        """What one task asks of a node."""
+        return {"CPU": 1.0} | ({"memory": self.memory_bytes} if self.memory_bytes else {})
+
+    def fill(self, source: Iterator[Unit]) -> bool:
+        """Starts tasks until the window is full or nothing is left; whether any is running."""
+        while len(self.running) < self.window:
+            units = self.halves.popleft() if self.halves else list(islice(source, self.grain.size))
+            if not units:
+                break
+            self._start(units)
+        return bool(self.running)
+
+    def _start(self, units: list[Unit]) -> None:
+        light, shared = packed(units)
+        attempt = _attempt.options(memory=self.request["memory"]) if "memory" in self.request else _attempt
+        self.running[attempt.remote(self.work, self.store, light, self.tolerant, *shared)] = units
+
+    def result(self, reference: ray.ObjectRef) -> Iterator[list[Entry | Failure]]:
+        """What a task that ended committed; nothing where it is done again by halves."""
+        units = self.running.pop(reference)
+        try:
+            done = ray.get(reference)
+        except ray.exceptions.RayTaskError as error:
+            for kind in (BadInput, StoreFault):
+                if isinstance(error.cause, kind):
+                    raise kind(str(error.cause)) from error
+            raise TaskFailed(_of(units) + said(error.cause)) from error
+        except TOO_BIG as error:
+            self._halve(units, error)
+            return
+        except ray.exceptions.RayError as error:
+            raise TaskFailed(_of(units) + said(error)) from error
+        self._learn(len(units), done)
+        yield [*done.entries, *done.failures]
+
+    def _halve(self, units: list[Unit], error: Exception) -> None:
+        if len(units) == 1:
+            what = "needs more memory than its host has" if isinstance(error, TOO_BIG[0]) else "kills its process"
+            raise TaskFailed(f"{units[0].name or units[0].items or units[0].piece}: {what} ({said(error)})") from error
+        half = len(units) // 2
+        self.halves += [units[:half], units[half:]]
+
+    def _learn(self, n_units: int, done: Done) -> None:
+        n_items = sum(len(record.items) for record in (*done.entries, *done.failures))
+        self.grain.learn(n_units, n_items, done.seconds)
+        if done.peak_bytes > max(self.memory_bytes, BIG_BYTES):
+            self.memory_bytes = min(float(done.peak_bytes), nodes.largest_memory())
+
+
+def _of(units: list[Unit]) -> str:
+    """The unit in whose task something was wrong; nothing where there are several."""
+    return f"{units[0].name}: " if len(units) == 1 and units[0].name else ""

@@ -1,99 +1,55 @@
 """Finished parts in a folder or a bucket: whole or absent, never changed, verified when read."""
 
-import hashlib
-import io
 import json
 import os
 import time
 import uuid
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import obstore
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
-import safetensors
 from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError
-from obstore.store import LocalStore, from_url
+from obstore.store import LocalStore, MemoryStore, from_url
 
-from engine.errors import StoreError
+from engine.cluster.parts import Entry, Failure, decode, items_of, sha256
+from engine.errors import StoreError, StoreFault
 
 LEDGER = "ledger"
 ASIDE = "aside"
-ITEMS = b"recoilscan.items"
 FLUSH_S = 2.0
+RETRIES = {  # of one request that a bucket refuses (5xx) or drops; a task that fails is tried again as a whole
+    "max_retries": 8,
+    "retry_timeout": timedelta(seconds=60),
+    "backoff": {"init_backoff": timedelta(seconds=0.1), "max_backoff": timedelta(seconds=10), "base": 2},
+}
 
 
 @dataclass(frozen=True)
-class Part:
-    """What a task hands over: a path in the store, the items (digests) in it, and its content."""
+class Stored:
+    """An object as a listing knows it; modified_s since the epoch."""
 
     path: str
-    items: tuple[str, ...]
-    content: pa.Table | bytes
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A committed part as the ledger knows it."""
-
-    path: str
-    sha256: str
-    items: tuple[str, ...]
-
-
-def sha256(data: bytes) -> str:
-    """The whole-file hash that the ledger holds."""
-    return hashlib.sha256(data).hexdigest()
-
-
-def encode(part: Part) -> bytes:
-    """A part's bytes: for a table, Parquet with page checksums and the list of its items."""
-    if isinstance(part.content, bytes):
-        return part.content
-    metadata = {**(part.content.schema.metadata or {}), ITEMS: json.dumps(part.items)}
-    sink = io.BytesIO()
-    table = part.content.replace_schema_metadata(metadata)
-    pq.write_table(table, sink, compression="zstd", write_page_checksum=True, **_encodings(table.schema))
-    return sink.getvalue()
-
-
-def _encodings(schema: pa.Schema) -> dict[str, list[str]]:
-    """Dictionaries for plain columns, split bytes for lists: counts are then smaller, and far sooner written."""
-    lists = [field.name for field in schema if pa.types.is_fixed_size_list(field.type)]
-    plain = [name for name in schema.names if name not in lists]
-    return {"use_dictionary": plain, "use_byte_stream_split": [f"{name}.list.element" for name in lists]}
-
-
-def decode(data: bytes, columns: list[str] | None = None) -> pa.Table:
-    """A table from a part's bytes, all of it or these columns; raises OSError where a page's checksum fails."""
-    return pq.read_table(io.BytesIO(data), columns=columns, page_checksum_verification=True)
-
-
-def batches(data: bytes, columns: list[str], n_rows: int) -> Iterator[pa.RecordBatch]:
-    """The same as a stream: n_rows at a time (the last may be shorter), and no more of the table in memory."""
-    parquet = pq.ParquetFile(io.BytesIO(data), page_checksum_verification=True)
-    return parquet.iter_batches(n_rows, columns=columns)
-
-
-def _items(path: str, data: bytes) -> tuple[str, ...]:
-    """The items of a part: listed in a table's metadata, else the one that gave the path its name."""
-    if path.endswith(".parquet"):
-        return tuple(json.loads(decode(data).schema.metadata[ITEMS]))
-    safetensors.deserialize(data)  # raises where header and length disagree
-    return (Path(path).stem,)
+    size_bytes: int
+    modified_s: float
 
 
 class Store:
-    """A folder or an object store, by URI: a path, file://, s3://, gs://, az://. Pickles."""
+    """A folder or an object store, by URI: a path, file://, s3://, gs://, az://. Pickles.
 
-    def __init__(self, uri: str):
+    create: whether to make a folder that is not there; without, an empty store stands for it, to be read only.
+    """
+
+    def __init__(self, uri: str, create: bool = True):
         # absolute, since a worker may have another working directory than the driver
         self.uri = uri if "://" in uri else str(Path(uri).absolute())
-        self._backend = _open(self.uri)
+        self.exists = create or not _is_local(self.uri) or _folder(self.uri).is_dir()
+        self._backend = _open(self.uri) if self.exists else MemoryStore()
 
     def __reduce__(self):
         return Store, (self.uri,)
@@ -110,42 +66,65 @@ class Store:
     def put_new(self, path: str, data: bytes) -> None:
         """Create-if-absent: a part that exists with the same content stays; with another, it is set aside."""
         try:
-            obstore.put(self._backend, path, data, mode="create")
+            with self._faults("write", path):
+                obstore.put(self._backend, path, data, mode="create")
         except AlreadyExistsError:
-            if sha256(self.get(path)) != sha256(data):
+            with suppress(FileNotFoundError):  # another driver has set it aside
+                if sha256(self.get(path)) == sha256(data):
+                    return
                 self.set_aside(path)
-                self.put_new(path, data)
+            self.put_new(path, data)
 
     def put(self, path: str, data: bytes) -> None:
         """Writes or replaces: for figures and what else may be drawn again, never for parts."""
-        obstore.put(self._backend, path, data)
+        with self._faults("write", path):
+            obstore.put(self._backend, path, data)
 
     def get(self, path: str) -> bytes:
         """The object's bytes; raises FileNotFoundError where there is none."""
-        return bytes(obstore.get(self._backend, path).bytes())
+        with self._faults("read", path):
+            return bytes(obstore.get(self._backend, path).bytes())
 
     def delete(self, path: str) -> None:
-        """Removes an object: for what is of no use any more, never for parts."""
-        obstore.delete(self._backend, path)
+        """Removes an object, if it is there: for what is of no use any more."""
+        with self._faults("remove", path), suppress(FileNotFoundError):
+            obstore.delete(self._backend, path)
 
-    def list(self, prefix: str) -> list[str]:
-        """Paths under a prefix, sorted; raises StoreError where the store cannot be read."""
-        return sorted(self.sizes(prefix))
+    def objects(self, prefix: str) -> list[Stored]:
+        """What is under a prefix, sorted by path; raises StoreError where the store cannot be read."""
+        try:
+            found = [item for page in obstore.list(self._backend, prefix) for item in page]
+        except NotFoundError:
+            return []
+        except BaseError as error:
+            raise StoreError(f"cannot read the store {self.uri!r}: {_first_line(error)}") from error
+        listed = (Stored(item["path"], item["size"], item["last_modified"].timestamp()) for item in found)
+        return sorted(listed, key=lambda one: one.path)
 
     def sizes(self, prefix: str) -> dict[str, int]:
         """Bytes of the objects under a prefix, by path; raises the same."""
-        try:
-            return {item["path"]: item["size"] for page in obstore.list(self._backend, prefix) for item in page}
-        except NotFoundError:
-            return {}
-        except BaseError as error:
-            raise StoreError(f"cannot read the store {self.uri!r}: {_first_line(error)}") from error
+        return {one.path: one.size_bytes for one in self.objects(prefix)}
+
+    def list(self, prefix: str) -> list[str]:
+        """Paths under a prefix, sorted; raises StoreError where the store cannot be read."""
+        return [one.path for one in self.objects(prefix)]
 
     def set_aside(self, path: str) -> str:
         """Moves a part that does not verify out of the way, keeping it for inspection."""
         name = f"{ASIDE}/{path}.{uuid.uuid4().hex[:8]}"
-        obstore.rename(self._backend, path, name)
+        with self._faults("move", path):
+            obstore.rename(self._backend, path, name)
         return name
+
+    @contextmanager
+    def _faults(self, what: str, path: str) -> Iterator[None]:
+        """What a store says when it is full or does not answer becomes a StoreFault."""
+        try:
+            yield
+        except (AlreadyExistsError, FileNotFoundError):
+            raise
+        except (BaseError, OSError) as error:
+            raise StoreFault(f"the store {self.uri!r} failed to {what} {path!r}: {_first_line(error)}") from error
 
     def where(self, path: str) -> str:
         """The path as a user opens it."""
@@ -158,6 +137,10 @@ class Store:
         return _folder(self.uri) if isinstance(self._backend, LocalStore) else None
 
 
+def _is_local(uri: str) -> bool:
+    return "://" not in uri or uri.startswith("file://")
+
+
 def _folder(uri: str) -> Path:
     return Path(uri.removeprefix("file://")).absolute()
 
@@ -166,9 +149,9 @@ def _open(uri: str):
     if uri.startswith("memory:"):
         raise StoreError(f"the store {uri!r} would be gone with the process; give a folder or s3://")
     try:
-        if "://" in uri and not uri.startswith("file://"):
+        if not _is_local(uri):
             plain = os.environ.get("AWS_ENDPOINT_URL", "").startswith("http:")
-            return from_url(uri, client_options={"allow_http": plain})
+            return from_url(uri, client_options={"allow_http": plain}, retry_config=RETRIES)
         return LocalStore(_folder(uri), mkdir=True)
     except Exception as error:
         raise StoreError(f"cannot open the store {uri!r}: {_first_line(error)}") from error
@@ -184,43 +167,59 @@ class Ledger:
     def __init__(self, store: Store):
         self.store = store
         self.entries: dict[str, Entry] = {}
+        self.failures: dict[str, Failure] = {}  # why an item could not be computed; its entry, if any, came later
         self.unreadable: list[str] = []  # segments that do not parse: what they noted is adopted anew
         self._paths: set[str] = set()
-        self._pending: list[Entry] = []
+        self._pending: list[Entry | Failure] = []
         self._verified: set[str] = set()
         self._flushed = time.monotonic()
-        for path in store.list(LEDGER):
+        self._segments = store.list(LEDGER)
+        for path in self._segments:
             try:
-                for entry in _parse(store.get(path)):
-                    self._learn(entry)
+                for record in _parse(store.get(path)):
+                    self._learn(record)
             except ValueError:
                 self.unreadable.append(path)
 
-    def _learn(self, entry: Entry) -> None:
-        self._paths.add(entry.path)
-        for item in entry.items:
-            self.entries[item] = entry
+    def _learn(self, record: Entry | Failure) -> None:
+        if isinstance(record, Failure):
+            self.failures |= dict.fromkeys(record.items, record)
+            return
+        self._paths.add(record.path)
+        for item in record.items:
+            self.entries[item] = record
+            self.failures.pop(item, None)
 
-    def add(self, entries: list[Entry]) -> None:
-        """Notes committed parts, at most every FLUSH_S seconds; `flush` makes the rest durable."""
-        self.know(entries)
-        self._pending += entries
+    def add(self, records: list[Entry | Failure]) -> None:
+        """Notes what was committed and what failed, at most every FLUSH_S seconds; `flush` makes the rest durable."""
+        self.know(records)
+        self._pending += records
         if time.monotonic() - self._flushed > FLUSH_S:
             self.flush()
 
     def flush(self) -> None:
         """Writes what was noted since the last flush as one new segment."""
         if self._pending:
-            lines = "\n".join(json.dumps(asdict(entry)) for entry in self._pending)
+            lines = "\n".join(json.dumps(asdict(record)) for record in self._pending)
             self.store.put_new(f"{LEDGER}/{time.time_ns()}-{uuid.uuid4().hex[:8]}.jsonl", lines.encode())
             self._pending.clear()
         self._flushed = time.monotonic()
+
+    def rewrite(self, without: set[str]) -> None:
+        """One segment for all that were, which forgets these paths: their items are missing from now on."""
+        known = {entry.path: entry for entry in self.entries.values() if entry.path not in without}
+        self.entries = {item: entry for item, entry in self.entries.items() if entry.path not in without}
+        self._pending = [*known.values(), *dict.fromkeys(self.failures.values())]
+        old, self._segments = self._segments, []
+        self.flush()
+        for path in old:
+            self.store.delete(path)
 
     def set_aside(self, entry: Entry) -> None:
         """Moves a part that does not verify out of the way; its items are missing from now on."""
         self.entries = {item: known for item, known in self.entries.items() if known.path != entry.path}
         self._paths.discard(entry.path)
-        if entry.path in self.store.list(entry.path.rpartition("/")[0]):
+        with suppress(FileNotFoundError):  # it is gone, or another driver was here first
             self.store.set_aside(entry.path)
 
     def read(self, item: str) -> bytes:
@@ -264,24 +263,29 @@ class Ledger:
             if path not in self._paths:
                 data = self.store.get(path)
                 try:
-                    whole.append(Entry(path, sha256(data), _items(path, data)))
-                except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError):
+                    whole.append(Entry(path, sha256(data), items_of(path, data)))
+                except (OSError, ValueError, KeyError, TypeError):
                     damaged.append(path)
         return whole, damaged
 
-    def know(self, entries: Iterable[Entry]) -> None:
-        """Takes entries into account without noting them: for a reader, who changes nothing."""
-        for entry in entries:
-            self._learn(entry)
-            self._verified.add(entry.path)
+    def know(self, records: Iterable[Entry | Failure]) -> None:
+        """Takes records into account without noting them: for a reader, who changes nothing."""
+        for record in records:
+            self._learn(record)
+            if isinstance(record, Entry):
+                self._verified.add(record.path)
 
 
-def _parse(segment: bytes) -> list[Entry]:
+def _parse(segment: bytes) -> list[Entry | Failure]:
     lines = [json.loads(line) for line in segment.decode().splitlines()]
     try:
-        return [Entry(line["path"], line["sha256"], tuple(line["items"])) for line in lines]
+        return [_record(line | {"items": tuple(line["items"])}) for line in lines]
     except (KeyError, TypeError) as error:
         raise ValueError("not a ledger segment") from error
+
+
+def _record(line: dict) -> Entry | Failure:
+    return Failure(**line) if "reason" in line else Entry(**line)
 
 
 class CorruptPart(Exception):

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Iterator
 
 import ray
 
-from engine.cluster.fan_out import commit
-from engine.cluster.store import Entry, Part, Store
+from engine.cluster.parts import Entry, Part
+from engine.cluster.store import Store
+from engine.cluster.units import Unit, commit
 from engine.errors import BadInput, TaskFailed
 
 FOLDER = "checkpoints/ray"  # in the store: Ray Train's own notes, which must lie where every host can write
@@ -22,7 +23,7 @@ POLL_S = "0.5"  # of Ray Train's controller, which takes 2 s by default
 
 def train(
     work: Callable[..., Iterable[Part]],
-    tasks: Iterable[tuple],
+    units: Iterable[Unit],
     store: Store,
     cpus: int,
     *,
@@ -30,7 +31,8 @@ def train(
     gpus_per_worker: int,
     name: Callable[[tuple], str],
 ) -> Iterator[list[Entry]]:
-    """Runs `work(*task, device=...)` on all members of a process group, task after task; yields what rank 0 committed.
+    """Runs `work(*arguments, device=...)` of each unit on all members of a process group, one after the other; yields
+    what rank 0 committed.
 
     `name(task)` names the run: it must follow from all that makes the result. A member that dies has the whole group
     started anew, up to MAX_FAILURES times. Raises BadInput where the cluster is too small, and TaskFailed with what
@@ -41,7 +43,7 @@ def train(
         asked = f"training.workers = {workers}, training.gpus_per_worker = {gpus_per_worker}"
         raise BadInput(f"{asked}: the cluster has {cpus} CPUs and {gpus} GPUs")
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", POLL_S)
-    for task in tasks:
+    for task in (unit.arguments for unit in units):
         yield _result(_trainer(work, task, store, workers, gpus_per_worker, name(task)))
 
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from engine.cluster.store import Part, encode
+from engine.cluster.parts import Part, encode
 
 
 @dataclass(frozen=True)

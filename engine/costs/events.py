@@ -13,8 +13,9 @@ import pyarrow as pa
 
 import zoo
 from engine import assemble, plugins, schemas, training, work
+from engine.cluster.parts import Entry, Part, encode, sha256
 from engine.cluster.scratch import Scratch
-from engine.cluster.store import Entry, Ledger, Part, encode, sha256
+from engine.cluster.store import Ledger
 from engine.costs.clock import Clock, Cost, Line, line
 from engine.event_plan import SLOTS, Shard
 from engine.inference.population import Population

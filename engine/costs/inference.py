@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from engine import assemble, limits, systematics, work
-from engine.cluster.store import Part
+from engine.cluster.parts import Part
 from engine.costs.clock import Clock, Cost, Line, line
 from engine.inference import cells, reach
 from engine.inference.population import Population

@@ -8,7 +8,8 @@ import pyarrow.compute as pc
 
 import zoo
 from engine import lineage, plugins, schemas
-from engine.cluster.store import Entry, Part, Store, decode, read
+from engine.cluster.parts import Entry, Part, decode
+from engine.cluster.store import Store, read
 from engine.diagnostics import asked, classification, latent, posterior
 from engine.event_plan import Shard
 from engine.plan import Plan

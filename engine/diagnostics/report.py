@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 from scipy.stats import spearmanr
 
 from engine import schemas, scores
-from engine.cluster.store import Ledger, Part, Store, encode
+from engine.cluster.parts import Part, encode
+from engine.cluster.store import Ledger, Store
 from engine.diagnostics import asked
 from engine.plan import Plan
 

@@ -4,10 +4,22 @@ import os
 import time
 
 import pytest
+import ray
 
-from engine.cluster.fan_out import WINDOW_PER_CPU, check_address, cluster, fan_out, share
-from engine.cluster.store import Part, Store
+from engine.cluster import fan_out as module
+from engine.cluster import nodes
+from engine.cluster.fan_out import WINDOW_PER_CPU
+from engine.cluster.nodes import check_address, cluster, share
+from engine.cluster.parts import Entry, Failure, Part
+from engine.cluster.store import Store
+from engine.cluster.units import Unit
 from engine.errors import BadInput, ScanStalled, TaskFailed
+
+
+def fan_out(work, tasks, store, cpus, **options):
+    """Of plain tuples of arguments."""
+    units = (task if isinstance(task, Unit) else Unit(task) for task in tasks)
+    return module.fan_out(work, units, store, cpus, **options)
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +51,29 @@ def die_once(folder: str) -> list[Part]:
         open(flag, "w").close()
         os._exit(1)
     return [Part("survivor", ("s",), b"alive")]
+
+
+def inverses(shift: int, numbers: list[int]) -> list[Part]:
+    """One part of many pieces, which has no answer at 0, and which says what was asked together."""
+    found = [1 / (x + shift) for x in numbers]
+    name = "-".join(map(str, numbers))
+    return [Part(f"inverses/{name}", tuple(f"{shift}/{x}" for x in numbers), repr(found).encode())]
+
+
+def slow(numbers: list[int]) -> list[Part]:
+    time.sleep(0.05 * len(numbers))
+    return [Part(f"slow/{numbers[0]}-{len(numbers)}", tuple(map(str, numbers)), b"x")]
+
+
+def die_of(numbers: list[int]) -> list[Part]:
+    """A process that ends when it has more than one piece, as if it needed too much memory; 13 is always too much."""
+    if len(numbers) > 1 or numbers == [13]:
+        os._exit(1)
+    return [Part(f"small/{numbers[0]}", (str(numbers[0]),), b"x")]
+
+
+def mistaken(x: int) -> list[Part]:
+    raise KeyError("a mistake of the program")
 
 
 def sleep(seconds: float) -> list[Part]:
@@ -101,3 +136,90 @@ def test_tasks_are_made_as_the_window_empties(cpus, store):
 def test_an_address_where_nobody_answers_is_one_clear_line(address):
     with pytest.raises(BadInput, match=f"no Ray cluster answers at '{address}'"):
         check_address(address)
+
+
+def pieces(*numbers, shift=0):
+    return [Unit((shift,), x, (f"{shift}/{x}",), f"1 / ({x} + {shift})") for x in numbers]
+
+
+def done(found) -> tuple[list[str], list[Failure]]:
+    records = [record for some in found for record in some]
+    items = [item for record in records if isinstance(record, Entry) for item in record.items]
+    return sorted(items), [record for record in records if isinstance(record, Failure)]
+
+
+def test_what_has_no_answer_is_noted_and_costs_no_other_piece_its_own(cpus, store):
+    units = [*pieces(*range(-3, 30)), *pieces(*range(-3, 4), shift=1)]
+    items, failures = done(fan_out(inverses, units, store, cpus, n_items=40, tolerant=True))
+    assert items == sorted({unit.items[0] for unit in units} - {"0/0", "1/-1"})
+    said = {failure.name: (failure.items, failure.reason) for failure in failures}
+    assert said == {
+        "1 / (0 + 0)": (("0/0",), "ZeroDivisionError: division by zero"),
+        "1 / (-1 + 1)": (("1/-1",), "ZeroDivisionError: division by zero"),
+    }
+
+
+def test_what_has_no_answer_ends_a_stage_that_others_build_on(cpus, store):
+    with pytest.raises(TaskFailed, match=r"^1 / \(0 \+ 0\): ZeroDivisionError: division by zero$"):
+        list(fan_out(inverses, pieces(0), store, cpus))
+
+
+def test_a_mistake_of_the_program_is_never_an_answer(cpus, store):
+    with pytest.raises(TaskFailed, match="^KeyError: 'a mistake of the program'$"):
+        list(fan_out(mistaken, [(1,)], store, cpus, tolerant=True))
+
+
+def test_short_pieces_share_tasks_but_leave_four_for_every_cpu(cpus, store):
+    units = [Unit((), x, (str(x),)) for x in range(200)]
+    items, _ = done(fan_out(slow, units, store, cpus, n_items=200))
+    assert items == sorted(map(str, range(200)))
+    sizes = [int(path.split("-")[1]) for path in store.list("slow")]
+    assert sizes.count(1) <= WINDOW_PER_CPU * cpus + 1
+    assert max(sizes) == 200 // (4 * cpus)
+
+
+def test_a_task_that_is_too_big_is_halved(cpus, store, monkeypatch):
+    monkeypatch.setattr(module, "_attempt", module._attempt.options(max_retries=0))
+    monkeypatch.setattr(module.Grain, "size", 6)
+    items, failures = done(fan_out(die_of, [Unit((), x, (str(x),)) for x in range(6)], store, cpus))
+    assert (items, failures) == (sorted(map(str, range(6))), [])
+
+
+def test_a_piece_that_is_too_big_alone_is_named(cpus, store, monkeypatch):
+    monkeypatch.setattr(module, "_attempt", module._attempt.options(max_retries=0))
+    with pytest.raises(TaskFailed, match="^cell 13: kills its process"):
+        list(fan_out(die_of, [Unit((), 13, ("13",), "cell 13")], store, cpus))
+
+
+def test_what_no_node_has_is_named_with_what_nodes_have(cpus):
+    with pytest.raises(ScanStalled, match="no node can run a task that asks for CPU 64; nodes have: CPU 2$"):
+        nodes.check({"CPU": 64.0})
+    asked = {"CPU": 1.0, "memory": 2.0**50}
+    words = r"asks for CPU 1, memory 1.05e\+06 GiB; nodes have: CPU 2, memory [\d.]+ GiB"
+    with pytest.raises(ScanStalled, match=words):
+        nodes.check(asked)
+    nodes.check({"CPU": 1.0})
+
+
+def test_a_task_that_no_node_can_run_is_an_error_and_not_a_wait(cpus, store, monkeypatch):
+    monkeypatch.setattr(module, "_attempt", module._attempt.options(num_cpus=64))
+    monkeypatch.setattr(module._Tasks, "request", {"CPU": 64.0})
+    start = time.monotonic()
+    with pytest.raises(ScanStalled, match="no node can run a task that asks for CPU 64"):
+        list(fan_out(square, [(1,)], store, cpus, nodes_s=1.0))
+    assert time.monotonic() - start < 10
+
+
+def test_a_process_that_held_much_has_its_memory_declared(cpus, store, monkeypatch):
+    monkeypatch.setattr(module, "BIG_BYTES", 1000)
+    tasks = module._Tasks(square, store, cpus, 0, False)
+    assert tasks.fill(iter([Unit((5,))]))
+    (reference,) = tasks.running
+    ray.wait([reference], timeout=30)
+    list(tasks.result(reference))
+    assert 1e7 < tasks.request["memory"] < nodes.largest_memory()
+
+
+def test_keepalive_is_set_for_a_cluster_of_ours(cpus):
+    assert os.environ["RAY_grpc_client_keepalive_time_ms"] == "10000"
+    assert os.environ["RAY_grpc_client_keepalive_timeout_ms"] == "5000"

@@ -13,10 +13,11 @@ import pytest
 import safetensors.numpy
 from moto.server import ThreadedMotoServer
 
-from engine.cluster import store as stores
-from engine.cluster.store import CorruptPart, Entry, Ledger, Part, Store, encode, sha256
+from engine.cluster.parts import ITEMS, Entry, Failure, Part, decode, encode, is_whole, items_of, sha256
+from engine.cluster.store import CorruptPart, Ledger, Store
 from engine.errors import StoreError
 
+WEIGHTS = safetensors.numpy.save({"w": np.arange(3.0)}, metadata={"about": "a model"})
 TABLE = pa.table({"item": ["a", "a", "b", "c"], "x": [1.0, 2.0, 3.0, 4.0]})
 
 
@@ -107,7 +108,7 @@ def test_a_flipped_byte_is_noticed_set_aside_and_its_items_are_missing(store):
 
 def test_a_part_that_is_gone_is_noticed(store):
     ledger = Ledger(store)
-    entry = commit(store, ledger, Part("models/m.safetensors", ("m",), b"weights"))
+    entry = commit(store, ledger, Part("models/m.safetensors", ("m",), WEIGHTS))
     ledger.flush()
     store.set_aside(entry.path)
     again = Ledger(store)
@@ -128,14 +129,43 @@ def test_parts_committed_but_not_noted_are_adopted_and_damaged_ones_named(store)
     assert ledger.orphans("nulls") == ([], ["nulls/cut.parquet"])
 
 
-def test_a_model_that_was_not_noted_must_parse(store):
-    weights = safetensors.numpy.save({"w": np.arange(3.0)})
-    store.put_new("models/m.safetensors", weights)
-    store.put_new("models/n.safetensors", weights[:-1])
-    store.put_new("models/o.safetensors", b"weights")
-    whole, damaged = Ledger(store).orphans("models")
-    assert [entry.items for entry in whole] == [("m",)]
-    assert damaged == ["models/n.safetensors", "models/o.safetensors"]
+@pytest.mark.parametrize("path", ["models/m.safetensors", "nulls/m.parquet"])
+def test_no_flipped_byte_of_a_part_that_was_not_noted_is_adopted(store, path):
+    """Wherever it is: in a tensor, in a header or in the seal; of a big part, in a hundred places."""
+    data = encode(Part(path, ("m",), WEIGHTS if path.startswith("models") else TABLE))
+    assert is_whole(data)
+    for place in range(0, len(data), 1 + len(data) // 400):
+        flipped = data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
+        assert not is_whole(flipped), place
+    store.put_new(path, data)
+    store.put_new(path + "x", data[:-1])
+    store.put_new(path.replace("m.", "n."), data[:-1] + bytes([data[-1] ^ 1]))
+    whole, damaged = Ledger(store).orphans(path.split("/")[0])
+    assert [(entry.path, entry.items) for entry in whole] == [(path, ("m",))]
+    assert damaged == sorted([path + "x", path.replace("m.", "n.")])
+
+
+def test_a_sealed_model_is_the_model(tmp_path):
+    sealed = encode(Part("models/m.safetensors", ("m",), WEIGHTS))
+    assert safetensors.numpy.load(sealed)["w"].tolist() == [0.0, 1.0, 2.0]
+    with open(tmp_path / "m", "wb") as file:
+        file.write(sealed)
+    with safetensors.safe_open(tmp_path / "m", "numpy") as opened:
+        assert opened.metadata()["about"] == "a model"
+    with pytest.raises(ValueError, match="seal"):
+        items_of("models/m.safetensors", WEIGHTS)
+
+
+def test_why_an_item_failed_is_remembered_until_it_succeeds(store):
+    ledger = Ledger(store)
+    failure = Failure(("a", "b"), "cells: 50 GeV", "ValueError: no root")
+    ledger.add([failure])
+    ledger.flush()
+    again = Ledger(store)
+    assert again.failures == {"a": failure, "b": failure} and not again.entries
+    commit(store, again, Part("cells/one.parquet", ("a",), TABLE))
+    again.flush()
+    assert set(Ledger(store).failures) == {"b"}
 
 
 def test_a_part_without_our_metadata_is_damaged(store):
@@ -176,7 +206,7 @@ def test_a_folder_is_the_same_from_another_directory(tmp_path, monkeypatch):
 
 def test_equal_content_is_equal_bytes():
     assert encode(Part("p", ("a",), TABLE)) == encode(Part("q", ("a",), TABLE))
-    assert json.loads(stores.decode(encode(Part("p", ("a",), TABLE))).schema.metadata[stores.ITEMS]) == ["a"]
+    assert json.loads(decode(encode(Part("p", ("a",), TABLE))).schema.metadata[ITEMS]) == ["a"]
 
 
 @pytest.mark.parametrize("uri", ["memory://", "ftp://host/x", "/dev/null/store"])

@@ -15,7 +15,9 @@ import ray
 import zoo
 from engine import checkpoints
 from engine.cluster import trainer
-from engine.cluster.store import Part, Store
+from engine.cluster.parts import Part
+from engine.cluster.store import Store
+from engine.cluster.units import Unit
 from engine.errors import BadInput, TaskFailed
 
 EPOCHS = 12
@@ -67,7 +69,7 @@ def refuse(folder: str, device: str) -> list[Part]:
 def train(work, *task, cpus=2, workers=2):
     store = Store(task[0])
     spread = trainer.train(
-        work, [task], store, cpus, workers=workers, gpus_per_worker=0, name=lambda task: "fit"
+        work, [Unit(task)], store, cpus, workers=workers, gpus_per_worker=0, name=lambda task: "fit"
     )  # fmt: skip
     ((entry,),) = spread
     return zoo.load(store.get(entry.path), importlib.import_module("zoo.dense_vae"))

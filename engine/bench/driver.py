@@ -1,0 +1,147 @@
+"""What the driver costs: time lost beside the work, and deciding what is missing when very many cells are done."""
+
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+import pyarrow as pa
+
+from engine import assemble, schemas, study
+from engine.cluster.fan_out import fan_out
+from engine.cluster.nodes import cluster
+from engine.cluster.parts import Entry, Part
+from engine.cluster.store import Ledger, Store
+from engine.cluster.units import Unit, commit
+from engine.plan import Plan
+
+UNIT_S = 0.05
+N_UNITS = 400
+CELLS_PER_PART = 500
+SIDES = {1_000: (10, 10, 10), 100_000: (100, 100, 10)}  # masses, cross-sections, exposures
+ONE = ("toys.statistics=['extended_poisson']", "toys.options={}", "score.R=[2.5e5]", "toys.exact='none'",
+       "limits.check_m_chi_GeV=[]")  # fmt: skip
+WORDS = {pa.string(): "word", pa.float64(): 0.5, pa.int64(): 1000, pa.bool_(): False}
+
+
+@dataclass(frozen=True)
+class Overhead:
+    """A stage of short units: seconds from its first task to its last, and those of its work on as many CPUs."""
+
+    wall_s: float
+    work_s: float
+
+    @property
+    def ratio(self) -> float:
+        """1 were Ray free."""
+        return self.wall_s / self.work_s
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """A finished grid that is asked for again: seconds of the plan, of reading and verifying what is there, of the
+    table; and the largest resident set of the process, beside what its imports take."""
+
+    n_cells: int
+    plan_s: float
+    decide_s: float
+    table_s: float
+    peak_MB: float
+    imports_MB: float
+
+
+def wait(numbers: list[int]) -> list[Part]:
+    """Work that costs no processor, so that a busy neighbour does not lengthen it."""
+    time.sleep(UNIT_S * len(numbers))
+    return [Part(f"waits/{numbers[0]}-{len(numbers)}", tuple(map(str, numbers)), b"")]
+
+
+def overhead(n_units: int = N_UNITS, workers: int = 2) -> Overhead:
+    """N_UNITS of UNIT_S on a local Ray that has started, in tasks of the default size."""
+    units = [Unit((), number, (str(number),)) for number in range(n_units)]
+    with tempfile.TemporaryDirectory() as folder, cluster(None, workers) as cpus:
+        store = Store(folder)
+        list(fan_out(wait, units[: 2 * cpus], store, cpus))  # starts the processes
+        start = time.monotonic()
+        list(fan_out(wait, units, store, cpus, n_items=n_units))
+        return Overhead(time.monotonic() - start, UNIT_S * n_units / cpus)
+
+
+def resumed(n_cells: int) -> Resumed:
+    """The same in a process of its own, on a store that is made first; n_cells is one of SIDES."""
+    with tempfile.TemporaryDirectory() as folder:
+        fill(Store(folder), plan(n_cells))
+        command = [sys.executable, "-m", "engine.bench.driver", str(n_cells), folder]
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return Resumed(**json.loads(said.splitlines()[-1]))
+
+
+def plan(n_cells: int) -> Plan:
+    """A study whose grid has so many cells, of one score and statistic."""
+    masses, sizes, exposures = SIDES[n_cells]
+    grid = {
+        "m_chi_GeV": f"{{log=[10,1000],n={masses}}}", "sigma_si_cm2": f"{{log=[1e-49,1e-46],n={sizes}}}",
+        "exposure_ty": f"{{log=[20,1000],n={exposures}}}",
+    }  # fmt: skip
+    settings = [f"grid.{name}={value}" for name, value in grid.items()]
+    return Plan(study.load("quickstart", (*settings, *ONE)))
+
+
+def fill(store: Store, plan: Plan) -> None:
+    """Parts with a row for every cell, whatever it says."""
+    cells, ledger = list(plan.cells.items()), Ledger(store)
+    for start in range(0, len(cells), CELLS_PER_PART):
+        some = dict(cells[start : start + CELLS_PER_PART])
+        rows = [_row(item, *cell) for item, cell in some.items()]
+        columns = {name: [row[name] for row in rows] for name in schemas.CELLS.names}
+        part = Part(f"cells/{start}.parquet", tuple(some), schemas.table(schemas.CELLS, columns))
+        ledger.add(commit(store, [part]))
+    ledger.flush()
+
+
+def _row(item: str, point, R: float | None, statistic: str) -> dict:
+    words = {field.name: WORDS[field.type] for field in schemas.CELLS}
+    place = {"m_chi_GeV": point.m_chi_GeV, "sigma_si_cm2": point.size, "exposure_ty": point.exposure_ty}
+    return words | place | {"strength": None, "R": R, "statistic": statistic, "lineage": item}
+
+
+def resume(n_cells: int, folder: str) -> Resumed:
+    """What a driver does before it knows that nothing is missing, and the table after."""
+    imports_MB = _peak_MB()
+    clock = [time.perf_counter()]
+    asked = plan(n_cells)
+    items = asked.items["cells"]
+    clock.append(time.perf_counter())
+    ledger = Ledger(Store(folder))
+    damaged: list[Entry] = ledger.check(items)
+    missing = [item for item in items if item not in ledger.entries]
+    clock.append(time.perf_counter())
+    assert not (damaged or missing or ledger.orphans("cells/")[1])
+    exact = dict.fromkeys(asked.exact, "not computed here")
+    assemble.table(asked, ledger, exact)
+    clock.append(time.perf_counter())
+    plan_s, decide_s, table_s = (after - before for before, after in zip(clock, clock[1:], strict=False))
+    return Resumed(n_cells, plan_s, decide_s, table_s, _peak_MB(), imports_MB)
+
+
+def _peak_MB() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+
+
+def rows() -> Iterator[tuple[str, ...]]:
+    """What was measured, in lines of a table: what, value."""
+    yield "wall time of a stage over its work, two workers", f"{overhead().ratio:.3f}"
+    for n_cells in SIDES:
+        one = resumed(n_cells)
+        yield f"plan of {n_cells:,} cells", f"{one.plan_s:.2f} s"
+        yield "what of them is missing, all verified", f"{one.decide_s:.2f} s"
+        yield "their table", f"{one.table_s:.2f} s"
+        yield "largest memory of the driver; imports alone", f"{one.peak_MB:.0f} MB; {one.imports_MB:.0f} MB"
+
+
+if __name__ == "__main__":
+    print(json.dumps(asdict(resume(int(sys.argv[1]), sys.argv[2]))))

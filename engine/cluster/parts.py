@@ -1,0 +1,118 @@
+"""A part's bytes: Parquet or safetensors, with a seal inside that says whether every byte is as it was committed."""
+
+import hashlib
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+ITEMS = b"recoilscan.items"
+SEAL = "recoilscan.sha256"
+OPEN = b"sha256:" + b"0" * 64  # what the seal says while the hash is taken
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a task hands over: a path in the store, the items (digests) in it, and its content."""
+
+    path: str
+    items: tuple[str, ...]
+    content: pa.Table | bytes
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A committed part as the ledger knows it."""
+
+    path: str
+    sha256: str
+    items: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Items that could not be computed, what a user calls them, and why."""
+
+    items: tuple[str, ...]
+    name: str
+    reason: str
+
+
+def sha256(data: bytes) -> str:
+    """The whole-file hash that the ledger holds."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def encode(part: Part) -> bytes:
+    """A part's bytes, sealed: a table as Parquet with page checksums and the list of its items; other bytes, which
+    must be safetensors, with the seal in their metadata."""
+    if isinstance(part.content, bytes):
+        return _closed(_with_metadata(part.content)) if part.path.endswith(".safetensors") else part.content
+    metadata = {**(part.content.schema.metadata or {}), ITEMS: json.dumps(part.items)}
+    sink = io.BytesIO()
+    table = part.content.replace_schema_metadata(metadata)
+    options = {"compression": "zstd", "write_page_checksum": True, **_encodings(table.schema)}
+    with pq.ParquetWriter(sink, table.schema, **options) as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata({SEAL: OPEN.decode()})
+    return _closed(sink.getvalue())
+
+
+def _encodings(schema: pa.Schema) -> dict[str, list[str]]:
+    """Dictionaries for plain columns, split bytes for lists: counts are then smaller, and far sooner written."""
+    lists = [field.name for field in schema if pa.types.is_fixed_size_list(field.type)]
+    plain = [name for name in schema.names if name not in lists]
+    return {"use_dictionary": plain, "use_byte_stream_split": [f"{name}.list.element" for name in lists]}
+
+
+def _with_metadata(data: bytes) -> bytes:
+    """A safetensors file with an open seal among its metadata; its tensors and their offsets stay as they are."""
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    header["__metadata__"] = header.get("__metadata__", {}) | {SEAL: OPEN.decode()}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # the format wants its tensors aligned
+    return len(text).to_bytes(8, "little") + text + data[8 + length :]
+
+
+def _closed(data: bytes) -> bytes:
+    """The hash of the file as it is, written over its zeros."""
+    start = data.rindex(OPEN) + len(OPEN) - 64
+    return data[:start] + sha256(data).encode() + data[start + 64 :]
+
+
+def is_whole(data: bytes) -> bool:
+    """Whether a part's seal fits its bytes; False without a seal."""
+    start = data.rfind(SEAL.encode())
+    start = data.find(b"sha256:", start + len(SEAL)) + len(b"sha256:") if start >= 0 else 0
+    if not start:
+        return False
+    said, opened = data[start : start + 64], data[:start] + b"0" * 64 + data[start + 64 :]
+    return said == sha256(opened).encode()
+
+
+def decode(data: bytes, columns: list[str] | None = None) -> pa.Table:
+    """A table from a part's bytes, all of it or these columns; raises OSError where a page's checksum fails."""
+    return pq.read_table(io.BytesIO(data), columns=columns, page_checksum_verification=True)
+
+
+def batches(data: bytes, columns: list[str], n_rows: int) -> Iterator[pa.RecordBatch]:
+    """The same as a stream: n_rows at a time (the last may be shorter), and no more of the table in memory."""
+    parquet = pq.ParquetFile(io.BytesIO(data), page_checksum_verification=True)
+    return parquet.iter_batches(n_rows, columns=columns)
+
+
+def items_of(path: str, data: bytes) -> tuple[str, ...]:
+    """The items of a part: listed in a table's metadata, else the one that gave the path its name.
+
+    Raises ValueError where the seal does not fit the bytes.
+    """
+    if not is_whole(data):
+        raise ValueError(f"{path}: its seal does not fit its bytes")
+    if path.endswith(".parquet"):
+        return tuple(json.loads(pq.read_schema(io.BytesIO(data)).metadata[ITEMS]))
+    return (Path(path).stem,)

@@ -1,0 +1,46 @@
+"""How much of a study's grid is done, missing, failed or corrupt: a tile for each point."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import BoundaryNorm, ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from engine.plots import styled
+
+COLOURS = {"done": "#2a9d8f", "missing": "#d9d9d9", "failed": "#e9a03b", "corrupt": "#c0392b"}
+MOST_LABELS = 12
+
+
+@styled
+def coverage(
+    states: list[np.ndarray], exposures_ty: list[float], masses_GeV: list[float | None], sizes: list[float], size: str
+) -> Figure:
+    """One panel an exposure; states (sizes, masses) are places in COLOURS, -1: no point.
+
+    masses_GeV and sizes: the values along the axes of all panels; `size` names the latter.
+    """
+    figure = Figure(figsize=(1.5 + 4.0 * len(states), 5.0), layout="constrained")
+    for axes, state, exposure_ty in zip(figure.subplots(1, len(states), squeeze=False)[0], states, exposures_ty,
+                                        strict=True):  # fmt: skip
+        _panel(axes, state)
+        axes.set_title(f"{exposure_ty:g} t y: {np.mean(state[state >= 0] == 0):.0%} done")
+        _ticks(axes.xaxis, masses_GeV)
+        _ticks(axes.yaxis, sizes)
+        axes.set_xlabel("" if masses_GeV == [None] else r"$m_\chi$ [GeV]")
+    figure.axes[0].set_ylabel(r"$\sigma_{\mathrm{SI}}$ [cm$^2$]" if size == "sigma_si_cm2" else size)
+    handles = [Patch(color=colour, label=name) for name, colour in COLOURS.items()]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(COLOURS))
+    return figure
+
+
+def _panel(axes: Axes, state: np.ndarray) -> None:
+    colours = ListedColormap(["white", *COLOURS.values()])
+    limits = BoundaryNorm(np.arange(-1.5, len(COLOURS)), colours.N)
+    axes.imshow(state, cmap=colours, norm=limits, origin="lower", aspect="auto", interpolation="nearest")
+    axes.minorticks_off()
+
+
+def _ticks(axis, values: list[float | None]) -> None:
+    step = -(-len(values) // MOST_LABELS)
+    axis.set_ticks(range(0, len(values), step), ["" if v is None else f"{v:.3g}" for v in values[::step]])

@@ -1,0 +1,61 @@
+"""A scan whose cells are a wait and a few random numbers: run as a driver, which may be killed at any time.
+
+usage: scan_of_cells.py ADDRESS STORE LOG N_CELLS; LOG has a line for every cell that was worked on: number and process.
+"""
+
+import os
+import sys
+import time
+from types import SimpleNamespace
+
+import pyarrow as pa
+
+from engine import lineage
+from engine.cluster.parts import Part
+from engine.cluster.store import Ledger, Store
+from engine.cluster.units import Unit
+from engine.progress import Silent
+from engine.run import Run
+
+CELL_S = 0.1
+
+
+def digest(number: int) -> str:
+    return lineage.digest("cells", 1, number)
+
+
+def work(log: str, numbers: list[int]) -> list[Part]:
+    rows = []
+    for number in numbers:
+        note(log, number)
+        time.sleep(CELL_S)
+        rows.append({"lineage": digest(number), "number": number, "x": lineage.stream("chaos", number).random()})
+    items = tuple(row["lineage"] for row in rows)
+    return [Part(f"cells/{lineage.digest('bundle', 1, items)}.parquet", items, pa.Table.from_pylist(rows))]
+
+
+def note(log: str, number: int) -> None:
+    """One short write to a file opened for appending is never torn."""
+    descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.write(descriptor, f"{number} {os.getpid()}\n".encode())
+    os.close(descriptor)
+
+
+def main(address: str, uri: str, log: str, n_cells: int) -> None:
+    store, cells = Store(uri), {digest(number): number for number in range(n_cells)}
+    table = lineage.digest("table", 1, list(cells))
+    plan = SimpleNamespace(items={"cells": list(cells), "tables": [table]})
+    run = Run(plan, store, Ledger(store), Silent(), address or None)
+    with run.resources:
+        run.repair()
+        run.stage(
+            "cells", list(cells), work,
+            lambda missing: [Unit((log,), number, (item,), f"cell {number}")
+                             for item, number in cells.items() if item in missing],
+        )  # fmt: skip
+        if table not in run.ledger.entries:
+            run.commit(Part(f"tables/{table}.parquet", (table,), run.ledger.rows(list(cells), "lineage")))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:4], int(sys.argv[4]))

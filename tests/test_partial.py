@@ -1,0 +1,92 @@
+"""A cell without an answer is a row with its reason: the scan goes on, says so with exit code 3, and tries it again."""
+
+from pathlib import Path
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from engine import pipeline, schemas, study
+from engine.cluster.store import Store
+
+PARTIAL = 3
+
+# A statistic of a user's: the count, which has no answer for many events while a file is there.
+FUSSY = """
+from pathlib import Path
+from engine.inference.teststats.count import *
+from engine.inference.teststats.count import Count
+
+EXACT = False
+
+
+class Fussy(Count):
+    def q(self, n_events, totals):
+        if n_events.mean() > 250 and Path({flag!r}).exists():
+            raise ValueError("more events than I can count")
+        return super().q(n_events, totals)
+
+
+def prepare(null, options):
+    return Fussy(null)
+"""
+
+SMALL = (
+    "events.train_per_kind=100", "events.test_per_kind=100", "pool.er_events=2000", "pool.nr_events=2000",
+    "toys.null=1000", "toys.signal=1000", "grid.exposure_ty.values=[5]", "grid.m_chi_GeV.values=[50]",
+    "models.vae.epochs=1", "models.classifier.epochs=1", "limits.check_m_chi_GeV=[]",
+    "grid.sigma_si_cm2.values=[0.0,1e-47,5e-46]", "toys.exact='all'",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return tmp_path_factory.mktemp("partial")
+
+
+@pytest.fixture(scope="module")
+def settings(place):
+    (place / "fussy.py").write_text(FUSSY.format(flag=str(place / "flag")))
+    statistics = 'toys.statistics=["count","fussy"]', f'toys.options.fussy={{statistic="{place}/fussy.py"}}'
+    return *SMALL, *statistics
+
+
+@pytest.fixture(scope="module")
+def words(settings):
+    return [word for setting in settings for word in ("--set", setting)]
+
+
+@pytest.fixture(scope="module")
+def partial(place, settings):
+    """A scan whose largest cross-section has no answer."""
+    (place / "flag").touch()
+    tiny = Path(__file__).parent / "studies" / "tiny.toml"
+    return pipeline.run(study.load(str(tiny), settings), Store(str(place / "store")), workers=2)
+
+
+def test_the_scan_goes_on_and_the_row_says_why(partial):
+    reason = "ValueError: more events than I can count"
+    rows = {row["statistic"]: row for row in partial.table.filter(pc.field("sigma_si_cm2") == 5e-46).to_pylist()}
+    assert {name: row["reason"] for name, row in rows.items()} == {"fussy": reason, "count": None}
+    assert rows["fussy"]["p_median"] is None and rows["fussy"]["exposure_ty"] == 5
+    assert rows["count"]["p_median"] < 0.01 and rows["count"]["p_exact"] is not None  # no statistic fails with another
+    others = partial.table.filter(pc.field("sigma_si_cm2") != 5e-46)
+    assert others["reason"].null_count == len(others) == 2 * 3  # the benchmark is there, too
+    assert others["p_median"].null_count == 0
+    assert partial.table.schema.names == schemas.RESULTS.names
+    assert "/partial/" in partial.path and pq.read_table(partial.path).equals(partial.table)
+
+
+def test_it_is_tried_again_and_again_until_the_table_is_that_of_an_undisturbed_scan(
+    partial, place, words, recoilscan, tiny
+):
+    done = recoilscan("scan", tiny, "--store", place / "store", "--workers", 2, *words, check=PARTIAL)
+    assert "failed: 1 of cells: ValueError: more events than I can count" in done.stdout
+    assert not list((place / "store").glob("tables/*"))
+    (place / "flag").unlink()
+    recoilscan("scan", tiny, "--store", place / "store", "--workers", 2, *words)
+    recoilscan("scan", tiny, "--store", place / "fresh", "--workers", 2, *words)
+    again, fresh = ((place / name / "tables").glob("*") for name in ("store", "fresh"))
+    (again,), (fresh,) = again, fresh
+    assert again.name == fresh.name and again.read_bytes() == fresh.read_bytes()
+    assert pq.read_table(fresh)["reason"].null_count == 2 * 4
