@@ -125,9 +125,10 @@ def test_a_host_that_falls_silent_stalls_the_scan_for_seconds(network, tmp_path,
     for number, host in ((2, "a"), (3, "b")):
         address = f"--address={network.address(1)}:6399"
         ray(network, tmp_path / f"{host}.txt", host, number, address, "--num-cpus=1")
-    log, out = tmp_path / "worked.txt", open(tmp_path / "driver.txt", "w")
+    log = tmp_path / "worked.txt"
     scan = [sys.executable, SCAN, f"{network.address(1)}:6399", tmp_path / "store", log, N_CELLS]
-    driver = network.start("h", *scan, out=out)
+    with open(tmp_path / "driver.txt", "w") as out:
+        driver = network.start("h", *scan, out=out)
     stalls, seen, moved, end, is_cut = [], 0, None, time.monotonic() + 400, False
     while driver.poll() is None:
         assert time.monotonic() < end, "no end"
@@ -139,7 +140,6 @@ def test_a_host_that_falls_silent_stalls_the_scan_for_seconds(network, tmp_path,
             network.cut("a")
             is_cut = True
         time.sleep(0.02)
-    out.close()
     shutil.rmtree(folder, ignore_errors=True)
     assert driver.returncode == 0, (tmp_path / "driver.txt").read_text()[-2000:]
     record_property("longest_stall_s", round(max(stalls), 1))
