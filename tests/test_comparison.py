@@ -14,6 +14,7 @@ from engine.cluster.store import Ledger, Store
 from engine.inference.exact.counts import CountLaw
 from engine.inference.significance import z_one_sided
 from engine.plots import comparison as figures
+from engine.status import status
 
 PAIRS = Path(__file__).parent / "studies" / "pairs.toml"
 
