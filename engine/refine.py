@@ -65,7 +65,7 @@ def asked(plan: Refined, found: pa.Table) -> tuple[Point, ...]:
 
 def found(plan: Refined, ledger: Ledger) -> pa.Table:
     """The contours so far (`engine.contours`), by exact laws where rows have them."""
-    rows = assemble.table(plan, ledger, plan.pair).filter(pc.field("point") == "grid")
+    rows = assemble.table(plan, ledger, only=plan.pair).filter(pc.field("point") == "grid")
     return contours.contours(contours.by_law(rows), plan.asked.z)
 
 

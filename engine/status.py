@@ -29,7 +29,7 @@ class Status:
     """How far a study is in a store; `missing` includes what failed or is corrupt.
 
     failed: what a user calls it -> why; stale_since: the first field that differs from the last scan's, None where
-    nothing is stale; rounds: what is known of those of refinement, None without them.
+    nothing is stale; refine: what is known of its rounds, None without them.
     """
 
     exists: bool
@@ -39,7 +39,7 @@ class Status:
     stale_since: str | None
     table: str | None
     coverage: list[Coverage]
-    rounds: dict | None = None
+    refine: dict | None = None
 
     @property
     def done(self) -> int:
@@ -61,7 +61,7 @@ class Status:
         return {
             "exists": self.exists, "done": self.done, "missing": self.missing, "stale": self.stale,
             "stale_since": self.stale_since, "corrupt": len(self.corrupt), "corrupt_paths": self.corrupt,
-            "failed": self.failed, "table": self.table, "refine": self.rounds,
+            "failed": self.failed, "table": self.table, "refine": self.refine,
             "by_stage": {name: vars(stage) for name, stage in self.by_stage.items()},
             "coverage": [{"exposure_ty": one.exposure_ty, "points": one.counts, "m_chi_GeV": one.m_chi_GeV,
                           one.axes[-1]: one.sizes, "map": one.lines} for one in self.coverage],
@@ -75,9 +75,9 @@ class Status:
             yield f"stale: {self.stale} items of the last scan are no longer asked for: {self.stale_since}"
         if self.missing and self.done:
             yield from self._maps()
-        for number, each in enumerate(self.rounds["rounds"] if self.rounds else (), start=1):
+        for number, each in enumerate(self.refine["rounds"] if self.refine else (), start=1):
             yield f"round {number}: {each['points']} points, {each['rows_done']} of {each['rows']} rows done"
-        if self.rounds and not self.rounds["settled"]:
+        if self.refine and not self.refine["settled"]:
             yield "further rounds follow from what these find"
         yield (f"done {self.done}, missing {self.missing}, corrupt {len(self.corrupt)}, failed {len(self.failed)}, "
                f"stale {self.stale}")  # fmt: skip
