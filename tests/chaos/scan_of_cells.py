@@ -15,7 +15,7 @@ from engine.cluster.parts import Part
 from engine.cluster.store import Ledger, Store
 from engine.cluster.units import Unit
 from engine.progress import Silent
-from engine.run import Run
+from engine.run import Run, Workers
 
 CELL_S = 0.1
 
@@ -45,8 +45,8 @@ def main(address: str, uri: str, log: str, n_cells: int) -> None:
     store, cells = Store(uri), {digest(number): number for number in range(n_cells)}
     table = lineage.digest("table", 1, list(cells))
     plan = SimpleNamespace(items={"cells": list(cells), "tables": [table]})
-    run = Run(plan, store, Ledger(store), Silent(), address or None)
-    with run.resources:
+    run = Run(plan, store, Ledger(store), Silent(), Workers(address or None))
+    with run.workers.resources:
         run.repair()
         run.stage(
             "cells", list(cells), work,
