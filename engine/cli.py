@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from engine.errors import BadInput, ScanStalled, TaskFailed
+from engine.launch.command import launch
 from engine.progress import Silent, reporter
 
 BAD_INPUT, INTERRUPTED = 2, 130
@@ -26,6 +27,7 @@ zoo_app = typer.Typer(no_args_is_help=True, help="Model families.")
 scans_app = typer.Typer(no_args_is_help=True, help="Studies that come with the package.")
 app.add_typer(zoo_app, name="zoo")
 app.add_typer(scans_app, name="scans")
+app.command()(launch)
 console = Console()
 
 StudyName = Annotated[str, typer.Argument(help="A TOML file, or the name of a shipped study (scans list).")]
