@@ -51,11 +51,11 @@ class Namespace:
         """
         for verb, resource, part in rights:
             done = self._run("auth", "can-i", verb, resource, *([f"--subresource={part}"] if part else []))
-            if "doesn't have a resource type" in done.stderr:
-                raise BadInput(f"this cluster does not know {resource}: install the KubeRay operator (k8s/README.md)")
             answer = done.stdout.strip().partition(" ")[0]
             if answer not in ("yes", "no"):
                 raise BadInput(f"kubectl reaches no cluster: {_last_line(done.stderr)}")
+            if "doesn't have a resource type" in done.stderr:
+                raise BadInput(f"this cluster does not know {resource}: install the KubeRay operator (k8s/README.md)")
             if answer == "no":
                 what = f"{resource}/{part}" if part else resource
                 raise BadInput(f"no right to {verb} {what} in the namespace {self.name!r}")
