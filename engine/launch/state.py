@@ -28,11 +28,13 @@ def of_rayjob(job: dict) -> State:
     deployment, ray = status.get("jobDeploymentStatus", ""), status.get("jobStatus", "")
     attempt, reason = status.get("jobId", ""), status.get("reason", "")
     failed = f"{n} failed attempts" if (n := status.get("failed", 0)) else ""
-    words = " ".join(filter(None, [deployment or "Waiting", ray, reason, failed]))
+    words = ", ".join(filter(None, [f"{deployment or 'Waiting'} {ray}".strip(), reason, failed]))
     if deployment not in ENDED:
         return State(words, attempt, runs=deployment == "Running")
-    ended = FINISHED if ray == "SUCCEEDED" else _meaning(_code(status.get("message", "")))
-    return State(words, attempt, exit_code=ended)
+    message = status.get("message", "")
+    if ray == "SUCCEEDED":
+        return State(words, attempt, exit_code=FINISHED)
+    return State(f"{words}{_said(message)}", attempt, exit_code=_meaning(_code(message)))
 
 
 def of_submission(status: str, driver_exit_code: int | None, message: str) -> State:
@@ -42,7 +44,13 @@ def of_submission(status: str, driver_exit_code: int | None, message: str) -> St
     if status == "SUCCEEDED":
         return State(status, exit_code=FINISHED)
     code = _code(message) if driver_exit_code is None else driver_exit_code
-    return State(status, exit_code=_meaning(code))
+    return State(f"{status}{_said(message)}", exit_code=_meaning(code))
+
+
+def _said(message: str) -> str:
+    """The first line of why; what follows are the log's last lines, which were handed on."""
+    first = message.strip().partition("\n")[0].partition(", last available logs")[0]
+    return f": {first}" if first else ""
 
 
 def _code(message: str) -> int | None:

@@ -122,7 +122,7 @@ class Operator:
         folder.mkdir(exist_ok=True)
         for name, text in files.items():
             (folder / name).write_text(text)
-        command = job["spec"]["entrypoint"].replace(mount["mountPath"], str(folder))
+        command = job["spec"]["entrypoint"].replace(f" {mount['mountPath']}/", f" {folder}/")
         for service, address in self._services.items():
             command = command.replace(service, address)
         return command

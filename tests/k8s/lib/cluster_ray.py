@@ -75,8 +75,8 @@ class RayCluster:
         for group in self._spec["workerGroupSpecs"]:
             for _ in range(group["replicas"]):
                 self._ray(group, [f"--address={self.address}", "--num-cpus=1"])
-        wanted = sum(group["replicas"] for group in self._spec["workerGroupSpecs"])
-        self._wait(lambda: self._nodes() == wanted + 1, "the workers do not come")
+                # one after the other: Ray finds a starting node by its address, which here they share
+                self._wait(self._all_are_there, "a worker does not come")
 
     def _ray(self, group: dict, words: list[str]) -> None:
         agent, metrics = free_ports(2)
@@ -111,12 +111,12 @@ class RayCluster:
         except OSError:
             return False
 
-    def _nodes(self) -> int:
+    def _all_are_there(self) -> bool:
         try:
             nodes = self.ask("/nodes?view=summary")["data"]["summary"]
         except (OSError, KeyError):
-            return 0
-        return sum(node["raylet"].get("state") == "ALIVE" for node in nodes)
+            return False
+        return sum(node["raylet"].get("state") == "ALIVE" for node in nodes) == len(self._processes)
 
     def ask(self, path: str, body: dict | None = None, token: str | None = None) -> dict:
         """Raises OSError where the head is gone or refuses."""
