@@ -4,6 +4,8 @@ All of it runs here, on loopback: real kubectl, `ray start`, moto's S3 and MLflo
 operator are small ones of ours (tests/k8s/lib).
 """
 
+import contextlib
+import logging
 import os
 import signal
 import sqlite3
@@ -92,6 +94,7 @@ def local(tmp_path_factory) -> bytes:
 
 @pytest.fixture(scope="module")
 def s3():
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)  # a line per request hides what failed
     server = ThreadedMotoServer(port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -179,11 +182,8 @@ def test_a_launch_is_left_and_followed_again_to_the_bytes_of_a_laptop(site, loca
     assert f"job {name}: Complete SUCCEEDED" in followed and f"store: {store}" in followed
     assert "Complete SUCCEEDED" in site.launched("--status")
     assert "has finished" in site.launched() and site.operator.attempts[name] == 1
-    runs = sqlite3.connect(site.mlflow / "runs.db")
-    try:
+    with contextlib.closing(sqlite3.connect(site.mlflow / "runs.db")) as runs:
         assert runs.execute("select count(*) from runs where status = 'FINISHED'").fetchone() == (3,)
-    finally:
-        runs.close()
     everything = [*site.objects().values(), *(path.read_bytes() for path in site.mlflow.rglob("*") if path.is_file())]
     everything += [str(thing).encode() for key, thing in site.cluster.objects.items() if key[0] != "secrets"]
     everything += [path.read_bytes() for path in site.cluster.logs.values()] + [followed.encode(), said.encode()]

@@ -121,6 +121,8 @@ class Handler(BaseHTTPRequestHandler):
         if name:
             thing = self.cluster.get(plural, namespace, name)
             return self._answer(thing) if thing else self._refuse(404, "NotFound", f'{plural} "{name}" not found')
+        if "sendInitialEvents" in query:  # as servers without WatchList say: kubectl lists instead
+            return self._refuse(422, "Invalid", "sendInitialEvents is forbidden")
         if "watch" in query:
             return self._watch(plural, namespace, query)
         with self.cluster.changed:

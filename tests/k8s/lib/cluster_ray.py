@@ -92,10 +92,12 @@ class RayCluster:
 
     def _environment(self, group: dict) -> dict[str, str]:
         path = f"{self.folder}/bin:{Path(sys.executable).parent}:/usr/bin:/bin"
+        # the last bits follow the kernels that OpenBLAS takes for a kind of CPU: pods are on this machine's
+        kernels = {name: value for name, value in os.environ.items() if name.startswith("OPENBLAS_")}
         engine = {"PYTHONPATH": os.environ.get("PYTHONPATH", ""), "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
         own = {"PATH": path, "HOME": str(self.folder), "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": self.token}
         names = self._resolve(group["template"]["spec"]["containers"][0])
-        return own | engine | {MARK: self._mark, "MLFLOW_DISABLE_TELEMETRY": "true"} | names
+        return own | engine | kernels | {MARK: self._mark, "MLFLOW_DISABLE_TELEMETRY": "true"} | names
 
     def _wait(self, ready: Callable[[], bool], said: str) -> None:
         end = time.monotonic() + PATIENCE_S
