@@ -27,7 +27,7 @@ def of_rayjob(job: dict) -> State:
     status = job.get("status") or {}
     deployment, ray = status.get("jobDeploymentStatus", ""), status.get("jobStatus", "")
     attempt, reason = status.get("jobId", ""), status.get("reason", "")
-    failed = f"{n} failed attempts" if (n := status.get("failed", 0)) else ""
+    failed = f"failed attempts: {n}" if (n := status.get("failed", 0)) else ""
     words = ", ".join(filter(None, [f"{deployment or 'Waiting'} {ray}".strip(), reason, failed]))
     if deployment not in ENDED:
         return State(words, attempt, runs=deployment == "Running")

@@ -206,6 +206,6 @@ def test_a_head_that_dies_costs_an_attempt_and_changes_no_byte(site, local):
     out, err = process.communicate(timeout=PATIENCE_S)
 
     assert process.returncode == 0, (out, err, site.operator.errors)
-    assert site.operator.attempts[name] == 2 and "Retrying" in err
+    assert site.operator.attempts[name] == 2 and "failed attempts: 1" in err
     assert site.table(store) == local
     assert finished.items() <= site.objects("store").items() and finished, "what was finished is as it was"
