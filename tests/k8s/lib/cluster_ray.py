@@ -96,6 +96,7 @@ class RayCluster:
         kernels = {name: value for name, value in os.environ.items() if name.startswith("OPENBLAS_")}
         engine = {"PYTHONPATH": os.environ.get("PYTHONPATH", ""), "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
         own = {"PATH": path, "HOME": str(self.folder), "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": self.token}
+        own |= {"RAY_raylet_start_wait_time_s": "120"}  # a busy machine needs more than Ray's 30
         names = self._resolve(group["template"]["spec"]["containers"][0])
         return own | engine | kernels | {MARK: self._mark, "MLFLOW_DISABLE_TELEMETRY": "true"} | names
 
