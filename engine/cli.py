@@ -28,6 +28,7 @@ from engine.cli_options import (
     stem,
 )
 from engine.errors import BadInput, ScanStalled, StoreFault, TaskFailed
+from engine.launch.command import launch
 from engine.progress import reporter
 
 BAD_INPUT, PARTIAL = 2, 3
@@ -43,6 +44,7 @@ app.command()(cli_store.gc)
 app.command()(cli_bench.bench)
 app.add_typer(zoo_app, name="zoo")
 app.add_typer(scans_app, name="scans")
+app.command()(launch)
 
 
 @app.callback()

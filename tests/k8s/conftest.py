@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from cluster_rules import schema
 
 yaml = pytest.importorskip("yaml")
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -95,3 +96,15 @@ def crds() -> dict[str, dict]:
         pytest.skip(f"no KubeRay CRDs in {folder}: set RECOILSCAN_CRDS")
     read = [yaml.load(file.read_text(), LOADER) for file in files]
     return {crd["spec"]["names"]["kind"]: crd for crd in read}
+
+
+@pytest.fixture(scope="session")
+def rayjob_validator(crds):
+    jsonschema = pytest.importorskip("jsonschema")
+    return jsonschema.Draft202012Validator(schema(crds["RayJob"]))
+
+
+@pytest.fixture(scope="session")
+def raycluster_validator(crds):
+    jsonschema = pytest.importorskip("jsonschema")
+    return jsonschema.Draft202012Validator(schema(crds["RayCluster"]))

@@ -3,50 +3,9 @@
 import copy
 
 import pytest
+from cluster_rules import RAY, faults, raycluster
 
-jsonschema = pytest.importorskip("jsonschema")
 VERSION = "1.35"  # of Kubernetes
-RAY = "ray.io/v1"
-
-
-def strict(schema: dict) -> dict:
-    """A CRD's OpenAPI schema as JSON Schema that refuses what the API server would drop."""
-    if schema.get("x-kubernetes-int-or-string"):
-        return {"anyOf": [{"type": "integer"}, {"type": "string"}]}
-    kept = {key: value for key, value in schema.items() if key not in ("properties", "items", "additionalProperties")}
-    if "properties" in schema:
-        kept["properties"] = {name: strict(child) for name, child in schema["properties"].items()}
-        kept["additionalProperties"] = bool(schema.get("x-kubernetes-preserve-unknown-fields"))
-    if isinstance(schema.get("additionalProperties"), dict):
-        kept["additionalProperties"] = strict(schema["additionalProperties"])
-    if "items" in schema:
-        kept["items"] = strict(schema["items"])
-    if schema.get("nullable"):
-        kept = {"anyOf": [kept, {"type": "null"}]}
-    return kept
-
-
-@pytest.fixture(scope="session")
-def rayjob_validator(crds):
-    (version,) = [found for found in crds["RayJob"]["spec"]["versions"] if found["name"] == RAY.split("/")[1]]
-    return jsonschema.Draft202012Validator(strict(version["schema"]["openAPIV3Schema"]))
-
-
-@pytest.fixture(scope="session")
-def raycluster_validator(crds):
-    (version,) = [found for found in crds["RayCluster"]["spec"]["versions"] if found["name"] == RAY.split("/")[1]]
-    return jsonschema.Draft202012Validator(strict(version["schema"]["openAPIV3Schema"]))
-
-
-def faults(validator, thing: dict) -> list[str]:
-    return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(thing)]
-
-
-def raycluster(rayjob: dict) -> dict:
-    """The cluster that the operator makes of a job."""
-    metadata = {"name": rayjob["metadata"]["name"], "namespace": rayjob["metadata"]["namespace"]}
-    spec = rayjob["spec"]["rayClusterSpec"]
-    return {"apiVersion": RAY, "kind": "RayCluster", "metadata": metadata, "spec": spec}
 
 
 def set_in(thing: dict, path: str, value: object) -> dict:

