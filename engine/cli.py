@@ -34,8 +34,9 @@ from engine.progress import reporter
 BAD_INPUT, PARTIAL = 2, 3
 
 app = typer.Typer(
-    no_args_is_help=True, invoke_without_command=True, add_completion=False, pretty_exceptions_enable=False
-)
+    no_args_is_help=True, invoke_without_command=True, add_completion=False, pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # [tune] is a section, no colour
+)  # fmt: skip
 zoo_app = typer.Typer(no_args_is_help=True, help="Model families.")
 scans_app = typer.Typer(no_args_is_help=True, help="Studies that come with the package.")
 app.command()(cli_store.status)

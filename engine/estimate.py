@@ -125,7 +125,7 @@ class _Work:
         missing = {item for item in items if item not in self.there}
         costs = list(getattr(self, name)(missing)) if missing and name in HOW else []
         total = sum(costs, NOTHING)
-        how = HOW.get(name, "not measured: seconds, and no task of its own for a table") if missing else ""
+        how = HOW.get(name, "") if missing else ""
         return Stage(name, len(items), len(items) - len(missing), len(costs), total.core_s, round(total.n_bytes), how)
 
     def events(self, missing: set[str]) -> Iterator[Cost]:

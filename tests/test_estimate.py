@@ -39,6 +39,15 @@ def costs():
     return events, InferenceCosts(plan, clock, events.population)
 
 
+@pytest.mark.parametrize("most", [0.0, 1e5, 1e6, 1e7, 1e9])
+def test_toys_are_timed_at_exposures_that_the_study_has(costs, monkeypatch, most):
+    _, known = costs
+    monkeypatch.setattr("engine.costs.inference.MOST_DRAWN", most)
+    fresh = replace(known, known={}, clock=Clock())
+    assert set(fresh._ends) <= set(known.plan.study.grid.exposure_ty.points())
+    assert fresh.cells(fresh._ends[0], 1).core_s > 0
+
+
 def stages(found: estimate.Estimate) -> dict[str, estimate.Stage]:
     return {stage.name: stage for stage in found.stages}
 

@@ -41,7 +41,8 @@ class InferenceCosts:
         """The study's smallest exposure, and the largest whose toys are timed."""
         exposures = self.plan.study.grid.exposure_ty.points()
         per_ty = self.population.n_background(1.0) + self._mass_weights.sum() * self._scale(self._sizes[-1])
-        return exposures[0], max(exposures[0], min(exposures[-1], MOST_DRAWN / BLOCK / max(per_ty, 1e-9)))
+        drawn = [exposure for exposure in exposures if exposure * per_ty * BLOCK <= MOST_DRAWN]
+        return exposures[0], max(drawn, default=exposures[0])
 
     @property
     def _sizes(self) -> tuple[float, ...]:
