@@ -15,7 +15,7 @@ SMALL = (
     "grid.exposure_ty.values=[20]", "grid.m_chi_GeV.values=[50]", "grid.sigma_si_cm2.values=[1e-47]",
     "models.vae.epochs=1", "toys.statistics=['counting_veto','tail_count','template_likelihood']",
     "backgrounds.rates='idealised'", "reach.by_toys=true", "reach.toys_m_chi_GeV=[50,500]",
-    "reach.enabled=true", "reach.m_chi_GeV=[100]", "reach.exposure_ty=[0.5,60]",
+    "reach.enabled=true", "reach.m_chi_GeV=[100]", "reach.exposure_ty=[0.5,40]",
     "reach.sigma_si_cm2=3e-47",
 )  # fmt: skip
 
