@@ -8,6 +8,7 @@ import pyarrow as pa
 from engine import assemble, lineage, plugins, reach_schemas, rows, schemas
 from engine.cluster.parts import Part
 from engine.cluster.store import Ledger, Store
+from engine.errors import BadInput
 from engine.inference import reach, reach_toys
 from engine.inference.cells import Choice
 from engine.inference.population import Population
@@ -26,9 +27,19 @@ def wanted(plan: Plan, missing: set[str]) -> list[tuple[str, Sought]]:
 
 
 def signals(plan: Plan, population: Population, missing: set[str]) -> dict[float | None, np.ndarray]:
-    """(pool,) signal weights at the size of REFERENCE, by mass."""
+    """(pool,) signal weights at the size of REFERENCE, by mass.
+
+    Raises BadInput where the first toys of a search would be so full that a digit has slipped.
+    """
     masses = {mass for _, (_, _, mass, _) in wanted(plan, missing)}
-    return {mass: assemble.signal_weights(plan.study.signal, population, mass) for mass in masses}
+    weights = {mass: assemble.signal_weights(plan.study.signal, population, mass) for mass in masses}
+    low_ty, axis = plan.study.reach.exposure_ty[0], plan.study.signal.axes[-1]
+    for item, (_, _, mass, size) in wanted(plan, missing):
+        n_events = weights[mass].sum() * size / assemble.REFERENCE[axis] * low_ty
+        if item in plan.reach_by_toys and n_events > assemble.MOST_EVENTS:
+            raise BadInput(f"reach.by_toys: {axis} = {size:g}, exposure_ty = {low_ty:g}: {n_events:.2g} signal events "
+                           f"are expected in a toy; at most {assemble.MOST_EVENTS:.0e} are drawn")  # fmt: skip
+    return weights
 
 
 def seek(plan: Plan, population: Population, signal_weights: np.ndarray, item: str, sought: Sought) -> list[Part]:

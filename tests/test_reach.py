@@ -150,6 +150,15 @@ def test_too_few_toys_for_three_sigma_are_named(tiny):
         load(tiny, *settings, without)
 
 
+def test_toys_that_would_be_too_full_are_named(tiny, surrogate):
+    settings = ON, "toys.null=7408", "toys.statistics=['template_likelihood']", "reach.sigma_si_cm2=1e-38"
+    by_law, by_toys = (Plan(load(tiny, *settings, f"reach.by_toys={said}")) for said in ("false", "true"))
+    population = surrogate(0.0)
+    reach.signals(by_law, population, set(by_law.reach))
+    with pytest.raises(BadInput, match="sigma_si_cm2 = 1e-38.* signal events are expected in a toy"):
+        reach.signals(by_toys, population, {*by_toys.reach, *by_toys.reach_by_toys})
+
+
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
