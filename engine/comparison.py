@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 import zoo
-from engine import pair_schemas, paired, pipeline, plugins, schemas, timings
+from engine import pair_schemas, paired, pipeline, plugins, reach_schemas, schemas, timings
 from engine.cluster.store import Ledger, Store
 from engine.cluster.units import Unit
 from engine.errors import TaskFailed
@@ -102,7 +102,7 @@ def _row(name: str, outcome: Outcome, plan: JointPlan, ledger: Ledger, store: St
     place = {"statistic": by.statistic, "R": by.R}
     (point,) = _rows(outcome.table, place | study.at | {"exposure_ty": by.exposure_ty})
     reached = _rows(outcome.reach, place | study.at | _size(study))
-    t3 = reached[0] if reached else dict.fromkeys(schemas.REACH.names)
+    t3 = reached[0] if reached else dict.fromkeys(reach_schemas.REACH.names)
     test = outcome.diagnostics.table.to_pylist()[0]  # the study's classifier on the papers' population
     vae, classifier = name.split("-")
     return {

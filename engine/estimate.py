@@ -28,7 +28,7 @@ HOW = {
     "nulls": "one block of toys and two, at the ends of the exposures, on a pool that stands in for the study's",
     "cells": "a mass in the middle with one block of toys and two, at the ends of the exposures, on that pool",
     "exact": "one law of every statistic at the ends of the exposures (with its error: in the middle), on that pool",
-    "reach": "one law of every statistic at two exposures, for as many as a search reads",
+    "reach": "one law of every statistic, or a block of its toys, at two exposures, for as many as a search reads",
     "limits": "one mass and two, and a few toys, at the ends of the exposures, on that pool",
     "systematics": "one row of every nuisance and statistic at the smallest exposure, on that pool",
     "rounds": "at most: a bracket is halved for each contour of every mass and exposure",
@@ -174,8 +174,9 @@ class _Work:
 
     def reach(self, missing: set[str]) -> Iterator[Cost]:
         """One a search."""
-        for _, (R, statistic, mass, size) in reach.wanted(self.plan, missing):
-            yield self.cost.search((R, statistic), mass, size)
+        for item, (R, statistic, mass, size) in reach.wanted(self.plan, missing):
+            search = self.cost.search_by_toys if item in self.plan.reach_by_toys else self.cost.search
+            yield search((R, statistic), mass, size)
 
     def limits(self, missing: set[str]) -> Iterator[Cost]:
         """One an exposure."""

@@ -28,7 +28,7 @@ COMPARISON = pa.schema([
     _field("z_pool_error", pa.float64(), "sigma", "jack-knife error of z from the finite pool", True),
     _field("z_seed_error", pa.float64(), "sigma", "sd of z over training seeds; null without any further", True),
     _field("pool_limited", pa.bool_(), "", "too few pool events behind the statistic"),
-    _field("t3_status", pa.string(), "", "of the exposure for three sigma: see engine.schemas.REACH", True),
+    _field("t3_status", pa.string(), "", "of the exposure for three sigma: see engine.reach_schemas.REACH", True),
     _field("t3_ty", pa.float64(), "t y", "exposure for three sigma at the benchmark's mass", True),
     _field("t3_error_ty", pa.float64(), "t y", "jack-knife error of t3_ty from the finite pool", True),
     _field("t3_seed_error_ty", pa.float64(), "t y", "sd of t3_ty over training seeds", True),

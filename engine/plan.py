@@ -4,16 +4,15 @@ import itertools
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from engine import lineage, plugins, variations
+from engine import lineage, plugins, sought, variations
 from engine.diagnostics import asked
 from engine.event_plan import VERSIONS, EventPlan, Shard
 from engine.inference.pools import KINDS
 from engine.inference.teststats import has_law
 from engine.inference.toys import BLOCK
+from engine.sought import Sought
 
 HYPOTHESES = ("null", "background")
-ORACLE, COUNT = "known_signal", "count"  # what a reach is compared with
-
 
 Wanted = tuple[float | None, str]  # R and the name of a statistic
 
@@ -34,7 +33,6 @@ class Point:
 
 
 Cell = tuple[Point, float | None, str]  # a point, R and the name of a statistic
-Sought = tuple[float | None, str, float | None, float]  # R, the name of a statistic, m_chi_GeV, size
 
 
 class Plan(EventPlan):
@@ -201,26 +199,23 @@ class Plan(EventPlan):
 
     @cached_property
     def reach(self) -> dict[str, Sought]:
-        """Every exposure that is sought: item -> (R, statistic, m_chi_GeV, size); beside what is asked for, the
-        oracle of every score and the count. Nothing where no law is known."""
-        asked = self.study.reach
-        if not (asked.enabled and self.exactly):
-            return {}
-        beside = [*((R, ORACLE) for R in self.study.score.R), (None, COUNT)]
-        pairs = [*self.exactly, *(pair for pair in beside if pair not in self.exactly)]
-        numbers = asked.model_dump(include={"exposure_ty", "p", "power", "groups"})
-        places = asked.places(self.study.at)
-        return {self._reach_item(*pair, *place, numbers): (*pair, *place) for place in places for pair in pairs}
+        """Every exposure that is sought by laws: item -> (R, statistic, m_chi_GeV, size)."""
+        return sought.by_law(self)
 
-    def _reach_item(self, R: float | None, statistic: str, m_chi_GeV: float | None, size: float, numbers: dict) -> str:
-        law = self.law(None, R, statistic)
-        fields = [numbers, self._place(Point(None, m_chi_GeV, size, "reach"), R, statistic), law]
-        return lineage.digest("reach", VERSIONS["reach"], fields, [self.scored_pool])
+    @cached_property
+    def reach_by_toys(self) -> dict[str, Sought]:
+        """The same of those that only toys serve."""
+        return sought.by_toys(self)
+
+    def reach_item(self, stage: str, pair: Wanted, m_chi_GeV: float | None, size: float, numbers: dict) -> str:
+        """Item of one exposure that is sought; `numbers`: what it follows from beside the statistic and its place."""
+        fields = [numbers, self._place(Point(None, m_chi_GeV, size, "reach"), *pair), self.law(None, *pair)]
+        return lineage.digest(stage, VERSIONS[stage], fields, [self.scored_pool])
 
     @property
     def reach_table(self) -> str:
         """Item of the table of all exposures sought."""
-        inputs = [*self.reach, *(item for sibling in self.siblings for item in sibling.reach)]
+        inputs = [*self.reach, *self.reach_by_toys, *(item for sibling in self.siblings for item in sibling.reach)]
         return lineage.digest("reach_table", VERSIONS["reach_table"], None, inputs)
 
     @cached_property
@@ -279,7 +274,8 @@ class Plan(EventPlan):
         return {
             "events": train, "models": list(self.models.values()),
             "scores": test + scored[0] + pool + scored[1] + [shard.item for shard in varied] + scored[2],
-            "nulls": nulls, "cells": list(self.cells), "exact": list(self.exact), "reach": list(self.reach),
+            "nulls": nulls, "cells": list(self.cells), "exact": list(self.exact),
+            "reach": [*self.reach, *self.reach_by_toys],
             "reach_tables": [self.reach_table] if self.reach else [],
             "limits": list(self.limits), "limit_tables": [self.limit_table] if self.limits else [],
             **({"systematics": systematics} if systematics else {}),

@@ -137,31 +137,6 @@ RESULTS = pa.schema([
     _field("lineage", pa.string(), "", "digest of everything that made this row"),
 ])  # fmt: skip
 
-REACH_ROW = pa.schema([
-    *(field for field in _PLACE if field.name != "exposure_ty"),
-    _field("status", pa.string(), "", "found; beyond_range: not up to the range's end; below_range: at its beginning"),
-    _field("t3_ty", pa.float64(), "t y", "smallest exposure beyond which the power stays; null beyond the range", True),
-    _field("t3_error_ty", pa.float64(), "t y", "jack-knife error of t3_ty from the finite pool", True),
-    _field("t3_oracle_ty", pa.float64(), "t y", "that of known_signal on the same scores; null without one", True),
-    _field("t3_count_ty", pa.float64(), "t y", "that of the number of events alone", True),
-    _field("from_ty", pa.float64(), "t y", "the range's beginning"),
-    _field("to_ty", pa.float64(), "t y", "the range's end"),
-    _field("checked_to_ty", pa.float64(), "t y", "up to where the power was seen to stay, or to be too small"),
-    _field("p_false_alarm", pa.float64(), "", "p at or below which a search succeeds"),
-    _field("power", pa.float64(), "", "probability of that with the signal"),
-    _field("groups", pa.int64(), "", "groups of the jack-knife"),
-    _field("n_background", pa.float64(), "events", "expected selected background events at t3_ty, or the range's end"),
-    _field("n_signal", pa.float64(), "events", "expected selected signal events there"),
-    _field("pool_limited", pa.bool_(), "", "too few pool events behind the statistic there"),
-    *_SETTING,
-    _field("lineage", pa.string(), "", "digest of everything that made this row"),
-])  # fmt: skip
-
-REACH = REACH_ROW.insert(
-    REACH_ROW.get_field_index("t3_error_ty") + 1,
-    _field("t3_seed_error_ty", pa.float64(), "t y", "sd of t3_ty over training seeds; null without any further", True),
-)
-
 _LIMIT_SETTING = ("rates", "nr_window", "er_window", "detector", "signal", "model_dependent")  # it looks at no score
 
 LIMITS = pa.schema([

@@ -14,6 +14,7 @@ from engine.cluster.store import Ledger, Store
 from engine.inference.exact.counts import CountLaw
 from engine.inference.significance import z_one_sided
 from engine.plots import comparison as figures
+from engine.reach_schemas import REACH
 from engine.status import status
 
 PAIRS = Path(__file__).parent / "studies" / "pairs.toml"
@@ -169,9 +170,9 @@ def test_a_spread_needs_two_that_are_known(values, expected):
 
 
 def test_an_exposure_says_its_seed_error_in_words_and_metrics():
-    row = dict.fromkeys(schemas.REACH.names) | {
+    row = dict.fromkeys(REACH.names) | {
         "statistic": "tail_count", "R": 1.0, "status": "found", "t3_ty": 30.0, "t3_error_ty": 2.0,
-        "t3_seed_error_ty": 5.0, "from_ty": 1.0, "to_ty": 99.0, "pool_limited": False,
+        "t3_seed_error_ty": 5.0, "from_ty": 1.0, "to_ty": 99.0, "pool_limited": False, "method": "exact",
     }  # fmt: skip
     table = pa.Table.from_pylist([row])
     assert "30 +- 2 +- 5 (seed) t y" in next(reach.lines(table))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine import estimate, estimate_words, study, work
+from engine import assemble, estimate, estimate_words, reach, study, work
 from engine.cluster.parts import Entry, encode, sha256
 from engine.cluster.store import Ledger, Store
 from engine.costs.clock import Clock, Cost, line
@@ -111,6 +111,18 @@ class TestSize:
         events, inference = costs
         drawn = inference.nulls(50.0, [0, 1])
         assert_like(drawn, lambda: work.background_toys(events.plan, events.population, 50.0, "null", [0, 1]))
+
+    def test_of_an_exposure_sought_by_toys(self):
+        settings = (
+            "reach.enabled=true", "reach.by_toys=true", "reach.toys_m_chi_GeV=[50]", "reach.exposure_ty=[2,100]",
+            "reach.sigma_si_cm2=3e-47", "toys.null=7408", "toys.signal=7408", "toys.statistics=['template_likelihood']",
+        )  # fmt: skip
+        plan, clock = Plan(load(*settings)), Clock()
+        population = EventCosts(plan, clock).population
+        ((item, (*pair, mass, size)),) = plan.reach_by_toys.items()
+        weights = assemble.signal_weights(plan.study.signal, population, mass)
+        cost = InferenceCosts(plan, clock, population).search_by_toys(tuple(pair), mass, size)
+        assert_like(cost, lambda: reach.seek(plan, population, weights, item, (*pair, mass, size)))
 
     def test_the_pool_is_as_large_as_the_studys(self, costs):
         events, _ = costs

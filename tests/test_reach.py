@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine import pipeline, reach, schemas, study
+from engine import pipeline, reach, reach_schemas, study
 from engine.cluster.store import Store
 from engine.errors import BadInput
 from engine.figures import draw
@@ -11,10 +11,12 @@ from engine.plan import Plan
 ON = "reach.enabled=true"
 
 SMALL = (
-    "events.train_per_kind=300", "pool.er_events=3000", "pool.nr_events=3000", "toys.null=1000", "toys.signal=1000",
+    "events.train_per_kind=300", "pool.er_events=3000", "pool.nr_events=3000", "toys.null=7408", "toys.signal=1000",
     "grid.exposure_ty.values=[20]", "grid.m_chi_GeV.values=[50]", "grid.sigma_si_cm2.values=[1e-47]",
-    "models.vae.epochs=1", "toys.statistics=['counting_veto','tail_count']", "backgrounds.rates='idealised'",
-    "reach.enabled=true", "reach.m_chi_GeV=[100]", "reach.exposure_ty=[2,200]",
+    "models.vae.epochs=1", "toys.statistics=['counting_veto','tail_count','template_likelihood']",
+    "backgrounds.rates='idealised'", "reach.by_toys=true", "reach.toys_m_chi_GeV=[50,500]",
+    "reach.enabled=true", "reach.m_chi_GeV=[100]", "reach.exposure_ty=[0.5,40]",
+    "reach.sigma_si_cm2=3e-47",
 )  # fmt: skip
 
 
@@ -34,11 +36,15 @@ def scanned(tmp_path_factory):
 class TestScan:
     def test_every_statistic_stands_beside_the_oracle_and_the_count(self, scanned):
         table = scanned[0].reach
-        assert table.schema.equals(schemas.REACH)
+        assert table.schema.equals(reach_schemas.REACH)
         rows = {(row["statistic"], row["m_chi_GeV"]): row for row in table.to_pylist()}
-        names = {"counting_veto", "tail_count", "known_signal", "count"}
-        assert set(rows) == {(name, mass) for name in names for mass in (50.0, 100.0)}
-        for (_, mass), row in rows.items():
+        beside = {"known_signal", "count"}
+        wanted = {(name, mass) for name in {"counting_veto", "tail_count"} | beside for mass in (50.0, 100.0)}
+        wanted |= {(name, 500.0) for name in beside} | {("template_likelihood", mass) for mass in (50.0, 500.0)}
+        assert set(rows) == wanted
+        for (name, mass), row in rows.items():
+            assert row["method"] == ("toys" if name == "template_likelihood" else "exact")
+            assert (row["n_toys_null"], row["n_toys_signal"]) == ((7408, 1000) if row["method"] == "toys" else (0, 0))
             assert row["t3_oracle_ty"] == rows["known_signal", mass]["t3_ty"]
             assert row["t3_count_ty"] == rows["count", mass]["t3_ty"]
             assert (row["t3_ty"] is None) == (row["status"] == "beyond_range")
@@ -56,17 +62,28 @@ class TestScan:
         before, after = (read(outcome.population, choice, weights, row["t3_ty"] * f, aim).z for f in (0.99, 1.001))
         assert before < aim.z <= after
 
+    def test_toys_give_an_interval_and_no_error_of_the_pool(self, scanned):
+        outcome = scanned[0]
+        found = {row["m_chi_GeV"]: row for row in outcome.reach.to_pylist() if row["method"] == "toys"}
+        row = found[50.0]
+        assert row["status"] == "found"
+        assert row["t3_low_ty"] < row["t3_ty"] < row["t3_high_ty"] and row["t3_error_ty"] is None
+        said = f"{row['t3_ty']:.4g} ({row['t3_low_ty']:.4g} to {row['t3_high_ty']:.4g}) t y, by toys"
+        assert any(said in line for line in reach.lines(outcome.reach))
+
     def test_what_exists_is_not_sought_again(self, scanned):
         outcome, store = scanned
-        assert outcome.computed["reach"] == len(outcome.plan.reach) == 8
+        assert outcome.computed["reach"] == len(outcome.plan.items["reach"]) == 12
         again = pipeline.run(outcome.plan.study, store, workers=2)
         assert not any(again.computed.values())
         assert again.reach.equals(outcome.reach) and again.reach_path == outcome.reach_path
         assert pipeline.finished(outcome.plan.study, store).reach.equals(outcome.reach)
 
-    def test_a_lost_row_is_sought_alone_and_comes_out_the_same(self, scanned):
+    @pytest.mark.parametrize("statistic", ["counting_veto", "template_likelihood"])
+    def test_a_lost_row_is_sought_alone_and_comes_out_the_same(self, scanned, statistic):
         outcome, store = scanned
-        item = next(i for i, sought in outcome.plan.reach.items() if sought[1] == "counting_veto")
+        sought = outcome.plan.reach | outcome.plan.reach_by_toys
+        item = next(item for item, (_, name, *_) in sought.items() if name == statistic)
         ledger = pipeline.Ledger(store)
         ledger.set_aside(ledger.entries[item])
         ledger.flush()
@@ -77,7 +94,7 @@ class TestScan:
     def test_it_is_said_and_drawn(self, scanned):
         outcome, _ = scanned
         said = list(reach.lines(outcome.reach))
-        assert len(said) == 8 and all("t y" in line for line in said)
+        assert len(said) == 12 and all("t y" in line for line in said)
         veto = next(row for row in outcome.reach.to_pylist() if row["statistic"] == "counting_veto")
         assert any(f"T3 at 50 GeV: counting_veto {veto['t3_ty']:.4g} +- " in line for line in said)
         assert reach.metrics(outcome.reach)["t3_ty_counting_veto_50GeV"] == veto["t3_ty"]
@@ -106,13 +123,49 @@ class TestPlan:
         a, b = Plan(load(tiny, ON)), Plan(load(tiny, ON, "reach.m_chi_GeV=[50,100]"))
         assert set(a.reach) < set(b.reach) and len(b.reach) == 8
 
+    def test_toys_are_asked_for_and_seek_what_has_no_law(self, tiny):
+        settings = ON, "toys.null=7408", "toys.statistics=['tail_count','template_likelihood']"
+        off, on = (Plan(load(tiny, *settings, f"reach.by_toys={said}")) for said in ("false", "true"))
+        assert off.reach_by_toys == {} and set(off.reach) < set(on.reach)
+        assert [(name, mass) for _, name, mass, _ in on.reach_by_toys.values()] == [
+            ("template_likelihood", mass) for mass in (20.0, 50.0, 500.0)]  # fmt: skip
+        beside = {(name, mass) for item, (_, name, mass, _) in on.reach.items() if item not in off.reach}
+        assert beside == {(name, mass) for name in ("known_signal", "count") for mass in (20.0, 500.0)}
+        (at_benchmark,) = Plan(load(tiny, *settings, "reach.by_toys=true", "reach.toys_m_chi_GeV=[]")).reach_by_toys
+        assert at_benchmark in on.reach_by_toys
+
+    def test_toys_serve_a_study_without_any_law_and_change_with_their_number(self, tiny):
+        settings = ON, "reach.by_toys=true", "toys.statistics=['template_likelihood']"
+        few, many = (Plan(load(tiny, *settings, f"toys.null={n}")) for n in (7408, 9000))
+        assert len(few.reach_by_toys) == 3 and len(few.reach) == 6
+        assert set(few.reach_by_toys).isdisjoint(many.reach_by_toys) and set(few.reach) == set(many.reach)
+
+
+def test_too_few_toys_for_three_sigma_are_named(tiny):
+    settings = ON, "reach.by_toys=true", "toys.null=7407"
+    load(tiny, *settings)  # every statistic has a law
+    without = "toys.statistics=['template_likelihood']"
+    load(tiny, *settings, without, "reach.p=0.01")
+    with pytest.raises(BadInput, match="toys.null = 7407 .* at least 7408 are needed"):
+        load(tiny, *settings, without)
+
+
+def test_toys_that_would_be_too_full_are_named(tiny, surrogate):
+    settings = ON, "toys.null=7408", "toys.statistics=['template_likelihood']", "reach.sigma_si_cm2=1e-38"
+    by_law, by_toys = (Plan(load(tiny, *settings, f"reach.by_toys={said}")) for said in ("false", "true"))
+    population = surrogate(0.0)
+    reach.signals(by_law, population, set(by_law.reach))
+    with pytest.raises(BadInput, match="sigma_si_cm2 = 1e-38.* signal events are expected in a toy"):
+        reach.signals(by_toys, population, {*by_toys.reach, *by_toys.reach_by_toys})
+
 
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
         ("exposure_ty=[50,20]", "low < high"), ("exposure_ty=[0,20]", "greater than 0"), ("p=0.7", "less than 0.5"),
         ("power=1.0", "less than or equal to 0.9"), ("groups=1", "greater than or equal to 2"),
-        ("m_chi_GeV=[50,50]", "twice"), ("strength=2.0", "has no strength"), ("exposures=[1,2]", "exposure_ty"),
+        ("m_chi_GeV=[50,50]", "twice"), ("toys_m_chi_GeV=[0]", "greater than 0"),
+        ("strength=2.0", "has no strength"), ("exposures=[1,2]", "exposure_ty"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_named(tiny, setting, said):

@@ -9,7 +9,7 @@ import numpy as np
 from engine import assemble, limits, systematics, work
 from engine.cluster.parts import Part
 from engine.costs.clock import Clock, Cost, Line, line
-from engine.inference import cells, reach
+from engine.inference import cells, reach, reach_toys
 from engine.inference.population import Population
 from engine.inference.toys import BLOCK
 from engine.plan import Plan, Point, Wanted
@@ -17,6 +17,7 @@ from engine.variations import Variation
 
 MOST_DRAWN = 3e7  # events in a block that is timed: a third of a second; at larger exposures, the line goes on
 READINGS = 30  # laws that a search for an exposure reads
+TOY_READINGS = 15  # powers that a search by toys reads, most of them near the exposure it finds
 CHECKED = 20  # toys at a limit that is timed
 ROW_BYTES = 16_000  # of a part with few rows, most of which is its schema
 
@@ -149,13 +150,36 @@ class InferenceCosts:
 
     def search(self, pair: Wanted, mass: float | None, size: float) -> Cost:
         """Of the search for an exposure: readings between the ends of its range, and the jack-knife at one of them."""
-        asked = self.plan.study.reach
-        low, high = asked.exposure_ty
-        ends = low, max(low, min(high, self.plan.study.grid.exposure_ty.points()[-1]))
-        middle = float(np.sqrt(low * high))
-        weights = self._weights(mass) * self._scale(size)
+        middle, ends, weights = *self._sought, self._weights(mass) * self._scale(size)
         reading = self._at(("reading", pair[1]), middle, ends, lambda t: self._reading(t, pair, weights))
-        return Cost(reading.core_s * (READINGS + asked.groups), ROW_BYTES)
+        return Cost(reading.core_s * (READINGS + self.plan.study.reach.groups), ROW_BYTES)
+
+    def search_by_toys(self, pair: Wanted, mass: float | None, size: float) -> Cost:
+        """Of the search by toys: readings in the middle of its range."""
+        middle, ends, weights = *self._sought, self._weights(mass) * self._scale(size)
+        n_blocks = (self.plan.n_blocks("null") + self.plan.n_blocks("background")) / 2
+
+        def measured(exposure_ty: float) -> Cost:
+            return line(*((n, self._toy_reading(exposure_ty, pair, weights, n)) for n in (1, 2))).at(n_blocks)
+
+        reading = self._at(("toy reading", pair[1]), middle, ends, measured)
+        return Cost(reading.core_s * TOY_READINGS, ROW_BYTES)
+
+    @property
+    def _sought(self) -> tuple[float, tuple[float, float]]:
+        """The exposure in the middle of those sought between, and two at which readings are timed."""
+        low, high = self.plan.study.reach.exposure_ty
+        return float(np.sqrt(low * high)), (low, max(low, min(high, self.plan.study.grid.exposure_ty.points()[-1])))
+
+    def _toy_reading(self, exposure_ty: float, pair: Wanted, weights: np.ndarray, n_blocks: int) -> Cost:
+        asked, (choice,) = self.plan.study.reach, assemble.choices(self.plan, [pair])
+
+        def read() -> list[Part]:
+            n_toys = n_blocks * BLOCK, n_blocks * BLOCK
+            reach_toys.read(self._fresh(), choice, weights, ("timed",), exposure_ty, asked.p, n_toys)
+            return []
+
+        return self.clock.time(f"toy reading {pair[1]}", read)
 
     def _reading(self, exposure_ty: float, pair: Wanted, weights: np.ndarray) -> Cost:
         asked, (choice,) = self.plan.study.reach, assemble.choices(self.plan, [pair])

@@ -1,5 +1,6 @@
 """The exposure for three sigma against the WIMP mass: every statistic beside the oracle on its score."""
 
+import numpy as np
 import pyarrow as pa
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -10,10 +11,11 @@ from engine.plots._rows import column, describe, number, score_words, select, se
 
 @styled
 def t3_against_mass(table: pa.Table) -> Figure:
-    """t3_ty with its error for each statistic and R; `table`: `engine.schemas.REACH`, of one cross-section.
+    """t3_ty with its error, or by toys its interval, for each statistic and R.
 
-    An arrow upwards at the range's end marks an exposure beyond it, one downwards at its beginning one below; dashed
-    is what looks at the signal model. BadInput names what differs between the rows.
+    `table`: `engine.reach_schemas.REACH`, of one cross-section. An arrow upwards at the range's end marks an exposure
+    beyond it, one downwards at its beginning one below; dashed is what looks at the signal model. BadInput names what
+    differs between the rows.
     """
     shared = setting(table)
     figure, axes = canvas()
@@ -31,11 +33,13 @@ def t3_against_mass(table: pa.Table) -> Figure:
 
 
 def _series(axes: Axes, rows: pa.Table, label: str) -> None:
-    mass, t3, error = (column(rows, name) for name in ("m_chi_GeV", "t3_ty", "t3_error_ty"))
+    names = "m_chi_GeV", "t3_ty", "t3_error_ty", "t3_low_ty", "t3_high_ty"
+    mass, t3, error, low, high = (column(rows, name) for name in names)
     status, dashed = rows["status"].to_numpy(), rows["model_dependent"][0].as_py()
     found = status == "found"
     t3[~found] = float("nan")  # a limit is no point of the line
-    error[~found] = float("nan")
+    by_toys = np.stack([t3 - low, high - t3])
+    error = np.where(np.isfinite(by_toys), by_toys, np.where(found, error, np.nan))
     style = {"ls": "--" if dashed else "-", "ms": 6, "lw": 1.8, "elinewidth": 1.5, "capsize": 3}
     drawn = axes.errorbar(mass, t3, error, marker="o", label=label, **style)
     colour = drawn.lines[0].get_color()

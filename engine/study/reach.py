@@ -6,14 +6,18 @@ from pydantic import Field
 
 from engine.errors import BadInput
 from engine.inference.exact.power import P_THREE_SIGMA, POWER
+from engine.inference.reach_toys import least_null_toys
 from engine.study.section import Distinct, Positive, Range, Section
+
+PLACES = ("m_chi_GeV", "toys_m_chi_GeV", "sigma_si_cm2", "strength")
 
 
 class Reach(Section):
     """From which exposure on every statistic with a known law finds the signal, at the benchmark and other masses.
 
     m_chi_GeV: masses beside the benchmark's; sigma_si_cm2 or strength: the benchmark's if absent; exposure_ty: sought
-    between; p, power: of false alarms, and of the signal; groups: of the jack-knife over the pool.
+    between; p, power: of false alarms, and of the signal; groups: of the jack-knife over the pool. by_toys: those
+    without a law too, by as many toys as the cells have, at toys_m_chi_GeV; at the benchmark's mass if that is empty.
     """
 
     enabled: bool = True
@@ -24,16 +28,33 @@ class Reach(Section):
     p: float = Field(P_THREE_SIGMA, ge=1e-12, lt=0.5)
     power: float = Field(POWER, ge=0.1, le=0.9)  # laws with signal are made for their middle
     groups: int = Field(5, ge=2, le=100)
+    by_toys: bool = False
+    toys_m_chi_GeV: Annotated[tuple[Positive, ...], Distinct] = (20.0, 50.0, 500.0)
 
     def check(self, axes: tuple[str, ...], signal: str) -> None:
         """Raises BadInput where the section places the signal on an axis that it has not."""
-        given = {name for name in ("m_chi_GeV", "sigma_si_cm2", "strength") if name in self.model_fields_set}
-        if other := given - {*axes}:
+        given = {name for name in PLACES if name in self.model_fields_set}
+        if other := {name for name in given if name.removeprefix("toys_") not in axes}:
             raise BadInput(f"reach: the signal {signal!r} has no {', '.join(sorted(other))}, but {', '.join(axes)}")
+
+    def check_toys(self, without_law: list[str], n_toys: int) -> None:
+        """Raises BadInput where null toys are too few for statistics without a law."""
+        least = least_null_toys(self.p)
+        if self.enabled and self.by_toys and without_law and n_toys < least:
+            raise BadInput(f"reach.by_toys: {', '.join(without_law)}: toys.null = {n_toys} do not resolve p = "
+                           f"{self.p:g}; at least {least} are needed")  # fmt: skip
 
     def places(self, at: dict[str, float]) -> list[tuple[float | None, float]]:
         """(m_chi_GeV, size) ascending in mass, for a benchmark by the names of its axes; no mass without one."""
+        return self._at({at["m_chi_GeV"], *self.m_chi_GeV} if "m_chi_GeV" in at else {None}, at)
+
+    def toys_places(self, at: dict[str, float]) -> list[tuple[float | None, float]]:
+        """The same for the statistics that only toys serve; none where they are not asked for."""
+        if not (self.enabled and self.by_toys):
+            return []
+        return self._at(set(self.toys_m_chi_GeV or [at["m_chi_GeV"]]) if "m_chi_GeV" in at else {None}, at)
+
+    def _at(self, masses: set[float | None], at: dict[str, float]) -> list[tuple[float | None, float]]:
         *_, axis = at
         size = at[axis] if getattr(self, axis) is None else getattr(self, axis)
-        masses = sorted({at["m_chi_GeV"], *self.m_chi_GeV}) if "m_chi_GeV" in at else [None]
-        return [(mass, size) for mass in masses]
+        return [(mass, size) for mass in sorted(masses)]

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 import zoo
 from engine import plugins
 from engine.errors import BadInput
+from engine.inference.teststats import has_law
 from engine.study.compare import Compare, Yardstick
 from engine.study.limits import Limits
 from engine.study.models import Model, Models, Training
@@ -147,6 +148,13 @@ class Study(Section):
             modules = {name: self.toys.statistic(name)[0] for name in self.toys.statistics}
             by_toys = [name for name, module in modules.items() if module.ADDITIVE and module.EXACT is not True]
             self.systematics.check(self.detector.constants, nr, by_toys, self.toys.null)
+        return self
+
+    @model_validator(mode="after")
+    def _reach_fits(self) -> "Study":
+        modules = {name: self.toys.statistic(name)[0] for name in self.toys.statistics}
+        without_law = [name for name, module in modules.items() if not has_law(module, self.backgrounds.rates)]
+        self.reach.check_toys(without_law, self.toys.null)
         return self
 
     @model_validator(mode="after")
