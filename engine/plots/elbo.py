@@ -23,12 +23,16 @@ def elbo_against_energy(
     """Contours that hold 50 and 90 % of the background and of each signal, and their normalised marginals.
 
     All arrays are (n,), of the events of one pool: the weights say what each stands for, in any unit; 0: nothing.
+    Events without a true energy (NaN or 0) are left out.
     """
     figure = Figure(figsize=(8.5, 8.0), layout="constrained")
     grid = figure.add_gridspec(2, 2, width_ratios=(4, 1.1), height_ratios=(1.1, 4))
     axes = figure.add_subplot(grid[1, 0])
     top, right = figure.add_subplot(grid[0, 0], sharex=axes), figure.add_subplot(grid[1, 1], sharey=axes)
     samples = {"background, ER and NR": background} | signals
+    has_energy = energy_keV > 0  # recorded events may have no true one
+    energy_keV, negative_elbo = energy_keV[has_energy], negative_elbo[has_energy]
+    samples = {label: weights[has_energy] for label, weights in samples.items()}
     samples = {label: weights for label, weights in samples.items() if weights.sum() > 0}
     colours = dict(zip(samples, (BACKGROUND, *(f"C{i}" for i in range(len(signals)))), strict=False))
     axes.set(xlabel=r"true recoil energy $E_R$ [keV]", ylabel=r"$-$ELBO [nat]", xscale="log")
