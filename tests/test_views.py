@@ -89,13 +89,13 @@ class Bench:
 
     def score_pool(self) -> dict[str, bytes]:
         """Terms by slot of the first shard."""
-        for arguments in tasks.simulations(self, set(self.plan.items["events"])):
-            self.add(work.simulate(*arguments))
-        for arguments in tasks.fits(self, set(self.plan.items["models"])):
-            self.add(work.fit(*arguments))
+        for unit in tasks.simulations(self, set(self.plan.items["events"])):
+            self.add(work.simulate(*unit.arguments))
+        for unit in tasks.fits(self, set(self.plan.items["models"])):
+            self.add(work.fit(*unit.arguments))
         self.simulated = 0
         wanted = next(iter(tasks.scorings(self, set(self.plan.items["scores"]))))
-        _, *terms = self.add(work.score(*wanted))
+        _, *terms = self.add(work.score(*wanted.arguments))
         return dict(zip(self.plan.models, (encode(part) for part in terms), strict=True))
 
 

@@ -75,8 +75,13 @@ class JobServer:
             time.sleep(POLL_S)
 
     def forget(self, name: str) -> None:
-        """Frees the name of a job that has ended."""
-        self._ask(self._client.delete_job, name)
+        """Frees the name of a job that has ended; its supervisor may have a last word, which is forgotten too."""
+        end = time.monotonic() + STOP_S
+        while self.find(name) is not None:
+            if time.monotonic() > end:
+                raise TaskFailed(f"the job server does not forget job {name}")
+            self._ask(self._client.delete_job, name)
+            time.sleep(POLL_S)
 
     def _ask(self, call, *arguments: str):
         try:
