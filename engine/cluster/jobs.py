@@ -4,6 +4,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from ray.exceptions import RayError
+
 from engine.errors import BadInput, TaskFailed
 
 PATIENCE_S = 120.0  # a head that has just started answers before its agent can take jobs
@@ -36,7 +38,7 @@ class JobServer:
             self._client = JobSubmissionClient(address)
         except ImportError as error:
             raise BadInput(f"jobs need ray[default]: pip install 'recoilscan[cluster]' ({error})") from error
-        except (ConnectionError, RuntimeError, OSError) as error:
+        except (RayError, RuntimeError, OSError) as error:  # a wrong token is a RayError
             raise BadInput(f"no job server answers at {address!r}: {_first_line(error)}") from error
 
     def find(self, name: str) -> Job | None:
@@ -86,7 +88,7 @@ class JobServer:
     def _ask(self, call, *arguments: str):
         try:
             return call(*arguments)
-        except (RuntimeError, OSError) as error:  # what requests raises is an OSError
+        except (RayError, RuntimeError, OSError) as error:  # what requests raises is an OSError
             raise TaskFailed(f"the job server does not answer: {_first_line(error)}") from error
 
 

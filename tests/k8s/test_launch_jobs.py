@@ -1,6 +1,7 @@
 """`recoilscan launch --jobs`: a study on a Ray cluster that is there, by the cluster's own job server and its token."""
 
 import os
+import re
 import secrets
 import signal
 import subprocess
@@ -77,7 +78,7 @@ def test_a_job_is_left_stopped_and_launched_again_to_its_end(launch, ray_cluster
     assert "no job" in said(launch("--status"), code=2)
 
     first = launch()
-    until(lambda: (store / "events").is_dir() and any((store / "events").iterdir()), first)
+    until(lambda: any(store.glob("events/*.parquet")), first)
     first.send_signal(signal.SIGINT)
     assert "Stop: recoilscan launch" in said(first, code=130)
     assert status(ray_cluster, name) == "RUNNING", "the job goes on"
@@ -86,12 +87,13 @@ def test_a_job_is_left_stopped_and_launched_again_to_its_end(launch, ray_cluster
     again = said(launch())
 
     assert f"job {name} submitted" in again and f"table: {store}/tables/" in again
-    assert "events: 2 items, 0 reused" not in again, "it went on from the store"
+    assert re.search("events: 2 items, [12] reused", again), "it went on from the store"
     assert len(list((store / "tables").iterdir())) == 1 and (tmp_path / "runs.db").exists()
     assert "has finished" in said(launch()) and "SUCCEEDED" in said(launch("--status"))
 
 
 def test_a_failure_is_the_drivers_own(launch, ray_cluster, tmp_path):
+    launch("--stop").communicate()  # what another test has left under this study's name
     (tmp_path / "store").write_text("a file where a folder should be")
 
     process = launch()
