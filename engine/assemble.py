@@ -6,17 +6,19 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 
-from engine import schemas, scores, variations
+from engine import schemas
 from engine.cluster.store import Ledger
 from engine.errors import BadInput
-from engine.event_plan import SLOTS, Shard
 from engine.inference.cells import Choice, Toys
 from engine.inference.pools import Pool
 from engine.inference.population import Background, Population, populate
 from engine.inference.significance import z_one_sided
 from engine.physics import spectra
-from engine.plan import Cell, Plan, Point, Wanted
+from engine.planning.event_plan import SLOTS, Shard
+from engine.planning.plan import Cell, Plan, Point, Wanted
+from engine.sensitivity import variations
 from engine.study import Backgrounds, Signal
+from engine.views import scores
 
 REFERENCE = {"sigma_si_cm2": 1e-45, "strength": 1.0}  # a signal is linear in these: weights are kept for one value
 MOST_EVENTS = 1e6  # expected in a toy, of a kind: ten thousand such toys take minutes on a core

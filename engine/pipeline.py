@@ -12,18 +12,21 @@ from types import ModuleType
 
 import pyarrow as pa
 
-from engine import asked, assemble, checkpoints, limits, lineage, reach, refine, systematics, tasks, work
+from engine import assemble, checkpoints, lineage, tasks, work
 from engine.cluster import heartbeat, nodes, trainer
 from engine.cluster.parts import Entry, Part, encode
 from engine.cluster.store import Ledger, Store
 from engine.diagnostics import compute, report
 from engine.diagnostics.report import Diagnostics
-from engine.event_plan import EventPlan
 from engine.inference.population import Population
-from engine.members import plan_of
-from engine.plan import Plan
+from engine.inventory import asked
+from engine.planning import refine
+from engine.planning.event_plan import EventPlan
+from engine.planning.members import plan_of
+from engine.planning.plan import Plan
 from engine.progress import Silent
 from engine.run import Run, Workers
+from engine.sensitivity import limits, reach, systematics
 from engine.study import Study, load
 
 LEAVES = ("cells", "exact", "reach", "limits", "systematics")  # stages that nothing else is made of

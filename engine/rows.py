@@ -13,7 +13,7 @@ from engine.inference.population import Population
 from engine.inference.significance import z_one_sided
 from engine.inference.teststats import count
 from engine.options import Options
-from engine.plan import Plan
+from engine.planning.plan import Plan
 
 FLAGS = ("ADDITIVE", "AFFINE_INVARIANT", "MONOTONE_INVARIANT", "MODEL_DEPENDENT")
 

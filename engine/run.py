@@ -10,7 +10,7 @@ from engine.cluster.fan_out import STALL_S, fan_out
 from engine.cluster.parts import Entry, Failure, Part, encode, sha256
 from engine.cluster.store import Ledger, Store
 from engine.cluster.units import Unit
-from engine.event_plan import EventPlan
+from engine.planning.event_plan import EventPlan
 from engine.progress import Silent
 
 WAITS = "waits for its toys"  # an exact law, which is held against toys that have failed

@@ -5,11 +5,11 @@ from collections.abc import Iterable
 import numpy as np
 
 from engine import lineage, plugins
-from engine.event_plan import POOLS, SHARD, Shard
 from engine.inference.pools import KINDS
 from engine.physics import events, proposals
 from engine.physics.detectors import Readout
-from engine.plan import Plan
+from engine.planning.event_plan import POOLS, SHARD, Shard
+from engine.planning.plan import Plan
 
 Columns = dict[str, np.ndarray]  # of `engine.schemas.EVENTS`
 Features = dict[str, np.ndarray]  # (n, length) by the name of a representation

@@ -7,13 +7,14 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from engine import assemble, limits, reach, systematics
+from engine import assemble
 from engine.cluster.units import Unit
 from engine.diagnostics import asked, compute
 from engine.inference.population import Population
 from engine.lineage import row_label
-from engine.plan import HYPOTHESES
+from engine.planning.plan import HYPOTHESES
 from engine.run import Run
+from engine.sensitivity import limits, reach, systematics
 
 
 def simulations(run: Run, missing: set[str]) -> Iterable[Unit]:

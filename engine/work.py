@@ -7,19 +7,21 @@ import numpy as np
 import pyarrow as pa
 
 import zoo
-from engine import assemble, lineage, plugins, rows, schemas, scores, timings, training
+from engine import assemble, lineage, plugins, rows, schemas, training
 from engine.checkpoints import Checkpoint
 from engine.cluster.parts import Entry, Part
 from engine.cluster.store import Store
+from engine.comparing import timings
+from engine.comparing.timings import Timing
 from engine.errors import UNANSWERED, Unanswerable, said
-from engine.event_plan import Shard
 from engine.inference import cells as inference
 from engine.inference.cells import Toys
 from engine.inference.jackknife import z_pool_error
 from engine.inference.population import Population
-from engine.plan import HYPOTHESES, Plan, Point, Wanted
+from engine.planning.event_plan import Shard
+from engine.planning.plan import HYPOTHESES, Plan, Point, Wanted
 from engine.samples import Columns, Features, sample
-from engine.timings import Timing
+from engine.views import scores
 
 
 def simulate(plan: Plan, *shards: Shard) -> Iterator[Part]:

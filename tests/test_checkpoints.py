@@ -12,7 +12,7 @@ from engine import checkpoints, pipeline, study, work
 from engine.checkpoints import Checkpoint, discard
 from engine.cluster.parts import Entry, encode, sha256
 from engine.cluster.store import Store
-from engine.plan import Plan
+from engine.planning.plan import Plan
 from zoo._checkpoint import KEY
 from zoo._fitted import metadata
 
@@ -45,7 +45,7 @@ import json, sys
 from engine import checkpoints, study, work
 from engine.cluster.parts import Entry
 from engine.cluster.store import Store
-from engine.plan import Plan
+from engine.planning.plan import Plan
 path, settings, uri, entries = json.loads(sys.argv[1])
 checkpoints.EVERY_S = 0.0
 entries = [Entry(path, digest, tuple(items)) for path, digest, items in entries]

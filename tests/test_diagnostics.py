@@ -7,7 +7,7 @@ from sklearn.metrics import roc_auc_score
 
 from engine import schemas, study
 from engine.diagnostics import asked, classification, latent, posterior
-from engine.plan import Plan
+from engine.planning.plan import Plan
 
 OF_TASKS = {"model", "role", "population", "lineage"}
 

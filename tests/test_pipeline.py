@@ -14,9 +14,9 @@ import pytest
 
 from engine import pipeline, schemas, study
 from engine.cluster.store import Store
-from engine.plan import Plan
-from engine.status import Status
-from engine.status import status as how_far
+from engine.inventory.status import Status
+from engine.inventory.status import status as how_far
+from engine.planning.plan import Plan
 
 NETWORK_FIGURES = {"posterior_predictive.png", "elbo_energy.png", "latent.png", "reconstruction.png"}
 SECONDS = 300  # a scan of the tiny study takes some twenty; beyond this, it hangs

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from engine import assemble, physics_report, study, work
+from engine import assemble, study, work
 from engine.cluster.parts import Entry, encode, sha256
 from engine.cluster.store import Ledger, Store
 from engine.errors import BadInput
@@ -16,8 +16,9 @@ from engine.options import Options
 from engine.physics import event_table, events
 from engine.physics.detectors import darwin
 from engine.physics.representations import vector
-from engine.plan import Plan
+from engine.planning.plan import Plan
 from engine.samples import sample
+from engine.views import physics_report
 
 SMALL = {
     "seed": 3,

@@ -13,7 +13,7 @@ WORKER = """
 import sys
 import numpy as np
 from engine import plugins, study, work
-from engine.plan import Plan
+from engine.planning.plan import Plan
 from engine.samples import sample
 import zoo
 

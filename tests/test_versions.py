@@ -1,6 +1,6 @@
 """Beside each stage's version, the hash of its output on a tiny input: a forgotten version bump fails here.
 
-When a hash changes on purpose, raise the stage's version in `engine.plan.VERSIONS` and put the new pair here.
+When a hash changes on purpose, raise the stage's version in `engine.planning.plan.VERSIONS` and put the new pair here.
 Floats are rounded to six significant digits first, since another CPU type may differ in the last bits. Training
 amplifies those, so fitted models and their scores are held by the means of their columns, to three digits; and
 toys and cells run on terms made from the truth, so that no network moves them.
@@ -13,13 +13,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from engine import assemble, study, trials, work
+from engine import assemble, study, work
 from engine.cluster.parts import Entry, Part, encode, sha256
 from engine.cluster.store import Ledger, Store
 from engine.diagnostics import asked, compute
-from engine.event_plan import VERSIONS
-from engine.plan import Plan
-from engine.tune_plan import TunePlan
+from engine.planning.event_plan import VERSIONS
+from engine.planning.plan import Plan
+from engine.tuning import trials
+from engine.tuning.tune_plan import TunePlan
 
 KNOWN = {
     "events": (1, "202fa8"),

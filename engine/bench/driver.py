@@ -17,7 +17,7 @@ from engine.cluster.nodes import cluster
 from engine.cluster.parts import Entry, Part
 from engine.cluster.store import Ledger, Store
 from engine.cluster.units import Unit, commit
-from engine.plan import Plan
+from engine.planning.plan import Plan
 
 UNIT_S = 0.05
 N_UNITS = 400

@@ -4,8 +4,8 @@ from dataclasses import asdict
 
 import zoo
 from engine import lineage, plugins
-from engine.event_plan import VERSIONS, EventPlan, Shard
 from engine.inference.pools import KINDS
+from engine.planning.event_plan import VERSIONS, EventPlan, Shard
 
 CLASSIFIER, FLOOR = "classifier", "floor"  # what classifies
 NETWORK = LATENT, POSTERIOR, EXAMPLES = "latent", "posterior_predictive", "examples"  # of the autoencoder

@@ -11,8 +11,8 @@ from engine import lineage, plugins, schemas
 from engine.cluster.parts import Entry, Part, decode
 from engine.cluster.store import Store, read
 from engine.diagnostics import asked, classification, latent, posterior
-from engine.event_plan import Shard
-from engine.plan import Plan
+from engine.planning.event_plan import Shard
+from engine.planning.plan import Plan
 from engine.samples import sample
 
 SUMMARY = ["kind", "proposal_per_keV", "cs1_pe", "cs2_pe", "drift_us", "selected"]

@@ -4,17 +4,18 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from engine import plugins, scores
+from engine import plugins
 from engine.diagnostics.report import Diagnostics
 from engine.inference.population import Population
 from engine.physics.detectors import TPC
-from engine.plan import Plan
+from engine.planning.plan import Plan
 from engine.plots.confusion import confusion
 from engine.plots.elbo import elbo_against_energy
 from engine.plots.latent import latent
 from engine.plots.posterior import posterior_predictive
 from engine.plots.reconstruction import Stretch, reconstruction
 from engine.plots.roc import roc
+from engine.views import scores
 
 
 def diagnosed(

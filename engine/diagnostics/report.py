@@ -9,11 +9,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.stats import spearmanr
 
-from engine import schemas, scores
+from engine import schemas
 from engine.cluster.parts import Part, encode
 from engine.cluster.store import Ledger, Store
 from engine.diagnostics import asked
-from engine.plan import Plan
+from engine.planning.plan import Plan
+from engine.views import scores
 
 NUMBERS = (
     "auc", "accuracy", "precision", "precision_at_35_percent_nr", "recall",

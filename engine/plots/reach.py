@@ -13,7 +13,7 @@ from engine.plots._rows import column, describe, number, score_words, select, se
 def t3_against_mass(table: pa.Table) -> Figure:
     """t3_ty with its error, or by toys its interval, for each statistic and R.
 
-    `table`: `engine.reach_schemas.REACH`, of one cross-section. An arrow upwards at the range's end marks an exposure
+    `table`: `reach_schemas.REACH`, of one cross-section. An arrow upwards at the range's end marks an exposure
     beyond it, one downwards at its beginning one below; dashed is what looks at the signal model. BadInput names what
     differs between the rows.
     """

@@ -15,7 +15,7 @@ MARKS = {"pruned": ("v", "given up"), "diverged": ("x", "diverged")}
 
 @styled
 def objective_against_fields(table: pa.Table, fields: dict[str, bool | None], title: str) -> Figure:
-    """`table`: `engine.search_tables.SEARCHED`; fields: True for a log axis, False for a linear one, None for choices.
+    """`table`: `search_tables.SEARCHED`; fields: True for a log axis, False for a linear one, None for choices.
 
     Points are trials that ended, with the jack-knife error of their objective; at the lower edge those that did not.
     A star marks the best, a square the first: the study as it was.

@@ -5,7 +5,7 @@
 FINISHED is whole, and stays as it is.
 
 **Metrics.** `z`, with `R`, `beta` and `exposure_ty` of the row that it is from, is the number to sort models by:
-`engine.records` says which row. `z_STATISTIC_EXPOSURE` are those of all others at the benchmark. Curves against mass
+`records` says which row. `z_STATISTIC_EXPOSURE` are those of all others at the benchmark. Curves against mass
 have the place of the mass in the grid as their step, and the mass itself as the metric `m_chi_GeV` at the same steps:
 on a chart of `z_by_mass_...` or `p_by_mass_...`, choose the metric `m_chi_GeV` as its x-axis, or stay with the step.
 `seconds_STAGE` has a step per pass over the scan: a scan that was killed twice has three. `progress` is the share of

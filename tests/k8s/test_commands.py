@@ -11,7 +11,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 from typer.main import get_command
 
-from engine.cli import app
+from engine.cli.app import app
 
 TOP = Path(__file__).parents[2]
 K8S = TOP / "k8s"

@@ -11,7 +11,7 @@ from cluster_rules import cluster_faults, faults, job_faults, raycluster
 from typer.main import get_command
 
 from engine import study as studies
-from engine.cli import app
+from engine.cli.app import app
 from engine.errors import BadInput
 from engine.launch import checks, identity, kubectl, manifests
 

@@ -15,7 +15,7 @@ import pytest
 import zoo.dense_vae
 from engine import cli, pipeline, study
 from engine.cluster.store import Ledger, Store
-from engine.plan import Plan
+from engine.planning.plan import Plan
 from engine.tracking import log
 
 SMALLER = ("grid.exposure_ty={values=[50]}", "limits.check_toys=100")

@@ -1,0 +1,26 @@
+"""`recoilscan physics`: what a study simulates, beside references."""
+
+from typing import Annotated
+
+import typer
+
+from engine.cli.options import DEFAULT_STORE, Setting, StoreUri, StudyName, say
+
+
+def physics(
+    study: StudyName,
+    store: StoreUri = DEFAULT_STORE,
+    settings: Setting = None,
+    events: Annotated[int, typer.Option(min=100, help="Events simulated of each kind.")] = 20_000,
+    format: Annotated[str, typer.Option(help="png or pdf")] = "png",
+) -> None:
+    """Reports a study's rates, spectra, bands and detector response beside references; needs no scan."""
+    from engine.cluster.store import Store
+    from engine.study import load
+    from engine.views import physics_page, physics_report
+
+    parsed, place = load(study, tuple(settings or ())), Store(store)
+    folder = f"physics/{physics_report.identity(parsed, events)}"
+    for name, data in physics_page.files(parsed, events, format).items():
+        place.put(f"{folder}/{name}", data)
+    say(f"report: {place.where(folder + '/report.md')}")

@@ -1,0 +1,149 @@
+"""`recoilscan scan` and `plot`: a study from its events to its table, and its figures again."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from engine.cli.options import (
+    DEFAULT_STORE,
+    Address,
+    Overlay,
+    Quiet,
+    Setting,
+    StoreUri,
+    StudyName,
+    Tracking,
+    Workers,
+    again,
+    console,
+    finished,
+    resumable,
+    say,
+    stem,
+)
+from engine.errors import BadInput
+from engine.progress import reporter
+
+PARTIAL = 3
+
+
+def scan(
+    study: StudyName,
+    store: StoreUri = DEFAULT_STORE,
+    tracking: Tracking = None,
+    address: Address = None,
+    workers: Workers = None,
+    settings: Setting = None,
+    overlay: Overlay = None,
+    quiet: Quiet = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Say what is to be done and its cost; start nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --plan: machine-readable.")] = False,
+) -> None:
+    """Runs a study: simulate, fit, score, toys, p-values, table, figures. Run it again to resume."""
+    if plan or as_json:
+        return _say_plan(study, store, settings, plan, as_json)
+    from engine import pipeline  # torch and Ray take seconds to import: who uses them pays
+    from engine.cluster.store import Store
+    from engine.planning.plan import Plan
+    from engine.sensitivity import summary
+    from engine.study import load
+    from engine.tracking import tracked
+
+    parsed, progress = load(study, tuple(settings or ())), reporter(quiet)
+    curves = _overlays(overlay, parsed)
+    place, later = Store(store), again("track", study, store, settings, tracking)
+    if parsed.compare:
+        from engine.cli import comparison
+
+        return comparison.scan(study, parsed, place, tracking, progress, later, address=address, workers=workers)
+    with resumable(), tracked.followed(stem(study), Plan(parsed), place, tracking, progress, later) as watched:
+        outcome = pipeline.run(
+            parsed, place, address=address, workers=workers, progress=watched, name=stem(study)
+        )  # fmt: skip
+        if outcome.n_failed:
+            raise typer.Exit(_partial(outcome, again("scan", study, store, settings)))
+    computed, total = sum(outcome.computed.values()), sum(map(len, outcome.plan.items.values()))
+    progress.note(f"computed {computed} of {total} items, reused {total - computed}, corrupt {len(outcome.set_aside)}")
+    for line in summary.lines(outcome):
+        progress.note(line)
+    say(f"table: {outcome.path}")
+    say(f"diagnostics: {outcome.diagnostics.path}")
+    if outcome.reach_path:
+        say(f"reach: {outcome.reach_path}")
+    if outcome.limits_path:
+        say(f"limits: {outcome.limits_path}")
+    files = _draw(outcome, place, curves, "png")
+    say(f"figures: {place.where(_figures(outcome))}")
+    tracked.send_scan(stem(study), outcome, place, files, tracking, progress, later)
+    curve = " --overlay limit.csv" if parsed.grid.m_chi_GeV else " --format pdf"
+    progress.note(f"next: {again('plot', study, store, settings)}{curve}")
+
+
+def plot(
+    study: StudyName,
+    store: StoreUri = DEFAULT_STORE,
+    settings: Setting = None,
+    overlay: Overlay = None,
+    format: Annotated[str, typer.Option(help="png or pdf")] = "png",
+) -> None:
+    """Draws a finished study's figures again, with curves of your own on the plane."""
+    from engine.cluster.store import Store
+    from engine.study import load
+
+    parsed, place = load(study, tuple(settings or ())), Store(store)
+    if parsed.compare:
+        raise BadInput(f"{study!r} compares pairs of models; run: {again('compare', study, store, settings)}")
+    curves = _overlays(overlay, parsed)
+    outcome = finished(parsed, place, again("scan", study, store, settings))
+    for name in _draw(outcome, place, curves, format):
+        say(place.where(f"{_figures(outcome)}/{name}"))
+
+
+def _say_plan(study: str, store: str, settings: list[str] | None, plan: bool, as_json: bool) -> None:
+    from engine.planning import estimate, estimate_words
+    from engine.study import load
+
+    if not plan:
+        raise BadInput("--json goes with --plan; of a scan itself: recoilscan status --json")
+    found = estimate.estimate(load(study, tuple(settings or ())), store)
+    if as_json:
+        print(estimate_words.as_json(found))
+        return
+    console.print(estimate_words.table(found))
+    for line in estimate_words.lines(found):
+        say(line)
+
+
+def _partial(outcome, again: str) -> int:
+    """Says what has no answer, and where the rest is; figures and MLflow wait for the whole."""
+    for stage, failed in outcome.failed.items():
+        for reason, n in Counter(failed.values()).items():
+            say(f"failed: {n} of {stage}: {reason}")
+    say(f"table: {outcome.path} (partial: {outcome.n_failed} items have no answer, see its column reason)")
+    say(f"try them again: {again}; which they are: {again.replace(' scan ', ' status ', 1)}")
+    return PARTIAL
+
+
+def _overlays(paths: list[Path] | None, study) -> tuple:
+    from engine.views.contours import read_overlay
+
+    if paths and study.compare:
+        raise BadInput(f"--overlay {paths[0]}: a comparison draws no plane")
+    if paths and not study.grid.m_chi_GeV:
+        raise BadInput(f"--overlay {paths[0]}: the signal {study.signal.name!r} has no plane of mass and cross-section")
+    return tuple((path.stem, *read_overlay(path)) for path in paths or ())
+
+
+def _figures(outcome) -> str:
+    return f"figures/{outcome.plan.table}"
+
+
+def _draw(outcome, store, overlays: tuple, format: str) -> dict[str, bytes]:
+    from engine.views.figures import draw
+
+    files = draw(outcome.plan, outcome, overlays, format)
+    for name, data in files.items():
+        store.put(f"{_figures(outcome)}/{name}", data)
+    return files

@@ -1,0 +1,47 @@
+"""`recoilscan zoo` and `scans`: what comes with the package."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from engine.cli.options import say
+from engine.errors import BadInput
+
+zoo_app = typer.Typer(no_args_is_help=True, help="Model families.")
+scans_app = typer.Typer(no_args_is_help=True, help="Studies that come with the package.")
+
+
+@zoo_app.command("list")
+def zoo_list() -> None:
+    """The model families that ship, and what each is."""
+    import zoo
+    from engine import plugins
+
+    for name in zoo.names():
+        family = plugins.load("zoo", name)
+        summary = (family.__doc__ or "").strip().splitlines()[0]
+        say(f"{name:<16} {family.KIND:<12} {summary}")
+
+
+@scans_app.command("list")
+def scans_list() -> None:
+    """The studies that ship, each with its question."""
+    from engine.study import shipped, text
+
+    for name in shipped():
+        say(text(name).splitlines()[0].lstrip("# "))
+
+
+@scans_app.command("copy")
+def scans_copy(name: str, to: Annotated[Path | None, typer.Argument(help="By default ./NAME.toml.")] = None) -> None:
+    """Copies a shipped study here, to be changed."""
+    from engine.study import shipped, text
+
+    target = to or Path(f"{name}.toml")
+    if name not in shipped():
+        raise BadInput(f"unknown study {name!r} (accepted: {', '.join(shipped())})")
+    if target.exists():
+        raise BadInput(f"{str(target)!r} exists; nothing was overwritten")
+    target.write_text(text(name))
+    say(f"{target}: edit it, then recoilscan scan {target}")

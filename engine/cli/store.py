@@ -1,0 +1,110 @@
+"""Commands that look after a store: how far a study is in it, and what nobody refers to."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from engine.cli.options import (
+    DEFAULT_STORE,
+    Setting,
+    StoreUri,
+    StudyName,
+    Tracking,
+    again,
+    console,
+    finished,
+    say,
+    stem,
+)
+from engine.progress import reporter
+
+
+def status(
+    study: StudyName,
+    store: StoreUri = DEFAULT_STORE,
+    settings: Setting = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
+    draw: Annotated[Path | None, typer.Option("--map", help="Where to draw how much of the grid is done.")] = None,
+) -> None:
+    """How far a study is: items done, missing, stale, corrupt, failed, and why; its table. Changes nothing."""
+    from engine.cluster.store import Store
+    from engine.inventory.status import status
+    from engine.study import load
+
+    found = status(load(study, tuple(settings or ())), Store(store, create=False), stem(study))
+    if draw:
+        _draw_coverage(found, draw)
+    if as_json:
+        print(json.dumps(found.as_json()))
+        return
+    names = "done", "of", "failed", "corrupt", "stale"
+    rows = Table("stage", *names)
+    for name, stage in found.by_stage.items():
+        rows.add_row(name, *(str(getattr(stage, column)) for column in names))
+    console.print(rows)
+    for line in found.lines():
+        say(line)
+    if not found.exists:
+        say(f"there is no store at {store}, and none was made")
+    say(f"table: {found.table or 'none yet: ' + again('scan', study, store, settings)}")
+
+
+def track(
+    study: StudyName, store: StoreUri = DEFAULT_STORE, tracking: Tracking = None, settings: Setting = None
+) -> None:
+    """Sends a finished study to MLflow from its store alone: after an outage, or to another server. Changes nothing."""
+    from engine.cli import comparison
+    from engine.cluster.store import Store
+    from engine.study import load
+    from engine.tracking import tracked
+
+    parsed, place = load(study, tuple(settings or ())), Store(store, create=False)
+    later = again("track", study, store, settings, tracking)
+    if parsed.compare:
+        told = comparison.track(study, parsed, place, tracking, later, again("scan", study, store, settings))
+    else:
+        outcome = finished(parsed, place, again("scan", study, store, settings))
+        told = tracked.send_scan(
+            stem(study), outcome, place, tracked.figures(outcome, place), tracking, reporter(False), later
+        )  # fmt: skip
+    if not told:
+        raise typer.Exit(1)
+
+
+def gc(
+    studies: Annotated[list[str] | None, typer.Argument(help="Studies whose results stay: files or names.")] = None,
+    store: StoreUri = DEFAULT_STORE,
+    delete: Annotated[bool, typer.Option("--delete", help="Remove what is listed.")] = False,
+    grace_hours: Annotated[float, typer.Option(min=0.0, help="What is younger is left alone.")] = 24.0,
+) -> None:
+    """Lists what no given study refers to, with sizes; removes it with --delete, and else nothing."""
+    from engine.cluster.store import Store
+    from engine.inventory import garbage
+    from engine.study import load
+
+    place = Store(store, create=False)
+    found = garbage.find([load(name) for name in studies or ()], place, grace_hours * 3600)
+    for one in found.objects:
+        say(f"{one.size_bytes:>12,} {one.path}")
+    for folder, (n, size) in found.by_folder.items():
+        say(f"{folder}: {n} objects, {size / 1e6:.1f} MB")
+    if found.young:
+        say(f"{found.young} more are younger than {grace_hours:g} hours (--grace-hours)")
+    if delete:
+        garbage.delete(place, found)
+    total = sum(one.size_bytes for one in found.objects) / 1e6
+    done = "removed" if delete else "nothing was removed; with --delete this goes"
+    say(f"{len(found.objects)} objects, {total:.1f} MB: {done}")
+
+
+def _draw_coverage(found, to: Path) -> None:
+    from engine import plots
+    from engine.plots.coverage import coverage
+
+    first, states = found.coverage[0], [one.states for one in found.coverage]
+    exposures = [one.exposure_ty for one in found.coverage]
+    figure = coverage(states, exposures, list(first.m_chi_GeV), list(first.sizes), first.axes[-1])
+    to.write_bytes(plots.render(figure, to.suffix.lstrip(".") or "png"))

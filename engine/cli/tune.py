@@ -1,0 +1,70 @@
+"""`recoilscan tune`: the best R and the best fields of the models, and the study that has them."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from engine.cli.options import (
+    DEFAULT_STORE,
+    Address,
+    Quiet,
+    Setting,
+    Storage,
+    StoreUri,
+    StudyName,
+    Tracking,
+    Workers,
+    again,
+    resumable,
+    say,
+    stem,
+)
+from engine.progress import reporter
+
+
+def tune(
+    study: StudyName,
+    store: StoreUri = DEFAULT_STORE,
+    tracking: Tracking = None,
+    address: Address = None,
+    workers: Workers = None,
+    settings: Setting = None,
+    to: Annotated[Path, typer.Option("--to", help="Where the study with the best goes; never overwritten.")] = Path(
+        "tuned.toml"
+    ),
+    storage: Storage = None,
+    quiet: Quiet = False,
+) -> None:
+    """Scans R, and the fields of [tune.search], on a pool of its own; writes the study with the best values."""
+    from engine import study as studies
+    from engine.cluster.store import Store
+    from engine.tracking import tracked
+    from engine.tuning import search, searched, tuned, tuning
+
+    raw, progress, place = studies.read(study, tuple(settings or ())), reporter(quiet), Store(store)
+    parsed = studies.parse(raw, study)
+    is_search = bool(parsed.tune and parsed.tune.search)
+    with resumable():
+        options = {"address": address, "workers": workers, "progress": progress}
+        found = search.run(parsed, place, storage, **options) if is_search else tuning.run(parsed, place, **options)
+    said = searched if is_search else tuned
+    progress.note(f"computed {sum(found.computed.values())} items")
+    progress.note(said.words(found))
+    say(f"table: {found.path}")
+    files = said.files(found, raw)
+    for name, data in files.items():
+        place.put(f"figures/{found.item}/{name}", data)
+    say(f"figures: {place.where(f'figures/{found.item}')}")
+    later = again("tune", study, store, settings, tracking)  # which then computes nothing
+    tracked.send(said.records(stem(study), found, files), place, tracking, progress, later)
+    say(_keep(to, files["tuned.toml"].decode()))
+
+
+def _keep(path: Path, text: str) -> str:
+    """Writes a study where there is none; says what was done, or that nothing was overwritten."""
+    if not path.exists():
+        path.write_text(text)
+    elif path.read_text() != text:
+        return f"{path} exists and is another study; nothing was overwritten: say where with --to"
+    return f"study with the best values: {path}; next: recoilscan scan {path}"

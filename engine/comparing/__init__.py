@@ -1,0 +1,1 @@
+"""Pairs of models on the same events and the same pseudo-experiments, ranked."""

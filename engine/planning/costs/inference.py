@@ -1,0 +1,228 @@
+"""The cost of toys, cells, laws and what is asked beside the grid, on a pool that stands in for the study's."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+
+from engine import assemble, work
+from engine.cluster.parts import Part
+from engine.inference import cells, reach, reach_toys
+from engine.inference.population import Population
+from engine.inference.toys import BLOCK
+from engine.planning.costs.clock import Clock, Cost, Line, line
+from engine.planning.plan import Plan, Point, Wanted
+from engine.sensitivity import limits, systematics
+from engine.sensitivity.variations import Variation
+
+MOST_DRAWN = 3e7  # events in a block that is timed: a third of a second; at larger exposures, the line goes on
+READINGS = 30  # laws that a search for an exposure reads
+TOY_READINGS = 15  # powers that a search by toys reads, most of them near the exposure it finds
+CHECKED = 20  # toys at a limit that is timed
+ROW_BYTES = 16_000  # of a part with few rows, most of which is its schema
+
+
+@dataclass(frozen=True)
+class InferenceCosts:
+    """Costs from the scored pool on."""
+
+    plan: Plan
+    clock: Clock
+    population: Population
+    known: dict = field(default_factory=dict)
+
+    def _at(self, kind: tuple, exposure_ty: float, ends: tuple[float, float], measured) -> Cost:
+        """A cost at an exposure, on the line through `measured(exposure)` at two."""
+        if kind not in self.known:
+            self.known[kind] = line(*((end, measured(end)) for end in ends))
+        return self.known[kind].at(exposure_ty)
+
+    @cached_property
+    def _ends(self) -> tuple[float, float]:
+        """The study's smallest exposure, and the largest whose toys are timed."""
+        exposures = self.plan.study.grid.exposure_ty.points()
+        per_ty = self.population.n_background(1.0) + self._mass_weights.sum() * self._scale(self._sizes[-1])
+        drawn = [exposure for exposure in exposures if exposure * per_ty * BLOCK <= MOST_DRAWN]
+        return exposures[0], max(drawn, default=exposures[0])
+
+    @property
+    def _sizes(self) -> tuple[float, ...]:
+        grid = self.plan.study.grid
+        return getattr(grid, self.plan.study.signal.axes[-1]).points()
+
+    @property
+    def mass(self) -> float | None:
+        """The mass in the middle of the grid, at which cells are timed."""
+        masses = self.plan.study.grid.m_chi_GeV
+        return masses.points()[len(masses.points()) // 2] if masses else None
+
+    @cached_property
+    def _mass_weights(self) -> np.ndarray:
+        return assemble.signal_weights(self.plan.study.signal, self.population, self.mass)
+
+    def _scale(self, size: float) -> float:
+        return size / assemble.REFERENCE[self.plan.study.signal.axes[-1]]
+
+    def _fresh(self) -> Population:
+        """The population as a task gets it, whose laws are to be made."""
+        return replace(self.population, laws={})
+
+    def nulls(self, exposure_ty: float, blocks: list[int]) -> Cost:
+        """Of a task of background toys."""
+
+        def measured(end: float) -> Line:
+            some = ([0], [0, 1])
+            return line(*((len(each), self._toys_cost(end, each)) for each in some))
+
+        return self._lines("nulls", exposure_ty, measured, len(blocks))
+
+    def _toys_cost(self, exposure_ty: float, blocks: list[int]) -> Cost:
+        return self.clock.time(
+            "nulls", lambda: work.background_toys(self.plan, self._fresh(), exposure_ty, "null", blocks)
+        )
+
+    def _lines(self, kind: str, exposure_ty: float, measured, x: float) -> Cost:
+        """A cost that is linear in x at either end of the exposures, and in between."""
+        if kind not in self.known:
+            self.known[kind] = {end: measured(end) for end in self._ends}
+        low, high = ((end, found.at(x)) for end, found in zip(self._ends, self._both(kind), strict=True))
+        return line(low, high).at(exposure_ty) if low[0] < high[0] else low[1] * (exposure_ty / low[0])
+
+    def _both(self, kind: str) -> list[Line]:
+        return [self.known[kind][end] for end in self._ends]
+
+    def cells(self, exposure_ty: float, n_sizes: int) -> Cost:
+        """Of a mass at an exposure: so many cross-sections, with all toys."""
+        n_blocks = max(self.plan.study.toys.null, self.plan.study.toys.signal) / BLOCK
+        whole = self._lines("cells", exposure_ty, self._cells_line, n_blocks)
+        return whole * (0.3 + 0.7 * n_sizes / len(self._sizes))  # the signal's events are drawn for all together
+
+    def _cells_line(self, exposure_ty: float) -> Line:
+        """In blocks of toys."""
+        return line(*((n, self._cells_cost(exposure_ty, n)) for n in (1, 2)))
+
+    def _cells_cost(self, exposure_ty: float, n_blocks: int) -> Cost:
+        choices = assemble.choices(self.plan, self.plan.by_toys)
+        drawn = cells.background_toys(self.population, exposure_ty, "null", choices, n_blocks * BLOCK)
+        toys = {"null": drawn, "background": drawn}
+        return self.clock.time("cells", lambda: work.cells(
+            self.plan, self._fresh(), toys, self._mass_weights, exposure_ty, self.mass, list(self._sizes),
+        ))  # fmt: skip
+
+    def exact(self, exposure_ty: float, pair: Wanted, points: Iterable[Point]) -> Cost:
+        """Of a task of laws of one statistic."""
+        costs = [self._law(exposure_ty, pair, self.plan.at_benchmark(point)) for point in points]
+        total = sum(costs, Cost(0.0))
+        return Cost(total.core_s, ROW_BYTES + 400 * len(costs))
+
+    def _law(self, exposure_ty: float, pair: Wanted, at_benchmark: bool) -> Cost:
+        """Of one point; at the benchmark with the jack-knife of its error, which is dear: timed at one exposure."""
+        exposures, kind = self.plan.study.grid.exposure_ty.points(), ("law", pair[1], at_benchmark)
+        if at_benchmark:
+            if kind not in self.known:
+                self.known[kind] = self._law_cost(exposures[len(exposures) // 2], pair, at_benchmark)
+            return self.known[kind]
+        return self._at(kind, exposure_ty, (exposures[0], exposures[-1]), lambda t: self._law_cost(t, pair, False))
+
+    def _law_cost(self, exposure_ty: float, pair: Wanted, at_benchmark: bool) -> Cost:
+        point = self._point_of(exposure_ty, pair, at_benchmark)
+        weights = self._weights(point.m_chi_GeV)
+        self._reading(exposure_ty, pair, weights * self._scale(point.size))  # loads what the law needs
+        self.clock.seen.add("law")
+        return self.clock.time("law", lambda: work.exact(
+            self.plan, self._fresh(), exposure_ty, pair, {point.m_chi_GeV: weights}, [(point, None)]
+        ))  # fmt: skip
+
+    def _point_of(self, exposure_ty: float, pair: Wanted, at_benchmark: bool) -> Point:
+        """One of the plan's points with a law; in the middle of them."""
+        mine = [
+            point for point, *other in self.plan.exact.values()
+            if point.exposure_ty == exposure_ty and tuple(other) == pair
+            and self.plan.at_benchmark(point) == at_benchmark
+        ]  # fmt: skip
+        return mine[len(mine) // 2]
+
+    def _weights(self, mass: float | None) -> np.ndarray:
+        key = "weights", mass
+        if key not in self.known:
+            self.known[key] = assemble.signal_weights(self.plan.study.signal, self.population, mass)
+        return self.known[key]
+
+    def search(self, pair: Wanted, mass: float | None, size: float) -> Cost:
+        """Of the search for an exposure: readings between the ends of its range, and the jack-knife at one of them."""
+        middle, ends, weights = *self._sought, self._weights(mass) * self._scale(size)
+        reading = self._at(("reading", pair[1]), middle, ends, lambda t: self._reading(t, pair, weights))
+        return Cost(reading.core_s * (READINGS + self.plan.study.reach.groups), ROW_BYTES)
+
+    def search_by_toys(self, pair: Wanted, mass: float | None, size: float) -> Cost:
+        """Of the search by toys: readings in the middle of its range."""
+        middle, ends, weights = *self._sought, self._weights(mass) * self._scale(size)
+        n_blocks = (self.plan.n_blocks("null") + self.plan.n_blocks("background")) / 2
+
+        def measured(exposure_ty: float) -> Cost:
+            return line(*((n, self._toy_reading(exposure_ty, pair, weights, n)) for n in (1, 2))).at(n_blocks)
+
+        reading = self._at(("toy reading", pair[1]), middle, ends, measured)
+        return Cost(reading.core_s * TOY_READINGS, ROW_BYTES)
+
+    @property
+    def _sought(self) -> tuple[float, tuple[float, float]]:
+        """The exposure in the middle of those sought between, and two at which readings are timed."""
+        low, high = self.plan.study.reach.exposure_ty
+        return float(np.sqrt(low * high)), (low, max(low, min(high, self.plan.study.grid.exposure_ty.points()[-1])))
+
+    def _toy_reading(self, exposure_ty: float, pair: Wanted, weights: np.ndarray, n_blocks: int) -> Cost:
+        asked, (choice,) = self.plan.study.reach, assemble.choices(self.plan, [pair])
+
+        def read() -> list[Part]:
+            n_toys = n_blocks * BLOCK, n_blocks * BLOCK
+            reach_toys.read(self._fresh(), choice, weights, ("timed",), exposure_ty, asked.p, n_toys)
+            return []
+
+        return self.clock.time(f"toy reading {pair[1]}", read)
+
+    def _reading(self, exposure_ty: float, pair: Wanted, weights: np.ndarray) -> Cost:
+        asked, (choice,) = self.plan.study.reach, assemble.choices(self.plan, [pair])
+        aim = reach.Aim(asked.p, asked.power)
+
+        def read() -> list[Part]:
+            reach.read(self._fresh(), choice, weights, exposure_ty, aim)
+            return []
+
+        return self.clock.time(f"reading {pair[1]}", read)
+
+    def limits(self, exposure_ty: float, masses: list[float]) -> Cost:
+        """Of the limits of one exposure."""
+        checked = set(self.plan.study.limits.check_m_chi_GeV) & {*masses}
+        exposures = self.plan.study.grid.exposure_ty.points()
+        ends = exposures[0], exposures[-1]
+        first, more, toys = (
+            self._at(("limits", *which), exposure_ty, ends, lambda t, which=which: self._limits_cost(t, *which))
+            for which in ((1, 0), (2, 0), (1, CHECKED))
+        )
+        per_mass = max(more.core_s - first.core_s, 0.0)
+        per_toy = max(toys.core_s - first.core_s, 0.0) / CHECKED
+        n_toys = self.plan.study.limits.check_toys * len(checked)
+        core_s = max(first.core_s - per_mass, 0.0) + len(masses) * per_mass + n_toys * per_toy
+        return Cost(core_s, ROW_BYTES + 400 * len(masses))
+
+    def _limits_cost(self, exposure_ty: float, n_masses: int, n_toys: int) -> Cost:
+        study, places = self.plan.study, list(self.plan.limits.values())
+        masses = sorted({mass for _, mass in places})
+        some = ([self.mass if self.mass in masses else masses[0]] + masses[::-1])[:n_masses]
+        asked = study.limits.model_copy(update={"check_m_chi_GeV": tuple(some) * (n_toys > 0), "check_toys": n_toys})
+        plan = replace(self.plan, study=study.model_copy(update={"limits": asked}))
+        weights = {mass: self._weights(mass) for mass in some}
+        return self.clock.time("limits", lambda: limits.compute(plan, self._fresh(), weights, exposure_ty, some))
+
+    def varied(self, variation: Variation, exposure_ty: float, pair: Wanted) -> Cost:
+        """Of a row of the systematics, from one at the smallest exposure: as a toy's events, it grows with it."""
+        key, smallest = ("varied", variation.nuisance, pair[1]), self.plan.study.grid.exposure_ty.points()[0]
+        if key not in self.known:
+            weights = systematics.benchmark(self.plan, self.population)
+            self.known[key] = self.clock.time(f"varied {pair[1]}", lambda: systematics.compute(
+                self.plan, self._fresh(), self._fresh(), (weights, weights), variation, smallest, pair
+            ))  # fmt: skip
+        n_toys = self.plan.study.toys.statistic(pair[1])[0].EXACT is not True
+        return self.known[key] * (exposure_ty / smallest if n_toys else 1.0)

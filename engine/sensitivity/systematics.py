@@ -1,0 +1,130 @@
+"""The systematics of a study: pools thrown in another detector, the truths behind each nuisance, and their rows."""
+
+from dataclasses import asdict, replace
+
+import numpy as np
+import pyarrow as pa
+
+from engine import assemble, rows, schemas
+from engine.cluster.parts import Part
+from engine.cluster.store import Ledger
+from engine.inference import truth as truths
+from engine.inference.cells import Choice
+from engine.inference.hypothesis import Law
+from engine.inference.pools import KINDS, TOY_HALF
+from engine.inference.population import Population
+from engine.inference.systematics import GROUPS, effect
+from engine.inference.truth import Truth
+from engine.lineage import row_label
+from engine.physics import spectra
+from engine.planning.plan import Plan, Wanted
+from engine.sensitivity.variations import AVERAGED, Shift, Variation
+
+
+def population(plan: Plan, ledger: Ledger, nominal: Population, shift: Shift) -> Population:
+    """The pool thrown under a shift of constants, with the weights of every background; f0 stays the nominal one."""
+    if not shift:
+        return nominal
+    return replace(assemble.population(plan, ledger, shift=shift), f0=nominal.f0)
+
+
+def benchmark(plan: Plan, population: Population) -> np.ndarray:
+    """(pool,) selected signal events per t y that each pool event stands for, at the benchmark."""
+    weights = assemble.signal_weights(plan.study.signal, population, plan.study.at.get("m_chi_GeV"))
+    return weights * _scale(plan)
+
+
+def compute(
+    plan: Plan, nominal: Population, varied: Population, signals: tuple[np.ndarray, np.ndarray],
+    variation: Variation, exposure_ty: float, pair: Wanted,
+) -> list[Part]:  # fmt: skip
+    """The row of one variation at one exposure, for one score and statistic.
+
+    signals: (pool,) selected signal events per t y at the benchmark, of the nominal and of the varied pool.
+    """
+    item = next(item for item, place in plan.systematics.items() if place == (variation, exposure_ty, *pair))
+    mass, size = plan.study.at.get("m_chi_GeV"), plan.study.at[plan.study.signal.axes[-1]]
+    described = rows.Describer(plan, nominal, signals[0] / _scale(plan), exposure_ty).row(*pair, mass, size)
+    row = {name: described[name] for name in schemas.SYSTEMATICS.names if name in described} | {"lineage": item}
+    row |= _effect(plan, nominal, varied, signals, variation, exposure_ty, pair)
+    table = schemas.table(schemas.SYSTEMATICS, {name: [value] for name, value in row.items()})
+    return [Part(f"systematics/{item}.parquet", (item,), table)]
+
+
+def _scale(plan: Plan) -> float:
+    size = plan.study.signal.axes[-1]
+    return plan.study.at[size] / assemble.REFERENCE[size]
+
+
+def _effect(plan, nominal, varied, signals, variation: Variation, exposure_ty: float, pair: Wanted) -> dict:
+    """The columns that say what the variation does."""
+    R, statistic = pair
+    null = nominal.null(R, exposure_ty)
+    sides = [_truth(one, R, exposure_ty, s) for one, s in zip((nominal, varied), signals, strict=True)]
+    sides = _changed(plan, nominal, variation, *sides)
+    choice = Choice(R, *plan.study.toys.statistic(statistic))
+    found = asdict(effect(null, choice, *sides, nominal.stream_key, plan.study.toys.null))
+    expected = [sum(share * law.n_expected for share, law in side.laws) for side in sides]
+    return found | {
+        "nuisance": variation.nuisance, "direction": variation.direction, "amount": variation.amount,
+        "threshold_shift": found["threshold_varied"] - found["threshold"],
+        "n_background": expected[0], "n_background_varied": expected[1],
+        "n_signal_varied": float(sides[1].signal.sum()),
+        "rates": "idealised" if variation.nuisance == "rates" else plan.study.backgrounds.rates,
+    }  # fmt: skip
+
+
+def _truth(population: Population, R: float | None, exposure_ty: float, signal: np.ndarray) -> Truth:
+    """What the half of a pool that toys draw from says of experiments."""
+    half = population.pool.half == TOY_HALF
+    law = population.null(R, exposure_ty).drawn
+    return Truth(((1.0, law),), population.signal(signal) * exposure_ty, population.pool.groups(GROUPS)[half])
+
+
+def _changed(plan: Plan, population: Population, variation: Variation, nominal: Truth, varied: Truth):
+    """The two truths: a shift of constants is in the varied pool already."""
+    if variation.nuisance == "leakage":
+        leak = leak_of(plan, population)
+        if variation.direction == AVERAGED:
+            return nominal, varied.changed(lambda law: truths.averaged(law, leak, variation.amount))
+        return nominal, varied.changed(lambda law: [(1.0, truths.leaking(law, leak, variation.amount))])
+    if variation.nuisance == "rates":
+        sd = {name: spectra.describe(*plan.study.backgrounds.spectrum(name))[1] for name in population.names}
+        return nominal.changed(_known), varied.changed(lambda law: [(1.0, _drawn(law, sd))])
+    return nominal, varied
+
+
+def _known(law: Law) -> list[tuple[float, Law]]:
+    return [(1.0, replace(law, relative_sd=np.zeros(len(law.names))))]
+
+
+def _drawn(law: Law, relative_sd: dict[str, float]) -> Law:
+    return replace(law, relative_sd=np.array([relative_sd[name] for name in law.names]))
+
+
+def leak_of(plan: Plan, population: Population) -> np.ndarray:
+    """(drawn events,) whether an event leaks; the point above which it does is set by the half of f0."""
+    pool, nr = population.pool, KINDS.index("NR")
+    half = pool.half == TOY_HALF
+    recoils = np.where((pool.kind == nr) & ~half, population.weights.sum(axis=0), 0.0)
+    acceptance = plan.study.systematics.nr_acceptance
+    return truths.leaks(pool.terms["logit"], pool.kind, nr, recoils, acceptance)[half]
+
+
+def table(plan: Plan, ledger: Ledger) -> pa.Table | None:
+    """All rows in the order of the plan; None where the study asks for no systematics."""
+    items = list(plan.systematics)
+    return ledger.rows(items, "lineage").select(schemas.SYSTEMATICS.names) if items else None
+
+
+def lines(table: pa.Table | None) -> list[str]:
+    """Of each statistic at the largest exposure, what every nuisance makes of its false alarms."""
+    if table is None:
+        return []
+    rows, said = table.to_pylist(), {}
+    largest = max(row["exposure_ty"] for row in rows)
+    for row in rows:
+        if row["exposure_ty"] == largest:
+            what = f"{row['nuisance']} {row['direction']} x{row['inflation']:.3g}+-{row['inflation_error']:.1g}"
+            said.setdefault(row_label(row["statistic"], row["R"]), []).append(what)
+    return [f"false alarms at 3 sigma, {largest:g} t y, {name}: {', '.join(said[name])}" for name in said]
