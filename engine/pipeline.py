@@ -43,6 +43,7 @@ class Outcome:
     set_aside: list[str]
     diagnostics: Diagnostics
     population: Population
+    ledger: Ledger
     reach: pa.Table
     reach_path: str | None
     systematics: pa.Table | None = None
@@ -171,8 +172,8 @@ def _outcome(run: Run, population: Population) -> Outcome:
     reached = _side_table(run, "reach_tables", reach, failed["reach"])
     limited = _side_table(run, "limit_tables", limits, failed["limits"])
     varied = systematics.table(plan, run.ledger) if not failed["systematics"] else None
-    return Outcome(plan, table, path, run.computed, run.set_aside, diagnostics, population, *reached, varied, *limited,
-                   failed=failed)  # fmt: skip
+    return Outcome(plan, table, path, run.computed, run.set_aside, diagnostics, population, run.ledger,
+                   *reached, varied, *limited, failed=failed)  # fmt: skip
 
 
 def _leaves(plan: Plan, stage: str) -> list[str]:
@@ -224,11 +225,12 @@ def finished(study: Study, store: Store) -> Outcome | None:
     plan, is_settled = refine.replay(study, ledger)
     beside = [*plan.items["reach_tables"], *plan.items["limit_tables"]]
     beside += [*plan.items["diagnostics"], plan.diagnostic_table]
-    needed = [plan.table, *beside, *plan.items["scores"], *plan.systematics]
+    needed = [plan.table, *beside, *plan.items["scores"], *plan.items["nulls"], *plan.systematics]
     if not is_settled or any(item not in ledger.entries for item in needed) or ledger.check(needed):
         return None
     population, diagnostics = assemble.population(plan, ledger), report.stored(plan, ledger, store)
     path = store.where(ledger.entries[plan.table].path)
     reached, varied = reach.stored(plan, ledger, store), systematics.table(plan, ledger)
     limited = limits.stored(plan, ledger, store)
-    return Outcome(plan, ledger.table(plan.table), path, {}, [], diagnostics, population, *reached, varied, *limited)
+    return Outcome(plan, ledger.table(plan.table), path, {}, [], diagnostics, population, ledger, *reached, varied,
+                   *limited)  # fmt: skip

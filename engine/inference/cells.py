@@ -140,15 +140,13 @@ def q_values(
     signal_key: tuple,
     exposure_ty: float,
     choices: list[Choice],
-    n_toys: int,
+    null: list[Toys],
+    background: list[Toys],
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """q of the first n_toys without and with signal, per choice: the toys of `signal_cells`, drawn again.
+    """q without and with signal, per choice: that of the toys that `signal_cells` would compare.
 
-    signal_weights (pool,): selected signal events per t y.
+    signal_weights (pool,): selected signal events per t y. null and background: one entry per choice.
     """
-    null, background = (
-        background_toys(population, exposure_ty, hypothesis, choices, n_toys) for hypothesis in ("null", "background")
-    )
     statistics, mean = prepare(population, exposure_ty, choices), np.array([signal_weights.sum() * exposure_ty])
     with_signal = _signal_q(
         population, signal_weights, signal_key, mean, exposure_ty, choices, statistics, background

@@ -13,7 +13,7 @@ from engine.diagnostics.figures import diagnosed
 from engine.inference.cells import q_values
 from engine.lineage import label, row_label
 from engine.pipeline import Outcome
-from engine.planning.plan import Plan
+from engine.planning.plan import HYPOTHESES, Plan
 from engine.plots import exposure, plane, q_distribution, reach, scores, systematics
 from engine.plots._rows import words
 from engine.views import contours
@@ -100,8 +100,8 @@ def _q_distributions(outcome: Outcome, exposure_ty: float) -> Iterator:
     mass = at.get("m_chi_GeV")
     weights = assemble.signal_weights(signal, population, mass) * (at[size] / assemble.REFERENCE[size])
     key = plugins.identity("engine.physics.spectra", signal.name), mass
-    n_toys = min(plan.study.toys.null, plan.study.toys.signal)
-    found = q_values(population, weights, key, exposure_ty, choices, n_toys)
+    toys = [assemble.toys(plan, outcome.ledger, exposure_ty, hypothesis) for hypothesis in HYPOTHESES]
+    found = q_values(population, weights, key, exposure_ty, choices, *toys)
     for (R, statistic), (null, with_signal) in zip(plan.by_toys, found, strict=True):
         where = {"statistic": statistic, "R": R, "exposure_ty": exposure_ty, "at": at}
         yield f"q_{row_label(statistic, R)}_{label(exposure_ty)}ty", q_distribution.q_distribution(
