@@ -19,6 +19,7 @@ from engine.cli.options import (
     say,
     stem,
 )
+from engine.errors import BadInput
 from engine.progress import reporter
 
 
@@ -28,13 +29,14 @@ def status(
     settings: Setting = None,
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
     draw: Annotated[Path | None, typer.Option("--map", help="Where to draw how much of the grid is done.")] = None,
+    tuning: Annotated[bool, typer.Option("--tune", help="Of `recoilscan tune` instead: its trials, the best.")] = False,
 ) -> None:
     """How far a study is: items done, missing, stale, corrupt, failed, and why; its table. Changes nothing."""
     from engine.cluster.store import Store
-    from engine.inventory.status import status
-    from engine.study import load
 
-    found = status(load(study, tuple(settings or ())), Store(store, create=False), stem(study))
+    if tuning and draw:
+        raise BadInput("--map draws the grid of a scan; with --tune there is none")
+    found = _status(study, Store(store, create=False), settings, tuning)
     if draw:
         _draw_coverage(found, draw)
     if as_json:
@@ -49,7 +51,20 @@ def status(
         say(line)
     if not found.exists:
         say(f"there is no store at {store}, and none was made")
-    say(f"table: {found.table or 'none yet: ' + again('scan', study, store, settings)}")
+    say(f"table: {found.table or 'none yet: ' + again('tune' if tuning else 'scan', study, store, settings)}")
+
+
+def _status(study: str, place, settings: list[str] | None, tuning: bool):
+    from engine.study import load
+
+    parsed = load(study, tuple(settings or ()))
+    if tuning:
+        from engine.inventory import tuning as of_tuning  # torch takes seconds to import: who tunes pays
+
+        return of_tuning.status(parsed, place)
+    from engine.inventory.status import status
+
+    return status(parsed, place, stem(study))
 
 
 def track(

@@ -13,8 +13,7 @@ from engine.planning import refine
 from engine.planning.event_plan import EventPlan
 from engine.planning.members import plan_of
 from engine.study import Study
-from engine.tuning.search_plan import SearchPlan
-from engine.tuning.tune_plan import TunePlan
+from engine.tuning.search_plan import tuning_plan
 
 GRACE_S = 24 * 3600.0
 BY_NAME = ("checkpoints", "partial", "figures", "timings", "comparisons")  # after an item
@@ -67,7 +66,7 @@ def _plans(study: Study, ledger: Ledger) -> Iterator[EventPlan]:
     """All that a study may be asked for."""
     yield refine.replay(study, ledger)[0] if study.grid.refine else plan_of(study)
     if study.tune:
-        yield SearchPlan(study) if study.tune.search else TunePlan(study)
+        yield tuning_plan(study)
 
 
 def _wanted(study: Study, ledger: Ledger) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """How far a study is in a store: what is done, missing, stale, corrupt or failed, and why; changes nothing there."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from engine.cluster.parts import Failure
@@ -30,7 +30,7 @@ class Status:
     """How far a study is in a store; `missing` includes what failed or is corrupt.
 
     failed: what a user calls it -> why; stale_since: the first field that differs from the last scan's, None where
-    nothing is stale; refine: what is known of its rounds, None without them.
+    nothing is stale; refine: what is known of its rounds, None without them; best: of the trials so far, in words.
     """
 
     exists: bool
@@ -41,6 +41,7 @@ class Status:
     table: str | None
     coverage: list[Coverage]
     refine: dict | None = None
+    best: str | None = None
 
     @property
     def done(self) -> int:
@@ -62,7 +63,7 @@ class Status:
         return {
             "exists": self.exists, "done": self.done, "missing": self.missing, "stale": self.stale,
             "stale_since": self.stale_since, "corrupt": len(self.corrupt), "corrupt_paths": self.corrupt,
-            "failed": self.failed, "table": self.table, "refine": self.refine,
+            "failed": self.failed, "table": self.table, "refine": self.refine, "best": self.best,
             "by_stage": {name: vars(stage) for name, stage in self.by_stage.items()},
             "coverage": [{"exposure_ty": one.exposure_ty, "points": one.counts, "m_chi_GeV": one.m_chi_GeV,
                           one.axes[-1]: one.sizes, "map": one.lines} for one in self.coverage],
@@ -80,6 +81,8 @@ class Status:
             yield f"round {number}: {each['points']} points, {each['rows_done']} of {each['rows']} rows done"
         if self.refine and not self.refine["settled"]:
             yield "further rounds follow from what these find"
+        if self.best:
+            yield f"best so far: {self.best}"
         yield (f"done {self.done}, missing {self.missing}, corrupt {len(self.corrupt)}, failed {len(self.failed)}, "
                f"stale {self.stale}")  # fmt: skip
 
@@ -96,24 +99,33 @@ def status(study: Study, store: Store, name: str = "study") -> Status:
     ledger, plan, is_settled = Ledger(store), plan_of(study), True
     if study.grid.refine:
         plan, is_settled = refine.replay(study, ledger)
-    damaged = _damaged(plan, ledger)
+    damaged = damaged_parts(plan, ledger)
     now, before = asked.of_plan(plan), asked.last(store, name)
     stale = asked.stale(before, now)
-    by_stage, state_of, failed = {}, {}, {}
-    for stage, items in plan.items.items():
-        for item in items:
-            if state := _state(ledger, damaged, item):
-                state_of[item] = state
-        found = [state_of.get(item, "done") for item in items]
-        counts = [found.count(state) for state in ("done", "failed", "corrupt")]
-        by_stage[stage] = Stage(counts[0], len(items), *counts[1:], len(stale.get(stage, ())))
-        failed |= _reasons(ledger.failures, (item for item in items if state_of.get(item) == "failed"))
+    n_stale = {stage: len(items) for stage, items in stale.items()}
+    by_stage, state_of, failed = stages(plan.items, ledger, damaged, n_stale)
     table = _table(study, plan, ledger, store) if not any(item in state_of for item in plan.items["tables"]) else None
     since = asked.first_difference(before.fields, now.fields) if stale else None
     corrupt = [*ledger.unreadable, *damaged]
     covered = coverage(list(plan.members.values()) if isinstance(plan, JointPlan) else [plan], state_of)
     rounds = refine.progress(plan, ledger, is_settled)
     return Status(store.exists, by_stage, corrupt, failed, since, table, covered, rounds)
+
+
+def stages(
+    items_of: dict[str, list[str]], ledger: Ledger, damaged: list[str], stale: dict[str, int] | None = None
+) -> tuple[dict[str, Stage], dict[str, str], dict[str, str]]:
+    """Counts by stage, the state of every item that is not done, and why those that failed did."""
+    by_stage, state_of, failed = {}, {}, {}
+    for stage, items in items_of.items():
+        for item in items:
+            if state := _state(ledger, damaged, item):
+                state_of[item] = state
+        found = [state_of.get(item, "done") for item in items]
+        counts = [found.count(state) for state in ("done", "failed", "corrupt")]
+        by_stage[stage] = Stage(counts[0], len(items), *counts[1:], (stale or {}).get(stage, 0))
+        failed |= reasons(ledger.failures, (item for item in items if state_of.get(item) == "failed"))
+    return by_stage, state_of, failed
 
 
 def _table(study: Study, plan: Plan | JointPlan, ledger: Ledger, store: Store) -> str | None:
@@ -124,7 +136,7 @@ def _table(study: Study, plan: Plan | JointPlan, ledger: Ledger, store: Store) -
     return store.where(path) if path in store.list(plan.folder) else None
 
 
-def _damaged(plan: EventPlan, ledger: Ledger) -> list[str]:
+def damaged_parts(plan: EventPlan, ledger: Ledger) -> list[str]:
     """Paths of parts that do not verify; what does, but was not noted, is known to the ledger from now on."""
     damaged = []
     for stage, items in plan.items.items():
@@ -141,5 +153,6 @@ def _state(ledger: Ledger, damaged: list[str], item: str) -> str | None:
     return "failed" if item in ledger.failures else "missing"
 
 
-def _reasons(failures: dict[str, Failure], items: Iterator[str]) -> dict[str, str]:
-    return {failures[item].name: failures[item].reason for item in items}
+def reasons(failures: dict[str, Failure], items: Iterable[str]) -> dict[str, str]:
+    """Why these have no answer, by what a user calls them."""
+    return {failures[item].name: failures[item].reason for item in items if item in failures}

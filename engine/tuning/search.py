@@ -46,7 +46,7 @@ def run(study: Study, store: Store, storage_url: str | None = None, **options: o
     place = storage.opened(storage_url, store.folder())
     with pipeline.opened(plan, store, **options) as state:
         evaluation = Evaluation(state, _prepared(state))
-        search = Search(evaluation, plan.dimensions, plan.own, _rules(plan))
+        search = Search(evaluation, plan.dimensions, plan.own, rules(plan))
         if place is not None:
             search.copy = storage.Stored(place, f"recoilscan-{plan.search_item}", search)
         trials = search.run()
@@ -55,7 +55,8 @@ def run(study: Study, store: Store, storage_url: str | None = None, **options: o
         return _finish(state, trials)
 
 
-def _rules(plan: SearchPlan) -> Rules:
+def rules(plan: SearchPlan) -> Rules:
+    """How the search of a study goes."""
     tune, pruning = plan.tune, plan.tune.pruning
     chosen = pruning.model_dump(include={"pruner", "startup_trials", "reduction_factor"}) if pruning else {}
     better = objectives.of(tune.objective).LARGER_IS_BETTER
@@ -117,7 +118,7 @@ class Evaluation:
         self.run.stage("rungs", list(of_item), rungs.climb, partial(self._units, of_item, rung), stall_s=None)
         self.computed += self.run.computed["rungs"]
         rows = [ledger.table(one.rung_item(rung)).to_pylist()[0] for one in plans]
-        return [_told(plan, row) for row in rows]
+        return [told(plan, row) for row in rows]
 
     def forget(self) -> None:
         """Removes the checkpoints of what has ended."""
@@ -136,7 +137,7 @@ class Evaluation:
                 yield Unit(arguments, items=(item,), name=f"trial of {values}, rung {rung}")
 
 
-def _told(plan: SearchPlan, row: dict) -> Told:
+def told(plan: SearchPlan, row: dict) -> Told:
     """A row as the sampler takes it: of a large objective the report is minus the leakage, so that large is good."""
     if row["state"] == DIVERGED:
         return Told(None, None)
@@ -166,7 +167,7 @@ def table(plan: SearchPlan, trials: list[Trial], rows: list[dict]) -> pa.Table:
 
     Raises TaskFailed where none reached the end.
     """
-    best, better = _best(trials, objectives.of(plan.tune.objective).LARGER_IS_BETTER), _word(plan)
+    best, better = best_of(trials, objectives.of(plan.tune.objective).LARGER_IS_BETTER), word(plan)
     beside = [{"trial": t.number, "best": t is best, "objective_is": better, "rungs": len(t.reports), "state": t.state}
               for t in trials]  # fmt: skip
     if best is None:
@@ -177,13 +178,13 @@ def table(plan: SearchPlan, trials: list[Trial], rows: list[dict]) -> pa.Table:
     return schemas.table(search_tables.searched(values), columns | values)
 
 
-def _best(trials: list[Trial], larger_is_better: bool) -> Trial | None:
+def best_of(trials: list[Trial], larger_is_better: bool) -> Trial | None:
     """The trial with the best value, of equal ones the first; None if none ended."""
     ended = [trial for trial in trials if trial.state == COMPLETE]
     return min(ended, key=lambda trial: -trial.value if larger_is_better else trial.value, default=None)
 
 
-def _word(plan: SearchPlan) -> str:
+def word(plan: SearchPlan) -> str:
     """What the objective is, for a column."""
     tune = plan.tune
     named = {ER_LEAKAGE: "er_leakage", T3: f"t3 of {tune.t3_of} (t y)"}

@@ -6,6 +6,7 @@ from typing import Any
 from engine import lineage, plugins
 from engine.errors import BadInput
 from engine.planning.event_plan import SLOTS, VERSIONS, Shard
+from engine.study import Study
 from engine.study.search import Dimension, changed, epochs_at
 from engine.study.tune import ER_LEAKAGE, T3
 from engine.tuning.tune_plan import TunePlan
@@ -115,3 +116,8 @@ class SearchPlan(TunePlan):
             "features": [self.feature_item(shard, view) for view in self.views for shard in tune],
             "rungs": [], "tables": [],
         }  # fmt: skip
+
+
+def tuning_plan(study: Study) -> TunePlan:
+    """The plan of what `recoilscan tune` does with a study; raises BadInput for one without a [tune] section."""
+    return SearchPlan(study) if TunePlan(study).tune.search else TunePlan(study)

@@ -14,6 +14,8 @@ from engine.checkpoints import FOLDER
 from engine.cluster.store import Ledger, Store
 from engine.cluster.units import commit
 from engine.errors import BadInput, TaskFailed
+from engine.inventory import tuning as tuning_status
+from engine.inventory.status import Stage
 from engine.run import Run
 from engine.tuning import rungs, search, searched
 from engine.tuning.search_plan import SearchPlan
@@ -207,6 +209,15 @@ class TestSearch:
         assert undisturbed.computed["rungs"] == resumed.computed["rungs"] + left, "what had ended is not done again"
         ended = [trial for trial in copies(other) if trial.state.name != "FAIL"]
         assert all(trial.state.is_finished() for trial in ended) and len(ended) == 7
+
+    def test_status_tells_its_trials_as_far_as_they_follow(self, undisturbed, store, load):
+        whole = tuning_status.status(load(), store)
+        assert whole.by_stage["trials"] == Stage(7, 7, 0, 0, 0)
+        assert whole.table == store.where(f"tables/{undisturbed.item}.parquet")
+        assert whole.best.startswith(f"trial {undisturbed.best['trial']}, ")
+        further = tuning_status.status(load("tune.trials=9"), store)
+        assert further.by_stage["trials"] == Stage(5, 9, 0, 0, 0), "the second round is not whole"
+        assert further.best.startswith("trial ") and further.table is None
 
     def test_more_trials_begin_with_those_of_fewer(self, undisturbed, store, load):
         more = search.run(load("tune.trials=9"), store)

@@ -1,6 +1,7 @@
 """The scan over R: a pool of its own, the best R of a case that is known, and a second run that computes nothing."""
 
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -15,6 +16,8 @@ from engine import assemble, schemas, study
 from engine.cluster.store import Store
 from engine.cluster.tuner import maximise
 from engine.errors import BadInput
+from engine.inventory import tuning as tuning_status
+from engine.inventory.status import Stage
 from engine.planning.plan import Plan
 from engine.samples import sample
 from engine.tuning import trials, tuning
@@ -206,6 +209,21 @@ class TestCommand:
             line for line in tuned[1].splitlines() if line.startswith("best R")
         ]
         assert (tuned[0] / "tuned.toml").read_bytes() == before
+
+    def test_status_tells_the_trials_and_the_best_so_far(self, tuned, tiny, tmp_path):
+        parsed = study.load(str(tiny), tuple(SMALL))
+        whole = tuning_status.status(parsed, Store(str(tuned[0] / "recoilscan-store")))
+        assert whole.missing == 0 and whole.by_stage["trials"] == Stage(6, 6, 0, 0, 0)
+        assert whole.table == str(self.table(tuned[0])[0])
+        assert f"best {whole.best.split(':')[0]} [" in tuned[1], "as the command said at its end"
+        shutil.copytree(tuned[0] / "recoilscan-store", tmp_path / "part")
+        for path in (tmp_path / "part" / "trials").iterdir():
+            if pq.read_table(path)["R"][0].as_py() > 1:
+                path.unlink()
+        left = tuning_status.status(parsed, Store(str(tmp_path / "part")))
+        assert left.by_stage["trials"].done == 1 and left.by_stage["trials"].of == 6
+        assert left.by_stage["trials"].corrupt == len(left.corrupt) == 3, "what was asked for and is gone"
+        assert left.best.startswith("R = 1:") and left.table is None
 
     def test_a_file_of_the_users_is_not_overwritten(self, tuned, tiny):
         mine = tuned[0] / "mine.toml"
