@@ -69,7 +69,7 @@ class EventPlan:
     @cached_property
     def varied_shards(self) -> list[Shard]:
         """Shards of all pools that are thrown for systematics alone."""
-        asked = [v.shift for v in variations.variations(self.study.systematics) if v.shift]
+        asked = [v.shift for v in variations.variations(self.study) if v.shift]
         shards = {shard.item: shard for shift in asked for shard in self.pool_shards("pool", shift) if shard.shift}
         return list(shards.values())
 
