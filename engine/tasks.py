@@ -121,10 +121,11 @@ def varied(run: Run, nominal: Population, missing: set[str]) -> Iterable[Unit]:
         if item in missing:
             wanted.setdefault(variation, []).append((exposure, tuple(pair), item))
     for variation, places in wanted.items():
-        varied = systematics.population(plan, run.ledger, nominal, variation.shift)
+        varied = systematics.population(plan, run.ledger, nominal, variation)
         inputs = run.share(varied), run.share((signal, systematics.benchmark(plan, varied)))
         for exposure, pair, item in places:
-            name = f"{variation.nuisance} {variation.direction}, {row_label(pair[1], pair[0])}, {exposure:g} t y"
+            moved = f"{variation.nuisance} {variation.direction} {variation.amount:g}"
+            name = f"{moved}, {row_label(pair[1], pair[0])}, {exposure:g} t y"
             yield Unit((*shared, *inputs, variation, exposure, pair), items=(item,), name=name)
 
 

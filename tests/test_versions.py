@@ -27,7 +27,7 @@ KNOWN = {
     "scores": ((1, 1), "5becc5"),
     "nulls": (2, "9d6130"),
     "cells": (2, "9d23d2"),
-    "trials": (1, "88a691"),
+    "trials": (2, "88a691"),
     "diagnostics": (1, "b1410d"),
 }
 

@@ -6,12 +6,13 @@ which a statistic that is a count may have, is not looked for.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
 from scipy import stats
 
+from engine.inference import coupled
 from engine.inference.cells import Choice, background_toys, signal_q
 from engine.inference.population import Population
 from engine.inference.reach import BELOW, BEYOND, FOUND, STRIDE, Aim
@@ -36,7 +37,8 @@ class ToyReach:
     """An exposure with its interval, which the toys' errors give: at least 68.27 % of it.
 
     exposure_ty: inf beyond the range, its lower end where there is nothing below; low_ty, high_ty: None there, and
-    where the power does not rise; checked_to_ty: the largest exposure at which the power was looked for.
+    where the power does not rise; checked_to_ty: the largest exposure at which the power was looked for; error_ty: of
+    the finite pool, None where the interval is, and where it is not asked for.
     """
 
     status: str
@@ -44,6 +46,7 @@ class ToyReach:
     checked_to_ty: float
     low_ty: float | None = None
     high_ty: float | None = None
+    error_ty: float | None = None
 
 
 def least_null_toys(p: float) -> int:
@@ -112,12 +115,39 @@ def search(reader: Callable[[float], Power], wanted: float, low_ty: float, high_
 
 def find(
     population: Population, choice: Choice, weights: np.ndarray, signal_key: tuple, aim: Aim,
-    range_ty: tuple[float, float], n_toys: tuple[int, int],
+    range_ty: tuple[float, float], n_toys: tuple[int, int], groups: int | None = None,
 ) -> ToyReach:  # fmt: skip
-    """The reach of one statistic by toys (see `read`)."""
+    """The reach of one statistic by toys (see `read`), with the pool's error from so many groups of it, or without."""
     if n_toys[0] < (least := least_null_toys(aim.p)):
         raise ValueError(f"{n_toys[0]} null toys do not resolve p = {aim.p:g}; at least {least} do")
-    return search(lambda t: read(population, choice, weights, signal_key, t, aim.p, n_toys), aim.power, *range_ty)
+    at = cache(lambda t: read(population, choice, weights, signal_key, t, aim.p, n_toys))
+    found = search(at, aim.power, *range_ty)
+    if groups is None or found.low_ty is None:
+        return found
+    moved = pool_moves(population, choice, weights, found.exposure_ty, aim.p, n_toys, groups)
+    sd = np.sqrt((groups - 1) * np.var(moved))
+    return replace(found, error_ty=float(found.exposure_ty * sd / _slope(at, found.exposure_ty)))
+
+
+def pool_moves(
+    population: Population, choice: Choice, weights: np.ndarray, exposure_ty: float, p: float,
+    n_toys: tuple[int, int], groups: int,
+) -> np.ndarray:  # fmt: skip
+    """(groups,) normal quantile of the power, templates and toys made anew without a group of both halves of the pool:
+    for a delete-a-group jack-knife (Shao & Tu 1995, section 1.2).
+
+    All from the same random numbers (`coupled`): left to themselves, toys would add twice their own error to it.
+    """
+    scores = {} if choice.R is None else {choice.R: population.ts[choice.R]}
+    mine, key = replace(population, ts=scores, laws={}), (*population.stream_key, exposure_ty, "coupled")
+    found = []
+    for group in range(groups):
+        kept, fewer = mine.pool.groups(groups) != group, mine.without(group, groups)
+        signal = fewer.signal(weights[kept] * groups / (groups - 1)) * exposure_ty
+        sides = zip((None, signal), n_toys, ("null", "with signal"), strict=True)
+        q = (coupled.q_values(fewer, choice, exposure_ty, s, n, (*key, name)) for s, n, name in sides)
+        found.append(stats.norm.ppf(_inner(power(*q, p))))
+    return np.array(found)
 
 
 def _bracket(passes: Callable[[float], bool], low_ty: float, high_ty: float) -> tuple[float, float, float]:
@@ -142,13 +172,18 @@ def _steps(at: Callable[[float], Power], exposure_ty: float) -> tuple[float, flo
 
     Quantiles of a power are nearly linear in ln t, and hold the bounds of a single reading. inf without a slope.
     """
-    before, after = (stats.norm.ppf(_inner(at(exposure_ty * f))) for f in (1 / SPAN, SPAN))
-    slope = (after - before) / (2 * np.log(SPAN))
+    slope = _slope(at, exposure_ty)
     if slope <= 0:
         return np.inf, np.inf
     here = at(exposure_ty)
     low, best, high = stats.norm.ppf([here.low, _inner(here), here.high])
     return (high - best) / slope, (best - low) / slope
+
+
+def _slope(at: Callable[[float], Power], exposure_ty: float) -> float:
+    """Of the power's normal quantile, per ln t."""
+    before, after = (stats.norm.ppf(_inner(at(exposure_ty * f))) for f in (1 / SPAN, SPAN))
+    return float((after - before) / (2 * np.log(SPAN)))
 
 
 def _inner(power: Power) -> float:

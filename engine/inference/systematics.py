@@ -1,4 +1,7 @@
-"""What a truth other than the assumed one does to a search: false alarms, the threshold it ought to have, power."""
+"""What a truth other than the assumed one does to a search, or another fit of its score.
+
+False alarms, the threshold it ought to have, power.
+"""
 
 from dataclasses import dataclass
 
@@ -7,6 +10,7 @@ import numpy as np
 from engine.inference.cells import Choice
 from engine.inference.exact.power import P_THREE_SIGMA
 from engine.inference.hypothesis import Null
+from engine.inference.significance import z_one_sided
 from engine.inference.truth import Mixture, Truth, exact_laws, pool_law, toy_laws
 
 GROUPS = 10
@@ -50,13 +54,58 @@ def effect(
     return Effect(**found, inflation_error=_toy_error(found, n_toys), method="toys")
 
 
+@dataclass(frozen=True)
+class Refit:
+    """One statistic on the score of one fit and on that of another, each calibrated to P_THREE_SIGMA by itself.
+
+    Another fit of the same networks is another score: of an event it may say anything. So a threshold cannot be
+    carried over, in TS or in a q that follows from its density, and no truth has changed that could make its false
+    alarms more. What compares is the power of either at its own threshold, at the same nominal probability of a false
+    alarm, and z: the significance of the median with signal; None where it is only a bound.
+    """
+
+    threshold: float
+    threshold_varied: float
+    false_alarm: float
+    power: float
+    power_recalibrated: float
+    z: float | None
+    z_varied: float | None
+    method: str
+
+
+def refit(
+    nulls: tuple[Null, Null], choice: Choice, truths: tuple[Truth, Truth], stream_key: tuple, n_toys: int,
+    p: float = P_THREE_SIGMA,
+) -> Refit:  # fmt: skip
+    """Of the same events by the first fit's score and by the second's: nulls and truths of either.
+
+    By exact laws, or by n_toys toys of the same events where the law is not known.
+    """
+    exact = choice.module.EXACT is True
+    laws = [exact_laws(null, choice, truth) if exact else toy_laws(null, choice, truth, stream_key, n_toys)
+            for null, truth in zip(nulls, truths, strict=True)]  # fmt: skip
+    q = [threshold(background, p) for background, _ in laws]
+    power = [_tail(signal, value) for (_, signal), value in zip(laws, q, strict=True)]
+    return Refit(*q, _tail(laws[0][0], q[0]), *power, *(_z(*pair) for pair in laws), "exact" if exact else "toys")
+
+
+def _z(background: Mixture, signal: Mixture) -> float | None:
+    p = _tail(background, signal.median())
+    return z_one_sided(p) if background.smallest_p < p < 1 else None
+
+
+def _tail(law: Mixture, q: float) -> float:
+    return float(law.sf(np.array([q]))[0])
+
+
 def _compared(nominal: tuple[Mixture, Mixture], varied: tuple[Mixture, Mixture], p: float) -> dict:
     q, q_varied = (threshold(background, p) for background, _ in (nominal, varied))
     at = {
         "false_alarm": (nominal[0], q), "false_alarm_varied": (varied[0], q),
         "power": (nominal[1], q), "power_varied": (varied[1], q), "power_recalibrated": (varied[1], q_varied),
     }  # fmt: skip
-    found = {name: float(law.sf(np.array([value]))[0]) for name, (law, value) in at.items()}
+    found = {name: _tail(law, value) for name, (law, value) in at.items()}
     inflation = found["false_alarm_varied"] / found["false_alarm"]
     return {"threshold": q, "threshold_varied": q_varied, "inflation": inflation} | found
 

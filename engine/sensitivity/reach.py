@@ -76,9 +76,9 @@ def _by_toys(plan: Plan, population: Population, choice: Choice, weights: np.nda
     asked, n_toys = plan.study.reach, (plan.n_toys("null"), plan.n_toys("signal"))
     key = plugins.identity("engine.physics.spectra", plan.study.signal.name), mass
     aim = reach.Aim(asked.p, asked.power)
-    found = reach_toys.find(population, choice, weights, key, aim, asked.exposure_ty, n_toys)
+    found = reach_toys.find(population, choice, weights, key, aim, asked.exposure_ty, n_toys, asked.toys_groups)
     return _of(found) | {
-        "t3_error_ty": None, "t3_low_ty": found.low_ty, "t3_high_ty": found.high_ty,
+        "t3_error_ty": found.error_ty, "t3_low_ty": found.low_ty, "t3_high_ty": found.high_ty,
         "n_toys_null": n_toys[0], "n_toys_signal": n_toys[1],
     }  # fmt: skip
 
@@ -160,7 +160,8 @@ def _words(row: dict) -> str:
     if row["status"] == reach.FOUND:
         error = "" if row["t3_error_ty"] is None else f" +- {row['t3_error_ty']:.2g}"
         if row["t3_low_ty"] is not None:
-            error = f" ({row['t3_low_ty']:.4g} to {row['t3_high_ty']:.4g})"
+            of_pool = f"{error} (pool)" if error else ""
+            error = f" ({row['t3_low_ty']:.4g} to {row['t3_high_ty']:.4g}){of_pool}"
         seeds = "" if row["t3_seed_error_ty"] is None else f" +- {row['t3_seed_error_ty']:.2g} (seed)"
         return f"{row['t3_ty']:.4g}{error}{seeds} t y"
     if row["status"] == reach.BELOW:

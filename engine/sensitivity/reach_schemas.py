@@ -8,7 +8,7 @@ REACH_ROW = pa.schema([
     *(field for field in PLACE if field.name != "exposure_ty"),
     column("status", pa.string(), "", "found; beyond_range: not up to the range's end; below_range: at its beginning"),
     column("t3_ty", pa.float64(), "t y", "smallest exposure beyond which the power stays; null beyond the range", True),
-    column("t3_error_ty", pa.float64(), "t y", "jack-knife error from the finite pool; null by toys", True),
+    column("t3_error_ty", pa.float64(), "t y", "jack-knife error from the finite pool; null where not asked", True),
     column("t3_oracle_ty", pa.float64(), "t y", "that of known_signal on the same scores; null without one", True),
     column("t3_count_ty", pa.float64(), "t y", "that of the number of events alone", True),
     column("from_ty", pa.float64(), "t y", "the range's beginning"),

@@ -22,7 +22,8 @@ def by_law(plan) -> dict[str, Sought]:
 def by_toys(plan) -> dict[str, Sought]:
     """item -> what is sought by toys: the statistics without a law, at masses of their own."""
     asked, toys = plan.study.reach, plan.study.toys
-    numbers = asked.model_dump(include={"exposure_ty", "p", "power"}) | {"toys": [toys.null, toys.signal]}
+    numbers = asked.model_dump(include={"exposure_ty", "p", "power"})
+    numbers |= {"toys": [toys.null, toys.signal], "groups": asked.toys_groups}
     wanted = [(pair, place) for place in asked.toys_places(plan.study.at) for pair in without_law(plan)]
     return {plan.reach_item("reach_toys", pair, *place, numbers): (*pair, *place) for pair, place in wanted}
 

@@ -1,4 +1,5 @@
-"""The systematics of a study: pools thrown in another detector, the truths behind each nuisance, and their rows."""
+"""The systematics of a study and their rows: pools thrown in another detector, or scored by networks fitted with
+another seed, and the truths behind each nuisance."""
 
 from dataclasses import asdict, replace
 
@@ -13,19 +14,27 @@ from engine.inference.cells import Choice
 from engine.inference.hypothesis import Law
 from engine.inference.pools import KINDS, TOY_HALF
 from engine.inference.population import Population
-from engine.inference.systematics import GROUPS, effect
+from engine.inference.systematics import GROUPS, effect, refit
 from engine.inference.truth import Truth
 from engine.lineage import row_label
 from engine.physics import spectra
 from engine.planning.plan import Plan, Wanted
-from engine.sensitivity.variations import AVERAGED, Shift, Variation
+from engine.sensitivity.variations import AVERAGED, SEED, Variation, pool_plan
+
+OF_SEEDS, OF_TRUTHS = ("z", "z_varied"), ("false_alarm_varied", "inflation", "inflation_error", "power_varied")
 
 
-def population(plan: Plan, ledger: Ledger, nominal: Population, shift: Shift) -> Population:
-    """The pool thrown under a shift of constants, with the weights of every background; f0 stays the nominal one."""
-    if not shift:
+def population(plan: Plan, ledger: Ledger, nominal: Population, variation: Variation) -> Population:
+    """The pool of a variation, with the weights of every background.
+
+    Thrown under a shift of constants, whose f0 stays the nominal one; or the nominal events, as networks with another
+    seed score them, and f0 of these scores.
+    """
+    if variation.nuisance == SEED:
+        return assemble.population(pool_plan(plan, variation), ledger)
+    if not variation.shift:
         return nominal
-    return replace(assemble.population(plan, ledger, shift=shift), f0=nominal.f0)
+    return replace(assemble.population(plan, ledger, shift=variation.shift), f0=nominal.f0)
 
 
 def benchmark(plan: Plan, population: Population) -> np.ndarray:
@@ -46,7 +55,7 @@ def compute(
     mass, size = plan.study.at.get("m_chi_GeV"), plan.study.at[plan.study.signal.axes[-1]]
     described = rows.Describer(plan, nominal, signals[0] / _scale(plan), exposure_ty).row(*pair, mass, size)
     row = {name: described[name] for name in schemas.SYSTEMATICS.names if name in described} | {"lineage": item}
-    row |= _effect(plan, nominal, varied, signals, variation, exposure_ty, pair)
+    row |= _moved(plan, nominal, varied, signals, variation, exposure_ty, pair)
     table = schemas.table(schemas.SYSTEMATICS, {name: [value] for name, value in row.items()})
     return [Part(f"systematics/{item}.parquet", (item,), table)]
 
@@ -56,18 +65,22 @@ def _scale(plan: Plan) -> float:
     return plan.study.at[size] / assemble.REFERENCE[size]
 
 
-def _effect(plan, nominal, varied, signals, variation: Variation, exposure_ty: float, pair: Wanted) -> dict:
+def _moved(plan, nominal, varied, signals, variation: Variation, exposure_ty: float, pair: Wanted) -> dict:
     """The columns that say what the variation does."""
     R, statistic = pair
-    null = nominal.null(R, exposure_ty)
     sides = [_truth(one, R, exposure_ty, s) for one, s in zip((nominal, varied), signals, strict=True)]
     sides = _changed(plan, nominal, variation, *sides)
-    choice = Choice(R, *plan.study.toys.statistic(statistic))
-    found = asdict(effect(null, choice, *sides, nominal.stream_key, plan.study.toys.null))
+    choice, numbers = Choice(R, *plan.study.toys.statistic(statistic)), (nominal.stream_key, plan.study.toys.null)
+    null, refitted = nominal.null(R, exposure_ty), variation.nuisance == SEED
+    if refitted:
+        found = asdict(refit((null, varied.null(R, exposure_ty)), choice, tuple(sides), *numbers))
+    else:
+        found = asdict(effect(null, choice, *sides, *numbers))
+    same_unit = not refitted or choice.module.MONOTONE_INVARIANT  # then q follows from ranks, whatever the score is
     expected = [sum(share * law.n_expected for share, law in side.laws) for side in sides]
-    return found | {
+    return dict.fromkeys((*OF_SEEDS, *OF_TRUTHS)) | found | {
         "nuisance": variation.nuisance, "direction": variation.direction, "amount": variation.amount,
-        "threshold_shift": found["threshold_varied"] - found["threshold"],
+        "threshold_shift": found["threshold_varied"] - found["threshold"] if same_unit else None,
         "n_background": expected[0], "n_background_varied": expected[1],
         "n_signal_varied": float(sides[1].signal.sum()),
         "rates": "idealised" if variation.nuisance == "rates" else plan.study.backgrounds.rates,
@@ -118,13 +131,19 @@ def table(plan: Plan, ledger: Ledger) -> pa.Table | None:
 
 
 def lines(table: pa.Table | None) -> list[str]:
-    """Of each statistic at the largest exposure, what every nuisance makes of its false alarms."""
+    """Of each statistic at the largest exposure, what every nuisance makes of its false alarms, and seeds of power."""
     if table is None:
         return []
     rows, said = table.to_pylist(), {}
     largest = max(row["exposure_ty"] for row in rows)
     for row in rows:
         if row["exposure_ty"] == largest:
-            what = f"{row['nuisance']} {row['direction']} x{row['inflation']:.3g}+-{row['inflation_error']:.1g}"
-            said.setdefault(row_label(row["statistic"], row["R"]), []).append(what)
-    return [f"false alarms at 3 sigma, {largest:g} t y, {name}: {', '.join(said[name])}" for name in said]
+            title = "power" if row["nuisance"] == SEED else "false alarms"
+            said.setdefault((title, row_label(row["statistic"], row["R"])), []).append(_words(row))
+    return [f"{title} at 3 sigma, {largest:g} t y, {name}: {', '.join(what)}" for (title, name), what in said.items()]
+
+
+def _words(row: dict) -> str:
+    if row["nuisance"] == SEED:
+        return f"{row['power_recalibrated']:.3g} with seed {row['amount']:g}, not {row['power']:.3g}"
+    return f"{row['nuisance']} {row['direction']} x{row['inflation']:.3g}+-{row['inflation_error']:.1g}"

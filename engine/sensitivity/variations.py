@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from engine import lineage
+from engine.study import Study
 from engine.study.systematics import NAMES, Systematics
 
-VERSION = 1  # raised whenever a row of systematics changes for unchanged fields
-UP, DOWN, AVERAGED, DRAWN = "up", "down", "averaged", "drawn"
+VERSION = 2  # raised whenever a row of systematics changes for unchanged fields
+UP, DOWN, AVERAGED, DRAWN, REFITTED = "up", "down", "averaged", "drawn", "refitted"
+SEED = "training_seed"
 
 Shift = tuple[tuple[str, float], ...]  # relative shifts of detector constants by name
 
@@ -17,7 +19,7 @@ class Variation:
     """A nuisance, which way it is moved, and the amount.
 
     `amount` is a factor for the leakage (also the log-normal's, when averaged), a signed relative shift of a constant,
-    and 1 for rates, which are drawn from their own uncertainties.
+    1 for rates, which are drawn from their own uncertainties, and the classifier's seed where networks are fitted anew.
     """
 
     nuisance: str
@@ -27,12 +29,12 @@ class Variation:
     @property
     def shift(self) -> Shift:
         """What the simulation must be told; nothing where the nominal pool serves."""
-        return () if self.nuisance in NAMES or self.amount == 0 else ((self.nuisance, self.amount),)
+        return () if self.nuisance in (*NAMES, SEED) or self.amount == 0 else ((self.nuisance, self.amount),)
 
 
-def variations(asked: Systematics | None) -> tuple[Variation, ...]:
+def variations(study: Study) -> tuple[Variation, ...]:
     """All variations of a study in the order of its table; none without the section."""
-    return tuple(_variations(asked)) if asked else ()
+    return (*_variations(study.systematics), *_refits(study)) if study.systematics else ()
 
 
 def _variations(asked: Systematics) -> Iterator[Variation]:
@@ -47,20 +49,38 @@ def _variations(asked: Systematics) -> Iterator[Variation]:
         yield Variation(name, DOWN, -amount)
 
 
+def _refits(study: Study) -> Iterator[Variation]:
+    """One for every further fit that the study asks for."""
+    for more in range(1, study.training.n_seeds):
+        yield Variation(SEED, REFITTED, float(study.seed_of(study.models.classifier) + more))
+
+
+def pool_plan(plan, variation: Variation):
+    """The plan whose networks score the pool of a variation: with another seed that of the fit, else the study's."""
+    if variation.nuisance != SEED:
+        return plan
+    return next(one for one in plan.siblings if one.study.seed_of(one.study.models.classifier) == variation.amount)
+
+
 Row = tuple[Variation, float, float | None, str]  # a variation, an exposure, R and the name of a statistic
 
 
 def rows(plan) -> dict[str, Row]:
     """Every row of a plan's systematics: item -> (variation, exposure_ty, R, statistic)."""
     found = {}
-    for variation in variations(plan.study.systematics):
-        shards = plan.shards["pool"], plan.pool_shards("pool", variation.shift)
-        pools = [plan.scored_digest(pool) for pool in shards]
+    for variation in variations(plan.study):
+        varied = pool_plan(plan, variation)
+        pools = [plan.scored_pool, varied.scored_digest(varied.pool_shards("pool", variation.shift))]
         for exposure in plan.study.grid.exposure_ty.points():
-            for R, statistic in plan.by_toys:
+            for R, statistic in _moved(plan, variation):
                 fields = _fields(plan, variation, exposure, R, statistic)
                 found[lineage.digest("systematics", VERSION, fields, pools)] = variation, exposure, R, statistic
     return found
+
+
+def _moved(plan, variation: Variation) -> list[tuple[float | None, str]]:
+    """(R, statistic) that a variation may move: another fit is another score, and nothing to those that see none."""
+    return [pair for pair in plan.by_toys if variation.nuisance != SEED or pair[0] is not None]
 
 
 def _fields(plan, variation: Variation, exposure_ty: float, R: float | None, statistic: str) -> dict:

@@ -17,7 +17,8 @@ class Reach(Section):
 
     m_chi_GeV: masses beside the benchmark's; sigma_si_cm2 or strength: the benchmark's if absent; exposure_ty: sought
     between; p, power: of false alarms, and of the signal; groups: of the jack-knife over the pool. by_toys: those
-    without a law too, by as many toys as the cells have, at toys_m_chi_GeV; at the benchmark's mass if that is empty.
+    without a law too, by as many toys as the cells have, at toys_m_chi_GeV; at the benchmark's mass if that is empty;
+    toys_pool_error: theirs with the jack-knife too, which takes one to four times as long as the search itself.
     """
 
     enabled: bool = True
@@ -30,6 +31,7 @@ class Reach(Section):
     groups: int = Field(5, ge=2, le=100)
     by_toys: bool = False
     toys_m_chi_GeV: Annotated[tuple[Positive, ...], Distinct] = (20.0, 50.0, 500.0)
+    toys_pool_error: bool = True
 
     def check(self, axes: tuple[str, ...], signal: str) -> None:
         """Raises BadInput where the section places the signal on an axis that it has not."""
@@ -43,6 +45,11 @@ class Reach(Section):
         if self.enabled and self.by_toys and without_law and n_toys < least:
             raise BadInput(f"reach.by_toys: {', '.join(without_law)}: toys.null = {n_toys} do not resolve p = "
                            f"{self.p:g}; at least {least} are needed")  # fmt: skip
+
+    @property
+    def toys_groups(self) -> int | None:
+        """Groups of the jack-knife by toys; None without it."""
+        return self.groups if self.toys_pool_error else None
 
     def places(self, at: dict[str, float]) -> list[tuple[float | None, float]]:
         """(m_chi_GeV, size) ascending in mass, for a benchmark by the names of its axes; no mass without one."""

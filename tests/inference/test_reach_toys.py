@@ -80,6 +80,23 @@ def test_a_statistic_with_a_law_is_found_within_the_interval(population, signal,
     assert 2 * found.low_ty - found.exposure_ty < by_law.exposure_ty < 2 * found.high_ty - found.exposure_ty
 
 
+@pytest.mark.parametrize(("choice", "n_per_ty"), [(COUNT, 15.0), (TAIL, 8.0), (LITERAL, 4.0)])
+def test_the_pools_error_is_that_of_the_law(population, signal, choice, n_per_ty):
+    """The same groups leave the same pools; 40000 toys and one power instead of Z leave a third of their difference."""
+    weights, range_ty, n_groups = signal(population, n_per_ty), (0.5, 40.0), 5
+    by_law, search = reach.find(population, choice, weights, AIM, *range_ty)
+    expected = reach.pool_error(population, choice, weights, AIM, search, by_law, n_groups)
+    found = reach_toys.find(population, choice, weights, ("flat",), AIM, range_ty, (40_000, 10_000), n_groups)
+    assert found.error_ty == pytest.approx(expected, rel=0.35)
+
+
+def test_without_groups_the_search_is_the_same_and_has_no_error(population, signal):
+    options = population, LITERAL, signal(population, 4.0), ("flat",), AIM, (0.5, 40.0), (LEAST, 1000)
+    without, found = (reach_toys.find(*options, groups) for groups in (None, 3))
+    assert without.error_ty is None and found.error_ty > 0
+    assert (without.exposure_ty, without.low_ty, without.high_ty) == (found.exposure_ty, found.low_ty, found.high_ty)
+
+
 @pytest.mark.parametrize("conditional", [False, True])
 def test_a_likelihood_without_a_law_has_a_reach(population, signal, conditional):
     """More signal needs less exposure."""

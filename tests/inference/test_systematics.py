@@ -10,7 +10,8 @@ from engine.inference import truth as truths
 from engine.inference.cells import Choice
 from engine.inference.exact.power import P_THREE_SIGMA
 from engine.inference.pools import TOY_HALF
-from engine.inference.systematics import GROUPS, effect
+from engine.inference.significance import z_one_sided
+from engine.inference.systematics import GROUPS, effect, refit
 from engine.inference.teststats import count, excess_scan, extended_poisson, tail_count
 from engine.inference.truth import Truth, leaking, leaks
 from engine.options import configure
@@ -136,6 +137,55 @@ class WithoutLaw:
 
     EXACT = False
     prepare = staticmethod(tail_count.prepare)
+
+
+@pytest.fixture(name="worse", scope="module")
+def _worse(leaky):
+    """The same events by another fit, which takes a third of what stands out for an ordinary ER event."""
+    from tests.inference.conftest import make_population
+
+    blind = np.arange(len(leaky.pool.kind)) // 2 % 3 == 0
+    return make_population(leaky.pool, np.where(blind, 1e-3, 1.0) * leaky.ts[R], expected=(60.0, 1e-12))
+
+
+def compare_fits(first, second, choice, n_toys=0):
+    nulls = tuple(one.null(choice.R, 1.0) for one in (first, second))
+    return refit(nulls, choice, tuple(truth_of(one, choice) for one in (first, second)), ("test",), n_toys)
+
+
+@pytest.mark.parametrize("choice", CHOICES[:2], ids=NAMES[:2])
+def test_a_fit_that_ranks_events_alike_is_no_other_fit(leaky, choice):
+    """Ranks are all that a monotone-invariant statistic sees: threshold, power and Z are the same to the bit."""
+    from tests.inference.conftest import make_population
+
+    mapped = make_population(leaky.pool, np.log(leaky.ts[R]) ** 3, expected=(60.0, 1e-12))
+    found = compare_fits(leaky, mapped, choice)
+    assert found.threshold_varied == found.threshold and found.z_varied == found.z > 1
+    assert found.power_recalibrated == pytest.approx(found.power, rel=1e-12) and found.power > 0.1
+
+
+def test_another_fit_has_the_power_that_poisson_gives_its_share_of_signal(leaky, worse):
+    choice, one_in_three = CHOICES[0], 1 / 3
+    found = compare_fits(leaky, worse, choice)
+    b = [one.null(R, 1.0).drawn.total[in_tail(one, choice)].sum() for one in (leaky, worse)]
+    q = [stats.poisson.isf(P_THREE_SIGMA, mean) + 1 for mean in b]
+    assert [found.threshold, found.threshold_varied] == q
+    assert found.false_alarm == pytest.approx(stats.poisson.sf(q[0] - 1, b[0]), rel=1e-9)
+    expected = stats.poisson.sf(q[0] - 1, b[0] + 8), stats.poisson.sf(q[1] - 1, b[1] + 8 * (1 - one_in_three))
+    assert [found.power, found.power_recalibrated] == pytest.approx(expected, rel=1e-2)
+    median = stats.poisson.median(b[1] + 8 * (1 - one_in_three))
+    assert found.z_varied == pytest.approx(z_one_sided(stats.poisson.sf(median - 1, b[1])), rel=1e-6)
+    assert found.z_varied < found.z and found.power_recalibrated < found.power
+
+
+def test_a_fit_is_held_against_another_by_toys_where_no_law_is_known(leaky, worse):
+    exact = compare_fits(leaky, worse, CHOICES[0])
+    counted = compare_fits(leaky, worse, replace(CHOICES[0], module=WithoutLaw), 20_000)
+    assert (exact.method, counted.method) == ("exact", "toys")
+    assert (counted.threshold, counted.threshold_varied) == (exact.threshold, exact.threshold_varied)
+    both = [counted.power, counted.power_recalibrated]
+    assert both == pytest.approx([exact.power, exact.power_recalibrated], abs=0.02)
+    assert [counted.z, counted.z_varied] == pytest.approx([exact.z, exact.z_varied], abs=0.1)
 
 
 def test_b_of_the_literal_statistic_stays_what_the_search_takes_it_for(leaky):

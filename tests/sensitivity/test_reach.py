@@ -63,13 +63,14 @@ class TestScan:
         before, after = (read(outcome.population, choice, weights, row["t3_ty"] * f, aim).z for f in (0.99, 1.001))
         assert before < aim.z <= after
 
-    def test_toys_give_an_interval_and_no_error_of_the_pool(self, scanned):
+    def test_toys_give_an_interval_and_the_pool_an_error(self, scanned):
         outcome = scanned[0]
         found = {row["m_chi_GeV"]: row for row in outcome.reach.to_pylist() if row["method"] == "toys"}
         row = found[50.0]
         assert row["status"] == "found"
-        assert row["t3_low_ty"] < row["t3_ty"] < row["t3_high_ty"] and row["t3_error_ty"] is None
-        said = f"{row['t3_ty']:.4g} ({row['t3_low_ty']:.4g} to {row['t3_high_ty']:.4g}) t y, by toys"
+        assert row["t3_low_ty"] < row["t3_ty"] < row["t3_high_ty"] and 0 < row["t3_error_ty"] < row["t3_ty"]
+        interval = f"({row['t3_low_ty']:.4g} to {row['t3_high_ty']:.4g})"
+        said = f"{row['t3_ty']:.4g} {interval} +- {row['t3_error_ty']:.2g} (pool) t y, by toys"
         assert any(said in line for line in reach.lines(outcome.reach))
 
     def test_what_exists_is_not_sought_again(self, scanned):
@@ -134,6 +135,15 @@ class TestPlan:
         assert beside == {(name, mass) for name in ("known_signal", "count") for mass in (20.0, 500.0)}
         (at_benchmark,) = Plan(load(tiny, *settings, "reach.by_toys=true", "reach.toys_m_chi_GeV=[]")).reach_by_toys
         assert at_benchmark in on.reach_by_toys
+
+    def test_the_error_of_toys_is_a_choice_of_its_own(self, tiny):
+        settings = ON, "toys.null=7408", "reach.by_toys=true", "toys.statistics=['template_likelihood']"
+        three, five, without = (
+            Plan(load(tiny, *settings, f"reach.{more}"))
+            for more in ("groups=3", "groups=5", "toys_pool_error=false")
+        )  # fmt: skip
+        assert set(three.reach_by_toys).isdisjoint(five.reach_by_toys) and without.study.reach.toys_groups is None
+        assert set(three.reach_by_toys).isdisjoint(without.reach_by_toys)
 
     def test_toys_serve_a_study_without_any_law_and_change_with_their_number(self, tiny):
         settings = ON, "reach.by_toys=true", "toys.statistics=['template_likelihood']"

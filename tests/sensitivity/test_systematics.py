@@ -11,6 +11,7 @@ import pytest
 from engine import assemble, pipeline, schemas, study
 from engine.cluster.store import Ledger, Store
 from engine.errors import BadInput
+from engine.inference.significance import z_one_sided
 from engine.planning.plan import Plan
 from engine.plots.systematics import inflation
 from engine.samples import sample
@@ -40,6 +41,18 @@ def outcome(tmp_path_factory):
     return pipeline.run(tiny(*SHORT, *ASKED), Store(str(store)), workers=2), store
 
 
+SEEDED = (
+    *SHORT, "systematics.rates=true", 'toys.exact="benchmark"', "training.n_seeds=3", "events.train_per_kind=100",
+    "benchmark.sigma_si_cm2=3e-47", "pool.er_events=2000", "pool.nr_events=2000",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def seeded(tmp_path_factory):
+    store = tmp_path_factory.mktemp("seeds") / "store"
+    return pipeline.run(tiny(*SEEDED), Store(str(store)), workers=2), store
+
+
 @pytest.fixture(scope="module")
 def rows(outcome):
     return {(r["nuisance"], r["direction"], r["statistic"]): r for r in outcome[0].systematics.to_pylist()}
@@ -48,7 +61,7 @@ def rows(outcome):
 class TestPlan:
     def test_without_the_section_nothing_is_asked(self):
         plan = Plan(tiny())
-        assert variations(plan.study.systematics) == () and plan.varied_shards == [] and plan.systematics == {}
+        assert variations(plan.study) == () and plan.varied_shards == [] and plan.systematics == {}
         assert "systematics" not in plan.items
 
     def test_the_section_changes_no_item_of_the_scan(self):
@@ -162,8 +175,76 @@ class TestTable:
         assert {"systematics_20ty.png", "systematics.parquet"} <= set(files)
         lines = systematics.lines(outcome[0].systematics)
         assert len(lines) == 2 and "leakage up x" in lines[0] and "20 t y" in lines[0]
-        (axes,) = inflation(outcome[0].systematics, 20.0).axes
-        assert len(axes.get_yticklabels()) == len(variations(outcome[0].plan.study.systematics))
+        axes, beside = inflation(outcome[0].systematics, 20.0).axes
+        assert len(axes.get_yticklabels()) == len(variations(outcome[0].plan.study))
+        assert len(beside.lines) == 2 * 2  # the nominal power and the other, of two statistics
+
+
+class TestSeeds:
+    """Two further fits of small networks: their rows beside the scan's."""
+
+    def test_every_further_fit_is_a_row_of_what_sees_its_score(self, seeded):
+        rows = seeded[0].systematics.to_pylist()
+        found = [(row["amount"], row["statistic"]) for row in rows if row["nuisance"] == "training_seed"]
+        assert found == [(4.0, "tail_count"), (5.0, "tail_count")] and len(rows) == 2 + 2
+        assert seeded[0].systematics.schema.equals(schemas.SYSTEMATICS)
+
+    def test_it_costs_no_fit_and_no_event(self, seeded):
+        plan = seeded[0].plan
+        without = Plan(tiny(*SEEDED, "systematics.rates=false"))
+        assert [len(one.systematics) for one in (plan, without)] == [4, 2]
+        plans = [pipeline.plan_of(one.study).items for one in (plan, without)]
+        assert all(plans[0][stage] == plans[1][stage] for stage in plans[0] if stage != "systematics")
+
+    def test_z_is_that_of_the_laws_behind_the_seed_error(self, seeded):
+        outcome, store = seeded
+        plan, ledger = outcome.plan, Ledger(Store(str(store)))
+        (first,) = [row for row in outcome.table.to_pylist()
+                    if row["statistic"] == "tail_count" and row["point"] == "benchmark"]  # fmt: skip
+        of_seeds = [
+            z_one_sided(row["p_exact"])
+            for sibling in plan.siblings
+            for row in ledger.rows(list(sibling.exact), "lineage").to_pylist() if row["statistic"] == "tail_count"
+        ]  # fmt: skip
+        rows = [row for row in outcome.systematics.to_pylist() if row["nuisance"] == "training_seed"]
+        assert [row["z"] for row in rows] == pytest.approx([first["z_exact"]] * 2, rel=1e-12)
+        assert [row["z_varied"] for row in rows] == pytest.approx(of_seeds, rel=1e-12)
+        assert first["z_seed_error"] == pytest.approx(np.std([first["z_exact"], *of_seeds], ddof=1)) and of_seeds[0] > 0
+
+    def test_what_cannot_be_carried_over_is_null(self, seeded):
+        for row in seeded[0].systematics.to_pylist():
+            of_seed = row["nuisance"] == "training_seed"
+            assert all((row[name] is None) == of_seed for name in systematics.OF_TRUTHS)
+            assert all((row[name] is None) != of_seed for name in systematics.OF_SEEDS)
+            assert row["threshold_shift"] == row["threshold_varied"] - row["threshold"]  # of counts
+            assert row["false_alarm"] <= 1.35e-3 and 0 < row["power_recalibrated"] <= 1
+
+    def test_a_threshold_in_the_unit_of_a_score_is_not_shifted(self, seeded):
+        plan = seeded[0].plan
+        again = tiny(*SEEDED, 'toys.statistics=["extended_poisson"]', "toys.options={}", "systematics.rates=false")
+        outcome = pipeline.run(again, Store(str(seeded[1])), workers=2)
+        assert outcome.computed["scores"] == outcome.computed["models"] == 0 and plan.models == outcome.plan.models
+        for row in outcome.systematics.to_pylist():
+            assert row["threshold_shift"] is None and row["threshold_varied"] != row["threshold"]
+
+    def test_lines_and_figure_show_the_power(self, seeded):
+        lines = systematics.lines(seeded[0].systematics)
+        (said,) = [line for line in lines if line.startswith("power at 3 sigma, 20 t y, tail_count")]
+        assert "with seed 4, not" in said and "with seed 5, not" in said
+        axes, beside = inflation(seeded[0].systematics, 20.0).axes
+        assert [label.get_text() for label in axes.get_yticklabels()] == [
+            "rates drawn", "training seed 4", "training seed 5"]  # fmt: skip
+        row = seeded[0].systematics.to_pylist()[-1]
+        assert any(row["power_recalibrated"] in line.get_xdata() for line in beside.lines)
+
+    def test_a_lost_row_comes_back_the_same(self, seeded, tmp_path):
+        copy = shutil.copytree(seeded[1], tmp_path / "store")
+        item = seeded[0].systematics["lineage"].to_pylist()[-1]
+        path = copy / "systematics" / f"{item}.parquet"
+        path.unlink()
+        again = pipeline.run(seeded[0].plan.study, Store(str(copy)), workers=2)
+        assert {stage: n for stage, n in again.computed.items() if n} == {"systematics": 1}
+        assert path.read_bytes() == (seeded[1] / "systematics" / path.name).read_bytes()
 
 
 class TestResume:

@@ -1,6 +1,6 @@
 """The cost of toys, cells, laws and what is asked beside the grid, on a pool that stands in for the study's."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -156,31 +156,38 @@ class InferenceCosts:
         return Cost(reading.core_s * (READINGS + self.plan.study.reach.groups), ROW_BYTES)
 
     def search_by_toys(self, pair: Wanted, mass: float | None, size: float) -> Cost:
-        """Of the search by toys: readings in the middle of its range."""
-        middle, ends, weights = *self._sought, self._weights(mass) * self._scale(size)
+        """Of the search by toys: readings in the middle of its range, and the jack-knife there."""
+        asked, weights, (choice,) = (
+            self.plan.study.reach, self._weights(mass) * self._scale(size), assemble.choices(self.plan, [pair])
+        )  # fmt: skip
+        core_s = TOY_READINGS * self._of_toys(
+            f"toy reading {pair[1]}",
+            lambda pool, t, n_toys: reach_toys.read(pool, choice, weights, ("timed",), t, asked.p, n_toys),
+        )
+        if asked.toys_groups:
+            core_s += asked.toys_groups / 2 * self._of_toys(
+                f"toys of half a pool {pair[1]}",
+                lambda pool, t, n_toys: reach_toys.pool_moves(pool, choice, weights, t, asked.p, n_toys, 2),
+            )
+        return Cost(core_s, ROW_BYTES)
+
+    def _of_toys(self, name: str, make: Callable[[Population, float, tuple[int, int]], object]) -> float:
+        """Seconds on a core of what is made of all toys in the middle of the range, from one block and from two."""
         n_blocks = (self.plan.n_blocks("null") + self.plan.n_blocks("background")) / 2
 
-        def measured(exposure_ty: float) -> Cost:
-            return line(*((n, self._toy_reading(exposure_ty, pair, weights, n)) for n in (1, 2))).at(n_blocks)
+        def timed(exposure_ty: float, n: int) -> Cost:
+            return self.clock.time(name, lambda: [make(self._fresh(), exposure_ty, (n * BLOCK, n * BLOCK))][:0])
 
-        reading = self._at(("toy reading", pair[1]), middle, ends, measured)
-        return Cost(reading.core_s * TOY_READINGS, ROW_BYTES)
+        def measured(exposure_ty: float) -> Cost:
+            return line(*((n, timed(exposure_ty, n)) for n in (1, 2))).at(n_blocks)
+
+        return self._at((name,), *self._sought, measured).core_s
 
     @property
     def _sought(self) -> tuple[float, tuple[float, float]]:
         """The exposure in the middle of those sought between, and two at which readings are timed."""
         low, high = self.plan.study.reach.exposure_ty
         return float(np.sqrt(low * high)), (low, max(low, min(high, self.plan.study.grid.exposure_ty.points()[-1])))
-
-    def _toy_reading(self, exposure_ty: float, pair: Wanted, weights: np.ndarray, n_blocks: int) -> Cost:
-        asked, (choice,) = self.plan.study.reach, assemble.choices(self.plan, [pair])
-
-        def read() -> list[Part]:
-            n_toys = n_blocks * BLOCK, n_blocks * BLOCK
-            reach_toys.read(self._fresh(), choice, weights, ("timed",), exposure_ty, asked.p, n_toys)
-            return []
-
-        return self.clock.time(f"toy reading {pair[1]}", read)
 
     def _reading(self, exposure_ty: float, pair: Wanted, weights: np.ndarray) -> Cost:
         asked, (choice,) = self.plan.study.reach, assemble.choices(self.plan, [pair])

@@ -21,6 +21,13 @@ def exponential(n=1500, highest=60.0):
     return x, highest / 2 * w * np.exp(-x)
 
 
+def panels(n_panels=60, n=64):
+    """The same in so many nodes that one by itself is no step that shows."""
+    x, w = np.polynomial.legendre.leggauss(n)
+    x = (np.arange(n_panels)[:, None] + (x + 1) / 2).ravel()
+    return x, np.tile(w / 2, n_panels) * np.exp(-x)
+
+
 def gamma_sums(q, b, c):
     """P(c(N) + 2 Gamma(N) >= q): a sum over N."""
     n = np.arange(int(b + 60 * np.sqrt(b) + 60))
@@ -226,6 +233,32 @@ def test_an_oracle_with_nearly_all_values_at_zero():
     q = toy_q(-values / 2, w, [0.0, 0.0], lambda n: 0.0 * n, signal)
     assert abs(np.mean(q >= law.median()) - 0.5) < 2 / np.sqrt(n)
     assert 1e-30 < null.sf(law.median()) < 1e-8
+
+
+@pytest.mark.parametrize("b", [0.3, 3.0])
+@pytest.mark.parametrize("most", [1e-12, 1e-2])
+def test_an_oracle_to_which_most_events_add_next_to_nothing(b, most):
+    """Sixty events of up to `most` beside b of an exponential density: gamma sums, moved by what the sixty carry.
+
+    From one to four sigma, at values where the pool's own step is right for one event. Most experiments hold none of
+    the b where b is small: an atom, whose transform never dies out. Next to it, at q < 1.5, the law is blurred.
+    """
+    x, w = panels()
+    little = np.geomspace(1e-12, most, 4000)
+    weights = np.append(b * w, np.full(4000, 60 / 4000))
+    law = Sums(np.append(x, little), weights[None], [0.0], np.zeros_like, 1.0).distribution()
+    mean, sd = 60 * little.mean(), np.sqrt(60 * (little**2).mean())
+    shifts, shares = np.polynomial.hermite_e.hermegauss(7)
+
+    def expected(q):  # S is nearly normal, and so little that its third moment does not show
+        tails = [gamma_sums(2 * (q - mean - sd * shift), b, np.zeros_like) for shift in shifts]
+        return shares @ tails / shares.sum()
+
+    steps = -np.log(np.cumsum(w[::-1])[::-1])[::64]
+    steps = steps[steps > 1.5]
+    tail = expected(steps)
+    at = [int(np.argmin(abs(tail - stats.norm.sf(z)))) for z in (1, 2, 3, 4)]
+    assert law.sf(steps[at]) == pytest.approx(tail[at], rel=1e-6) and tail[at[-1]] < 4e-5
 
 
 def test_far_tails_fall_without_end_and_never_to_zero():

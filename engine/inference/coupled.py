@@ -1,0 +1,93 @@
+"""Toys of pools that differ by a few events, from the same uniform numbers: what differs between them is the pools.
+
+A toy's number of events of a component, and the place of each event in the pool, are quantiles of uniform numbers that
+know nothing of the pool. Events are put in the order of what the statistic makes of them, so that the same number falls
+on the same event of another pool or, where that one lacks it, on its neighbour (common random numbers: Glasserman
+2003, section 4.7). Alias tables would put any event in its place, and toys in the tail would be others altogether.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+from numba import njit
+from scipy import stats
+
+from engine.inference import cells, toys
+from engine.inference.cells import Choice
+from engine.inference.hypothesis import Law
+from engine.inference.population import Population
+from engine.lineage import mix64
+from engine.sampling import fill_guide, search
+
+SIGNAL = "signal"  # a component's name among those of the background
+CELLS_PER_EVENT = 4  # of the guide to a cumulative sum: a search takes a step or two
+
+
+def q_values(
+    population: Population, choice: Choice, exposure_ty: float, signal: np.ndarray | None, n_toys: int, key: tuple
+) -> np.ndarray:
+    """(n_toys,) q of toys that follow from `key`, a component's name and its pool events in their order.
+
+    signal (drawn events,): expected events of each, or None for background only.
+    """
+    null = population.null(choice.R, exposure_ty)
+    statistic = choice.prepare(null)
+    law = null.drawn if signal is None else _with_signal(null.drawn, signal)
+    drawn = toys.quantities([cells.quantity(statistic, law.events)])
+    order = _order(drawn)
+    tables = [_table(row[order]) for row in law.weights]
+    q = []
+    for block in range(-(-n_toys // toys.BLOCK)):
+        n_events, totals = np.zeros(toys.BLOCK, np.int64), np.zeros((toys.BLOCK, drawn.n_totals))
+        for name, row, sd, table in zip(law.names, law.weights, law.relative_sd, tables, strict=True):
+            rng = toys.stream(*key, name, block)
+            counts = _counts(rng, row.sum(), sd)
+            _add(rng.integers(2**64, dtype=np.uint64), counts, *table, drawn.values[order], drawn.bins[order], totals)
+            n_events += counts
+        if signal is None and hasattr(statistic, "widen"):
+            totals = statistic.widen(totals, toys.stream(*key, "widen", block))
+        q.append(statistic.q(n_events, totals))
+    return np.concatenate(q)[:n_toys]
+
+
+def _order(drawn: toys.Quantities) -> np.ndarray:
+    """(events,) places by the first thing that is summed or counted; as they are where N is all."""
+    for columns in (drawn.values, drawn.bins):
+        if columns.shape[1]:
+            return np.argsort(columns[:, 0], kind="stable")
+    return np.arange(len(drawn.values))
+
+
+def _with_signal(law: Law, signal: np.ndarray) -> Law:
+    if not signal.sum() > 0:
+        return law
+    weights, sd = np.vstack([law.weights, signal]), np.append(law.relative_sd, 0.0)
+    return replace(law, names=(*law.names, SIGNAL), weights=weights, relative_sd=sd)
+
+
+def _counts(rng: np.random.Generator, mean: float, sd: float) -> np.ndarray:
+    """(BLOCK,) events of one component: quantiles, as two random numbers of each toy have them."""
+    u, v = rng.random((2, toys.BLOCK))
+    factor = stats.truncnorm.ppf(v, -1 / sd, np.inf, loc=1, scale=sd) if sd > 0 else np.ones(toys.BLOCK)
+    return stats.poisson.ppf(u, mean * factor).astype(np.int64)
+
+
+def _table(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Cumulative sum of weights (events,) over their sum, and its guide (`engine.sampling.search`)."""
+    cdf, guide = np.cumsum(weights), np.empty(CELLS_PER_EVENT * len(weights), np.int64)
+    cdf /= cdf[-1]
+    fill_guide(cdf, guide)
+    return cdf, guide
+
+
+@njit(cache=True)
+def _add(key, counts, cdf, guide, values, bins, totals):
+    """Adds counts (toys,) events of one component to totals (toys, columns)."""
+    for toy in range(len(counts)):
+        mine = mix64(key, np.uint64(toy))
+        for k in range(counts[toy]):
+            event = search(cdf, guide, (mix64(mine, np.uint64(k)) >> np.uint64(11)) * 2.0**-53)
+            for column in range(values.shape[1]):
+                totals[toy, column] += values[event, column]
+            for binning in range(bins.shape[1]):
+                totals[toy, bins[event, binning]] += 1
