@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 import zoo
-from engine import lineage, plugins
+from engine import lineage, plugins, results
 from engine.cluster.store import Ledger, Store
 from engine.lineage import label, row_label
 from engine.pipeline import Outcome
@@ -106,13 +106,12 @@ def _metrics(plan: Plan, outcome: Outcome, best: dict | None) -> dict[str, float
         metrics |= {name: best[name] for name in ("R", "beta", "exposure_ty")} | {"z": ranking.z(best)}
         metrics |= {"p": best["p_median"] if best["p_exact"] is None else best["p_exact"]}
     metrics |= {f"effective_events_{name}": n for name, n in outcome.population.effective_events().items()}
-    for row in outcome.table.to_pylist():
-        if all(row[name] == value for name, value in study.at.items()):
-            exposure = f"{label(row['exposure_ty'])}ty"
-            score = row_label(row["statistic"], row["R"])
-            metrics |= {f"z_{score}_{exposure}": row["z_median"], f"z_count_{exposure}": row["z_count"]}
-            of_law = {"z_exact": row["z_exact"], "z_seed_error": row["z_seed_error"]}
-            metrics |= {f"{name}_{score}_{exposure}": z for name, z in of_law.items() if z is not None}
+    for row in results.rows_at(outcome.table, study.at):
+        exposure = f"{label(row['exposure_ty'])}ty"
+        score = row_label(row["statistic"], row["R"])
+        metrics |= {f"z_{score}_{exposure}": row["z_median"], f"z_count_{exposure}": row["z_count"]}
+        of_law = {"z_exact": row["z_exact"], "z_seed_error": row["z_seed_error"]}
+        metrics |= {f"{name}_{score}_{exposure}": z for name, z in of_law.items() if z is not None}
     return metrics | reach.metrics(outcome.reach) | limits.metrics(outcome.limits, study.at.get("m_chi_GeV"))
 
 
