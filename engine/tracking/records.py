@@ -9,6 +9,7 @@ import numpy as np
 
 import zoo
 from engine import lineage, plugins, results
+from engine.cluster.parts import Part, encode
 from engine.cluster.store import Ledger, Store
 from engine.lineage import label, row_label
 from engine.pipeline import Outcome
@@ -17,6 +18,7 @@ from engine.planning.plan import Plan
 from engine.sensitivity import limits, reach, summary
 from engine.tracking import Model, Rank, Record, masses, ranking
 from engine.tracking.journal import Page, environment, pages
+from engine.tracking.record import PARTIAL
 from engine.views.scores import TERMS
 
 FIGURES = {
@@ -55,6 +57,14 @@ def records(name: str, plan: Plan, store: Store, outcome: Outcome, files: dict[s
         children=(*fits, *more),
         note="\n".join(f"- {line}" for line in summary.lines(outcome)),
     )]  # fmt: skip
+
+
+def partial(name: str, outcome: Outcome, files: dict[str, bytes]) -> Record:
+    """The scan as it ended without all answers: its table as far as it is known; `files` are figures of it by name."""
+    begun = opening(name, Plan(outcome.plan.study))
+    table = encode(Part("table.parquet", (), outcome.table))
+    beside = {f"{PARTIAL}/{file}": data for file, data in ({"table.parquet": table} | files).items()}
+    return replace(begun, files=begun.files | beside, tags=begun.tags | {PARTIAL: str(outcome.n_failed)})
 
 
 def _numbers(outcome: Outcome, slot: str) -> dict[str, float]:
