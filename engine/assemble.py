@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 
-from engine import schemas
+from engine import results
 from engine.cluster.store import Ledger
 from engine.errors import BadInput
 from engine.inference.cells import Choice, Toys
@@ -158,29 +158,14 @@ def table(
     the row, and `level` in which round of refinement.
 
     failed: items that have no answer, and why; their rows have a `reason`, and null for what is not known.
+    By column: a grid may have very many rows.
     """
-    wanted = {place: items for place, items in plan.rows.items() if only in (None, place[1:])}
-    by_item, failed = {}, failed or {}
-    for items in zip(*wanted.values(), strict=True):
-        if known := [item for item in items if item and item not in failed]:
-            by_item |= {row["lineage"]: row for row in ledger.rows(known, "lineage").to_pylist()}
-    rows, of_seeds = [], _z_of_seeds(plan, ledger)
-    for place, items in wanted.items():
-        point, R, statistic = place
-        at = _place(plan.study.signal, point) | {"R": R, "statistic": statistic}
-        reasons = [failed[item] for item in items if item in failed]
-        at |= {"reason": "; ".join(dict.fromkeys(reasons)) or None, "lineage": items[0] or items[1]}
-        row = _row(*map(by_item.get, items), plan.study.toys.tail) | at
-        error = spread([row["z_exact"] if row["exact_tail"] == "exact" else None, *of_seeds.get(place, ())])
-        rows.append(row | {"point": point.origin, "level": point.level, "z_seed_error": error})
-    columns = {name: [row[name] for row in rows] for name in schemas.RESULTS.names}
-    schema = schemas.nullable(schemas.RESULTS) if failed else schemas.RESULTS
-    return schemas.table(schema, columns).sort_by([(name, "ascending") for name in schemas.ROW_ORDER])
-
-
-def _place(signal: Signal, point: Point) -> dict:
-    size = {"sigma_si_cm2": None, "strength": None, signal.axes[-1]: point.size}
-    return size | {"m_chi_GeV": point.m_chi_GeV, "exposure_ty": point.exposure_ty}
+    failed = failed or {}
+    rows = results.asked(plan, only)
+    found = results.gathered(ledger, rows, failed)
+    results.conclude(found, rows.has_toys(failed), plan.study.toys.tail)
+    found["z_seed_error"] = results.seed_errors(rows, found, _z_of_seeds(plan, ledger))
+    return results.arranged(plan, rows, found, failed)
 
 
 def _z_of_seeds(plan: Plan, ledger: Ledger) -> dict[Cell, list[float | None]]:
@@ -192,39 +177,3 @@ def _z_of_seeds(plan: Plan, ledger: Ledger) -> dict[Cell, list[float | None]]:
             z = z_one_sided(row["p_exact"]) if row["exact_tail"] == "exact" else None
             found.setdefault(sibling.exact[row["lineage"]], []).append(z)
     return found
-
-
-def spread(values: Iterable[float | None]) -> float | None:
-    """Standard deviation of what fits with other seeds give; None of fewer than two, or where one gives none."""
-    known = list(values)
-    if len(known) < 2 or any(value is None or not np.isfinite(value) for value in known):
-        return None
-    return float(np.std(known, ddof=1))
-
-
-def _row(toys: dict | None, exact: dict | None, tail: str) -> dict:
-    """One row of results from what toys and the exact law say, either of which may be missing."""
-    exact = exact or dict.fromkeys(schemas.EXACT.names)
-    row = dict.fromkeys(schemas.RESULTS.names) | exact | (toys or {"n_toys_null": 0, "n_toys_signal": 0})
-    if exact["p_exact"] is not None:
-        row["z_exact"] = z_one_sided(exact["p_exact"])
-    if toys and exact["p_exact"] is not None:
-        row["pull"], row["pull_median"] = _pulls(toys, exact)
-    if toys is None or (tail == "exact" and exact["p_exact"] is not None):
-        row |= {"q_median": exact["q_exact"], "tail": exact["exact_tail"]}
-        row |= dict.fromkeys(("p_median", "p_low", "p_high"), exact["p_exact"])
-    return row | {"z_median": None if row["p_median"] is None else z_one_sided(row["p_median"])}
-
-
-def _pulls(toys: dict, exact: dict) -> tuple[float | None, float | None]:
-    """Null toys at or above the toys' q_median, and signal toys at or below it, against what the laws expect."""
-    n_null, n_signal = toys["n_toys_null"], toys["n_toys_signal"]
-    k = round(toys["p_median"] * (n_null + 1)) - 1
-    null = _pull(k, n_null, exact["p_at_toys"]) if toys["tail"] == "counted" else None
-    return null, _pull(toys["n_below"], n_signal, exact["level_at_toys"])
-
-
-def _pull(k: int, n: int, p: float) -> float | None:
-    """(k - n p) over its binomial error; None where fewer than ten are expected, and the error is no Gaussian's."""
-    expected = n * p
-    return (k - expected) / (expected * (1 - p)) ** 0.5 if min(expected, n - expected) >= 10 else None

@@ -2,11 +2,14 @@
 
 import hashlib
 import json
+from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 from numba import njit
 
 DIGEST_LENGTH = 24
+AT_ONCE = 1000  # inputs of a digest that are made into text together
 GAMMA = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -16,8 +19,23 @@ def digest(stage: str, version: int, fields: object, inputs: object = ()) -> str
     `fields` are parsed, typed values (pydantic models or plain data), so that 200 and 200.0 of a
     float field are one result.
     """
-    text = canonical([stage, version, fields, inputs])
-    return hashlib.sha256(text.encode()).hexdigest()[:DIGEST_LENGTH]
+    made = hashlib.sha256(canonical([stage, version, fields])[:-1].encode())
+    for piece in _pieces(inputs):
+        made.update(piece.encode())
+    return made.hexdigest()[:DIGEST_LENGTH]
+
+
+def _pieces(inputs: object) -> Iterator[str]:
+    """The rest of a digest's text; of an iterator a few at a time, since there may be very many."""
+    if not isinstance(inputs, Iterator):
+        yield f",{canonical(inputs)}]"
+        return
+    yield ",["
+    first = True
+    while some := list(islice(inputs, AT_ONCE)):
+        yield f"{'' if first else ','}{canonical(some)[1:-1]}"
+        first = False
+    yield "]]"
 
 
 def canonical(value: object) -> str:

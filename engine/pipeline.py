@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from types import ModuleType
 
@@ -126,14 +127,14 @@ def evaluate(run: Run) -> Outcome:
     """The way from scored events to tables."""
     plan = run.plan
     population = assemble.population(plan, run.ledger)
-    rows = (plan.cells | plan.exact).items()
+    rows = chain(plan.cells.items(), plan.exact.items())
     signals = assemble.signals(plan, population, (place[0] for item, place in rows if item not in run.ledger.entries))
     run.stage("nulls", plan.items["nulls"], work.background_toys, partial(tasks.nulls, run, population))
     # what nothing else is made of may have no answer here or there: the scan goes on, and says so at its end
     leaf = partial(run.stage, tolerant=True)
     leaf("cells", plan.items["cells"], work.cells, partial(tasks.cells, run, population, signals))
     leaf("exact", plan.items["exact"], work.exact, partial(tasks.exact, run, population, signals))
-    if not run.unanswered([*plan.cells, *plan.exact]):
+    if not run.unanswered(chain(plan.cells, plan.exact)):
         refine.spend(run, population)
         plan = run.plan
     _searches(run, population)

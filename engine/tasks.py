@@ -3,7 +3,8 @@
 A unit names the items it makes. How many units a task carries is the fan-out's affair.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from engine.diagnostics import asked, compute
 from engine.inference.population import Population
 from engine.lineage import row_label
 from engine.planning.plan import HYPOTHESES
+from engine.planning.points import Cell
 from engine.run import Run
 from engine.sensitivity import limits, reach, systematics
 
@@ -66,32 +68,32 @@ def cells(
     """A point each, for every score and statistic; the cross-sections of one mass together have their toys once."""
     plan, inputs = run.plan, (run.share(run.plan), run.share(population))
     shared = {mass: run.share(weights) for mass, weights in signals.items()}
-    wanted: dict[float, dict[tuple, list[str]]] = {}
-    for item, (point, _, _) in plan.cells.items():
-        if item in missing:
-            masses = wanted.setdefault(point.exposure_ty, {})
-            masses.setdefault((point.m_chi_GeV, point.size), []).append(item)
-    for exposure, places in wanted.items():
+    for exposure, found in groupby(_missing(plan.cells, missing), lambda cell: cell[1][0].exposure_ty):
         toys = run.share({name: assemble.toys(plan, run.ledger, exposure, name) for name in HYPOTHESES})
-        for mass, size in sorted(places, key=lambda place: (place[0] or 0.0, place[1])):
-            name, items = _place(plan, exposure, mass, size), tuple(places[mass, size])
+        for (mass, size), of_point in groupby(found, lambda cell: (cell[1][0].m_chi_GeV, cell[1][0].size)):
+            name, items = _place(plan, exposure, mass, size), tuple(item for item, _ in of_point)
             yield Unit((*inputs, toys, shared[mass], exposure, mass), size, items, name)
+
+
+def _missing(cells: dict[str, Cell], missing: set[str]) -> Iterator[tuple[str, Cell]]:
+    """Those of a plan's cells, in its order: by exposure, mass and size; one after the other, as there may be many."""
+    return ((item, cell) for item, cell in cells.items() if item in missing)
 
 
 def exact(run: Run, population: Population, signals: dict, missing: set[str]) -> Iterable[Unit]:
     """A point each, of one exposure, R and statistic; those whose toys have failed wait for them."""
     inputs, weights = (run.share(run.plan), run.share(population)), run.share(signals)
-    q_median = _medians(run)
-    with_toys = set(run.plan.cells.values())
-    wanted: dict[tuple, list[Unit]] = {}
-    for item, (point, *pair) in run.plan.exact.items():
-        place = (point, *pair)
-        if item in missing and (place in q_median or place not in with_toys):
-            arguments = *inputs, point.exposure_ty, tuple(pair), weights
-            name = f"exact {row_label(pair[1], pair[0])}, {_of_point(run.plan, point)}"
-            unit = Unit(arguments, (point, q_median.get(place)), (item,), name)
-            wanted.setdefault((point.exposure_ty, tuple(pair)), []).append(unit)
-    return [unit for units in wanted.values() for unit in units]
+    for exposure, found in groupby(_missing(run.plan.exact, missing), lambda cell: cell[1][0].exposure_ty):
+        with_toys = {cell: item for item, cell in run.plan.cells.items() if cell[0].exposure_ty == exposure}
+        q_median, wanted = _medians(run, with_toys), {}
+        for item, (point, *pair) in found:
+            place = (point, *pair)
+            if place in q_median or place not in with_toys:
+                wanted.setdefault(tuple(pair), []).append((item, point, q_median.get(place)))
+        for pair, laws in wanted.items():
+            for item, point, q in laws:
+                name = f"exact {row_label(pair[1], pair[0])}, {_of_point(run.plan, point)}"
+                yield Unit((*inputs, exposure, pair, weights), (point, q), (item,), name)
 
 
 def searches(run: Run, population: Population, missing: set[str]) -> Iterable[Unit]:
@@ -149,12 +151,11 @@ def diagnosed(run: Run, missing: set[str]) -> Iterable[Unit]:
         yield Unit((compute.classifier, plan, run.store, scored), items=items, name="classifier")
 
 
-def _medians(run: Run) -> dict[tuple, float]:
+def _medians(run: Run, cells: dict[Cell, str]) -> dict[Cell, float]:
     """q_median of the toys by cell; cells that failed have none."""
-    items = [item for item in run.plan.cells if item in run.ledger.entries]
-    rows = run.ledger.rows(items, "lineage") if items else None
-    pairs = zip(rows["lineage"].to_pylist(), rows["q_median"].to_pylist(), strict=True) if items else ()
-    return {run.plan.cells[item]: q for item, q in pairs}
+    known = [cell for cell, item in cells.items() if item in run.ledger.entries]
+    pieces = run.ledger.pieces([cells[cell] for cell in known], "lineage", ["q_median"])
+    return {known[i]: q for places, part in pieces for i, q in zip(places, part["q_median"].to_pylist(), strict=True)}
 
 
 def _shard(shard) -> str:

@@ -51,6 +51,12 @@ def test_everything_named_changes_the_digest():
     assert len({lineage.digest(*variant) for variant in variants}) == len(variants)
 
 
+@pytest.mark.parametrize("n", [0, 1, lineage.AT_ONCE, lineage.AT_ONCE + 1])
+def test_inputs_that_come_one_by_one_are_those_of_a_list(n):
+    inputs = [(str(i), None) for i in range(n)]
+    assert lineage.digest("s", 1, "f", iter(inputs)) == lineage.digest("s", 1, "f", inputs)
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 @pytest.mark.parametrize("wrap", [lambda x: x, lambda x: {"a": [x]}, lambda x: Fields(exposure_ty=x)])
 def test_nan_and_infinity_are_refused(value, wrap):

@@ -1,13 +1,17 @@
 """A cell without an answer is a row with its reason: the scan goes on, says so with exit code 3, and tries it again."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
 from engine import pipeline, schemas, study
 from engine.cluster.store import Store
+from engine.tracking.client import EXPERIMENT, connect
+from engine.views.partial import draw
 
 PARTIAL = 3
 
@@ -77,16 +81,51 @@ def test_the_scan_goes_on_and_the_row_says_why(partial):
     assert "/partial/" in partial.path and pq.read_table(partial.path).equals(partial.table)
 
 
+def client(place):
+    return connect(f"sqlite:///{place}/store/mlflow/mlflow.db")
+
+
+def the_run(place):
+    """The scan's, of which there is one."""
+    seen = client(place)
+    (run,) = seen.search_runs([seen.get_experiment_by_name(EXPERIMENT).experiment_id], "tags.stage = 'scan'")
+    return run
+
+
+def artifacts(place, run):
+    """Paths of the files of a run's folder `partial`."""
+    return {one.path for one in client(place).list_artifacts(run.info.run_id, "partial")}
+
+
+def test_planes_of_gaps_are_not_drawn(partial):
+    known = partial.table.filter((pc.field("statistic") == "count") | (pc.field("point") == "benchmark"))
+    gaps = pa.concat_tables([known, _unanswered(partial.table.filter(pc.field("statistic") == "fussy"))])
+    assert set(draw(replace(partial, table=gaps))) == {"coverage.png", "plane_count_5ty.png"}
+
+
+def _unanswered(rows):
+    place = rows.schema.get_field_index("z_median")
+    return rows.set_column(place, rows.schema.field(place), pa.nulls(len(rows), pa.float64()))
+
+
 def test_it_is_tried_again_and_again_until_the_table_is_that_of_an_undisturbed_scan(
     partial, place, words, recoilscan, tiny
 ):
     done = recoilscan("scan", tiny, "--store", place / "store", "--workers", 2, *words, check=PARTIAL)
     assert "failed: 1 of cells: ValueError: more events than I can count" in done.stdout
     assert not list((place / "store").glob("tables/*"))
+    figures = {path.name for path in (place / "store").glob("partial/*/figures/*")}
+    assert figures == {"coverage.png", "plane_count_5ty.png", "plane_fussy_5ty.png"}
+    assert not list((place / "store").glob("figures/*"))  # a finished scan's would be taken for whole
+    run = the_run(place)
+    assert run.info.status == "RUNNING" and run.data.tags["partial"] == "1"
+    assert artifacts(place, run) == {f"partial/{name}" for name in figures | {"table.parquet"}}
     (place / "flag").unlink()
     recoilscan("scan", tiny, "--store", place / "store", "--workers", 2, *words)
     recoilscan("scan", tiny, "--store", place / "fresh", "--workers", 2, *words)
     again, fresh = ((place / name / "tables").glob("*") for name in ("store", "fresh"))
     (again,), (fresh,) = again, fresh
+    after = the_run(place)
+    assert (after.info.run_id, after.info.status) == (run.info.run_id, "FINISHED") and "partial" not in after.data.tags
     assert again.name == fresh.name and again.read_bytes() == fresh.read_bytes()
     assert pq.read_table(fresh)["reason"].null_count == 2 * 4

@@ -63,7 +63,10 @@ def scan(
             parsed, place, address=address, workers=workers, progress=watched, name=stem(study)
         )  # fmt: skip
         if outcome.n_failed:
-            raise typer.Exit(_partial(outcome, again("scan", study, store, settings)))
+            files = _partial(outcome, place, again("scan", study, store, settings))
+            tracked.send_partial(stem(study), outcome, place, files, tracking, progress, later)
+    if outcome.n_failed:  # beyond the watch, which would take it for a failure
+        raise typer.Exit(PARTIAL)
     computed, total = sum(outcome.computed.values()), sum(map(len, outcome.plan.items.values()))
     progress.note(f"computed {computed} of {total} items, reused {total - computed}, corrupt {len(outcome.set_aside)}")
     for line in summary.lines(outcome):
@@ -116,14 +119,20 @@ def _say_plan(study: str, store: str, settings: list[str] | None, plan: bool, as
         say(line)
 
 
-def _partial(outcome, again: str) -> int:
-    """Says what has no answer, and where the rest is; figures and MLflow wait for the whole."""
+def _partial(outcome, store, again: str) -> dict[str, bytes]:
+    """Says what has no answer, and where the rest is, with figures of it; returns these by name."""
+    from engine.views.partial import draw
+
     for stage, failed in outcome.failed.items():
         for reason, n in Counter(failed.values()).items():
             say(f"failed: {n} of {stage}: {reason}")
     say(f"table: {outcome.path} (partial: {outcome.n_failed} items have no answer, see its column reason)")
+    folder, files = f"partial/{outcome.plan.table}/figures", draw(outcome)
+    for name, data in files.items():
+        store.put(f"{folder}/{name}", data)
+    say(f"figures: {store.where(folder)}")
     say(f"try them again: {again}; which they are: {again.replace(' scan ', ' status ', 1)}")
-    return PARTIAL
+    return files
 
 
 def _overlays(paths: list[Path] | None, study) -> tuple:

@@ -117,9 +117,6 @@ def gc(
 
 def _draw_coverage(found, to: Path) -> None:
     from engine import plots
-    from engine.plots.coverage import coverage
+    from engine.views.partial import covered
 
-    first, states = found.coverage[0], [one.states for one in found.coverage]
-    exposures = [one.exposure_ty for one in found.coverage]
-    figure = coverage(states, exposures, list(first.m_chi_GeV), list(first.sizes), first.axes[-1])
-    to.write_bytes(plots.render(figure, to.suffix.lstrip(".") or "png"))
+    to.write_bytes(plots.render(covered(found.coverage), to.suffix.lstrip(".") or "png"))

@@ -1,13 +1,11 @@
 """Finished parts in a folder or a bucket: whole or absent, never changed, verified when read."""
 
 import json
-import os
 import time
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
-from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -15,19 +13,15 @@ import obstore
 import pyarrow as pa
 import pyarrow.compute as pc
 from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError
-from obstore.store import LocalStore, MemoryStore, from_url
+from obstore.store import LocalStore, MemoryStore
 
+from engine.cluster.backend import first_line, folder_of, is_local, opened
 from engine.cluster.parts import Entry, Failure, decode, items_of, sha256
 from engine.errors import StoreError, StoreFault
 
 LEDGER = "ledger"
 ASIDE = "aside"
 FLUSH_S = 2.0
-RETRIES = {  # of one request that a bucket refuses (5xx) or drops; a task that fails is tried again as a whole
-    "max_retries": 8,
-    "retry_timeout": timedelta(seconds=60),
-    "backoff": {"init_backoff": timedelta(seconds=0.1), "max_backoff": timedelta(seconds=10), "base": 2},
-}
 
 
 @dataclass(frozen=True)
@@ -48,8 +42,8 @@ class Store:
     def __init__(self, uri: str, create: bool = True):
         # absolute, since a worker may have another working directory than the driver
         self.uri = uri if "://" in uri else str(Path(uri).absolute())
-        self.exists = create or not _is_local(self.uri) or _folder(self.uri).is_dir()
-        self._backend = _open(self.uri) if self.exists else MemoryStore()
+        self.exists = create or not is_local(self.uri) or folder_of(self.uri).is_dir()
+        self._backend = opened(self.uri) if self.exists else MemoryStore()
 
     def __reduce__(self):
         return Store, (self.uri,)
@@ -61,7 +55,7 @@ class Store:
             obstore.put(self._backend, path, b"probe")
             obstore.delete(self._backend, path)
         except Exception as error:  # obstore raises its own, OSError or ValueError, by backend
-            raise StoreError(f"cannot write to the store {self.uri!r}: {_first_line(error)}") from error
+            raise StoreError(f"cannot write to the store {self.uri!r}: {first_line(error)}") from error
 
     def put_new(self, path: str, data: bytes) -> None:
         """Create-if-absent: a part that exists with the same content stays; with another, it is set aside."""
@@ -97,7 +91,7 @@ class Store:
         except NotFoundError:
             return []
         except BaseError as error:
-            raise StoreError(f"cannot read the store {self.uri!r}: {_first_line(error)}") from error
+            raise StoreError(f"cannot read the store {self.uri!r}: {first_line(error)}") from error
         listed = (Stored(item["path"], item["size"], item["last_modified"].timestamp()) for item in found)
         return sorted(listed, key=lambda one: one.path)
 
@@ -124,41 +118,17 @@ class Store:
         except (AlreadyExistsError, FileNotFoundError):
             raise
         except (BaseError, OSError) as error:
-            raise StoreFault(f"the store {self.uri!r} failed to {what} {path!r}: {_first_line(error)}") from error
+            raise StoreFault(f"the store {self.uri!r} failed to {what} {path!r}: {first_line(error)}") from error
 
     def where(self, path: str) -> str:
         """The path as a user opens it."""
         if isinstance(self._backend, LocalStore):
-            return str(_folder(self.uri) / path)
+            return str(folder_of(self.uri) / path)
         return f"{self.uri.rstrip('/')}/{path}"
 
     def folder(self) -> Path | None:
         """The local folder, or None for an object store."""
-        return _folder(self.uri) if isinstance(self._backend, LocalStore) else None
-
-
-def _is_local(uri: str) -> bool:
-    return "://" not in uri or uri.startswith("file://")
-
-
-def _folder(uri: str) -> Path:
-    return Path(uri.removeprefix("file://")).absolute()
-
-
-def _open(uri: str):
-    if uri.startswith("memory:"):
-        raise StoreError(f"the store {uri!r} would be gone with the process; give a folder or s3://")
-    try:
-        if not _is_local(uri):
-            plain = os.environ.get("AWS_ENDPOINT_URL", "").startswith("http:")
-            return from_url(uri, client_options={"allow_http": plain}, retry_config=RETRIES)
-        return LocalStore(_folder(uri), mkdir=True)
-    except Exception as error:
-        raise StoreError(f"cannot open the store {uri!r}: {_first_line(error)}") from error
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+        return folder_of(self.uri) if isinstance(self._backend, LocalStore) else None
 
 
 class Ledger:
@@ -230,18 +200,24 @@ class Ledger:
         """The table of the part that holds an item, all of it or these columns."""
         return decode(self.read(item), columns)
 
-    def rows(self, items: list[str], column: str) -> pa.Table:
-        """The rows of these items, in the items' order; `column` says whose row it is. Reads each part once."""
-        by_part: dict[str, list[str]] = {}
-        for item in items:
-            by_part.setdefault(self.entries[item].path, []).append(item)
-        parts = []
-        for mine in by_part.values():
-            part = self.table(mine[0])
-            parts.append(part.filter(pc.is_in(part[column].cast(pa.string()), pa.array(mine))))
-        found = pa.concat_tables(parts).unify_dictionaries()
-        place = pc.index_in(found[column].cast(pa.string()), pa.array(items)).to_numpy()
-        return found.take(np.argsort(place, kind="stable"))
+    def pieces(
+        self, items: list[str], column: str, columns: list[str] | None = None
+    ) -> Iterator[tuple[np.ndarray, pa.Table]]:
+        """The rows of these items part by part, each part read once: places of the rows' items in `items`, and the
+        rows; `column` says whose row it is, and `columns` (default: all) what is wanted of them."""
+        by_part: dict[str, list[int]] = {}
+        for place, item in enumerate(items):
+            by_part.setdefault(self.entries[item].path, []).append(place)
+        for places in by_part.values():
+            part = self.table(items[places[0]], None if columns is None else [*dict.fromkeys([*columns, column])])
+            mine = pc.index_in(part[column].cast(pa.string()), pa.array([items[place] for place in places]))
+            yield np.array(places)[mine.drop_null().to_numpy()], part.filter(mine.is_valid())
+
+    def rows(self, items: list[str], column: str, columns: list[str] | None = None) -> pa.Table:
+        """The same at once, in the items' order."""
+        places, parts = zip(*self.pieces(items, column, columns), strict=True)
+        order = np.argsort(np.concatenate(places), kind="stable")
+        return pa.concat_tables(parts).unify_dictionaries().take(order)
 
     def check(self, items: Iterable[str]) -> list[Entry]:
         """Reads every part that these items live in, once; returns those that do not verify."""

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 import zoo
-from engine import pipeline, plugins, schemas
+from engine import pipeline, plugins, results, schemas
 from engine.cluster.store import Ledger, Store
 from engine.cluster.units import Unit
 from engine.comparing import pair_schemas, paired, timings
@@ -102,8 +102,8 @@ def _row(name: str, outcome: Outcome, plan: JointPlan, ledger: Ledger, store: St
     """What is known of one pair; `rank` is not yet."""
     by, study = plan.study.yardstick, outcome.plan.study
     place = {"statistic": by.statistic, "R": by.R}
-    (point,) = _rows(outcome.table, place | study.at | {"exposure_ty": by.exposure_ty})
-    reached = _rows(outcome.reach, place | study.at | _size(study))
+    (point,) = results.rows_at(outcome.table, place | study.at | {"exposure_ty": by.exposure_ty})
+    reached = results.rows_at(outcome.reach, place | study.at | _size(study))
     t3 = reached[0] if reached else dict.fromkeys(reach_schemas.REACH.names)
     test = outcome.diagnostics.table.to_pylist()[0]  # the study's classifier on the papers' population
     vae, classifier = name.split("-")
@@ -120,10 +120,6 @@ def _row(name: str, outcome: Outcome, plan: JointPlan, ledger: Ledger, store: St
         "n_test_er": test["n_er"],
         **_of_models(outcome.plan, ledger, store), "lineage": outcome.plan.table,
     }  # fmt: skip
-
-
-def _rows(table: pa.Table, wanted: dict[str, object]) -> list[dict]:
-    return [row for row in table.to_pylist() if all(row[name] == value for name, value in wanted.items())]
 
 
 def _size(study: Study) -> dict[str, float]:

@@ -13,6 +13,11 @@ def z_one_sided(p: float) -> float:
     return float(stats.norm.isf(p))
 
 
+def z_of_each(p: np.ndarray) -> np.ndarray:
+    """The same of every p; of each the number that it has alone."""
+    return stats.norm.isf(p)
+
+
 @dataclass(frozen=True)
 class Significance:
     """A median p-value: p, its central 68.27 % interval, how its tail was obtained.

@@ -35,7 +35,7 @@ class Coverage:
 def coverage(plans: list[Plan], state_of: dict[str, str]) -> list[Coverage]:
     """The grid of every exposure, for all plans over it; state_of: of an item, one of STATES, done if absent."""
     worst: dict[tuple, int] = {}
-    for (point, _, _), items in (row for plan in plans for row in plan.rows.items()):
+    for (point, _, _), items in (row for plan in plans for row in plan.rows()):
         if point.origin == "grid":
             place = point.exposure_ty, point.m_chi_GeV, point.size
             states = (STATES.index(state_of.get(item, "done")) for item in items if item)

@@ -10,17 +10,20 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from engine.cluster.store import Ledger, Store
-from engine.errors import BadInput
+from engine.diagnostics import asked
 from engine.planning import lattice, refine
 from engine.planning.costs.clock import NOTHING, Clock, Cost
+from engine.planning.costs.diagnostics import DiagnosticCosts
 from engine.planning.costs.events import EventCosts
 from engine.planning.costs.inference import InferenceCosts
-from engine.planning.event_plan import SLOTS
+from engine.planning.event_plan import EventPlan
+from engine.planning.members import JointPlan, plan_of
 from engine.planning.plan import HYPOTHESES, Plan
 from engine.planning.refined_plan import Refined
 from engine.sensitivity import limits, reach
 from engine.study import Study
 
+OF_ALL = ("events", "models", "scores", "paired")  # stages of all pairs and seeds together
 BLOCKS_PER_TASK, EXACT_PER_TASK = 2, 200  # about as many as the pace of their stages has a task carry
 HOW = {
     "events": "40 and 200 events of each kind, simulated and encoded",
@@ -28,10 +31,12 @@ HOW = {
     "scores": "40 and 200 events of each kind, simulated and scored by models that have hardly been trained",
     "nulls": "one block of toys and two, at the ends of the exposures, on a pool that stands in for the study's",
     "cells": "a mass in the middle with one block of toys and two, at the ends of the exposures, on that pool",
-    "exact": "one law of every statistic at the ends of the exposures (with its error: in the middle), on that pool",
-    "reach": "one law of every statistic, or a block of its toys, at two exposures, for as many as a search reads",
+    "exact": "one law of every statistic in the middle of the exposures, for as many as an error takes, on that pool",
+    "reach": "one law of every statistic in the middle, or a block of its toys, for as many as a search reads",
     "limits": "one mass and two, and a few toys, at the ends of the exposures, on that pool",
     "systematics": "one row of every nuisance and statistic at the smallest exposure, on that pool",
+    "diagnostics": "the pool classified, one epoch of 3 and of 8 steps of the floor, the map of 60 events of a kind",
+    "paired": "as a mass of cells with one cross-section",
     "rounds": "at most: a bracket is halved for each contour of every mass and exposure",
 }
 
@@ -76,28 +81,37 @@ class Estimate:
 
 def estimate(study: Study, store_uri: str) -> Estimate:
     """The work that is missing in a store, which need not exist. Raises StoreError where it cannot be read.
-
-    Raises BadInput for a study of several pairs or seeds.
     """
-    if study.compare or study.training.n_seeds > 1:
-        raise BadInput("--plan counts one pair of networks, fitted once: not [compare] or training.n_seeds above 1")
     begun = time.monotonic()
     ledger = Ledger(Store(store_uri, create=False))
-    plan, is_settled = refine.replay(study, ledger)
-    work = _Work(plan, _stored(plan, ledger))
-    stages = [work.stage(name, items) for name, items in plan.items.items()]
+    joint, is_settled = plan_of(study), True
+    plans = joint.parts if study.compare else []
+    if not plans:
+        plan, is_settled = refine.replay(study, ledger)
+        plans = [plan, *plan.siblings]
+    items = _items(joint, plans[0])
+    work = _Work(joint, plans, _stored(items, ledger))
+    stages = [work.stage(name, some) for name, some in items.items()]
     if not is_settled:
         stages.append(work.rounds())
     is_missing = any(stage.items > stage.done for stage in stages)
-    driver_s = work.events_cost.read_pool.core_s if is_missing else 0.0
-    stored = dict(work.there[item] for items in plan.items.values() for item in items if item in work.there)
+    driver_s = work.pool_cost.read_pool.core_s * len(plans) if is_missing else 0.0
+    stored = dict(work.there[item] for some in items.values() for item in some if item in work.there)
     return Estimate(stages, sum(stored.values()), driver_s, work.clock.start_up_s, time.monotonic() - begun)
 
 
-def _stored(plan: Plan, ledger: Ledger) -> dict[str, tuple[str, int]]:
+def _items(joint: EventPlan, plan: Plan) -> dict[str, list[str]]:
+    """All items by stage; those of the rounds of refinement that are known, too."""
+    if not isinstance(plan, Refined):
+        return joint.items
+    both = {stage: [*dict.fromkeys([*some, *plan.items.get(stage, ())])] for stage, some in joint.items.items()}
+    return both | {"tables": plan.items["tables"]}
+
+
+def _stored(items: dict[str, list[str]], ledger: Ledger) -> dict[str, tuple[str, int]]:
     """Path and size of the part of every item that is there."""
     sizes = {}
-    for stage in plan.items:
+    for stage in items:
         sizes |= ledger.store.sizes(f"{stage}/")
     found = ((item, entry.path) for item, entry in ledger.entries.items() if entry.path in sizes)
     return {item: (path, sizes[path]) for item, path in found}
@@ -105,93 +119,124 @@ def _stored(plan: Plan, ledger: Ledger) -> dict[str, tuple[str, int]]:
 
 @dataclass(frozen=True)
 class _Work:
-    """What is missing of a plan, task by task; a stage's costs are measured when the first of its tasks asks."""
+    """What is missing of a plan, task by task; a stage's costs are measured when the first of its tasks asks.
 
-    plan: Plan
+    joint: the events, fits and scores of all pairs and seeds; plans: what each of these asks for after them. Times are
+    those of the first pair: the others have other scores, and as many of them.
+    """
+
+    joint: EventPlan
+    plans: list[Plan]
     there: dict[str, tuple[str, int]]
     clock: Clock = field(default_factory=Clock)
 
     @cached_property
     def events_cost(self) -> EventCosts:
         """Of what comes before the scored pool."""
-        return EventCosts(self.plan, self.clock)
+        return EventCosts(self.joint, self.clock)
+
+    @cached_property
+    def pool_cost(self) -> EventCosts:
+        """Of the scored pool of the first pair."""
+        return self.events_cost if self.joint is self.plans[0] else EventCosts(self.plans[0], self.clock)
 
     @cached_property
     def cost(self) -> InferenceCosts:
         """Of what comes after it."""
-        return InferenceCosts(self.plan, self.clock, self.events_cost.population)
+        return InferenceCosts(self.plans[0], self.clock, self.pool_cost.population)
+
+    @cached_property
+    def diagnostics_cost(self) -> DiagnosticCosts:
+        """Of what is diagnosed."""
+        return DiagnosticCosts(self.plans[0], self.clock, self.pool_cost)
 
     def stage(self, name: str, items: list[str]) -> Stage:
         """The tasks of a stage's method, which yields the cost of each; the driver makes tables in no time."""
         missing = {item for item in items if item not in self.there}
-        costs = list(getattr(self, name)(missing)) if missing and name in HOW else []
+        costs = list(self._costs(name, missing)) if missing and name in HOW else []
         total = sum(costs, NOTHING)
         how = HOW.get(name, "") if missing else ""
         return Stage(name, len(items), len(items) - len(missing), len(costs), total.core_s, round(total.n_bytes), how)
 
-    def events(self, missing: set[str]) -> Iterator[Cost]:
+    def _costs(self, name: str, missing: set[str]) -> Iterator[Cost]:
+        """Of every plan in turn, what the plans before it do not make."""
+        left = set(missing)
+        for plan in [self.joint] if name in OF_ALL else self.plans:
+            mine = left.intersection(plan.items.get(name, ()))
+            yield from getattr(self, name)(plan, set(mine)) if mine else ()
+            left -= mine
+
+    def events(self, plan: EventPlan, missing: set[str]) -> Iterator[Cost]:
         """One a shard of training events."""
-        return (self.events_cost.simulated(shard) for shard in self.plan.shards["train"] if shard.item in missing)
+        return (self.events_cost.simulated(shard) for shard in plan.shards["train"] if shard.item in missing)
 
-    def models(self, missing: set[str]) -> Iterator[Cost]:
+    def models(self, plan: EventPlan, missing: set[str]) -> Iterator[Cost]:
         """One a fit."""
-        return (self.events_cost.fitted(slot) for slot in SLOTS if self.plan.models[slot] in missing)
+        return (self.events_cost.fitted(slot) for slot in plan.fitted if plan.models[slot] in missing)
 
-    def scores(self, missing: set[str]) -> Iterator[Cost]:
+    def scores(self, plan: EventPlan, missing: set[str]) -> Iterator[Cost]:
         """One a shard of scored events."""
-        plan = self.plan
         shards = [shard for purpose in plan.scored for shard in plan.shards[purpose]]
         for shard in (*shards, *plan.varied_shards):
-            slots = [slot for slot in SLOTS if plan.score_item(shard, slot) in missing]
+            slots = [slot for slot in plan.fitted if plan.score_item(shard, slot) in missing]
             if slots or shard.item in missing:
                 yield self.events_cost.scored(shard, slots)
 
-    def nulls(self, missing: set[str]) -> Iterator[Cost]:
+    def nulls(self, plan: Plan, missing: set[str]) -> Iterator[Cost]:
         """One a few blocks of background toys."""
-        plans = [self.plan.named, self.plan.all_added] if isinstance(self.plan, Refined) else [self.plan]
-        left = set(missing)
-        for plan in plans:
-            for exposure, blocks in _blocks(plan, left):
+        for one in [plan.named, plan.all_added] if isinstance(plan, Refined) else [plan]:
+            for exposure, blocks in _blocks(one, missing):
                 for start in range(0, len(blocks), BLOCKS_PER_TASK):
                     yield self.cost.nulls(exposure, blocks[start : start + BLOCKS_PER_TASK])
 
-    def cells(self, missing: set[str]) -> Iterator[Cost]:
+    def cells(self, plan: Plan, missing: set[str]) -> Iterator[Cost]:
         """One a mass and exposure."""
         wanted: dict[tuple, set[float]] = {}
-        for item, (point, _, _) in self.plan.cells.items():
+        for item, (point, _, _) in plan.cells.items():
             if item in missing:
                 wanted.setdefault((point.exposure_ty, point.m_chi_GeV), set()).add(point.size)
         return (self.cost.cells(exposure, len(sizes)) for (exposure, _), sizes in wanted.items())
 
-    def exact(self, missing: set[str]) -> Iterator[Cost]:
+    def exact(self, plan: Plan, missing: set[str]) -> Iterator[Cost]:
         """One a few points of one exposure, R and statistic."""
         wanted: dict[tuple, list] = {}
-        for item, (point, *pair) in self.plan.exact.items():
+        for item, (point, *pair) in plan.exact.items():
             if item in missing:
                 wanted.setdefault((point.exposure_ty, tuple(pair)), []).append(point)
         for (exposure, pair), points in wanted.items():
             for start in range(0, len(points), EXACT_PER_TASK):
                 yield self.cost.exact(exposure, pair, points[start : start + EXACT_PER_TASK])
 
-    def reach(self, missing: set[str]) -> Iterator[Cost]:
+    def reach(self, plan: Plan, missing: set[str]) -> Iterator[Cost]:
         """One a search."""
-        for item, (R, statistic, mass, size) in reach.wanted(self.plan, missing):
-            search = self.cost.search_by_toys if item in self.plan.reach_by_toys else self.cost.search
+        for item, (R, statistic, mass, size) in reach.wanted(plan, missing):
+            search = self.cost.search_by_toys if item in plan.reach_by_toys else self.cost.search
             yield search((R, statistic), mass, size)
 
-    def limits(self, missing: set[str]) -> Iterator[Cost]:
+    def limits(self, plan: Plan, missing: set[str]) -> Iterator[Cost]:
         """One an exposure."""
-        return (self.cost.limits(*place) for place in limits.wanted(self.plan, missing).items())
+        return (self.cost.limits(*place) for place in limits.wanted(plan, missing).items())
 
-    def systematics(self, missing: set[str]) -> Iterator[Cost]:
+    def systematics(self, plan: Plan, missing: set[str]) -> Iterator[Cost]:
         """One a row."""
-        for item, (variation, exposure, *pair) in self.plan.systematics.items():
+        for item, (variation, exposure, *pair) in plan.systematics.items():
             if item in missing:
                 yield self.cost.varied(variation, exposure, tuple(pair))
 
+    def diagnostics(self, plan: Plan, missing: set[str]) -> Iterator[Cost]:
+        """One a classifier, and the autoencoder."""
+        wanted = [what for what, item in plan.diagnostics.items() if item in missing]
+        network = [what for what in wanted if what in asked.NETWORK]
+        alone = [what for what in wanted if what not in network]
+        return (self.diagnostics_cost.of(what) for what in alone + ([asked.LATENT] if network else []))
+
+    def paired(self, plan: JointPlan, missing: set[str]) -> Iterator[Cost]:
+        """One a pair of networks."""
+        return (self.cost.cells(plan.study.yardstick.exposure_ty, 1) for _ in missing)
+
     def rounds(self) -> Stage:
         """What rounds of refinement may ask for beyond those that are known."""
-        plan, grid = self.plan, self.plan.study.grid
+        plan, grid = self.plans[0], self.plans[0].study.grid
         masses, exposures = grid.m_chi_GeV.points(), grid.exposure_ty.points()
         left = min(lattice.halvings(grid.sigma_si_cm2.points(), plan.asked.log10_sigma), plan.asked.max_rounds)
         left, n_z = max(left - len(plan.rounds), 0), len(plan.asked.z)

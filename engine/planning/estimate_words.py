@@ -40,5 +40,4 @@ def lines(found: Estimate) -> Iterator[str]:
     yield f"stored already: {words(found.stored_bytes)}; to be written: about {words(found.n_bytes)}"
     yield (f"about {found.core_h:.3g} core-hours; beside them every process of a scan takes some "
            f"{found.start_up_s:.0f} s to load, and the driver {found.driver_s:.0f} s to read the pool")  # fmt: skip
-    yield (f"measured in {found.measured_s:.0f} s; diagnostics and tables, which take seconds, are not; nothing was "
-           "written")  # fmt: skip
+    yield f"measured in {found.measured_s:.0f} s; tables, which take seconds, are not; nothing was written"

@@ -21,13 +21,14 @@ class JointPlan(EventPlan):
         return {name: Plan(study) for name, study in self.study.members.items()}
 
     @cached_property
-    def _plans(self) -> list[Plan]:
+    def parts(self) -> list[Plan]:
+        """Plan of each pair, and of its further seeds."""
         return [one for plan in self.members.values() for one in (plan, *plan.siblings)]
 
     @cached_property
     def fitted(self) -> dict[str, Model]:
         """Every model by its item."""
-        return {plan.models[slot]: model for plan in self._plans for slot, model in plan.fitted.items()}
+        return {plan.models[slot]: model for plan in self.parts for slot, model in plan.fitted.items()}
 
     @cached_property
     def paired(self) -> dict[str, str]:
@@ -55,7 +56,7 @@ class JointPlan(EventPlan):
             "models": dict.fromkeys(self.models.values()),
             "scores": dict.fromkeys([shard.item for shard in scored] + self.score_items(scored)),
         }
-        for plan in self._plans:
+        for plan in self.parts:
             for stage, items in plan.items.items():
                 found.setdefault(stage, {}).update(dict.fromkeys(items))
         tables = {"tables": found.pop("tables")}

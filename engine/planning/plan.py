@@ -1,7 +1,7 @@
 """What a study asks for: the digest of every item, and what it takes to compute it. Pure; touches no store."""
 
 import itertools
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from functools import cached_property
 
 from engine import lineage, plugins
@@ -10,31 +10,11 @@ from engine.inference.pools import KINDS
 from engine.inference.teststats import has_law
 from engine.inference.toys import BLOCK
 from engine.planning.event_plan import VERSIONS, EventPlan, Shard
+from engine.planning.points import Cell, InOrder, Point, Wanted
 from engine.sensitivity import sought, variations
 from engine.sensitivity.sought import Sought
 
 HYPOTHESES = ("null", "background")
-
-Wanted = tuple[float | None, str]  # R and the name of a statistic
-
-
-@dataclass(frozen=True)
-class Point:
-    """Where in the plane, at which exposure, and whether the grid or the benchmark asks for it.
-
-    `size` is what the signal is linear in: sigma_si_cm2, or the strength of a signal without a mass; `level` is the
-    round of refinement that added the point, 0 for what the study names.
-    """
-
-    exposure_ty: float | None
-    m_chi_GeV: float | None
-    size: float
-    origin: str = field(compare=False)
-    level: int = field(default=0, compare=False)
-
-
-Cell = tuple[Point, float | None, str]  # a point, R and the name of a statistic
-
 
 class Plan(EventPlan):
     """The items of a study, each under the digest of everything that makes it."""
@@ -117,12 +97,11 @@ class Plan(EventPlan):
         """The grid's points, and at every exposure the benchmark's; the grid's name wins where they meet."""
         grid, at, size = self.study.grid, self.study.at, self.study.signal.axes[-1]
         masses = grid.m_chi_GeV.points() if grid.m_chi_GeV else (None,)
-        found = {}
-        for exposure in grid.exposure_ty.points():
-            for place in itertools.product(masses, getattr(grid, size).points()):
-                found[exposure, *place] = "grid"
-            found.setdefault((exposure, at.get("m_chi_GeV"), at[size]), "benchmark")
-        return [Point(*place, origin) for place, origin in sorted(found.items())]
+        places = dict.fromkeys(itertools.product(masses, getattr(grid, size).points()), "grid")
+        places.setdefault((at.get("m_chi_GeV"), at[size]), "benchmark")
+        places = sorted(places.items())
+        return [Point(exposure, *place, origin) for exposure in sorted({*grid.exposure_ty.points()})
+                for place, origin in places]  # fmt: skip
 
     @cached_property
     def cells(self) -> dict[str, Cell]:
@@ -157,13 +136,14 @@ class Plan(EventPlan):
     @cached_property
     def exact(self) -> dict[str, Cell]:
         """Everything that the exact engine says of a point: item -> (point, R, statistic)."""
-        toys = {place: item for item, place in self.cells.items()}
-        return {
-            self._exact_item(point, R, name, toys.get((point, R, name))): (point, R, name)
-            for point in self.points
-            for R, name in self.exactly
-            if (point, R, name) not in toys or self._is_exact(point)
-        }
+        found, toys = {}, InOrder(self.cells)
+        for point in self.points:
+            for R, name in self.wanted:
+                place = point, R, name
+                cell = toys.take(place)
+                if (R, name) in self.exactly and (cell is None or self._is_exact(point)):
+                    found[self._exact_item(*place, cell)] = place
+        return found
 
     def _is_exact(self, point: Point) -> bool:
         toys = self.study.toys
@@ -179,18 +159,23 @@ class Plan(EventPlan):
         fields = [self._place(point, R, statistic), self.law(point.exposure_ty, R, statistic)]
         return lineage.digest("exact", VERSIONS["exact"], fields, [self.scored_pool, cell or ""])
 
-    @cached_property
-    def rows(self) -> dict[Cell, tuple[str | None, str | None]]:
-        """Every row of the table: (point, R, statistic) -> items of its toys and of its exact law, where there are."""
-        toys, exact = ({place: item for item, place in found.items()} for found in (self.cells, self.exact))
-        places = [(point, R, name) for point in self.points for R, name in self.wanted]
-        return {place: (toys.get(place), exact.get(place)) for place in places if place in toys or place in exact}
+    def rows(self) -> Iterator[tuple[Cell, tuple[str | None, str | None]]]:
+        """Every row of the table: (point, R, statistic), and items of its toys and of its exact law, where there are.
+
+        Made anew each time: there may be very many of them.
+        """
+        toys, exact = InOrder(self.cells), InOrder(self.exact)
+        for point in self.points:
+            for pair in self.wanted:
+                items = toys.take((point, *pair)), exact.take((point, *pair))
+                if any(items):
+                    yield (point, *pair), items
 
     @cached_property
     def table(self) -> str:
         """Item of the study's table."""
         origins, of_seeds = [point.origin for point in self.points], [list(sibling.exact) for sibling in self.siblings]
-        inputs = [*self.rows.values(), *of_seeds]
+        inputs = itertools.chain((items for _, items in self.rows()), of_seeds)
         return lineage.digest("table", VERSIONS["table"], [origins, self.study.toys.tail], inputs)
 
     @cached_property

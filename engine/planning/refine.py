@@ -98,7 +98,7 @@ def replay(study: Study, ledger: Ledger) -> tuple[Plan, bool]:
 
 def _is_whole(plan: Refined, ledger: Ledger) -> bool:
     """Whether every row that decides is stored and verifies."""
-    needed = [item for place, items in plan.rows.items() if place[1:] == plan.pair for item in items if item]
+    needed = [item for place, items in plan.rows() if place[1:] == plan.pair for item in items if item]
     return all(item in ledger.entries for item in needed) and not ledger.check(needed)
 
 

@@ -1,5 +1,6 @@
 """A plan with the points that rounds of refinement add to those a study names. Pure; touches no store."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -89,12 +90,19 @@ class Refined(Plan):
         """The same of exact laws."""
         return self.named.exact | self.all_added.exact
 
+    def rows(self) -> Iterator[tuple[Cell, tuple[str | None, str | None]]]:
+        """The same as a plan's; added points are between those that the study names."""
+        toys, exact = ({place: item for item, place in found.items()} for found in (self.cells, self.exact))
+        for place in ((point, *pair) for point in self.points for pair in self.wanted):
+            if place in toys or place in exact:
+                yield place, (toys.get(place), exact.get(place))
+
     @cached_property
     def table(self) -> str:
         """Item of the table."""
         points = [(point.origin, point.level) for point in self.points]
         fields = [points, self.study.toys.tail, self.asked]
-        return lineage.digest("refined_table", VERSIONS["table"], fields, list(self.rows.values()))
+        return lineage.digest("refined_table", VERSIONS["table"], fields, (items for _, items in self.rows()))
 
     @cached_property
     def items(self) -> dict[str, list[str]]:

@@ -2,6 +2,7 @@
 
 import pyarrow as pa
 
+from engine import results
 from engine.lineage import row_label
 
 MOST_EVENTS_PER_POOL_EVENT = 0.01  # above it, toys repeat pool events so often that the pool's accidents are in q
@@ -11,7 +12,7 @@ SMALLEST_SIGNAL_POOL = 400.0  # effective pool events behind the signal
 
 def lines(table: pa.Table, at: dict[str, float]) -> list[str]:
     """One line per limit that the rows at the benchmark (`at`, by the names of its axes) exceed, worst value first."""
-    rows = [row for row in table.to_pylist() if all(row[name] == value for name, value in at.items())]
+    rows = results.rows_at(table, at)
     return [line for check in (_pool, _halves, _tails, _signal, _pulls) for line in check(rows)]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
-from engine import assemble, lineage, plugins, rows, schemas
+from engine import assemble, lineage, plugins, results, rows, schemas
 from engine.cluster.parts import Part
 from engine.cluster.store import Ledger, Store
 from engine.errors import BadInput
@@ -101,7 +101,7 @@ def table(plan: Plan, ledger: Ledger) -> pa.Table:
         scores = [row["R"]] if row["R"] is not None else plan.study.score.R
         # of a statistic that looks at no score, the best oracle that the scores have
         oracles = [t3 for R in scores if (t3 := t3_ty[ORACLE, R, row["m_chi_GeV"]]) is not None]
-        row["t3_seed_error_ty"] = assemble.spread([_found(row), *of_seeds.get(plan.reach.get(row["lineage"]), ())])
+        row["t3_seed_error_ty"] = results.spread([_found(row), *of_seeds.get(plan.reach.get(row["lineage"]), ())])
         row["t3_oracle_ty"], row["t3_count_ty"] = min(oracles, default=None), t3_ty[COUNT, None, row["m_chi_GeV"]]
     columns = {name: [row[name] for row in found] for name in reach_schemas.REACH.names}
     return schemas.table(reach_schemas.REACH, columns).sort_by([(name, "ascending") for name in ORDER])

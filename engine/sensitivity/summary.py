@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from engine import results
 from engine.diagnostics import report
 from engine.lineage import row_label
 from engine.pipeline import Outcome
@@ -28,13 +29,12 @@ def lines(outcome: Outcome) -> Iterator[str]:
 def _benchmark(outcome: Outcome) -> Iterator[str]:
     at = outcome.plan.study.at
     place = ", ".join(UNITS[name].format(value) for name, value in at.items())
-    for row in outcome.table.to_pylist():
-        if all(row[name] == value for name, value in at.items()):
-            yield (
-                f"{place}, {row['exposure_ty']:g} t y: {row_label(row['statistic'], row['R'])} "
-                f"p = {row['p_median']:.3g} [{row['p_low']:.3g}, {row['p_high']:.3g}] "
-                f"Z = {row['z_median']:.2f} ({row['tail']}{_exact(row)}), count alone Z = {row['z_count']:.2f}"
-            )
+    for row in results.rows_at(outcome.table, at):
+        yield (
+            f"{place}, {row['exposure_ty']:g} t y: {row_label(row['statistic'], row['R'])} "
+            f"p = {row['p_median']:.3g} [{row['p_low']:.3g}, {row['p_high']:.3g}] "
+            f"Z = {row['z_median']:.2f} ({row['tail']}{_exact(row)}), count alone Z = {row['z_count']:.2f}"
+        )
 
 
 def _exact(row: dict) -> str:

@@ -17,6 +17,6 @@ the scan's items that are done, its step their number.
 from engine.tracking.client import default_uri, shown
 from engine.tracking.live import Live
 from engine.tracking.record import Model, Rank, Record
-from engine.tracking.runs import log
+from engine.tracking.runs import log, show
 
-__all__ = ["Live", "Model", "Rank", "Record", "default_uri", "log", "shown"]
+__all__ = ["Live", "Model", "Rank", "Record", "default_uri", "log", "show", "shown"]

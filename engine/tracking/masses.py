@@ -2,6 +2,7 @@
 
 import math
 
+from engine import results
 from engine.lineage import label, row_label
 from engine.pipeline import Outcome
 from engine.planning.plan import Plan
@@ -19,11 +20,10 @@ def curves(plan: Plan, outcome: Outcome) -> Curves:
     steps = {mass: step for step, mass in enumerate(plan.study.grid.m_chi_GeV.points())}
     found: Curves = {"m_chi_GeV": [(step, mass) for mass, step in steps.items()]}
     found["curves_sigma_si_cm2"] = [(0, size := nearest(plan))]
-    for row in outcome.table.to_pylist():
-        if row["point"] == "grid" and row["sigma_si_cm2"] == size:
-            name = f"by_mass_{row_label(row['statistic'], row['R'])}_{label(row['exposure_ty'])}ty"
-            _add(found, f"z_{name}", steps[row["m_chi_GeV"]], row["z_median"])
-            _add(found, f"p_{name}", steps[row["m_chi_GeV"]], row["p_median"])
+    for row in results.rows_at(outcome.table, {"point": "grid", "sigma_si_cm2": size}):
+        name = f"by_mass_{row_label(row['statistic'], row['R'])}_{label(row['exposure_ty'])}ty"
+        _add(found, f"z_{name}", steps[row["m_chi_GeV"]], row["z_median"])
+        _add(found, f"p_{name}", steps[row["m_chi_GeV"]], row["p_median"])
     for row in outcome.limits.to_pylist():
         if row["m_chi_GeV"] in steps:
             name = f"limit_sigma_90_cm2_by_mass_{label(row['exposure_ty'])}ty"

@@ -4,7 +4,7 @@ import math
 
 import pyarrow as pa
 
-from engine import lineage
+from engine import lineage, results
 from engine.planning.plan import Plan
 from engine.tracking import Rank
 
@@ -24,8 +24,7 @@ def headline(plan: Plan, table: pa.Table) -> dict | None:
     """
     at, exposure_ty = plan.study.at, plan.study.grid.exposure_ty.points()[-1]
     place = at | {"exposure_ty": exposure_ty, "model_dependent": False}
-    rows = [row for row in table.to_pylist() if all(row[name] == value for name, value in place.items())]
-    rows = [row for row in rows if row["R"] is not None and math.isfinite(z(row))]
+    rows = [row for row in results.rows_at(table, place) if row["R"] is not None and math.isfinite(z(row))]
     return max(rows, key=lambda row: (row["statistic"] == PREFERRED, row["monotone_invariant"], z(row)), default=None)
 
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+PARTIAL = "partial"  # tag of a run whose scan has items without an answer, their number; and the folder of its files
+
 
 @dataclass(frozen=True)
 class Rank:

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 import zoo
-from engine import lineage, plugins
+from engine import lineage, plugins, results
+from engine.cluster.parts import Part, encode
 from engine.cluster.store import Ledger, Store
 from engine.lineage import label, row_label
 from engine.pipeline import Outcome
@@ -17,6 +18,7 @@ from engine.planning.plan import Plan
 from engine.sensitivity import limits, reach, summary
 from engine.tracking import Model, Rank, Record, masses, ranking
 from engine.tracking.journal import Page, environment, pages
+from engine.tracking.record import PARTIAL
 from engine.views.scores import TERMS
 
 FIGURES = {
@@ -55,6 +57,14 @@ def records(name: str, plan: Plan, store: Store, outcome: Outcome, files: dict[s
         children=(*fits, *more),
         note="\n".join(f"- {line}" for line in summary.lines(outcome)),
     )]  # fmt: skip
+
+
+def partial(name: str, outcome: Outcome, files: dict[str, bytes]) -> Record:
+    """The scan as it ended without all answers: its table as far as it is known; `files` are figures of it by name."""
+    begun = opening(name, Plan(outcome.plan.study))
+    table = encode(Part("table.parquet", (), outcome.table))
+    beside = {f"{PARTIAL}/{file}": data for file, data in ({"table.parquet": table} | files).items()}
+    return replace(begun, files=begun.files | beside, tags=begun.tags | {PARTIAL: str(outcome.n_failed)})
 
 
 def _numbers(outcome: Outcome, slot: str) -> dict[str, float]:
@@ -106,13 +116,12 @@ def _metrics(plan: Plan, outcome: Outcome, best: dict | None) -> dict[str, float
         metrics |= {name: best[name] for name in ("R", "beta", "exposure_ty")} | {"z": ranking.z(best)}
         metrics |= {"p": best["p_median"] if best["p_exact"] is None else best["p_exact"]}
     metrics |= {f"effective_events_{name}": n for name, n in outcome.population.effective_events().items()}
-    for row in outcome.table.to_pylist():
-        if all(row[name] == value for name, value in study.at.items()):
-            exposure = f"{label(row['exposure_ty'])}ty"
-            score = row_label(row["statistic"], row["R"])
-            metrics |= {f"z_{score}_{exposure}": row["z_median"], f"z_count_{exposure}": row["z_count"]}
-            of_law = {"z_exact": row["z_exact"], "z_seed_error": row["z_seed_error"]}
-            metrics |= {f"{name}_{score}_{exposure}": z for name, z in of_law.items() if z is not None}
+    for row in results.rows_at(outcome.table, study.at):
+        exposure = f"{label(row['exposure_ty'])}ty"
+        score = row_label(row["statistic"], row["R"])
+        metrics |= {f"z_{score}_{exposure}": row["z_median"], f"z_count_{exposure}": row["z_count"]}
+        of_law = {"z_exact": row["z_exact"], "z_seed_error": row["z_seed_error"]}
+        metrics |= {f"{name}_{score}_{exposure}": z for name, z in of_law.items() if z is not None}
     return metrics | reach.metrics(outcome.reach) | limits.metrics(outcome.limits, study.at.get("m_chi_GeV"))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from engine.tracking import models
 from engine.tracking.client import connect, experiment
-from engine.tracking.record import Record
+from engine.tracking.record import PARTIAL, Record
 
 LONGEST_PARAMETER = 500
 LONGEST_NOTE = 5000
@@ -24,6 +24,14 @@ def log(records: list[Record], uri: str) -> int:
     client = connect(uri)
     place = experiment(client, uri)
     return sum(_write(client, place, record) for record in records)
+
+
+def show(record: Record, uri: str) -> None:
+    """Writes what is known so far of a run, which stays RUNNING; one that is whole stays as it is. Raises the same."""
+    client = connect(uri)
+    run = opened(client, experiment(client, uri), record)
+    if not is_whole(run):
+        _fill(client, run, record)
 
 
 def _write(client, place: str, record: Record, parent: str | None = None) -> int:
@@ -53,6 +61,8 @@ def opened(client, place: str, record: Record, parent: str | None = None):
     tags = record.tags | {"lineage": record.lineage} | ({PARENT: parent} if parent else {})
     if run:
         client.update_run(run.info.run_id, status="RUNNING", name=record.name)
+        if PARTIAL in run.data.tags and PARTIAL not in tags:  # it goes on
+            client.delete_tag(run.info.run_id, PARTIAL)
         client.log_batch(run.info.run_id, tags=[RunTag(name, value) for name, value in tags.items()])
     else:
         run = client.create_run(place, run_name=record.name, tags=tags)
@@ -102,7 +112,9 @@ def _fill(client, run, record: Record) -> None:
         client.set_tag(run.info.run_id, "mlflow.note.content", record.note[:LONGEST_NOTE])
     with tempfile.TemporaryDirectory() as folder:
         for name, data in record.files.items():
-            (Path(folder) / name).write_bytes(data)
+            path = Path(folder) / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(data)
         if record.files:
             client.log_artifacts(run.info.run_id, folder)
 

@@ -51,6 +51,20 @@ def send(found: list[tracking.Record], store: Store, uri: str | None, progress: 
     return True
 
 
+def send_partial(
+    name: str, outcome: Outcome, store: Store, files: dict[str, bytes], uri: str | None, progress: Silent, again: str
+) -> bool:
+    """What there is of a scan without all answers, in its run, which stays open: the next attempt goes on with it."""
+    try:
+        place = uri or tracking.default_uri(store.folder())
+        tracking.show(records.partial(name, outcome, files), place)
+    except Exception as error:  # as of a whole scan
+        _warn(error, uri, again)
+        return False
+    progress.note(f"tracking: the run in {tracking.shown(place)} is open, with the partial table")
+    return True
+
+
 def send_scan(
     name: str, outcome: Outcome, store: Store, files: dict[str, bytes], uri: str | None, progress: Silent, again: str
 ) -> bool:

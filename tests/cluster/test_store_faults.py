@@ -17,7 +17,7 @@ import pyarrow as pa
 import pytest
 from moto.server import ThreadedMotoServer
 
-from engine.cluster import store as stores
+from engine.cluster import backend
 from engine.cluster.parts import Part
 from engine.cluster.store import Ledger, Store
 from engine.cluster.units import Unit, commit, perform
@@ -149,7 +149,7 @@ def test_a_scan_into_such_a_bucket_has_the_bytes_of_an_undisturbed_one(proxy, tm
 
 @pytest.mark.parametrize("fault", ["500", "503"])
 def test_a_bucket_that_only_fails_is_one_clear_line(proxy, monkeypatch, fault):
-    monkeypatch.setitem(stores.RETRIES, "max_retries", 2)
+    monkeypatch.setitem(backend.RETRIES, "max_retries", 2)
     store = Store("s3://scans/never")
     proxy.do(fault)
     with pytest.raises(StoreFault, match=r"^the store 's3://scans/never' failed to write 'cells/a': ") as error:

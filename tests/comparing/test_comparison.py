@@ -9,13 +9,13 @@ import pytest
 from scipy import stats
 
 from engine import pipeline, schemas, study
-from engine.assemble import spread
 from engine.cluster.store import Ledger, Store
 from engine.comparing import comparison, comparison_report, pair_schemas, paired, timings
 from engine.inference.exact.counts import CountLaw
 from engine.inference.significance import z_one_sided
 from engine.inventory.status import status
 from engine.plots import comparison as figures
+from engine.results import spread
 from engine.sensitivity import reach
 from engine.sensitivity.reach_schemas import REACH
 

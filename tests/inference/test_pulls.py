@@ -1,9 +1,11 @@
 """Toys against exact laws over many lineages: what the columns `pull` and `pull_median` hold is a unit normal."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
-from engine import assemble, work
+from engine import results, work
+from engine.columns import empty
 from engine.inference.teststats import centred, extended_poisson, tail_count
 
 N_LINEAGES, N_TOYS = 200, 1000
@@ -23,11 +25,20 @@ def pulls_of(population, choice, expected, cells_of):
     found = []
     for i in range(N_LINEAGES):
         cell = cells_of(population, [choice], ("pulls", i), [expected])[0][0].significance
-        toys = {"p_median": cell.p, "tail": cell.tail, "n_below": cell.n_below,
-                "n_toys_null": N_TOYS, "n_toys_signal": N_TOYS}  # fmt: skip
-        found.append(assemble._pulls(toys, work.exact_values(null, alternative, cell.q_median)))
+        found.append({"p_median": cell.p, "tail": cell.tail, "n_below": cell.n_below, "n_toys_null": N_TOYS,
+                      "n_toys_signal": N_TOYS} | work.exact_values(null, alternative, cell.q_median))  # fmt: skip
+    columns = results.pulls(as_columns(found), np.full(len(found), True))
     exact = work.exact_values(null, alternative, None)
-    return np.array(found, dtype=float), exact["q_exact"], exact["p_exact"]
+    pulls = [np.where(column.known, column.values, np.nan) for column in columns]
+    return np.transpose(pulls), exact["q_exact"], exact["p_exact"]
+
+
+def as_columns(rows):
+    table, columns = pa.Table.from_pylist(rows), {}
+    for name in table.column_names:
+        columns[name] = empty(table[name].type, len(rows))
+        columns[name].put(np.arange(len(rows)), table[name])
+    return columns
 
 
 @pytest.mark.parametrize("relative_sd", RATES.values(), ids=RATES)

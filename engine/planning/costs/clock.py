@@ -1,8 +1,12 @@
 """Costs that are measured on two small inputs and drawn through them as a line."""
 
+import sys
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+from numba.core.event import Listener, install_listener
+from threadpoolctl import threadpool_limits
 
 from engine.cluster.parts import Part, encode
 
@@ -22,6 +26,7 @@ class Cost:
 
 
 NOTHING = Cost(0.0)
+LITTLE, FEW_MODULES = 0.1, 10  # share of a time, and imports in it, that are start-up and do not matter
 
 
 @dataclass(frozen=True)
@@ -47,23 +52,42 @@ def line(low: tuple[float, Cost], high: tuple[float, Cost]) -> Line:
     return Line(Cost(*fixed), Cost(*slopes))
 
 
+class _Compiling(Listener):
+    """The seconds in which numba compiles, or loads what it has compiled."""
+
+    def __init__(self):
+        self.total_s, self._depth, self._begun = 0.0, 0, 0.0
+
+    def on_start(self, event) -> None:
+        """Compiling one function may compile those that it calls."""
+        self._begun = self._begun if self._depth else time.perf_counter()
+        self._depth += 1
+
+    def on_end(self, event) -> None:
+        """The outermost one counts."""
+        self._depth -= 1
+        self.total_s += 0.0 if self._depth else time.perf_counter() - self._begun
+
+
 @dataclass
 class Clock:
-    """Measures work; the first time that it sees a kind of work it does it twice, since the first compiles or loads.
+    """Measures work, on one thread; what compiled or loaded something is done again, since that is no part of it.
 
     start_up_s: what those first times took beyond the second, which every process of a scan pays.
     """
 
     start_up_s: float = 0.0
-    seen: set[str] = field(default_factory=set)
 
-    def time(self, kind: str, work: Callable[[], Iterable[Part]]) -> Cost:
+    def time(self, work: Callable[[], Iterable[Part]]) -> Cost:
         """The cost of some parts, made and encoded."""
-        cost = self._once(work)
-        if kind not in self.seen:
-            self.seen.add(kind)
-            cold, cost = cost, self._once(work)
-            self.start_up_s += max(cold.core_s - cost.core_s, 0.0)
+        with threadpool_limits(1):  # as a task of a scan has it
+            n_modules, begun = len(sys.modules), time.perf_counter()
+            with install_listener("numba:compiler_lock", compiling := _Compiling()):
+                cost = self._once(work)
+            took_s = time.perf_counter() - begun
+            if len(sys.modules) > n_modules + FEW_MODULES or compiling.total_s > LITTLE * took_s:
+                cold, cost = cost, self._once(work)
+                self.start_up_s += max(cold.core_s - cost.core_s, 0.0)
         return cost
 
     @staticmethod

@@ -12,14 +12,14 @@ import numpy as np
 import pyarrow as pa
 
 import zoo
-from engine import assemble, plugins, schemas, training, work
+from engine import assemble, lineage, plugins, schemas, training, work
 from engine.cluster.parts import Entry, Part, encode, sha256
 from engine.cluster.scratch import Scratch
 from engine.cluster.store import Ledger
 from engine.inference.population import Population
 from engine.planning.costs.clock import Clock, Cost, Line, line
-from engine.planning.event_plan import SLOTS, Shard
-from engine.planning.plan import Plan
+from engine.planning.event_plan import EventPlan, Shard
+from engine.study import Model
 
 FEW, MORE = 40, 200  # events
 FEW_STEPS, MORE_STEPS = 3, 8
@@ -30,7 +30,7 @@ JITTER = 0.1  # of a term's standard deviation
 class EventCosts:
     """Costs up to the scored pool."""
 
-    plan: Plan
+    plan: EventPlan
     clock: Clock
     known: dict = field(default_factory=dict)
 
@@ -41,22 +41,23 @@ class EventCosts:
     def scored(self, shard: Shard, slots: list[str]) -> Cost:
         """Of a shard of scored events with the terms of these slots."""
         kind = f"score {' '.join(slots)}"
-        return self._line(kind, shard, lambda few: work.score(self.plan, few, slots, self._models)).at(shard.n_thrown)
+        return self._line(kind, shard, lambda few: work.score(self.plan, few, slots, self.models)).at(shard.n_thrown)
 
     def _line(self, kind: str, shard: Shard, make) -> Line:
         key = kind, shard.purpose, shard.kind, shard.representation
         if key not in self.known:
-            costs = [(few.n_thrown, self.clock.time(kind, lambda few=few: make(few))) for few in _pieces(shard)]
+            costs = [(few.n_thrown, self.clock.time(lambda few=few: make(few))) for few in _pieces(shard)]
             self.known[key] = line(*costs)
         return self.known[key]
 
     def fitted(self, slot: str) -> Cost:
         """Of the fit of a slot's model through all its epochs, by one process."""
-        model, n_events = getattr(self.plan.study.models, slot), self._n_training(slot)
-        if slot not in self.known:
+        model, n_events = self.plan.fitted[slot], self._n_training(slot)
+        key = "fit", *self._alike(model)
+        if key not in self.known:
             pieces = [self._fit(slot, n_steps) for n_steps in (FEW_STEPS, MORE_STEPS)]
-            self.known[slot] = line(*pieces)
-        cost = self.known[slot]
+            self.known[key] = line(*pieces)
+        cost = self.known[key]
         return Cost(cost.fixed.core_s, cost.at(1).n_bytes) + Cost(cost.slope.core_s) * n_events * model.config["epochs"]
 
     def _fit(self, slot: str, n_steps: int) -> tuple[int, Cost]:
@@ -70,17 +71,21 @@ class EventCosts:
             fitted = zoo.fit(family, config, features[rows], labels[rows], seed=1, threads=1)
             return [Part("fit", (slot,), zoo.save(fitted))]
 
-        return n_events, self.clock.time(f"fit {slot}", fit)
+        return n_events, self.clock.time(fit)
+
+    def _alike(self, model: Model) -> tuple:
+        """What a fit's time follows from: that of another seed has the same."""
+        return model.name, self.plan.study.view(model), lineage.canonical(model.config)
 
     def _family(self, slot: str):
         """The family of a slot and its config, for one epoch."""
-        model = getattr(self.plan.study.models, slot)
+        model = self.plan.fitted[slot]
         family = plugins.load("zoo", model.name)
         return family, replace(zoo.configure(family, model.config), epochs=1)
 
     def _n_training(self, slot: str) -> float:
         """Events that the model of a slot is trained on, by the share that is selected."""
-        shards = self.plan.training(getattr(self.plan.study.models, slot))
+        shards = self.plan.training(self.plan.fitted[slot])
         return sum(shard.n_thrown * len(self._sample(shard)) / min(MORE, shard.n_thrown) for shard in shards)
 
     def _sample(self, shard: Shard) -> pa.Table:
@@ -94,25 +99,28 @@ class EventCosts:
     @cached_property
     def _training(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Features and labels of a few events, by slot."""
-        return {slot: self._gathered(slot) for slot in SLOTS}
+        return {slot: self._gathered(slot) for slot in self.plan.fitted}
 
     def _gathered(self, slot: str) -> tuple[np.ndarray, np.ndarray]:
-        kinds = {shard.kind: shard for shard in self.plan.training(getattr(self.plan.study.models, slot))}
+        kinds = {shard.kind: shard for shard in self.plan.training(self.plan.fitted[slot])}
         few = pa.concat_tables([self._sample(shard) for shard in kinds.values()])
         few = few.take(np.random.default_rng(0).permutation(len(few)))  # of all kinds, however few are used
         flat = few["features"].combine_chunks().flatten().to_numpy()
         return flat.reshape(len(few), -1), training.is_nr(few["kind"].cast(pa.string())).astype(np.float32)
 
     @cached_property
-    def _models(self) -> dict[str, bytes]:
+    def models(self) -> dict[str, bytes]:
         """Models of the study's sizes that have hardly been trained."""
-        return {slot: self._barely_trained(slot) for slot in SLOTS}
+        return {slot: self._barely_trained(slot) for slot in self.plan.fitted}
 
     def _barely_trained(self, slot: str) -> bytes:
-        family, config = self._family(slot)
-        features, labels = self._training[slot]
-        rows = np.resize(np.arange(len(labels)), 2 * config.batch_size + 2)
-        return zoo.save(zoo.fit(family, config, features[rows], labels[rows], seed=1, threads=1))
+        key = "barely", *self._alike(self.plan.fitted[slot])
+        if key not in self.known:
+            family, config = self._family(slot)
+            features, labels = self._training[slot]
+            rows = np.resize(np.arange(len(labels)), 2 * config.batch_size + 2)
+            self.known[key] = zoo.save(zoo.fit(family, config, features[rows], labels[rows], seed=1, threads=1))
+        return self.known[key]
 
     @property
     def population(self) -> Population:
@@ -126,18 +134,18 @@ class EventCosts:
 
     @cached_property
     def _read(self) -> tuple[Population, Cost]:
-        ledger = self._stand_in
+        ledger = self.stand_in
         start = time.process_time()
         found = assemble.population(self.plan, ledger)
         return found, Cost(time.process_time() - start)
 
     @cached_property
-    def _stand_in(self) -> Ledger:
+    def stand_in(self) -> Ledger:
         """What a scan would have stored of its pool, as far as it is read again; in memory."""
         ledger = Ledger(Scratch())
         for shard in self.plan.shards["pool"]:
             events, terms = _repeated(*self._scored_few(shard), shard)
-            items = [self.plan.score_item(shard, slot) for slot in SLOTS]
+            items = [self.plan.score_item(shard, slot) for slot in self.plan.fitted]
             for content, item in ((events, shard.item), *zip(terms, items, strict=True)):
                 data = encode(Part(item, (), content))
                 ledger.store.put(item, data)
@@ -149,7 +157,7 @@ class EventCosts:
         key = "pool", shard.kind
         if key not in self.known:
             few = replace(shard, n_thrown=min(MORE, shard.n_thrown))
-            events, *terms = (part.content for part in work.score(self.plan, few, list(SLOTS), self._models))
+            events, *terms = (part.content for part in work.score(self.plan, few, list(self.plan.fitted), self.models))
             self.known[key] = events, terms
         return self.known[key]
 

@@ -6,17 +6,18 @@ from functools import cached_property
 
 import numpy as np
 
-from engine import assemble, work
+from engine import assemble, rows, work
 from engine.cluster.parts import Part
-from engine.inference import cells, reach, reach_toys
+from engine.inference import cells, jackknife, reach, reach_toys
 from engine.inference.population import Population
 from engine.inference.toys import BLOCK
-from engine.planning.costs.clock import Clock, Cost, Line, line
+from engine.planning.costs.clock import NOTHING, Clock, Cost, Line, line
 from engine.planning.plan import Plan, Point, Wanted
 from engine.sensitivity import limits, systematics
 from engine.sensitivity.variations import Variation
 
 MOST_DRAWN = 3e7  # events in a block that is timed: a third of a second; at larger exposures, the line goes on
+DEAR_S = 0.1  # a law that takes longer is timed at one exposure: all that it costs is little more at others
 READINGS = 30  # laws that a search for an exposure reads
 TOY_READINGS = 15  # powers that a search by toys reads, most of them near the exposure it finds
 CHECKED = 20  # toys at a limit that is timed
@@ -70,43 +71,35 @@ class InferenceCosts:
 
     def nulls(self, exposure_ty: float, blocks: list[int]) -> Cost:
         """Of a task of background toys."""
+        return self._lines("nulls", exposure_ty, self._toys_cost, len(blocks))
 
-        def measured(end: float) -> Line:
-            some = ([0], [0, 1])
-            return line(*((len(each), self._toys_cost(end, each)) for each in some))
-
-        return self._lines("nulls", exposure_ty, measured, len(blocks))
-
-    def _toys_cost(self, exposure_ty: float, blocks: list[int]) -> Cost:
+    def _toys_cost(self, exposure_ty: float, n_blocks: int) -> Cost:
         return self.clock.time(
-            "nulls", lambda: work.background_toys(self.plan, self._fresh(), exposure_ty, "null", blocks)
+            lambda: work.background_toys(self.plan, self._fresh(), exposure_ty, "null", [*range(n_blocks)])
         )
 
     def _lines(self, kind: str, exposure_ty: float, measured, x: float) -> Cost:
-        """A cost that is linear in x at either end of the exposures, and in between."""
+        """A cost that is linear in blocks x, each of which is linear in exposure: from three measurements."""
+        low, high = self._ends
         if kind not in self.known:
-            self.known[kind] = {end: measured(end) for end in self._ends}
-        low, high = ((end, found.at(x)) for end, found in zip(self._ends, self._both(kind), strict=True))
-        return line(low, high).at(exposure_ty) if low[0] < high[0] else low[1] * (exposure_ty / low[0])
-
-    def _both(self, kind: str) -> list[Line]:
-        return [self.known[kind][end] for end in self._ends]
+            one, two = ((n, measured(low, n)) for n in (1, 2))
+            self.known[kind] = line(one, two), line((low, two[1]), (high, measured(high, 2) if high > low else two[1]))
+        of_blocks, of_exposure = self.known[kind]
+        if low == high:
+            return of_blocks.at(x) * (exposure_ty / low)
+        return of_blocks.at(x) + of_exposure.slope * ((exposure_ty - low) * x / 2)
 
     def cells(self, exposure_ty: float, n_sizes: int) -> Cost:
         """Of a mass at an exposure: so many cross-sections, with all toys."""
         n_blocks = max(self.plan.study.toys.null, self.plan.study.toys.signal) / BLOCK
-        whole = self._lines("cells", exposure_ty, self._cells_line, n_blocks)
+        whole = self._lines("cells", exposure_ty, self._cells_cost, n_blocks)
         return whole * (0.3 + 0.7 * n_sizes / len(self._sizes))  # the signal's events are drawn for all together
-
-    def _cells_line(self, exposure_ty: float) -> Line:
-        """In blocks of toys."""
-        return line(*((n, self._cells_cost(exposure_ty, n)) for n in (1, 2)))
 
     def _cells_cost(self, exposure_ty: float, n_blocks: int) -> Cost:
         choices = assemble.choices(self.plan, self.plan.by_toys)
         drawn = cells.background_toys(self.population, exposure_ty, "null", choices, n_blocks * BLOCK)
         toys = {"null": drawn, "background": drawn}
-        return self.clock.time("cells", lambda: work.cells(
+        return self.clock.time(lambda: work.cells(
             self.plan, self._fresh(), toys, self._mass_weights, exposure_ty, self.mass, list(self._sizes),
         ))  # fmt: skip
 
@@ -117,31 +110,43 @@ class InferenceCosts:
         return Cost(total.core_s, ROW_BYTES + 400 * len(costs))
 
     def _law(self, exposure_ty: float, pair: Wanted, at_benchmark: bool) -> Cost:
-        """Of one point; at the benchmark with the jack-knife of its error, which is dear: timed at one exposure."""
-        exposures, kind = self.plan.study.grid.exposure_ty.points(), ("law", pair[1], at_benchmark)
-        if at_benchmark:
-            if kind not in self.known:
-                self.known[kind] = self._law_cost(exposures[len(exposures) // 2], pair, at_benchmark)
-            return self.known[kind]
-        return self._at(kind, exposure_ty, (exposures[0], exposures[-1]), lambda t: self._law_cost(t, pair, False))
+        """Of one point: a reading, and what describes a row; at the benchmark, those of the jack-knife, too.
 
-    def _law_cost(self, exposure_ty: float, pair: Wanted, at_benchmark: bool) -> Cost:
-        point = self._point_of(exposure_ty, pair, at_benchmark)
-        weights = self._weights(point.m_chi_GeV)
-        self._reading(exposure_ty, pair, weights * self._scale(point.size))  # loads what the law needs
-        self.clock.seen.add("law")
-        return self.clock.time("law", lambda: work.exact(
-            self.plan, self._fresh(), exposure_ty, pair, {point.m_chi_GeV: weights}, [(point, None)]
-        ))  # fmt: skip
+        Each of these leaves a part of the pool out, so that all of them are one reading less than the groups.
+        """
+        mass, size = self.plan.study.at.get("m_chi_GeV"), self.plan.study.at[self.plan.study.signal.axes[-1]]
+        reading = self.reading(exposure_ty, pair, self._weights(mass) * self._scale(size))
+        return self._row_cost(exposure_ty) + reading * (jackknife.GROUPS if at_benchmark else 1)
 
-    def _point_of(self, exposure_ty: float, pair: Wanted, at_benchmark: bool) -> Point:
-        """One of the plan's points with a law; in the middle of them."""
-        mine = [
-            point for point, *other in self.plan.exact.values()
-            if point.exposure_ty == exposure_ty and tuple(other) == pair
-            and self.plan.at_benchmark(point) == at_benchmark
-        ]  # fmt: skip
-        return mine[len(mine) // 2]
+    def _row_cost(self, exposure_ty: float) -> Cost:
+        """Of what a row says beside its law."""
+        at, size = self.plan.study.at, self.plan.study.signal.axes[-1]
+
+        def described(end: float) -> Cost:
+            place = *self.plan.exactly[0], at.get("m_chi_GeV"), at[size]
+
+            def describe() -> list[Part]:
+                rows.Describer(self.plan, self._fresh(), self._weights(at.get("m_chi_GeV")), end).row(*place)
+                return []
+
+            return self.clock.time(describe)
+
+        return self._at(("row",), exposure_ty, self._grid_ends, described)
+
+    @property
+    def _grid_ends(self) -> tuple[float, float]:
+        exposures = self.plan.study.grid.exposure_ty.points()
+        return exposures[0], exposures[-1]
+
+    def reading(self, exposure_ty: float, pair: Wanted, weights: np.ndarray) -> Cost:
+        """Of a law of one statistic and its median: at all exposures as in the middle, where it is dear."""
+        exposures, kind = self.plan.study.grid.exposure_ty.points(), ("reading", pair[1])
+        if kind not in self.known:
+            cost = self._reading(exposures[len(exposures) // 2], pair, weights)
+            is_one = cost.core_s > DEAR_S or len(exposures) == 1
+            ends = ((end, self._reading(end, pair, weights)) for end in self._grid_ends)
+            self.known[kind] = Line(cost, NOTHING) if is_one else line(*ends)
+        return self.known[kind].at(exposure_ty)
 
     def _weights(self, mass: float | None) -> np.ndarray:
         key = "weights", mass
@@ -151,8 +156,8 @@ class InferenceCosts:
 
     def search(self, pair: Wanted, mass: float | None, size: float) -> Cost:
         """Of the search for an exposure: readings between the ends of its range, and the jack-knife at one of them."""
-        middle, ends, weights = *self._sought, self._weights(mass) * self._scale(size)
-        reading = self._at(("reading", pair[1]), middle, ends, lambda t: self._reading(t, pair, weights))
+        (middle, _), weights = self._sought, self._weights(mass) * self._scale(size)
+        reading = self.reading(middle, pair, weights)
         return Cost(reading.core_s * (READINGS + self.plan.study.reach.groups), ROW_BYTES)
 
     def search_by_toys(self, pair: Wanted, mass: float | None, size: float) -> Cost:
@@ -197,7 +202,7 @@ class InferenceCosts:
             reach.read(self._fresh(), choice, weights, exposure_ty, aim)
             return []
 
-        return self.clock.time(f"reading {pair[1]}", read)
+        return self.clock.time(read)
 
     def limits(self, exposure_ty: float, masses: list[float]) -> Cost:
         """Of the limits of one exposure."""
@@ -221,14 +226,14 @@ class InferenceCosts:
         asked = study.limits.model_copy(update={"check_m_chi_GeV": tuple(some) * (n_toys > 0), "check_toys": n_toys})
         plan = replace(self.plan, study=study.model_copy(update={"limits": asked}))
         weights = {mass: self._weights(mass) for mass in some}
-        return self.clock.time("limits", lambda: limits.compute(plan, self._fresh(), weights, exposure_ty, some))
+        return self.clock.time(lambda: limits.compute(plan, self._fresh(), weights, exposure_ty, some))
 
     def varied(self, variation: Variation, exposure_ty: float, pair: Wanted) -> Cost:
         """Of a row of the systematics, from one at the smallest exposure: as a toy's events, it grows with it."""
         key, smallest = ("varied", variation.nuisance, pair[1]), self.plan.study.grid.exposure_ty.points()[0]
         if key not in self.known:
             weights = systematics.benchmark(self.plan, self.population)
-            self.known[key] = self.clock.time(f"varied {pair[1]}", lambda: systematics.compute(
+            self.known[key] = self.clock.time(lambda: systematics.compute(
                 self.plan, self._fresh(), self._fresh(), (weights, weights), variation, smallest, pair
             ))  # fmt: skip
         n_toys = self.plan.study.toys.statistic(pair[1])[0].EXACT is not True

@@ -1,0 +1,43 @@
+"""Where a store is: a folder or a bucket behind a URI."""
+
+import os
+from datetime import timedelta
+from pathlib import Path
+
+from obstore.store import LocalStore, from_url
+
+from engine.errors import StoreError
+
+RETRIES = {  # of one request that a bucket refuses (5xx) or drops; a task that fails is tried again as a whole
+    "max_retries": 8,
+    "retry_timeout": timedelta(seconds=60),
+    "backoff": {"init_backoff": timedelta(seconds=0.1), "max_backoff": timedelta(seconds=10), "base": 2},
+}
+
+
+def is_local(uri: str) -> bool:
+    """Whether a URI is a folder's."""
+    return "://" not in uri or uri.startswith("file://")
+
+
+def folder_of(uri: str) -> Path:
+    """The folder of such a URI."""
+    return Path(uri.removeprefix("file://")).absolute()
+
+
+def opened(uri: str):
+    """The object store behind a URI; raises StoreError in one line."""
+    if uri.startswith("memory:"):
+        raise StoreError(f"the store {uri!r} would be gone with the process; give a folder or s3://")
+    try:
+        if not is_local(uri):
+            plain = os.environ.get("AWS_ENDPOINT_URL", "").startswith("http:")
+            return from_url(uri, client_options={"allow_http": plain}, retry_config=RETRIES)
+        return LocalStore(folder_of(uri), mkdir=True)
+    except Exception as error:
+        raise StoreError(f"cannot open the store {uri!r}: {first_line(error)}") from error
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, shortly."""
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
