@@ -181,7 +181,11 @@ class InferenceCosts:
         n_blocks = (self.plan.n_blocks("null") + self.plan.n_blocks("background")) / 2
 
         def timed(exposure_ty: float, n: int) -> Cost:
-            return self.clock.time(name, lambda: [make(self._fresh(), exposure_ty, (n * BLOCK, n * BLOCK))][:0])
+            def work() -> list[Part]:
+                make(self._fresh(), exposure_ty, (n * BLOCK, n * BLOCK))
+                return []
+
+            return self.clock.time(work)
 
         def measured(exposure_ty: float) -> Cost:
             return line(*((n, timed(exposure_ty, n)) for n in (1, 2))).at(n_blocks)
