@@ -19,7 +19,7 @@ FIGURES = ("spectra", "bands", "response", "event_ER", "event_NR")
 
 @pytest.fixture(scope="module")
 def study(request):
-    return load(str(request.path.parent / "studies" / "tiny.toml"))
+    return load(str(request.path.parents[1] / "studies" / "tiny.toml"))
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def test_rates_agree_with_the_reference_computation(rows):
 
 
 def test_references_are_for_the_default_alone(study, samples, request):
-    tiny = str(request.path.parent / "studies" / "tiny.toml")
+    tiny = str(request.path.parents[1] / "studies" / "tiny.toml")
     other = load(tiny, ("backgrounds.options.neutrons.level='achieved'", "benchmark.m_chi_GeV=20.0"))
     shown = tabulate(other, samples)
     missing = {name for name, row in shown.items() if row.reference is None}
@@ -138,7 +138,7 @@ def test_leakage_of_the_detector_has_the_size_of_the_reference(samples):
 
 
 def test_leakage_is_the_published_one(study, request):
-    text = (request.path.parent / "references" / "darwin.toml").read_text()
+    text = (request.path.parents[1] / "references" / "darwin.toml").read_text()
     published = tomllib.loads(text)["leakage"]["binned"]
     er, nr = (physics_report.throw(Plan(study), kind, n) for kind, n in (("ER", 40_000), ("NR", 10_000)))
     for leak in physics_report.leakages(er, nr):
@@ -173,7 +173,7 @@ def test_events_on_display_are_single_and_coincident(study):
 
 
 def test_a_report_is_named_by_what_makes_it(study, request):
-    tiny = str(request.path.parent / "studies" / "tiny.toml")
+    tiny = str(request.path.parents[1] / "studies" / "tiny.toml")
     name = physics_report.identity(study, N)
     assert physics_report.identity(load(tiny, ("toys.null=2000", "models.vae.epochs=3")), N) == name
     changed = ("seed=4", "detector.g1=0.12", "backgrounds.options.neutrons.level='achieved'",
@@ -182,8 +182,8 @@ def test_a_report_is_named_by_what_makes_it(study, request):
     assert len(others | {name}) == len(changed) + 2
 
 
-def test_the_command_writes_a_page_that_shows_everything(recoilscan, tiny, study, tmp_path):
-    done = recoilscan("physics", tiny, "--store", "here", "--events", 500)
+def test_the_command_writes_a_page_that_shows_everything(run_here, tiny, study, tmp_path):
+    done = run_here("physics", tiny, "--store", "here", "--events", 500)
     folder = tmp_path / "here" / "physics" / physics_report.identity(study, 500)
     assert f"report: {folder / 'report.md'}" in done.stdout
     text = (folder / "report.md").read_text()
