@@ -52,16 +52,16 @@ def settings(place):
 
 
 @pytest.fixture(scope="module")
-def words(settings):
-    return [word for setting in settings for word in ("--set", setting)]
+def scan(one_ray, place, tiny, settings):
+    """Scans into a store of this name."""
+    return lambda name: pipeline.run(study.load(str(tiny), settings), Store(str(place / name)), workers=2)
 
 
 @pytest.fixture(scope="module")
-def partial(place, settings):
+def partial(place, scan):
     """A scan whose largest cross-section has no answer."""
     (place / "flag").touch()
-    tiny = Path(__file__).parent / "studies" / "tiny.toml"
-    return pipeline.run(study.load(str(tiny), settings), Store(str(place / "store")), workers=2)
+    return scan("store")
 
 
 def test_the_scan_goes_on_and_the_row_says_why(partial):
@@ -78,15 +78,14 @@ def test_the_scan_goes_on_and_the_row_says_why(partial):
 
 
 def test_it_is_tried_again_and_again_until_the_table_is_that_of_an_undisturbed_scan(
-    partial, place, words, recoilscan, tiny
+    partial, place, settings, scan, recoilscan, tiny
 ):
-    done = recoilscan("scan", tiny, "--store", place / "store", "--workers", 2, *words, check=PARTIAL)
+    words = [word for setting in settings for word in ("--set", setting)]
+    done = recoilscan("scan", tiny, "--store", place / "store", "--workers", 2, "--quiet", *words, check=PARTIAL)
     assert "failed: 1 of cells: ValueError: more events than I can count" in done.stdout
     assert not list((place / "store").glob("tables/*"))
     (place / "flag").unlink()
-    recoilscan("scan", tiny, "--store", place / "store", "--workers", 2, *words)
-    recoilscan("scan", tiny, "--store", place / "fresh", "--workers", 2, *words)
-    again, fresh = ((place / name / "tables").glob("*") for name in ("store", "fresh"))
-    (again,), (fresh,) = again, fresh
-    assert again.name == fresh.name and again.read_bytes() == fresh.read_bytes()
+    again, fresh = scan("store").path, scan("fresh").path
+    assert Path(again).name == Path(fresh).name and Path(again).read_bytes() == Path(fresh).read_bytes()
     assert pq.read_table(fresh)["reason"].null_count == 2 * 4
+    assert fresh.startswith(f"{place}/fresh/tables/")

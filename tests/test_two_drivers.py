@@ -3,12 +3,12 @@
 import json
 import os
 import socket
-import subprocess
-import sys
 import time
+from pathlib import Path
 
 import pytest
 
+from engine import pipeline, study
 from engine.cluster import heartbeat
 from engine.cluster.store import Store
 
@@ -31,9 +31,8 @@ def test_the_second_names_the_first_and_the_table_is_that_of_one(tiny, start, tm
     assert (second.returncode, first.returncode) == (0, 0), said
     assert f"warning: process {first.pid} on {socket.gethostname()}, since " in said[0]
     assert not list((store / "drivers").rglob("*.json"))
-    alone = [sys.executable, "-m", "engine", "scan", tiny, "--store", tmp_path / "alone", "--workers", "2", *words]
-    subprocess.run(list(map(str, alone)), check=True, timeout=400, capture_output=True)
-    (table,), (of_one,) = ((folder / "tables").glob("*") for folder in (store, tmp_path / "alone"))
+    alone = pipeline.run(study.load(str(tiny), SMALL), Store(str(tmp_path / "alone")), workers=2)
+    (table,), of_one = (store / "tables").glob("*"), Path(alone.path)
     assert table.name == of_one.name and table.read_bytes() == of_one.read_bytes()
     assert not (store / "aside").exists()
 

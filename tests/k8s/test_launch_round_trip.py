@@ -11,7 +11,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from cluster_api import Api, Cluster
 from cluster_operator import Operator
 from cluster_ray import free_ports
 from cluster_rules import cluster_faults, faults, job_faults, raycluster, schema
+from launching import PATIENCE_S, launch, said, until
 from moto.server import ThreadedMotoServer
 from obstore.store import S3Store
 
@@ -31,17 +31,16 @@ from engine.launch import identity, kubectl
 
 pytest.importorskip("aiohttp", reason="a head takes jobs with ray[default]")
 jsonschema = pytest.importorskip("jsonschema")
-TINY = Path(__file__).parents[1] / "studies" / "tiny.toml"
 NAMESPACE, BUCKET = "recoilscan", "recoilscan"
 SECRET = "planted-77d1c0"
-PATIENCE_S = 300.0
 WORDS = ("--overlay", "kind", "--workers", 2)
 
 
 @dataclass
 class Site:
-    """What is there before a scan: a cluster with its operator, a bucket, MLflow; and where the results are."""
+    """What is there before a scan: a study, a cluster with its operator, a bucket, MLflow; where the results are."""
 
+    study: Path
     cluster: Cluster
     operator: Operator
     bucket: S3Store
@@ -49,19 +48,12 @@ class Site:
     environment: dict[str, str]
     folder: Path
 
-    def launch(self, *words: object, study: Path = TINY) -> subprocess.Popen:
-        command = [sys.executable, "-m", "engine", "launch", str(study), *map(str, (*WORDS, *words))]
-        return subprocess.Popen(
-            command, env=self.environment, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            start_new_session=True,
-        )  # fmt: skip
+    def launch(self, *words: object) -> subprocess.Popen:
+        return launch(self.study, *WORDS, *words, environment=self.environment, folder=self.folder)
 
     def launched(self, *words: object, code: int = 0) -> str:
         """What a launch said from its beginning to its end."""
-        process = self.launch(*words)
-        out, err = process.communicate(timeout=PATIENCE_S)
-        assert process.returncode == code, f"{process.returncode}\n{out}\n{err}\n{self.operator.errors}"
-        return out + err
+        return said(self.launch(*words), code, self.operator.errors)
 
     def paths(self, prefix: str = "") -> list[str]:
         return [each["path"] for page in self.bucket.list(prefix or None) for each in page]
@@ -74,26 +66,6 @@ class Site:
     def table(self, store: str) -> bytes:
         (table,) = self.objects(f"{store.removeprefix(f's3://{BUCKET}/')}/tables/").values()
         return table
-
-
-def until(true, process: subprocess.Popen) -> None:
-    """Waits; fails where the launch ends before."""
-    end = time.monotonic() + PATIENCE_S
-    while not true():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < end, "too late"
-        time.sleep(0.1)
-
-
-@pytest.fixture(scope="module")
-def local(tmp_path_factory) -> bytes:
-    """The table's bytes as a laptop makes it."""
-    folder = tmp_path_factory.mktemp("laptop")
-    command = [sys.executable, "-m", "engine", "scan", str(TINY), "--store", str(folder / "store"), "--workers", "2"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=PATIENCE_S)
-    assert done.returncode == 0, done.stderr
-    (table,) = (folder / "store" / "tables").glob("*.parquet")
-    return table.read_bytes()
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +95,7 @@ def mlflow(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def site(crds, s3, mlflow, tmp_path_factory):
+def site(crds, s3, mlflow, tiny, tmp_path_factory):
     try:
         beside = Path(kubectl.program()).parent
     except BadInput:
@@ -153,7 +125,7 @@ def site(crds, s3, mlflow, tmp_path_factory):
     bucket = S3Store(BUCKET, endpoint=s3, region="us-east-1", access_key_id="x", secret_access_key="x",
                      client_options={"allow_http": True})  # fmt: skip
     _make_bucket(s3)
-    yield Site(cluster, operator, bucket, mlflow[1], environment, folder)
+    yield Site(tiny, cluster, operator, bucket, mlflow[1], environment, folder)
     left = operator.close()
     server.close()
     assert not left, f"{len(left)} processes outlived their cluster"
@@ -164,14 +136,14 @@ def _make_bucket(s3: str) -> None:
         assert answer.status == 200
 
 
-def lineage() -> tuple[str, str]:
+def lineage(path: Path) -> tuple[str, str]:
     """Name and store of the small study's job."""
-    study = studies.load(str(TINY))
+    study = studies.load(str(path))
     return identity.job_name(study, "kind"), identity.store_uri(f"s3://{BUCKET}/store", study)
 
 
-def test_a_launch_is_left_and_followed_again_to_the_bytes_of_a_laptop(site, local):
-    name, store = lineage()
+def test_a_launch_is_left_and_followed_again_to_the_bytes_of_a_laptop(site, reference):
+    name, store = lineage(site.study)
     first = site.launch()
     until(lambda: name in site.operator.running, first)
     first.send_signal(signal.SIGINT)
@@ -181,7 +153,7 @@ def test_a_launch_is_left_and_followed_again_to_the_bytes_of_a_laptop(site, loca
 
     followed = site.launched()
 
-    assert site.table(store) == local
+    assert site.table(store) == reference.table.read_bytes()
     assert "runs already" in followed and f"table: {store}/tables/" in followed, "the driver's log is handed on"
     assert f"job {name}: Complete SUCCEEDED" in followed and f"store: {store}" in followed
     assert "Complete SUCCEEDED" in site.launched("--status")
@@ -198,8 +170,8 @@ def test_a_launch_is_left_and_followed_again_to_the_bytes_of_a_laptop(site, loca
 
 
 @pytest.mark.slow
-def test_a_head_that_dies_costs_an_attempt_and_changes_no_byte(site, local):
-    name, store = lineage()
+def test_a_head_that_dies_costs_an_attempt_and_changes_no_byte(site, reference):
+    name, store = lineage(site.study)
     for path in site.paths("store"):
         obstore.delete(site.bucket, path)
     process = site.launch()
@@ -211,5 +183,5 @@ def test_a_head_that_dies_costs_an_attempt_and_changes_no_byte(site, local):
 
     assert process.returncode == 0, (out, err, site.operator.errors)
     assert site.operator.attempts[name] == 2 and "failed attempts: 1" in err
-    assert site.table(store) == local
+    assert site.table(store) == reference.table.read_bytes()
     assert finished.items() <= site.objects("store").items() and finished, "what was finished is as it was"
