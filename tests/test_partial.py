@@ -78,10 +78,10 @@ def test_the_scan_goes_on_and_the_row_says_why(partial):
 
 
 def test_it_is_tried_again_and_again_until_the_table_is_that_of_an_undisturbed_scan(
-    partial, place, settings, scan, recoilscan, tiny
+    partial, place, settings, scan, run_here, tiny
 ):
     words = [word for setting in settings for word in ("--set", setting)]
-    done = recoilscan("scan", tiny, "--store", place / "store", "--workers", 2, "--quiet", *words, check=PARTIAL)
+    done = run_here("scan", tiny, "--store", place / "store", "--workers", 2, "--quiet", *words, check=PARTIAL)
     assert "failed: 1 of cells: ValueError: more events than I can count" in done.stdout
     assert not list((place / "store").glob("tables/*"))
     (place / "flag").unlink()

@@ -4,36 +4,26 @@ import json
 import os
 import socket
 import time
-from pathlib import Path
 
 import pytest
 
-from engine import pipeline, study
 from engine.cluster import heartbeat
 from engine.cluster.store import Store
 
-SMALL = (
-    "events.train_per_kind=100", "events.test_per_kind=100", "pool.er_events=2000", "pool.nr_events=2000",
-    "toys.null=1000", "toys.signal=1000", "grid.exposure_ty.values=[5]", "grid.m_chi_GeV.values=[50]",
-    "models.vae.epochs=1", "models.classifier.epochs=1", "limits.check_m_chi_GeV=[]",
-)  # fmt: skip
 
-
-def test_the_second_names_the_first_and_the_table_is_that_of_one(tiny, start, tmp_path):
-    words = [word for setting in SMALL for word in ("--set", setting)]
+def test_the_second_names_the_first_and_the_table_is_that_of_one(reference, tiny, start, tmp_path):
     store = tmp_path / "store"
-    first = start("scan", tiny, "--store", store, "--workers", 1, *words)
+    first = start("scan", tiny, "--store", store, "--workers", 1)
     for line in first.stdout:
         if line.startswith("events:"):
             break
-    second = start("scan", tiny, "--store", store, "--workers", 1, *words)
+    second = start("scan", tiny, "--store", store, "--workers", 1)
     said = [process.communicate(timeout=400)[0] for process in (second, first)]
     assert (second.returncode, first.returncode) == (0, 0), said
     assert f"warning: process {first.pid} on {socket.gethostname()}, since " in said[0]
     assert not list((store / "drivers").rglob("*.json"))
-    alone = pipeline.run(study.load(str(tiny), SMALL), Store(str(tmp_path / "alone")), workers=2)
-    (table,), of_one = (store / "tables").glob("*"), Path(alone.path)
-    assert table.name == of_one.name and table.read_bytes() == of_one.read_bytes()
+    (table,) = (store / "tables").glob("*")
+    assert table.name == reference.table.name and table.read_bytes() == reference.table.read_bytes()
     assert not (store / "aside").exists()
 
 

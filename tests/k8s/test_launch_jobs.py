@@ -48,7 +48,7 @@ def status(cluster: RayCluster, name: str) -> str | None:
     return found[0] if found else None
 
 
-def test_a_job_is_left_stopped_and_launched_again_to_its_end(launch, ray_cluster, tiny, tmp_path):
+def test_a_job_is_left_stopped_and_launched_again_to_its_end(launch, ray_cluster, reference, tiny, tmp_path):
     study = studies.load(str(tiny))
     name, store = identity.job_name(study, "jobs"), Path(identity.store_uri(f"{tmp_path}/store", study))
     assert "no job" in said(launch("--status"), code=2)
@@ -64,7 +64,9 @@ def test_a_job_is_left_stopped_and_launched_again_to_its_end(launch, ray_cluster
 
     assert f"job {name} submitted" in again and f"table: {store}/tables/" in again
     assert re.search("events: 2 items, [12] reused", again), "it went on from the store"
-    assert len(list((store / "tables").iterdir())) == 1 and (tmp_path / "runs.db").exists()
+    (table,) = (store / "tables").iterdir()
+    assert table.read_bytes() == reference.table.read_bytes(), "on one CPU, and stopped in between"
+    assert (tmp_path / "runs.db").exists()
     assert "has finished" in said(launch()) and "SUCCEEDED" in said(launch("--status"))
 
 

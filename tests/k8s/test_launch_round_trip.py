@@ -48,12 +48,8 @@ class Site:
     environment: dict[str, str]
     folder: Path
 
-    def launch(self, *words: object) -> subprocess.Popen:
-        return launch(self.study, *WORDS, *words, environment=self.environment, folder=self.folder)
-
-    def launched(self, *words: object, code: int = 0) -> str:
-        """What a launch said from its beginning to its end."""
-        return said(self.launch(*words), code, self.operator.errors)
+    def launch(self) -> subprocess.Popen:
+        return launch(self.study, *WORDS, environment=self.environment, folder=self.folder)
 
     def paths(self, prefix: str = "") -> list[str]:
         return [each["path"] for page in self.bucket.list(prefix or None) for each in page]
@@ -136,37 +132,50 @@ def _make_bucket(s3: str) -> None:
         assert answer.status == 200
 
 
+@pytest.fixture
+def asked(site, run_here, monkeypatch):
+    """What a launch says that only asks or stops: within this process, since others wait seconds for their imports."""
+    for name, value in site.environment.items():
+        monkeypatch.setenv(name, value)
+
+    def call(*words: object, code: int = 0) -> str:
+        done = run_here("launch", site.study, *WORDS, *words, check=code, folder=site.folder)
+        return done.stdout + done.stderr
+
+    return call
+
+
 def lineage(path: Path) -> tuple[str, str]:
     """Name and store of the small study's job."""
     study = studies.load(str(path))
     return identity.job_name(study, "kind"), identity.store_uri(f"s3://{BUCKET}/store", study)
 
 
-def test_a_launch_is_left_and_followed_again_to_the_bytes_of_a_laptop(site, reference):
+def test_a_launch_is_left_and_followed_again_to_the_bytes_of_a_laptop(site, asked, reference):
     name, store = lineage(site.study)
     first = site.launch()
     until(lambda: name in site.operator.running, first)
     first.send_signal(signal.SIGINT)
-    _, said = first.communicate(timeout=60)
-    assert first.returncode == 130 and "Follow: recoilscan launch" in said and "--stop" in said
+    leaving = said(first, code=130)
+    assert "Follow: recoilscan launch" in leaving and "--stop" in leaving
     assert name in site.operator.running, "the job goes on"
 
-    followed = site.launched()
+    followed = said(site.launch(), beside=site.operator.errors)
 
     assert site.table(store) == reference.table.read_bytes()
     assert "runs already" in followed and f"table: {store}/tables/" in followed, "the driver's log is handed on"
     assert f"job {name}: Complete SUCCEEDED" in followed and f"store: {store}" in followed
-    assert "Complete SUCCEEDED" in site.launched("--status")
-    assert "has finished" in site.launched() and site.operator.attempts[name] == 1
+    assert "Complete SUCCEEDED" in asked("--status")
+    assert "has finished" in asked() and site.operator.attempts[name] == 1
     with contextlib.closing(sqlite3.connect(site.mlflow / "runs.db")) as runs:
         assert runs.execute("select count(*) from runs where status = 'FINISHED'").fetchone() == (3,)
     everything = [*site.objects().values(), *(path.read_bytes() for path in site.mlflow.rglob("*") if path.is_file())]
     everything += [str(thing).encode() for key, thing in site.cluster.objects.items() if key[0] != "secrets"]
-    everything += [path.read_bytes() for path in site.cluster.logs.values()] + [followed.encode(), said.encode()]
+    everything += [path.read_bytes() for path in site.cluster.logs.values()] + [followed.encode(), leaving.encode()]
     assert len(everything) > 20 and not any(SECRET.encode() in data for data in everything)
-    assert "stopped" in site.launched("--stop")
+    assert "stopped" in asked("--stop")
     assert site.cluster.get("rayjobs", NAMESPACE, name) is site.cluster.get("configmaps", NAMESPACE, name) is None
-    assert "no job" in site.launched("--status", code=2)
+    assert "no job" in asked("--status", code=2)
 
 
 @pytest.mark.slow

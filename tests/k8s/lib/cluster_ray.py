@@ -17,6 +17,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 MARK = "RECOILSCAN_POD_OF"  # in the environment of every process that an operator starts
@@ -52,19 +53,35 @@ def marked(mark: str, name: str = MARK) -> list[int]:
     return found
 
 
-def kill(pod: str) -> None:
+def family(pid: int) -> list[int]:
+    """A process, its children and theirs, whatever their sessions."""
+    children, found = {}, [pid]
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(path.read_text().rpartition(")")[2].split()[1])
+        except OSError:  # it has ended meanwhile
+            continue
+        children.setdefault(parent, []).append(int(path.parent.name))
+    for each in found:
+        found += children.get(each, [])
+    return found
+
+
+def kill(process: subprocess.Popen, pod: str) -> None:
     """Ends all processes of a pod at once, as its containers' end does: a driver and Ray's agents have sessions of
-    their own. Raises TimeoutError where one stays."""
+    their own. The mark finds what was born meanwhile, but not all that is older: a title may be written over it.
+
+    Raises TimeoutError where one stays."""
+    found = family(process.pid) if process.poll() is None else marked(pod, POD)
     end = time.monotonic() + DIE_S
-    while left := marked(pod, POD):
+    while found:
         if time.monotonic() > end:
-            raise TimeoutError(f"processes {left} of {pod} do not die")
-        for pid in left:
-            try:
+            raise TimeoutError(f"processes {found} of {pod} do not die")
+        for pid in found:
+            with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
-        time.sleep(0.02)
+        time.sleep(0.05)
+        found = marked(pod, POD)
 
 
 class RayCluster:
@@ -165,7 +182,7 @@ class RayCluster:
 
     def kill_head(self) -> None:
         """As when its node vanishes: no signal that it could answer, and the driver goes with it."""
-        kill(self._pod(0))
+        kill(self._processes[0], self._pod(0))
 
     @property
     def head_lives(self) -> bool:
@@ -173,6 +190,6 @@ class RayCluster:
 
     def stop(self) -> None:
         for number, process in enumerate(self._processes):
-            kill(self._pod(number))
+            kill(process, self._pod(number))
             process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
