@@ -19,7 +19,8 @@ os.environ["RAY_AUTH_MODE"] = "disabled"
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
 STUDIES = Path(__file__).parent / "studies"
-STARTERS = {"hosts", "one_ray", "ray_cluster", "recoilscan", "reference", "start", "tuned"}  # they start processes
+# fixtures that start processes
+STARTERS = {"hosts", "one_ray", "own", "ray_cluster", "recoilscan", "reference", "start", "tuned"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

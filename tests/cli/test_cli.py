@@ -41,14 +41,14 @@ def test_plot_without_a_scan_says_what_to_do(recoilscan, tiny):
     assert "recoilscan scan" in done.stderr and done.stderr.count("\n") == 1
 
 
-def test_status_of_nothing(recoilscan, tiny):
-    done = recoilscan("status", tiny)
+def test_status_of_nothing(run_here, tiny):
+    done = run_here("status", tiny)
     assert "done 0" in done.stdout and "none yet" in done.stdout
 
 
-def test_lists(recoilscan):
-    assert "dense_vae" in recoilscan("zoo", "list").stdout
-    assert "quickstart" in recoilscan("scans", "list").stdout
+def test_lists(run_here):
+    assert "dense_vae" in run_here("zoo", "list").stdout
+    assert "quickstart" in run_here("scans", "list").stdout
 
 
 def test_a_copied_study_is_a_study(run_here, tmp_path):
