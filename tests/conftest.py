@@ -1,25 +1,76 @@
 """What the tests share: one thread per process, a small study, and the command line as a user starts it."""
 
+import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
+from scanned import Scanned, run_scan
 
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["RAY_AUTH_MODE"] = "disabled"
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
 STUDIES = Path(__file__).parent / "studies"
+# fixtures that start processes
+STARTERS = {"hosts", "one_ray", "own", "ray_cluster", "recoilscan", "reference", "start", "tuned"}
 
 
-@pytest.fixture
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that start processes come first: they take longest, and two test processes then end together."""
+    long = {item.path for item in items if STARTERS.intersection(item.fixturenames)}
+    items.sort(key=lambda item: item.path not in long)
+
+
+@pytest.fixture(scope="session")
 def tiny() -> Path:
     """A study of some twenty seconds on two cores, most of which is starting up."""
     return STUDIES / "tiny.toml"
+
+
+@pytest.fixture(scope="session")
+def reference(tmp_path_factory) -> Scanned:
+    """The undisturbed scan of the tiny study with two workers, made once for all test processes; a copy may change."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "reference"
+    folder.mkdir(exist_ok=True)
+    log = folder / "log.txt"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # until the file is closed
+        if not log.exists():
+            shutil.rmtree(folder / "store", ignore_errors=True)
+            log.write_text(run_scan(STUDIES / "tiny.toml", folder / "store", "--workers", 2))
+    (table,) = (folder / "store" / "tables").iterdir()
+    return Scanned(folder / "store", log.read_text(), table)
+
+
+@pytest.fixture(scope="module")
+def one_ray():
+    """The scans that a file runs in its own process share a Ray, while they ask for as many workers as the one before:
+    to start one, and to import the engine in its processes, takes longer than to scan a small study."""
+    from engine.cluster import nodes
+
+    start, held, key, cpus = nodes.cluster, ExitStack(), None, 0
+
+    @contextmanager
+    def cluster(address: str | None, workers: int | None) -> Iterator[int]:
+        nonlocal key, cpus
+        if key != (address, workers):
+            held.close()
+            key, cpus = None, held.enter_context(start(address, workers))
+            key = address, workers
+        yield cpus
+
+    with held, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nodes, "cluster", cluster)
+        yield
 
 
 @pytest.fixture
@@ -32,6 +83,25 @@ def recoilscan(tmp_path):
         )
         if check is not None:
             assert done.returncode == check, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    return call
+
+
+@pytest.fixture
+def run_here(tmp_path, monkeypatch, capsys):
+    """`recoilscan` within this process, which imports nothing anew: for tests of what a command does and says."""
+    from engine.cli import app
+
+    def call(*arguments: object, check: int | None = 0, folder: Path = tmp_path) -> subprocess.CompletedProcess:
+        command = ["recoilscan", *map(str, arguments)]
+        monkeypatch.chdir(folder)
+        monkeypatch.setattr(sys, "argv", command)
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            app.main()
+        done = subprocess.CompletedProcess(command, ended.value.code or 0, *capsys.readouterr())
+        assert done.returncode == check or check is None, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
 
     return call

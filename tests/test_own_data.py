@@ -36,8 +36,8 @@ def own(tiny, tmp_path):
     return path
 
 
-def test_a_scan_of_ones_own_data_ends_in_a_table_by_strength(recoilscan, own, tmp_path):
-    said = recoilscan("scan", own, "--workers", 2).stdout
+def test_a_scan_of_ones_own_data_ends_in_a_table_by_strength(run_here, own, tmp_path):
+    said = run_here("scan", own, "--workers", 2).stdout
     (path,) = (tmp_path / "recoilscan-store" / "tables").iterdir()
     table = pq.read_table(path)
     assert table.schema.equals(schemas.RESULTS)
@@ -56,4 +56,4 @@ def test_a_scan_of_ones_own_data_ends_in_a_table_by_strength(recoilscan, own, tm
     diagnosed = {"roc", "confusion", "posterior_predictive", "elbo_energy", "latent", "reconstruction"}
     assert drawn == of_q | {"p_against_exposure.png", "scores_R10000.png"} | {f"{name}.png" for name in diagnosed}
     (tmp_path / "limit.csv").write_text("20,1e-47\n")
-    assert "has no plane" in recoilscan("plot", own, "--overlay", "limit.csv", check=2).stderr
+    assert "has no plane" in run_here("plot", own, "--overlay", "limit.csv", check=2).stderr

@@ -56,16 +56,16 @@ def settings(place):
 
 
 @pytest.fixture(scope="module")
-def words(settings):
-    return [word for setting in settings for word in ("--set", setting)]
+def scan(one_ray, place, tiny, settings):
+    """Scans into a store of this name."""
+    return lambda name: pipeline.run(study.load(str(tiny), settings), Store(str(place / name)), workers=2)
 
 
 @pytest.fixture(scope="module")
-def partial(place, settings):
+def partial(place, scan):
     """A scan whose largest cross-section has no answer."""
     (place / "flag").touch()
-    tiny = Path(__file__).parent / "studies" / "tiny.toml"
-    return pipeline.run(study.load(str(tiny), settings), Store(str(place / "store")), workers=2)
+    return scan("store")
 
 
 def test_the_scan_goes_on_and_the_row_says_why(partial):
@@ -109,9 +109,10 @@ def _unanswered(rows):
 
 
 def test_it_is_tried_again_and_again_until_the_table_is_that_of_an_undisturbed_scan(
-    partial, place, words, recoilscan, tiny
+    partial, place, settings, scan, run_here, tiny
 ):
-    done = recoilscan("scan", tiny, "--store", place / "store", "--workers", 2, *words, check=PARTIAL)
+    words = [word for setting in settings for word in ("--set", setting)]
+    done = run_here("scan", tiny, "--store", place / "store", "--workers", 2, "--quiet", *words, check=PARTIAL)
     assert "failed: 1 of cells: ValueError: more events than I can count" in done.stdout
     assert not list((place / "store").glob("tables/*"))
     figures = {path.name for path in (place / "store").glob("partial/*/figures/*")}
@@ -121,11 +122,10 @@ def test_it_is_tried_again_and_again_until_the_table_is_that_of_an_undisturbed_s
     assert run.info.status == "RUNNING" and run.data.tags["partial"] == "1"
     assert artifacts(place, run) == {f"partial/{name}" for name in figures | {"table.parquet"}}
     (place / "flag").unlink()
-    recoilscan("scan", tiny, "--store", place / "store", "--workers", 2, *words)
-    recoilscan("scan", tiny, "--store", place / "fresh", "--workers", 2, *words)
-    again, fresh = ((place / name / "tables").glob("*") for name in ("store", "fresh"))
-    (again,), (fresh,) = again, fresh
+    run_here("scan", tiny, "--store", place / "store", "--workers", 2, "--quiet", *words)
     after = the_run(place)
     assert (after.info.run_id, after.info.status) == (run.info.run_id, "FINISHED") and "partial" not in after.data.tags
-    assert again.name == fresh.name and again.read_bytes() == fresh.read_bytes()
+    again, fresh = scan("store").path, scan("fresh").path
+    assert Path(again).name == Path(fresh).name and Path(again).read_bytes() == Path(fresh).read_bytes()
     assert pq.read_table(fresh)["reason"].null_count == 2 * 4
+    assert fresh.startswith(f"{place}/fresh/tables/")

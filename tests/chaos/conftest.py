@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from engine.cluster.nodes import ENVIRONMENT
 
 SCAN = Path(__file__).parent / "scan_of_cells.py"
 MARK = "RECOILSCAN_CHAOS"  # an environment variable that every process of the cluster inherits
-LEFT_S = 120.0  # Ray's own agents outlive what they serve by some 40 s
+LEFT_S = 120.0
+AGENTS = "ray::DashboardAgent", "ray::RuntimeEnvAgent"  # Ray's own: for 40 s they tell a dead head of a dead raylet
 HEALTH = {
     "health_check_initial_delay_ms": 0, "health_check_period_ms": 1000, "health_check_timeout_ms": 3000,
     "health_check_failure_threshold": 4,
@@ -110,7 +112,11 @@ def hosts():
 def _wait_for_none(mark: str) -> list[int]:
     end = time.monotonic() + LEFT_S
     while (left := processes(mark)) and time.monotonic() < end:
-        time.sleep(0.5)
+        for pid in left:
+            if _command(pid).startswith(AGENTS):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        time.sleep(0.2)
     return left
 
 

@@ -17,8 +17,8 @@ BAD = [
 
 
 @pytest.mark.parametrize(("option", "value", "said"), BAD)
-def test_bad_input_is_one_line_and_exit_code_2_before_any_work(recoilscan, tiny, tmp_path, option, value, said):
-    done = recoilscan("scan", tiny, option, value, check=2)
+def test_bad_input_is_one_line_and_exit_code_2_before_any_work(run_here, tiny, tmp_path, option, value, said):
+    done = run_here("scan", tiny, option, value, check=2)
     assert said in done.stderr and done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1 and not done.stdout
     assert "Traceback" not in done.stderr
@@ -31,9 +31,9 @@ def test_an_unknown_study_is_one_line(recoilscan):
     assert "did you mean 'quickstart'" in done.stderr and done.stderr.count("\n") == 1
 
 
-def test_a_wrong_option_is_exit_code_2(recoilscan, tiny):
-    assert "No such option" in recoilscan("scan", tiny, "--worker", 2, check=2).stderr
-    assert "--workers" in recoilscan("scan", tiny, "--workers", 0, check=2).stderr
+def test_a_wrong_option_is_exit_code_2(run_here, tiny):
+    assert "No such option" in run_here("scan", tiny, "--worker", 2, check=2).stderr
+    assert "--workers" in run_here("scan", tiny, "--workers", 0, check=2).stderr
 
 
 def test_plot_without_a_scan_says_what_to_do(recoilscan, tiny):
@@ -41,20 +41,20 @@ def test_plot_without_a_scan_says_what_to_do(recoilscan, tiny):
     assert "recoilscan scan" in done.stderr and done.stderr.count("\n") == 1
 
 
-def test_status_of_nothing(recoilscan, tiny):
-    done = recoilscan("status", tiny)
+def test_status_of_nothing(run_here, tiny):
+    done = run_here("status", tiny)
     assert "done 0" in done.stdout and "none yet" in done.stdout
 
 
-def test_lists(recoilscan):
-    assert "dense_vae" in recoilscan("zoo", "list").stdout
-    assert "quickstart" in recoilscan("scans", "list").stdout
+def test_lists(run_here):
+    assert "dense_vae" in run_here("zoo", "list").stdout
+    assert "quickstart" in run_here("scans", "list").stdout
 
 
-def test_a_copied_study_is_a_study(recoilscan, tmp_path):
-    recoilscan("scans", "copy", "quickstart", "mine.toml")
+def test_a_copied_study_is_a_study(run_here, tmp_path):
+    run_here("scans", "copy", "quickstart", "mine.toml")
     assert tomllib.loads((tmp_path / "mine.toml").read_text())["toys"]["null"] == 10_000
-    done = recoilscan("scans", "copy", "quickstart", "mine.toml", check=2)
+    done = run_here("scans", "copy", "quickstart", "mine.toml", check=2)
     assert "nothing was overwritten" in done.stderr
 
 

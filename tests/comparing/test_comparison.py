@@ -23,7 +23,7 @@ PAIRS = Path(__file__).parents[1] / "studies" / "pairs.toml"
 
 
 @pytest.fixture(scope="module")
-def scanned(tmp_path_factory):
+def scanned(one_ray, tmp_path_factory):
     """The finished comparison, its study and its store."""
     parsed, store = study.load(str(PAIRS)), Store(str(tmp_path_factory.mktemp("pairs")))
     assert comparison.finished(parsed, store) is None

@@ -73,13 +73,13 @@ def test_what_two_studies_share_stays_and_what_one_alone_had_goes(store, tiny):
     }  # fmt: skip
 
 
-def test_listing_removes_nothing_and_deleting_leaves_the_study_whole(store, tiny, recoilscan, tmp_path):
+def test_listing_removes_nothing_and_deleting_leaves_the_study_whole(store, tiny, run_here, tmp_path):
     before = status(study.load(str(tiny)), store)
     n_objects = len(store.list(""))
-    done = recoilscan("gc", tiny, "--store", store.uri)
+    done = run_here("gc", tiny, "--store", store.uri)
     assert "nothing was removed" in done.stdout and "nulls/orphan.parquet" in done.stdout
     assert len(store.list("")) == n_objects
-    done = recoilscan("gc", tiny, "--store", store.uri, "--delete")
+    done = run_here("gc", tiny, "--store", store.uri, "--delete")
     assert "removed" in done.stdout
     after = status(study.load(str(tiny)), store)
     assert (after.done, after.missing, after.corrupt) == (before.done, 0, [])
@@ -96,8 +96,8 @@ def test_the_young_are_spared_unless_told(store, tiny, tmp_path):
     assert garbage.find(parsed, store).young == len(garbage.find(parsed, store, 0.0).objects) > 10
 
 
-def test_without_a_study_it_refuses(store, recoilscan):
-    done = recoilscan("gc", "--store", store.uri, "--delete", check=2)
+def test_without_a_study_it_refuses(store, run_here):
+    done = run_here("gc", "--store", store.uri, "--delete", check=2)
     assert "without one, everything would go" in done.stderr and done.stderr.count("\n") == 1
 
 

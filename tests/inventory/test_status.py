@@ -53,11 +53,11 @@ def test_all_is_done_and_nothing_was_touched(finished, place):
     assert everything(place) == before
 
 
-def test_a_folder_that_is_not_there_is_not_made(recoilscan, tiny, tmp_path):
-    done = recoilscan("status", tiny, "--store", tmp_path / "nowhere")
+def test_a_folder_that_is_not_there_is_not_made(run_here, tiny, tmp_path):
+    done = run_here("status", tiny, "--store", tmp_path / "nowhere")
     assert "there is no store at" in done.stdout and "none was made" in done.stdout
     assert not (tmp_path / "nowhere").exists()
-    found = json.loads(recoilscan("status", tiny, "--store", tmp_path / "nowhere", "--json").stdout)
+    found = json.loads(run_here("status", tiny, "--store", tmp_path / "nowhere", "--json").stdout)
     assert (found["exists"], found["done"], found["table"]) == (False, 0, None)
     assert not (tmp_path / "nowhere").exists()
 
@@ -127,8 +127,8 @@ def test_an_unreadable_last_plan_makes_nothing_stale(finished, place):
     assert status(*finished, "tiny").stale == 0
 
 
-def test_the_map_is_drawn(finished, tiny, place, recoilscan, tmp_path):
-    recoilscan("status", tiny, "--store", place, "--map", tmp_path / "map.png")
+def test_the_map_is_drawn(finished, tiny, place, run_here, tmp_path):
+    run_here("status", tiny, "--store", place, "--map", tmp_path / "map.png")
     assert (tmp_path / "map.png").read_bytes().startswith(b"\x89PNG")
 
 

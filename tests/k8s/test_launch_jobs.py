@@ -5,20 +5,18 @@ import re
 import secrets
 import signal
 import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 from cluster_ray import RayCluster, marked
+from launching import launch as launched
+from launching import said, until
 
 from engine import study as studies
 from engine.launch import identity
 
 pytest.importorskip("aiohttp", reason="a head takes jobs with ray[default]")
-TINY = Path(__file__).parents[1] / "studies" / "tiny.toml"
 POD = {"template": {"spec": {"containers": [{}]}}}
-PATIENCE_S = 300.0
 
 
 @pytest.fixture(scope="module")
@@ -29,34 +27,20 @@ def ray_cluster():
     cluster.start()
     yield cluster
     cluster.stop()
-    end = time.monotonic() + 120
-    while (left := marked(mark)) and time.monotonic() < end:
-        time.sleep(0.5)
-    for pid in left:
-        os.kill(pid, signal.SIGKILL)
-    assert not left, "processes outlived their cluster"
+    assert not marked(mark), "processes outlived their cluster"
 
 
 @pytest.fixture
-def launch(ray_cluster, tmp_path):
+def launch(ray_cluster, tiny, tmp_path):
     """Starts a launch on that cluster, into a store in this test's folder."""
 
     def call(*words: str, token: str = ray_cluster.token) -> subprocess.Popen:
         environment = os.environ | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token, "HOME": str(tmp_path)}
         places = ["--store", f"{tmp_path}/store", "--tracking", f"sqlite:///{tmp_path}/runs.db"]
-        command = [sys.executable, "-m", "engine", "launch", str(TINY), "--jobs", f"http://127.0.0.1:{ray_cluster.port}"]
-        return subprocess.Popen(
-            [*command, *places, *words], env=environment, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            text=True, start_new_session=True,
-        )  # fmt: skip
+        jobs = "--jobs", f"http://127.0.0.1:{ray_cluster.port}"
+        return launched(tiny, *jobs, *places, *words, environment=environment, folder=tmp_path)
 
     return call
-
-
-def said(process: subprocess.Popen, code: int = 0) -> str:
-    out, err = process.communicate(timeout=PATIENCE_S)
-    assert process.returncode == code, f"{process.returncode}\n{out}\n{err}"
-    return out + err
 
 
 def status(cluster: RayCluster, name: str) -> str | None:
@@ -64,16 +48,8 @@ def status(cluster: RayCluster, name: str) -> str | None:
     return found[0] if found else None
 
 
-def until(true, process: subprocess.Popen) -> None:
-    end = time.monotonic() + PATIENCE_S
-    while not true():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < end, "too late"
-        time.sleep(0.1)
-
-
-def test_a_job_is_left_stopped_and_launched_again_to_its_end(launch, ray_cluster, tmp_path):
-    study = studies.load(str(TINY))
+def test_a_job_is_left_stopped_and_launched_again_to_its_end(launch, ray_cluster, reference, tiny, tmp_path):
+    study = studies.load(str(tiny))
     name, store = identity.job_name(study, "jobs"), Path(identity.store_uri(f"{tmp_path}/store", study))
     assert "no job" in said(launch("--status"), code=2)
 
@@ -88,7 +64,9 @@ def test_a_job_is_left_stopped_and_launched_again_to_its_end(launch, ray_cluster
 
     assert f"job {name} submitted" in again and f"table: {store}/tables/" in again
     assert re.search("events: 2 items, [12] reused", again), "it went on from the store"
-    assert len(list((store / "tables").iterdir())) == 1 and (tmp_path / "runs.db").exists()
+    (table,) = (store / "tables").iterdir()
+    assert table.read_bytes() == reference.table.read_bytes(), "on one CPU, and stopped in between"
+    assert (tmp_path / "runs.db").exists()
     assert "has finished" in said(launch()) and "SUCCEEDED" in said(launch("--status"))
 
 

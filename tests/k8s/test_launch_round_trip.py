@@ -11,7 +11,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from cluster_api import Api, Cluster
 from cluster_operator import Operator
 from cluster_ray import free_ports
 from cluster_rules import cluster_faults, faults, job_faults, raycluster, schema
+from launching import PATIENCE_S, launch, said, until
 from moto.server import ThreadedMotoServer
 from obstore.store import S3Store
 
@@ -31,17 +31,16 @@ from engine.launch import identity, kubectl
 
 pytest.importorskip("aiohttp", reason="a head takes jobs with ray[default]")
 jsonschema = pytest.importorskip("jsonschema")
-TINY = Path(__file__).parents[1] / "studies" / "tiny.toml"
 NAMESPACE, BUCKET = "recoilscan", "recoilscan"
 SECRET = "planted-77d1c0"
-PATIENCE_S = 300.0
 WORDS = ("--overlay", "kind", "--workers", 2)
 
 
 @dataclass
 class Site:
-    """What is there before a scan: a cluster with its operator, a bucket, MLflow; and where the results are."""
+    """What is there before a scan: a study, a cluster with its operator, a bucket, MLflow; where the results are."""
 
+    study: Path
     cluster: Cluster
     operator: Operator
     bucket: S3Store
@@ -49,47 +48,20 @@ class Site:
     environment: dict[str, str]
     folder: Path
 
-    def launch(self, *words: object, study: Path = TINY) -> subprocess.Popen:
-        command = [sys.executable, "-m", "engine", "launch", str(study), *map(str, (*WORDS, *words))]
-        return subprocess.Popen(
-            command, env=self.environment, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            start_new_session=True,
-        )  # fmt: skip
+    def launch(self) -> subprocess.Popen:
+        return launch(self.study, *WORDS, environment=self.environment, folder=self.folder)
 
-    def launched(self, *words: object, code: int = 0) -> str:
-        """What a launch said from its beginning to its end."""
-        process = self.launch(*words)
-        out, err = process.communicate(timeout=PATIENCE_S)
-        assert process.returncode == code, f"{process.returncode}\n{out}\n{err}\n{self.operator.errors}"
-        return out + err
+    def paths(self, prefix: str = "") -> list[str]:
+        return [each["path"] for page in self.bucket.list(prefix or None) for each in page]
 
-    def objects(self, prefix: str = "") -> dict[str, bytes]:
-        listed = [each["path"] for page in self.bucket.list(prefix or None) for each in page]
-        return {path: bytes(obstore.get(self.bucket, path).bytes()) for path in listed}
+    def objects(self, prefix: str = "", kinds: tuple[str, ...] = ("",)) -> dict[str, bytes]:
+        """What the bucket holds of these kinds; those that a running scan takes away again are not to be asked for."""
+        wanted = [path for path in self.paths(prefix) if any(kind in path for kind in kinds)]
+        return {path: bytes(obstore.get(self.bucket, path).bytes()) for path in wanted}
 
     def table(self, store: str) -> bytes:
         (table,) = self.objects(f"{store.removeprefix(f's3://{BUCKET}/')}/tables/").values()
         return table
-
-
-def until(true, process: subprocess.Popen) -> None:
-    """Waits; fails where the launch ends before."""
-    end = time.monotonic() + PATIENCE_S
-    while not true():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < end, "too late"
-        time.sleep(0.1)
-
-
-@pytest.fixture(scope="module")
-def local(tmp_path_factory) -> bytes:
-    """The table's bytes as a laptop makes it."""
-    folder = tmp_path_factory.mktemp("laptop")
-    command = [sys.executable, "-m", "engine", "scan", str(TINY), "--store", str(folder / "store"), "--workers", "2"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=PATIENCE_S)
-    assert done.returncode == 0, done.stderr
-    (table,) = (folder / "store" / "tables").glob("*.parquet")
-    return table.read_bytes()
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +91,7 @@ def mlflow(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def site(crds, s3, mlflow, tmp_path_factory):
+def site(crds, s3, mlflow, tiny, tmp_path_factory):
     try:
         beside = Path(kubectl.program()).parent
     except BadInput:
@@ -149,7 +121,7 @@ def site(crds, s3, mlflow, tmp_path_factory):
     bucket = S3Store(BUCKET, endpoint=s3, region="us-east-1", access_key_id="x", secret_access_key="x",
                      client_options={"allow_http": True})  # fmt: skip
     _make_bucket(s3)
-    yield Site(cluster, operator, bucket, mlflow[1], environment, folder)
+    yield Site(tiny, cluster, operator, bucket, mlflow[1], environment, folder)
     left = operator.close()
     server.close()
     assert not left, f"{len(left)} processes outlived their cluster"
@@ -160,52 +132,65 @@ def _make_bucket(s3: str) -> None:
         assert answer.status == 200
 
 
-def lineage() -> tuple[str, str]:
+@pytest.fixture
+def asked(site, run_here, monkeypatch):
+    """What a launch says that only asks or stops: within this process, since others wait seconds for their imports."""
+    for name, value in site.environment.items():
+        monkeypatch.setenv(name, value)
+
+    def call(*words: object, code: int = 0) -> str:
+        done = run_here("launch", site.study, *WORDS, *words, check=code, folder=site.folder)
+        return done.stdout + done.stderr
+
+    return call
+
+
+def lineage(path: Path) -> tuple[str, str]:
     """Name and store of the small study's job."""
-    study = studies.load(str(TINY))
+    study = studies.load(str(path))
     return identity.job_name(study, "kind"), identity.store_uri(f"s3://{BUCKET}/store", study)
 
 
-def test_a_launch_is_left_and_followed_again_to_the_bytes_of_a_laptop(site, local):
-    name, store = lineage()
+def test_a_launch_is_left_and_followed_again_to_the_bytes_of_a_laptop(site, asked, reference):
+    name, store = lineage(site.study)
     first = site.launch()
     until(lambda: name in site.operator.running, first)
     first.send_signal(signal.SIGINT)
-    _, said = first.communicate(timeout=60)
-    assert first.returncode == 130 and "Follow: recoilscan launch" in said and "--stop" in said
+    leaving = said(first, code=130)
+    assert "Follow: recoilscan launch" in leaving and "--stop" in leaving
     assert name in site.operator.running, "the job goes on"
 
-    followed = site.launched()
+    followed = said(site.launch(), beside=site.operator.errors)
 
-    assert site.table(store) == local
+    assert site.table(store) == reference.table.read_bytes()
     assert "runs already" in followed and f"table: {store}/tables/" in followed, "the driver's log is handed on"
     assert f"job {name}: Complete SUCCEEDED" in followed and f"store: {store}" in followed
-    assert "Complete SUCCEEDED" in site.launched("--status")
-    assert "has finished" in site.launched() and site.operator.attempts[name] == 1
+    assert "Complete SUCCEEDED" in asked("--status")
+    assert "has finished" in asked() and site.operator.attempts[name] == 1
     with contextlib.closing(sqlite3.connect(site.mlflow / "runs.db")) as runs:
         assert runs.execute("select count(*) from runs where status = 'FINISHED'").fetchone() == (3,)
     everything = [*site.objects().values(), *(path.read_bytes() for path in site.mlflow.rglob("*") if path.is_file())]
     everything += [str(thing).encode() for key, thing in site.cluster.objects.items() if key[0] != "secrets"]
-    everything += [path.read_bytes() for path in site.cluster.logs.values()] + [followed.encode(), said.encode()]
+    everything += [path.read_bytes() for path in site.cluster.logs.values()] + [followed.encode(), leaving.encode()]
     assert len(everything) > 20 and not any(SECRET.encode() in data for data in everything)
-    assert "stopped" in site.launched("--stop")
+    assert "stopped" in asked("--stop")
     assert site.cluster.get("rayjobs", NAMESPACE, name) is site.cluster.get("configmaps", NAMESPACE, name) is None
-    assert "no job" in site.launched("--status", code=2)
+    assert "no job" in asked("--status", code=2)
 
 
 @pytest.mark.slow
-def test_a_head_that_dies_costs_an_attempt_and_changes_no_byte(site, local):
-    name, store = lineage()
-    for path in site.objects("store"):
+def test_a_head_that_dies_costs_an_attempt_and_changes_no_byte(site, reference):
+    name, store = lineage(site.study)
+    for path in site.paths("store"):
         obstore.delete(site.bucket, path)
     process = site.launch()
-    until(lambda: any("/models/" in path for path in site.objects("store")), process)
-    finished = {path: data for path, data in site.objects("store").items() if "/events/" in path or "/models/" in path}
+    until(lambda: any("/models/" in path for path in site.paths("store")), process)
+    finished = site.objects("store", ("/events/", "/models/"))
 
     site.operator.running[name].kill_head()
     out, err = process.communicate(timeout=PATIENCE_S)
 
     assert process.returncode == 0, (out, err, site.operator.errors)
     assert site.operator.attempts[name] == 2 and "failed attempts: 1" in err
-    assert site.table(store) == local
+    assert site.table(store) == reference.table.read_bytes()
     assert finished.items() <= site.objects("store").items() and finished, "what was finished is as it was"

@@ -223,12 +223,12 @@ def test_bytes_are_read_in_their_unit():
     ]  # fmt: skip
 
 
-def test_the_command_line_prints_it_and_writes_nothing(recoilscan, tmp_path):
+def test_the_command_line_prints_it_and_writes_nothing(run_here, tmp_path):
     settings = [word for setting in CHEAP for word in ("--set", setting)]
-    said = json.loads(recoilscan("scan", TINY, "--plan", "--json", *settings).stdout)
+    said = json.loads(run_here("scan", TINY, "--plan", "--json", *settings).stdout)
     assert said["core_h"] > 0 and {stage["name"] for stage in said["stages"]} >= {"events", "cells", "tables"}
     assert list(tmp_path.iterdir()) == []
-    assert "--json goes with --plan" in recoilscan("scan", TINY, "--json", check=2).stderr
+    assert "--json goes with --plan" in run_here("scan", TINY, "--json", check=2).stderr
 
 
 def test_the_lines_say_how(found):

@@ -39,7 +39,7 @@ def run(folder, *settings, workers=2):
 
 
 @pytest.fixture(scope="module")
-def coarse(tmp_path_factory):
+def coarse(one_ray, tmp_path_factory):
     """A store in which the study has run without rounds."""
     folder = tmp_path_factory.mktemp("coarse") / "store"
     run(folder, *COARSE)
@@ -172,11 +172,11 @@ def test_added_points_may_have_more_toys(refined, copy):
     assert outcome.computed["round 1 nulls"] == 2 * 2  # blocks beyond the first two, under either hypothesis
 
 
-def test_the_command_line_says_what_is_known_of_the_rounds(recoilscan, copy, refined):
+def test_the_command_line_says_what_is_known_of_the_rounds(run_here, copy, refined):
     settings = [word for setting in FINE for word in ("--set", setting)]
-    said = recoilscan("status", TINY, "--store", copy, *settings).stdout
+    said = run_here("status", TINY, "--store", copy, *settings).stdout
     assert re.search(r"round 1: (\d) points, 0 of \1 rows done", said) and "further rounds follow" in said
-    whole = json.loads(recoilscan("status", TINY, "--store", refined[0], *settings, "--json").stdout)
+    whole = json.loads(run_here("status", TINY, "--store", refined[0], *settings, "--json").stdout)
     assert whole["refine"]["settled"] and whole["table"]
 
 

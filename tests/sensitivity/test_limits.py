@@ -29,7 +29,7 @@ def load(*settings, path=TINY):
 
 
 @pytest.fixture(scope="module")
-def scanned(tmp_path_factory):
+def scanned(one_ray, tmp_path_factory):
     store = Store(str(tmp_path_factory.mktemp("limits") / "store"))
     return pipeline.run(load(*SMALL), store, workers=2), store
 

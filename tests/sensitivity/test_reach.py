@@ -26,7 +26,7 @@ def load(path, *settings):
 
 
 @pytest.fixture(scope="module")
-def scanned(tmp_path_factory):
+def scanned(one_ray, tmp_path_factory):
     from pathlib import Path
 
     tiny = Path(__file__).parents[1] / "studies" / "tiny.toml"

@@ -36,7 +36,7 @@ def tiny(*settings: str) -> study.Study:
 
 
 @pytest.fixture(scope="module")
-def outcome(tmp_path_factory):
+def outcome(one_ray, tmp_path_factory):
     store = tmp_path_factory.mktemp("systematics") / "store"
     return pipeline.run(tiny(*SHORT, *ASKED), Store(str(store)), workers=2), store
 

@@ -276,10 +276,10 @@ class TestWhatIsLeft:
         assert "first trial" in said or undisturbed.first["best"]
 
 
-def test_the_command_searches_on_a_cluster_and_keeps_passwords(recoilscan, tiny, tmp_path):
+def test_the_command_searches_on_a_cluster_and_keeps_passwords(recoilscan, run_here, tiny, tmp_path):
     settings = [word for setting in (*SMALL, "tune.trials=2") for word in ("--set", setting)]
     words = ("tune", tiny, "--workers", 2, *settings)
-    refused = recoilscan(*words, "--storage", "postgresql://u:secret@127.0.0.1:1/d", check=2)
+    refused = run_here(*words, "--storage", "postgresql://u:secret@127.0.0.1:1/d", check=2)
     assert "secret" not in refused.stdout + refused.stderr and len(refused.stderr.strip().splitlines()) == 1
     done = recoilscan(*words, "--storage", f"sqlite:///{tmp_path}/trials.db")
     assert "best of 2 trials" in done.stdout and "tracking: 3 new runs" in done.stdout
@@ -287,6 +287,6 @@ def test_the_command_searches_on_a_cluster_and_keeps_passwords(recoilscan, tiny,
     assert pq.read_table(path).num_rows == 2
     (name,) = optuna.get_all_study_names(f"sqlite:///{tmp_path}/trials.db")
     assert name.startswith("recoilscan-")
-    again = recoilscan(*words)
+    again = run_here(*words)
     assert "computed 0 items" in again.stdout and "tracking: 0 new runs" in again.stdout
     assert (tmp_path / "recoilscan-store" / "optuna" / "journal.log").stat().st_size > 0

@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 
 import numpy as np
 import pyarrow.compute as pc
@@ -149,19 +148,17 @@ class TestKnownCases:
         assert found.objective > max(z[1e-2], z[1e6]) + found.error
 
 
+def words(tiny) -> list:
+    return ["tune", tiny, "--workers", 2, *(word for setting in SMALL for word in ("--set", setting))]
+
+
 @pytest.fixture(scope="module")
-def tuned(tmp_path_factory):
+def tuned(tiny, tmp_path_factory):
     """A finished scan over R of the tiny study: its folder and its output."""
-    folder = tmp_path_factory.mktemp("tuned")
-    return folder, command(folder, Path(__file__).parents[1] / "studies" / "tiny.toml")
-
-
-def command(folder, tiny, *arguments) -> str:
-    settings = [word for setting in SMALL for word in ("--set", setting)]
-    words = [sys.executable, "-m", "engine", "tune", tiny, "--workers", 2, *settings, *arguments]
-    done = subprocess.run(list(map(str, words)), cwd=folder, capture_output=True, text=True, timeout=300)
+    folder, command = tmp_path_factory.mktemp("tuned"), [sys.executable, "-m", "engine", *words(tiny)]
+    done = subprocess.run(list(map(str, command)), cwd=folder, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return folder, done.stdout
 
 
 class TestCommand:
@@ -201,9 +198,9 @@ class TestCommand:
         del raw["tuned_on"], raw["score"], expected["score"]
         assert raw == expected
 
-    def test_again_it_computes_nothing_and_says_the_same(self, tuned, tiny):
+    def test_again_it_computes_nothing_and_says_the_same(self, tuned, tiny, run_here):
         before = (tuned[0] / "tuned.toml").read_bytes()
-        log = command(tuned[0], tiny)
+        log = run_here(*words(tiny), folder=tuned[0]).stdout
         assert "computed 0 items" in log and "tracking: 0 new runs" in log
         assert [line for line in log.splitlines() if line.startswith("best R")] == [
             line for line in tuned[1].splitlines() if line.startswith("best R")
@@ -225,10 +222,10 @@ class TestCommand:
         assert left.by_stage["trials"].corrupt == len(left.corrupt) == 3, "what was asked for and is gone"
         assert left.best.startswith("R = 1:") and left.table is None
 
-    def test_a_file_of_the_users_is_not_overwritten(self, tuned, tiny):
+    def test_a_file_of_the_users_is_not_overwritten(self, tuned, tiny, run_here):
         mine = tuned[0] / "mine.toml"
         mine.write_text("seed = 1\n")
-        assert "nothing was overwritten" in command(tuned[0], tiny, "--to", "mine.toml")
+        assert "nothing was overwritten" in run_here(*words(tiny), "--to", "mine.toml", folder=tuned[0]).stdout
         assert mine.read_text() == "seed = 1\n"
 
     def test_the_figure_and_the_record_are_there(self, tuned):

@@ -182,8 +182,8 @@ def test_a_report_is_named_by_what_makes_it(study, request):
     assert len(others | {name}) == len(changed) + 2
 
 
-def test_the_command_writes_a_page_that_shows_everything(recoilscan, tiny, study, tmp_path):
-    done = recoilscan("physics", tiny, "--store", "here", "--events", 500)
+def test_the_command_writes_a_page_that_shows_everything(run_here, tiny, study, tmp_path):
+    done = run_here("physics", tiny, "--store", "here", "--events", 500)
     folder = tmp_path / "here" / "physics" / physics_report.identity(study, 500)
     assert f"report: {folder / 'report.md'}" in done.stdout
     text = (folder / "report.md").read_text()

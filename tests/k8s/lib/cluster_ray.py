@@ -17,11 +17,14 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 MARK = "RECOILSCAN_POD_OF"  # in the environment of every process that an operator starts
+POD = "RECOILSCAN_POD"  # in that of every process of one pod
 PATIENCE_S = 240.0  # for a head to answer: 5 s on a quiet machine
 POLL_S = 0.3
+DIE_S = 30.0  # for a process that was killed to be gone
 STORE_BYTES = 100 * 2**20
 SHIM = '#!/bin/sh\nexec "{python}" -m engine "$@"\n'
 
@@ -38,9 +41,9 @@ def free_ports(n: int) -> list[int]:
             each.close()
 
 
-def marked(mark: str) -> list[int]:
-    """Processes with this mark in their environment: those that one operator started, and their children."""
-    found, wanted = [], f"{MARK}={mark}".encode()
+def marked(mark: str, name: str = MARK) -> list[int]:
+    """Processes with this mark in their environment: those that one operator or one pod started, and their children."""
+    found, wanted = [], f"{name}={mark}".encode()
     for path in Path("/proc").glob("[0-9]*/environ"):
         try:
             if wanted in path.read_bytes().split(b"\0"):
@@ -48,6 +51,37 @@ def marked(mark: str) -> list[int]:
         except OSError:  # it has ended meanwhile, or is another user's
             continue
     return found
+
+
+def family(pid: int) -> list[int]:
+    """A process, its children and theirs, whatever their sessions."""
+    children, found = {}, [pid]
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(path.read_text().rpartition(")")[2].split()[1])
+        except OSError:  # it has ended meanwhile
+            continue
+        children.setdefault(parent, []).append(int(path.parent.name))
+    for each in found:
+        found += children.get(each, [])
+    return found
+
+
+def kill(process: subprocess.Popen, pod: str) -> None:
+    """Ends all processes of a pod at once, as its containers' end does: a driver and Ray's agents have sessions of
+    their own. The mark finds what was born meanwhile, but not all that is older: a title may be written over it.
+
+    Raises TimeoutError where one stays."""
+    found = family(process.pid) if process.poll() is None else marked(pod, POD)
+    end = time.monotonic() + DIE_S
+    while found:
+        if time.monotonic() > end:
+            raise TimeoutError(f"processes {found} of {pod} do not die")
+        for pid in found:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.05)
+        found = marked(pod, POD)
 
 
 class RayCluster:
@@ -83,9 +117,10 @@ class RayCluster:
         command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--node-ip-address=127.0.0.1",
                    f"--dashboard-agent-listen-port={agent}", f"--metrics-export-port={metrics}",
                    f"--object-store-memory={STORE_BYTES}", "--disable-usage-stats", *words]  # fmt: skip
+        environment = self._environment(group) | {POD: self._pod(len(self._processes))}
         with (self.folder / f"pod-{len(self._processes)}.log").open("w") as log:
             process = subprocess.Popen(
-                command, env=self._environment(group), cwd=self.folder, stdout=log, stderr=subprocess.STDOUT,
+                command, env=environment, cwd=self.folder, stdout=log, stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
         self._processes.append(process)
@@ -142,20 +177,19 @@ class RayCluster:
                     raise TimeoutError(said) from error
             time.sleep(POLL_S)
 
+    def _pod(self, number: int) -> str:
+        return f"{self.folder.name}-{number}"
+
     def kill_head(self) -> None:
-        """As when its node vanishes: no signal that it could answer."""
-        os.killpg(self._processes[0].pid, signal.SIGKILL)
+        """As when its node vanishes: no signal that it could answer, and the driver goes with it."""
+        kill(self._processes[0], self._pod(0))
 
     @property
     def head_lives(self) -> bool:
         return self._processes[0].poll() is None
 
     def stop(self) -> None:
-        for process in self._processes:
-            try:
-                os.killpg(process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
-            finally:
-                process.wait()
+        for number, process in enumerate(self._processes):
+            kill(process, self._pod(number))
+            process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -155,9 +155,12 @@ def sqlite(empty, tmp_path) -> str:
     return f"sqlite:///{tmp_path}/server.db"
 
 
-@pytest.fixture(params=["postgresql", "sqlite"])
+@pytest.fixture(params=["postgresql", pytest.param("sqlite", marks=pytest.mark.slow)])
 def server(request, tmp_path):
-    """A running MLflow server on either database; nothing of it is left afterwards."""
+    """A running MLflow server on either database; nothing of it is left afterwards.
+
+    On SQLite a server also runs in tests/k8s/test_mlflow.py and, with a scan, in test_launch_round_trip.py.
+    """
     (tmp_path / "artifacts").mkdir()
     found = MLflow(request.getfixturevalue(request.param), tmp_path / "artifacts")
     try:

@@ -7,13 +7,12 @@ import shlex
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 import zoo.dense_vae
-from engine import cli, pipeline, study
+from engine import study
 from engine.cluster.store import Ledger, Store
 from engine.planning.plan import Plan
 from engine.tracking import log
@@ -31,21 +30,18 @@ print(json.dumps({name: values.tolist() for name, values in model.predict(exampl
 """
 
 
-@pytest.fixture(scope="module")
-def scored(tmp_path_factory):
-    """A store in which a small study is simulated, fitted and scored, so that its scan takes seconds."""
-    path = Path(__file__).parents[2] / "studies" / "tiny.toml"
-    store = tmp_path_factory.mktemp("scored") / "store"
-    with pipeline.opened(Plan(study.load(str(path), SMALLER)), Store(str(store)), workers=2) as state:
-        pipeline.score(state)
-    return path, store
+@pytest.fixture
+def scored(reference, tmp_path):
+    """A store in which the study is simulated, fitted and scored, so that its scan takes seconds."""
+    for stage in ("events", "models", "scores"):
+        shutil.copytree(reference.store / stage, tmp_path / "store" / stage)
+    return tmp_path / "store"
 
 
 @pytest.fixture
-def scanned(scored, server, seen_at, start, tmp_path):
+def scanned(tiny, scored, server, seen_at, start):
     """A scan whose server was killed when the toys began: its output, its store, and the study."""
-    path, store = scored[0], shutil.copytree(scored[1], tmp_path / "store")
-    process = start("scan", path, "--store", store, "--tracking", server.uri, "--workers", 2, *SETTINGS)
+    process = start("scan", tiny, "--store", scored, "--tracking", server.uri, "--workers", 2, *SETTINGS)
     said = []
     for line in process.stdout:
         said.append(line)
@@ -56,31 +52,22 @@ def scanned(scored, server, seen_at, start, tmp_path):
     server.stop()
     said += process.stdout
     assert process.wait(timeout=300) == 0, "".join(said)
-    return "".join(said), store, study.load(str(path), SMALLER)
+    return "".join(said), scored, study.load(str(tiny), SMALLER)
 
 
-def run_line(line: str, capsys) -> str:
-    """What a command line says, run in this process."""
-    capsys.readouterr()
-    try:
-        cli.app(shlex.split(line)[1:], standalone_mode=False)
-    finally:
-        out = capsys.readouterr()
-    return out.out + out.err
-
-
-def test_a_scan_loses_its_server_and_track_completes_it(server, scanned, seen_at, make, capsys):
+def test_a_scan_loses_its_server_and_track_completes_it(server, scanned, seen_at, make, run_here):
     said, store, parsed = scanned
-    line = re.search(r"warning: MLflow at \S+ is not told .*; later: (recoilscan track .*)", said).group(1)
+    line = re.search(r"warning: MLflow at \S+ is not told .*; later: recoilscan (track .*)", said).group(1)
+    line = shlex.split(line)
     assert "table: " in said
 
     server.start()
     before = seen_at(server.uri).runs()
     assert [run.info.status for run in before] == ["RUNNING"]
-    assert "tracking: 3 new runs" in run_line(line, capsys)
+    assert "tracking: 3 new runs" in run_here(*line).stdout
     is_complete(seen_at(server.uri), before[0].info.run_id, Plan(parsed))
     points = seen_at(server.uri).points()
-    assert "tracking: 0 new runs" in run_line(line, capsys)
+    assert "tracking: 0 new runs" in run_here(*line).stdout
     assert seen_at(server.uri).points() == points
 
     log([make(scan="better", fit="other", z=9.0)], server.uri)
