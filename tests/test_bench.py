@@ -153,6 +153,11 @@ def test_the_driver_finds_a_finished_grid_finished_and_says_what_that_took():
     assert found.peak_MB >= found.imports_MB > 50
 
 
+def test_what_keeps_a_processor_busy_is_events():
+    (part,) = driver.throw([3, 4])
+    assert part.items == ("3", "4")
+
+
 def test_a_stage_takes_at_least_the_time_of_its_work():
     found = driver.overhead(n_units=40)
     assert found.work_s == 40 * driver.UNIT_S / 2

@@ -6,12 +6,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 
 import pyarrow as pa
 
 from engine import assemble, schemas, study
+from engine.bench import simulation
 from engine.cluster.fan_out import fan_out
 from engine.cluster.nodes import cluster
 from engine.cluster.parts import Entry, Part
@@ -62,13 +63,30 @@ def wait(numbers: list[int]) -> list[Part]:
 
 def overhead(n_units: int = N_UNITS, workers: int = 2) -> Overhead:
     """N_UNITS of UNIT_S on a local Ray that has started, in tasks of the default size."""
+    return Overhead(_wall_s(wait, n_units, workers), UNIT_S * n_units / workers)
+
+
+def throw(numbers: list[int]) -> list[Part]:
+    """Work that keeps a processor busy: events of DARWIN with their vectors."""
+    for _ in numbers:
+        simulation.vectors(simulation.energies_keV())
+    return [Part(f"throws/{numbers[0]}-{len(numbers)}", tuple(map(str, numbers)), b"")]
+
+
+def speed_up(n_units: int = N_UNITS) -> float:
+    """Wall time of the same events with one worker over that with two; 2 were Ray free and the cores idle."""
+    return _wall_s(throw, n_units, 1) / _wall_s(throw, n_units, 2)
+
+
+def _wall_s(work: Callable[[list[int]], list[Part]], n_units: int, workers: int) -> float:
+    """From the first task to the last of a stage, on a local Ray whose processes have started."""
     units = [Unit((), number, (str(number),)) for number in range(n_units)]
     with tempfile.TemporaryDirectory() as folder, cluster(None, workers) as cpus:
         store = Store(folder)
-        list(fan_out(wait, units[: 2 * cpus], store, cpus))  # starts the processes
+        list(fan_out(work, units[: 2 * cpus], store, cpus))  # starts the processes
         start = time.monotonic()
-        list(fan_out(wait, units, store, cpus, n_items=n_units))
-        return Overhead(time.monotonic() - start, UNIT_S * n_units / cpus)
+        list(fan_out(work, units, store, cpus, n_items=n_units))
+        return time.monotonic() - start
 
 
 def resumed(n_cells: int) -> Resumed:
@@ -135,6 +153,7 @@ def _peak_MB() -> float:
 def rows() -> Iterator[tuple[str, ...]]:
     """What was measured, in lines of a table: what, value."""
     yield "wall time of a stage over its work, two workers", f"{overhead().ratio:.3f}"
+    yield "wall time with one worker over that with two", f"{speed_up():.2f}"
     for n_cells in SIDES:
         one = resumed(n_cells)
         yield f"plan of {n_cells:,} cells", f"{one.plan_s:.2f} s"
