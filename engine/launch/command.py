@@ -18,6 +18,7 @@ Overlay = Annotated[str | None, typer.Option("--overlay", help="Of the manifests
 Folder = Annotated[Path | None, typer.Option("--manifests", help="A folder of overlays; by default the shipped one.")]
 Jobs = Annotated[str | None, typer.Option("--jobs", help="Job server of a Ray cluster that is there: http://host:8265.")]
 StoreUri = Annotated[str | None, typer.Option("--store", help="s3://bucket/prefix; the study gets its own below it.")]
+Extend = Annotated[str | None, typer.Option("--extend", help="A store to go on in, as another launch printed it.")]
 Tracking = Annotated[str | None, typer.Option("--tracking", help="MLflow's address, without a password.")]
 Image = Annotated[str | None, typer.Option("--image", help="REPO:TAG or REPO@sha256:...; never latest.")]
 GpuImage = Annotated[str | None, typer.Option("--gpu-image", help="Of nodes with GPUs; by default REPO-cuda:TAG.")]
@@ -37,6 +38,7 @@ def launch(
     manifests: Folder = None,
     jobs: Jobs = None,
     store: StoreUri = None,
+    extend: Extend = None,
     tracking: Tracking = None,
     image: Image = None,
     gpu_image: GpuImage = None,
@@ -57,11 +59,12 @@ def launch(
 
     if dry_run + status + stop > 1:
         raise BadInput("--dry-run, --status and --stop are three different things: give one")
+    where = plan.Where(store, extend, tracking)
     wishes = Wishes(image, gpu_image, workers, gpus, queue, namespace)
     if jobs is None:
-        found = plan.on_kubernetes(study, tuple(settings or ()), overlay, manifests, store, tracking, wishes)
+        found = plan.on_kubernetes(study, tuple(settings or ()), overlay, manifests, where, wishes)
     else:
-        found = plan.on_ray(study, tuple(settings or ()), jobs, store, tracking, wishes, overlay or manifests)
+        found = plan.on_ray(study, tuple(settings or ()), jobs, where, wishes, overlay or manifests)
     for warning in found.warnings:
         _say(f"warning: {warning}")
     if dry_run:

@@ -30,9 +30,28 @@ class Launch:
     warnings: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Where:
+    """Where results go: `store`, below which a study has its own; or `extend`, a store as it is; None: see overlay."""
+
+    store: str | None = None
+    extend: str | None = None
+    tracking: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.store is not None and self.extend is not None:
+            raise BadInput("--store makes a store for this study, --extend goes on in another one's: give one")
+
+    def place(self, study: Study, check: Callable[[str], str], default: Callable[[], str]) -> str:
+        """The store's URI, checked; raises BadInput."""
+        if self.extend is not None:
+            return check(self.extend.rstrip("/"))
+        return identity.store_uri(check(default() if self.store is None else self.store), study)
+
+
 def on_kubernetes(
     name: str, settings: tuple[str, ...], overlay: str | None, folder: Path | None,
-    store: str | None, tracking: str | None, wishes: Wishes,
+    where: Where, wishes: Wishes,
 ) -> Launch:  # fmt: skip
     """A RayJob for a study by an overlay; raises BadInput. Renders, and asks the cluster nothing."""
     source = folder or Path(str(importlib.resources.files("k8s")))
@@ -41,8 +60,8 @@ def on_kubernetes(
                        f"{', '.join(manifests.overlays(source))})")  # fmt: skip
     text, study = _study(name, settings)
     found = manifests.read(source, overlay)
-    place = identity.store_uri(checks.store(_given("--store", store, found)), study)
-    uri = checks.tracking(_given("--tracking", tracking, found))
+    place = where.place(study, checks.store, lambda: _said("--store", found))
+    uri = checks.tracking(_said("--tracking", found) if where.tracking is None else where.tracking)
     job = identity.job_name(study, overlay)
     manifests.fill(found, job, Path(name).stem, text, place, uri, wishes)
     rendered, namespace = manifests.dump(found), kubectl.Namespace(found.job["metadata"]["namespace"])
@@ -55,8 +74,7 @@ def on_kubernetes(
 
 
 def on_ray(
-    name: str, settings: tuple[str, ...], address: str, store: str | None, tracking: str | None,
-    wishes: Wishes, manifests_given: object,
+    name: str, settings: tuple[str, ...], address: str, where: Where, wishes: Wishes, manifests_given: object,
 ) -> Launch:  # fmt: skip
     """A job for a Ray cluster that is there; raises BadInput. Here a store and MLflow may be local, as it may be."""
     if wishes != Wishes() or manifests_given:
@@ -64,9 +82,8 @@ def on_ray(
                        "--gpus, --queue or --namespace with it")  # fmt: skip
     address, here = checks.job_server(address), checks.is_local(urlsplit(address).hostname)
     text, study = _study(name, settings)
-    if store is None or tracking is None:
-        raise BadInput(f"--jobs needs {'--store' if store is None else '--tracking'}: the cluster's own is not known")
-    place = identity.store_uri(checks.plain("--store", store) if here else checks.store(store), study)
+    place = where.place(study, partial(checks.plain, "--store") if here else checks.store, lambda: _unknown("--store"))
+    tracking = _unknown("--tracking") if where.tracking is None else where.tracking
     uri = checks.plain("--tracking", tracking) if here else checks.tracking(tracking)
     job = identity.job_name(study, SERVED)
     entrypoint = f"recoilscan scan {submission.STUDY} --store {place} --tracking {uri} --address auto"
@@ -90,11 +107,15 @@ def _study(name: str, settings: tuple[str, ...]) -> tuple[str, Study]:
     return toml_text.dumps(raw) if settings else studies.text(name), study
 
 
-def _given(option: str, value: str | None, found: Manifests) -> str:
-    value = found.word(option) if value is None else value
+def _said(option: str, found: Manifests) -> str:
+    value = found.word(option)
     if value is None:
         raise BadInput(f"{option} is neither given nor said by the overlay")
     return value
+
+
+def _unknown(option: str) -> str:
+    raise BadInput(f"--jobs needs {option}: the cluster's own is not known")
 
 
 def _about_gpus(study: Study, found: Manifests) -> tuple[str, ...]:

@@ -97,6 +97,14 @@ def test_the_entrypoint_is_a_scan_of_the_study_that_is_mounted(rendered, tiny):
         assert {"name": "study", "configMap": {"name": study["metadata"]["name"]}} in pod["spec"]["volumes"]
 
 
+def test_a_wider_grid_may_go_on_in_the_store_of_another_launch(rendered):
+    before, wider = "s3://mine/there/0123", ("--set", "grid.exposure_ty={values=[5,20,200]}")
+    _, job = rendered("--overlay", "kind", "--extend", f"{before}/", *wider)
+    assert f" --store {before} " in job["spec"]["entrypoint"]
+    _, alone = rendered("--overlay", "kind", "--store", "s3://mine/there", *wider)
+    assert job["metadata"]["name"] == alone["metadata"]["name"] and before not in alone["spec"]["entrypoint"]
+
+
 def test_overrides_are_in_the_study_that_is_mounted(rendered, tiny):
     study, _ = rendered("--overlay", "kind", "--set", "toys.null=2000", "--set", 'detector.name="xenonnt"')
 
@@ -178,6 +186,8 @@ BAD = [
     (("--overlay", "kind", "--store", "file:///here"), "no bucket"),
     (("--overlay", "kind", "--store", "memory://x"), "no bucket"),
     (("--overlay", "kind", "--store", "s3://b/$(id)"), "a shell would"),
+    (("--overlay", "kind", "--extend", "./here"), "no bucket"),
+    (("--overlay", "kind", "--store", "s3://b/x", "--extend", "s3://b/x/0123"), "give one"),
     (("--overlay", "kind", "--tracking", "sqlite:////tmp/x.db"), "of this machine alone"),
     (("--overlay", "kind", "--tracking", "./mlruns"), "of this machine alone"),
     (("--overlay", "kind", "--tracking", "http://localhost:5000"), "of this machine alone"),
