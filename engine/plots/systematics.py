@@ -41,7 +41,7 @@ def inflation(table: pa.Table, exposure_ty: float) -> Figure:
     axes.invert_yaxis()
     axes.minorticks_off()
     axes.set_title(f"{exposure_ty:g} t y, background only")
-    beside.set(xlim=(-0.03, 1.03), xlabel=r"power, 3$\sigma$ threshold as it ought to be")
+    beside.set(xlim=(-0.03, 1.03), xlabel="power, new threshold")
     beside.set_title("benchmark signal; hollow: nominal")
     legend_below(figure)
     return figure
