@@ -13,10 +13,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scanned import Scanned, run_scan
+from threadpoolctl import threadpool_limits
 
-os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["OMP_NUM_THREADS"] = "1"  # of processes that tests start
+threadpool_limits(1)  # of this one, whose numpy is loaded
 os.environ["RAY_AUTH_MODE"] = "disabled"
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a shell: children would inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 STUDIES = Path(__file__).parent / "studies"
 # fixtures that start processes

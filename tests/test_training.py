@@ -76,13 +76,16 @@ if how == "stream":
 else:
     features = np.concatenate([decode(store.get(each.path))["features"].to_numpy() for each in entries])
 print(tracemalloc.get_traced_memory()[1] + pa.default_memory_pool().max_memory())
+tracemalloc.stop()  # or it goes on while the interpreter ends, and threads of the store with it
 """
 
 
 def peak(how, folder, times=1) -> int:
     """Most bytes that numpy and Python, and Arrow, held in a process of its own; a mapped file is not among them."""
     command = [sys.executable, "-c", MEMORY, how, str(folder), str(times)]
-    return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout)
 
 
 def test_memory_does_not_grow_with_the_set(tmp_path):
