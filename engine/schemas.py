@@ -4,6 +4,7 @@ import pyarrow as pa
 
 
 def column(name: str, kind: pa.DataType, unit: str, meaning: str, nullable: bool = False) -> pa.Field:
+    """A column of a table, which says its unit and its meaning."""
     return pa.field(name, kind, nullable, {"unit": unit, "meaning": meaning})
 
 
