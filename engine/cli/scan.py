@@ -47,7 +47,6 @@ def scan(
     from engine import pipeline  # torch and Ray take seconds to import: who uses them pays
     from engine.cluster.store import Store
     from engine.planning.plan import Plan
-    from engine.sensitivity import summary
     from engine.study import load
     from engine.tracking import tracked
 
@@ -67,16 +66,7 @@ def scan(
             tracked.send_partial(stem(study), outcome, place, files, tracking, progress, later)
     if outcome.n_failed:  # beyond the watch, which would take it for a failure
         raise typer.Exit(PARTIAL)
-    computed, total = sum(outcome.computed.values()), sum(map(len, outcome.plan.items.values()))
-    progress.note(f"computed {computed} of {total} items, reused {total - computed}, corrupt {len(outcome.set_aside)}")
-    for line in summary.lines(outcome):
-        progress.note(line)
-    say(f"table: {outcome.path}")
-    say(f"diagnostics: {outcome.diagnostics.path}")
-    if outcome.reach_path:
-        say(f"reach: {outcome.reach_path}")
-    if outcome.limits_path:
-        say(f"limits: {outcome.limits_path}")
+    _tell(outcome, progress)
     files = _draw(outcome, place, curves, "png")
     say(f"figures: {place.where(_figures(outcome))}")
     tracked.send_scan(stem(study), outcome, place, files, tracking, progress, later)
@@ -117,6 +107,21 @@ def _say_plan(study: str, store: str, settings: list[str] | None, plan: bool, as
     console.print(estimate_words.table(found))
     for line in estimate_words.lines(found):
         say(line)
+
+
+def _tell(outcome, progress) -> None:
+    """What was done, what came out, and where the tables are."""
+    from engine.sensitivity import summary
+
+    computed, total = sum(outcome.computed.values()), sum(map(len, outcome.plan.items.values()))
+    progress.note(f"computed {computed} of {total} items, reused {total - computed}, corrupt {len(outcome.set_aside)}")
+    for line in summary.lines(outcome):
+        progress.note(line)
+    tables = {"table": outcome.path, "diagnostics": outcome.diagnostics.path,
+              "reach": outcome.reach_path, "limits": outcome.limits_path}  # fmt: skip
+    for name, path in tables.items():
+        if path:
+            say(f"{name}: {path}")
 
 
 def _partial(outcome, store, again: str) -> dict[str, bytes]:
