@@ -4,7 +4,7 @@
 def __getattr__(name: str):
     # Resolved on first use: importing the package must not start Ray's import or load torch.
     if name == "scan":
-        from engine.pipeline import scan
+        from engine.run.pipeline import scan
 
         return scan
     raise AttributeError(f"module 'engine' has no attribute {name!r}")

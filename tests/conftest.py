@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scanned import Scanned, run_scan
+from studies import STUDIES
 from threadpoolctl import threadpool_limits
 
 os.environ["OMP_NUM_THREADS"] = "1"  # of processes that tests start
@@ -23,7 +24,6 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a shell: children would inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-STUDIES = Path(__file__).parent / "studies"
 # fixtures that start processes
 STARTERS = {"hosts", "one_ray", "own", "ray_cluster", "recoilscan", "reference", "start", "tuned"}
 

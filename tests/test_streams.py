@@ -2,18 +2,17 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from studies import TINY
 
-STUDY = Path(__file__).parent / "studies" / "tiny.toml"
 FIRST, SHARDS = 3, 12  # the first ones compile kernels and fill pools of memory
 
 WORKER = """
 import sys
 import numpy as np
 from engine import plugins, study, work
-from engine.planning.plan import Plan
+from engine.plan.plan import Plan
 from engine.samples import sample
 import zoo
 
@@ -39,7 +38,7 @@ for number, shard in enumerate(plan.shards["pool"][:shards], start=1):
 
 def peaks_MB(keep_features: bool) -> tuple[int, int]:
     """Peak memory of one process after FIRST and after SHARDS shards of a pool of electron recoils."""
-    command = [sys.executable, "-W", "error", "-c", WORKER, STUDY, FIRST, SHARDS, int(keep_features)]
+    command = [sys.executable, "-W", "error", "-c", WORKER, TINY, FIRST, SHARDS, int(keep_features)]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     first, last = (int(line) for line in done.stdout.split() if line.isdigit())

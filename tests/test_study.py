@@ -5,7 +5,7 @@ import pytest
 from engine import study
 from engine.errors import BadInput
 from engine.inference.teststats import count, tail_count
-from engine.planning.plan import Plan
+from engine.plan.plan import Plan
 
 GRID = {
     "m_chi_GeV": {"values": [20, 50]},

@@ -1,26 +1,28 @@
 """Beside each stage's version, the hash of its output on a tiny input: a forgotten version bump fails here.
 
-When a hash changes on purpose, raise the stage's version in `engine.planning.plan.VERSIONS` and put the new pair here.
+When a hash changes on purpose, raise the stage's version in `engine.plan.plan.VERSIONS` and put the new pair here.
 Floats are rounded to six significant digits first, since another CPU type may differ in the last bits. Training
 amplifies those, so fitted models and their scores are held by the means of their columns, to three digits; and
 toys and cells run on terms made from the truth, so that no network moves them.
 """
 
 import hashlib
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from studies import TINY
 
-from engine import assemble, study, work
-from engine.cluster.parts import Entry, Part, encode, sha256
-from engine.cluster.store import Ledger, Store
-from engine.diagnostics import asked, compute
-from engine.planning.event_plan import VERSIONS
-from engine.planning.plan import Plan
-from engine.tuning import trials
-from engine.tuning.tune_plan import TunePlan
+from engine import study
+from engine.assembly import assemble
+from engine.plan import asked
+from engine.plan.event_plan import VERSIONS
+from engine.plan.plan import Plan
+from engine.plan.tune_plan import TunePlan
+from engine.run.tuning import trials
+from engine.stages import compute, work
+from engine.store.parts import Entry, Part, encode, sha256
+from engine.store.store import Ledger, Store
 
 KNOWN = {
     "events": (1, "202fa8"),
@@ -142,7 +144,7 @@ def means(tables: list[pa.Table]) -> str:
 
 @pytest.fixture(scope="module")
 def output(tmp_path_factory):
-    study_path = Path(__file__).parent / "studies" / "tiny.toml"
+    study_path = TINY
     fits, toys = (Bench(tmp_path_factory.mktemp(name), study_path) for name in ("fits", "toys"))
     fits.simulate_and_fit()
     fits.diagnose()

@@ -11,14 +11,15 @@ from dataclasses import asdict, dataclass
 
 import pyarrow as pa
 
-from engine import assemble, schemas, study
+from engine import schemas, study
+from engine.assembly import assemble
 from engine.bench import simulation
 from engine.cluster.fan_out import fan_out
 from engine.cluster.nodes import cluster
-from engine.cluster.parts import Entry, Part
-from engine.cluster.store import Ledger, Store
-from engine.cluster.units import Unit, commit
-from engine.planning.plan import Plan
+from engine.plan.plan import Plan
+from engine.store.parts import Entry, Part
+from engine.store.store import Ledger, Store
+from engine.store.units import Unit, commit
 
 UNIT_S = 0.05
 N_UNITS = 400

@@ -8,6 +8,7 @@ import typer
 
 from engine.cli.bench import bench
 from engine.cli.compare import compare
+from engine.cli.launch import launch
 from engine.cli.options import say
 from engine.cli.physics import physics
 from engine.cli.scan import plot, scan
@@ -15,7 +16,6 @@ from engine.cli.shipped import scans_app, zoo_app
 from engine.cli.store import gc, status, track
 from engine.cli.tune import tune
 from engine.errors import BadInput, ScanStalled, StoreFault, TaskFailed
-from engine.launch.command import launch
 
 BAD_INPUT = 2
 

@@ -3,13 +3,14 @@
 from pathlib import Path
 
 from engine.cli.options import again, console, resumable, say, stem
-from engine.cluster.store import Store
-from engine.comparing import comparison, comparison_report
-from engine.comparing.comparison import Comparison
 from engine.errors import BadInput
 from engine.progress import Silent
+from engine.report import comparison_report
+from engine.report.tracking import tracked
+from engine.run import comparison
+from engine.run.comparison import Comparison
+from engine.store.store import Store
 from engine.study import Study
-from engine.tracking import tracked
 
 
 def scan(

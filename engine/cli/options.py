@@ -52,7 +52,7 @@ def stem(study: str) -> str:
 
 def finished(study, store, again: str):
     """A study's results as they are in the store; raises BadInput that says what makes them."""
-    from engine import pipeline
+    from engine.run import pipeline
 
     outcome = pipeline.finished(study, store)
     if outcome is None:

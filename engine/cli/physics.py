@@ -15,9 +15,9 @@ def physics(
     format: Annotated[str, typer.Option(help="png or pdf")] = "png",
 ) -> None:
     """Reports a study's rates, spectra, bands and detector response beside references; needs no scan."""
-    from engine.cluster.store import Store
+    from engine.report import physics_page, physics_report
+    from engine.store.store import Store
     from engine.study import load
-    from engine.views import physics_page, physics_report
 
     parsed, place = load(study, tuple(settings or ())), Store(store)
     folder = f"physics/{physics_report.identity(parsed, events)}"

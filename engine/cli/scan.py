@@ -44,11 +44,11 @@ def scan(
     """Runs a study: simulate, fit, score, toys, p-values, table, figures. Run it again to resume."""
     if plan or as_json:
         return _say_plan(study, store, settings, plan, as_json)
-    from engine import pipeline  # torch and Ray take seconds to import: who uses them pays
-    from engine.cluster.store import Store
-    from engine.planning.plan import Plan
+    from engine.plan.plan import Plan
+    from engine.report.tracking import tracked
+    from engine.run import pipeline  # torch and Ray take seconds to import: who uses them pays
+    from engine.store.store import Store
     from engine.study import load
-    from engine.tracking import tracked
 
     parsed, progress = load(study, tuple(settings or ())), reporter(quiet)
     curves = _overlays(overlay, parsed)
@@ -82,7 +82,7 @@ def plot(
     format: Annotated[str, typer.Option(help="png or pdf")] = "png",
 ) -> None:
     """Draws a finished study's figures again, with curves of your own on the plane."""
-    from engine.cluster.store import Store
+    from engine.store.store import Store
     from engine.study import load
 
     parsed, place = load(study, tuple(settings or ())), Store(store)
@@ -95,7 +95,8 @@ def plot(
 
 
 def _say_plan(study: str, store: str, settings: list[str] | None, plan: bool, as_json: bool) -> None:
-    from engine.planning import estimate, estimate_words
+    from engine.estimate import estimate
+    from engine.estimate import words as estimate_words
     from engine.study import load
 
     if not plan:
@@ -111,7 +112,7 @@ def _say_plan(study: str, store: str, settings: list[str] | None, plan: bool, as
 
 def _tell(outcome, progress) -> None:
     """What was done, what came out, and where the tables are."""
-    from engine.sensitivity import summary
+    from engine.report import summary
 
     computed, total = sum(outcome.computed.values()), sum(map(len, outcome.plan.items.values()))
     progress.note(f"computed {computed} of {total} items, reused {total - computed}, corrupt {len(outcome.set_aside)}")
@@ -126,7 +127,7 @@ def _tell(outcome, progress) -> None:
 
 def _partial(outcome, store, again: str) -> dict[str, bytes]:
     """Says what has no answer, and where the rest is, with figures of it; returns these by name."""
-    from engine.views.partial import draw
+    from engine.report.partial import draw
 
     for stage, failed in outcome.failed.items():
         for reason, n in Counter(failed.values()).items():
@@ -141,7 +142,7 @@ def _partial(outcome, store, again: str) -> dict[str, bytes]:
 
 
 def _overlays(paths: list[Path] | None, study) -> tuple:
-    from engine.views.contours import read_overlay
+    from engine.assembly.contours import read_overlay
 
     if paths and study.compare:
         raise BadInput(f"--overlay {paths[0]}: a comparison draws no plane")
@@ -155,7 +156,7 @@ def _figures(outcome) -> str:
 
 
 def _draw(outcome, store, overlays: tuple, format: str) -> dict[str, bytes]:
-    from engine.views.figures import draw
+    from engine.report.figures import draw
 
     files = draw(outcome.plan, outcome, overlays, format)
     for name, data in files.items():

@@ -32,7 +32,7 @@ def status(
     tuning: Annotated[bool, typer.Option("--tune", help="Of `recoilscan tune` instead: its trials, the best.")] = False,
 ) -> None:
     """How far a study is: items done, missing, stale, corrupt, failed, and why; its table. Changes nothing."""
-    from engine.cluster.store import Store
+    from engine.store.store import Store
 
     if tuning and draw:
         raise BadInput("--map draws the grid of a scan; with --tune there is none")
@@ -59,10 +59,10 @@ def _status(study: str, place, settings: list[str] | None, tuning: bool):
 
     parsed = load(study, tuple(settings or ()))
     if tuning:
-        from engine.inventory import tuning as of_tuning  # torch takes seconds to import: who tunes pays
+        from engine.run.tuning import progress as of_tuning  # torch takes seconds to import: who tunes pays
 
         return of_tuning.status(parsed, place)
-    from engine.inventory.status import status
+    from engine.run.status import status
 
     return status(parsed, place, stem(study))
 
@@ -72,9 +72,9 @@ def track(
 ) -> None:
     """Sends a finished study to MLflow from its store alone: after an outage, or to another server. Changes nothing."""
     from engine.cli import comparison
-    from engine.cluster.store import Store
+    from engine.report.tracking import tracked
+    from engine.store.store import Store
     from engine.study import load
-    from engine.tracking import tracked
 
     parsed, place = load(study, tuple(settings or ())), Store(store, create=False)
     later = again("track", study, store, settings, tracking)
@@ -96,8 +96,8 @@ def gc(
     grace_hours: Annotated[float, typer.Option(min=0.0, help="What is younger is left alone.")] = 24.0,
 ) -> None:
     """Lists what no given study refers to, with sizes; removes it with --delete, and else nothing."""
-    from engine.cluster.store import Store
-    from engine.inventory import garbage
+    from engine.run import garbage
+    from engine.store.store import Store
     from engine.study import load
 
     place = Store(store, create=False)
@@ -117,6 +117,6 @@ def gc(
 
 def _draw_coverage(found, to: Path) -> None:
     from engine import plots
-    from engine.views.partial import covered
+    from engine.report.partial import covered
 
     to.write_bytes(plots.render(covered(found.coverage), to.suffix.lstrip(".") or "png"))

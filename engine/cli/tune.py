@@ -38,9 +38,10 @@ def tune(
 ) -> None:
     """Scans R, and the fields of [tune.search], on a pool of its own; writes the study with the best values."""
     from engine import study as studies
-    from engine.cluster.store import Store
-    from engine.tracking import tracked
-    from engine.tuning import search, searched, tuned, tuning
+    from engine.report import searched, tuned
+    from engine.report.tracking import tracked
+    from engine.run.tuning import search, tuning
+    from engine.store.store import Store
 
     raw, progress, place = studies.read(study, tuple(settings or ())), reporter(quiet), Store(store)
     parsed = studies.parse(raw, study)

@@ -3,16 +3,17 @@
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from itertools import islice
 
 import ray
 
 from engine.cluster import nodes
 from engine.cluster.grain import Grain
-from engine.cluster.parts import Entry, Failure, Part
-from engine.cluster.store import Store
-from engine.cluster.units import Done, Unit, packed, perform
 from engine.errors import BadInput, ScanStalled, StoreFault, TaskFailed, said
+from engine.store.parts import Entry, Failure, Part
+from engine.store.store import Store
+from engine.store.units import Done, Shared, Unit, perform
 
 STALL_S = 900.0
 WAIT_S = 5.0  # between two looks at the nodes
@@ -156,3 +157,15 @@ class _Tasks:
 def _of(units: list[Unit]) -> str:
     """The unit in whose task something was wrong; nothing where there are several."""
     return f"{units[0].name}: " if len(units) == 1 and units[0].name else ""
+
+
+def packed(units: list[Unit]) -> tuple[list[Unit], list[ray.ObjectRef]]:
+    """The units with Shared for each object reference, and the references, each once: Ray fetches what it is handed."""
+    references: dict[ray.ObjectRef, Shared] = {}
+
+    def known(argument: object) -> object:
+        if not isinstance(argument, ray.ObjectRef):
+            return argument
+        return references.setdefault(argument, Shared(len(references)))
+
+    return [replace(unit, arguments=tuple(map(known, unit.arguments))) for unit in units], list(references)

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Iterator
 
 import ray
 
-from engine.cluster.parts import Entry, Part
-from engine.cluster.store import Store
-from engine.cluster.units import Unit, commit
 from engine.errors import BadInput, TaskFailed
+from engine.store.parts import Entry, Part
+from engine.store.store import Store
+from engine.store.units import Unit, commit
 
 FOLDER = "checkpoints/ray"  # in the store: Ray Train's own notes, which must lie where every host can write
 MAX_FAILURES = 20  # as often as a task of `fan_out` is tried again

@@ -16,7 +16,7 @@ RED_BLUE = "RdBu"
 def ranking(rows: pa.Table, differences: pa.Table) -> Figure:
     """Left, best first, Z of every pair and the exposure of three sigma; right, mean difference of Z on the same toys.
 
-    rows and differences: those of `engine.comparing.pair_schemas`. Thick bars are errors of the finite pool,
+    rows and differences: those of `engine.stages.pair_schemas`. Thick bars are errors of the finite pool,
     thin ones with the spread over training seeds; an arrow is a bound. The floor's names are grey.
     """
     n = len(rows)

@@ -11,11 +11,11 @@ from types import SimpleNamespace
 import pyarrow as pa
 
 from engine import lineage
-from engine.cluster.parts import Part
-from engine.cluster.store import Ledger, Store
-from engine.cluster.units import Unit
 from engine.progress import Silent
-from engine.run import Run, Workers
+from engine.run.state import Run, Workers
+from engine.store.parts import Part
+from engine.store.store import Ledger, Store
+from engine.store.units import Unit
 
 CELL_S = 0.1
 

@@ -10,10 +10,10 @@ from engine.cluster import fan_out as module
 from engine.cluster import nodes
 from engine.cluster.fan_out import WINDOW_PER_CPU
 from engine.cluster.nodes import check_address, cluster, share
-from engine.cluster.parts import Entry, Failure, Part
-from engine.cluster.store import Store
-from engine.cluster.units import Unit
 from engine.errors import BadInput, ScanStalled, TaskFailed
+from engine.store.parts import Entry, Failure, Part
+from engine.store.store import Store
+from engine.store.units import Unit
 
 
 def fan_out(work, tasks, store, cpus, **options):

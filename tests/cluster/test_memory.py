@@ -12,9 +12,9 @@ import sys, time
 import numpy as np
 from engine.cluster import fan_out as module
 from engine.cluster.nodes import cluster
-from engine.cluster.parts import Part
-from engine.cluster.store import Store
-from engine.cluster.units import Unit
+from engine.store.parts import Part
+from engine.store.store import Store
+from engine.store.units import Unit
 from engine.errors import TaskFailed
 
 module.Grain.size = 8

@@ -13,12 +13,12 @@ import pytest
 import ray
 
 import zoo
-from engine import checkpoints
 from engine.cluster import trainer
-from engine.cluster.parts import Part
-from engine.cluster.store import Store
-from engine.cluster.units import Unit
 from engine.errors import BadInput, TaskFailed
+from engine.store import checkpoints
+from engine.store.parts import Part
+from engine.store.store import Store
+from engine.store.units import Unit
 
 EPOCHS = 12
 

@@ -4,9 +4,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from engine import results, work
-from engine.columns import empty
+from engine.assembly import results
+from engine.assembly.columns import empty
 from engine.inference.teststats import centred, extended_poisson, tail_count
+from engine.stages import work
 
 N_LINEAGES, N_TOYS = 200, 1000
 SIGNAL = {extended_poisson: 10.0, centred: 3.0, tail_count: 6.0}  # events on 63: one to two sigma

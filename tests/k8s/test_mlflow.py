@@ -18,7 +18,7 @@ from moto.server import ThreadedMotoServer
 from obstore.store import S3Store
 from sqlalchemy import make_url
 
-from engine import tracking
+from engine.report import tracking
 
 pytest.importorskip("flask_wtf", reason="MLflow's users need mlflow[auth]")
 K8S = Path(__file__).parents[2] / "k8s"

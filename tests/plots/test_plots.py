@@ -9,12 +9,12 @@ from matplotlib.collections import PatchCollection
 from matplotlib.patches import StepPatch
 from scipy.stats import norm
 
+from engine.assembly.contours import contours
 from engine.errors import BadInput
 from engine.plots import render
 from engine.plots.exposure import p_against_exposure
 from engine.plots.plane import log_edges, plane
 from engine.plots.scores import score_distribution
-from engine.views.contours import contours
 
 MASSES = np.geomspace(10, 1000, 9)
 SIGMAS = np.concatenate([[0.0], np.geomspace(1e-49, 1e-46, 10)])

@@ -1,0 +1,161 @@
+"""The rows of the result table, by column: from what toys and exact laws say, either of which may be missing."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from operator import attrgetter
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from engine import schemas
+from engine.assembly.columns import Column, empty, numbers
+from engine.inference.significance import z_of_each
+from engine.plan.plan import Plan
+from engine.plan.points import Cell, Wanted
+from engine.store.store import Ledger
+
+BESIDE = ("n_below", "q_exact", "p_at_toys", "level_at_toys")  # columns of parts that the table follows from
+OF_PLAN = {field.name for field in schemas.PLACE} | {"point", "level", "reason", "lineage"}  # the parts need not say
+FEWEST_EXPECTED = 10  # toys on either side: with fewer, the error of their number is no Gaussian's
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The rows that a plan asks for, in its order; toys, laws: items, None where a row has none."""
+
+    places: list[Cell]
+    toys: list[str | None]
+    laws: list[str | None]
+
+    def has_toys(self, failed: dict[str, str]) -> np.ndarray:
+        """(n,) whether toys say something of a row."""
+        return np.array([bool(item) and item not in failed for item in self.toys], bool)
+
+
+def asked(plan: Plan, only: Wanted | None = None) -> Asked:
+    """All rows, or those of one statistic."""
+    found = Asked([], [], [])
+    for place, (toys, law) in plan.rows():
+        if only in (None, place[1:]):
+            found.places.append(place)
+            found.toys.append(toys)
+            found.laws.append(law)
+    return found
+
+
+def gathered(ledger: Ledger, rows: Asked, failed: dict[str, str]) -> dict[str, Column]:
+    """What parts say, by column: where toys and law say the same of a row, the toys' word."""
+    fields = [schemas.CELLS.field("n_below"), *(schemas.EXACT.field(name) for name in BESIDE[1:]), *schemas.RESULTS]
+    found = {field.name: empty(field.type, len(rows.places)) for field in fields if field.name not in OF_PLAN}
+    for schema, items in ((schemas.EXACT, rows.laws), (schemas.CELLS, rows.toys)):
+        names = [name for name in schema.names if name in found]
+        known = np.array([row for row, item in enumerate(items) if item and item not in failed], np.int64)
+        for places, part in ledger.pieces([items[row] for row in known], "lineage", names):
+            for name in names:
+                found[name].put(known[places], part[name])
+    return found
+
+
+def conclude(found: dict[str, Column], has_toys: np.ndarray, tail: str) -> None:
+    """Adds what follows from toys and law together: pulls, Z, and whose p is the row's."""
+    has_law = found["p_exact"].known.copy()
+    for name in ("n_toys_null", "n_toys_signal"):
+        found[name].put_value(~has_toys, 0)
+    found["pull"], found["pull_median"] = pulls(found, has_toys & has_law)
+    by_law = ~has_toys | (has_law if tail == "exact" else False)
+    found["q_median"].put_from(found["q_exact"], by_law)
+    found["tail"].put_from(found["exact_tail"], by_law)
+    for name in ("p_median", "p_low", "p_high"):
+        found[name].put_from(found["p_exact"], by_law)
+    found["z_exact"], found["z_median"] = _z(found["p_exact"]), _z(found["p_median"])
+
+
+def _z(p: Column) -> Column:
+    z = np.zeros(len(p.values))
+    z[p.known] = z_of_each(p.values[p.known])
+    return numbers(z, p.known.copy())
+
+
+def pulls(found: dict[str, Column], has_both: np.ndarray) -> tuple[Column, Column]:
+    """Null toys at or above the toys' q_median, and signal toys at or below it, against what the laws expect."""
+    n_null, n_signal = (found[name].values for name in ("n_toys_null", "n_toys_signal"))
+    k = np.rint(found["p_median"].values * (n_null + 1)) - 1
+    null = _pull(k, n_null, found["p_at_toys"], has_both & found["tail"].is_word("counted"))
+    return null, _pull(found["n_below"].values, n_signal, found["level_at_toys"], has_both)
+
+
+def _pull(k: np.ndarray, n: np.ndarray, p: Column, where: np.ndarray) -> Column:
+    """(k - n p) over its binomial error; null where fewer are expected than make a Gaussian."""
+    expected = n * p.values
+    known = where & p.known & (np.minimum(expected, n - expected) >= FEWEST_EXPECTED)
+    variance = expected[known] * (1 - p.values[known])
+    pull = np.zeros(len(k))
+    # the power of C's library, as a row alone would be given: np.sqrt is another number in one of a thousand
+    pull[known] = (k[known] - expected[known]) / np.array([one**0.5 for one in variance.tolist()])
+    return numbers(pull, known)
+
+
+def seed_errors(rows: Asked, found: dict[str, Column], z_of_seeds: dict[Cell, list[float | None]]) -> Column:
+    """The spread of Z over training seeds, where there are further ones."""
+    errors = empty(pa.float64(), len(rows.places))
+    z, is_exact = found["z_exact"], found["exact_tail"].is_word("exact")
+    for row in (row for row, place in enumerate(rows.places) if place in z_of_seeds):
+        error = spread([z.values[row] if is_exact[row] else None, *z_of_seeds[rows.places[row]]])
+        if error is not None:
+            errors.put_value(np.array([row]), error)
+    return errors
+
+
+def spread(values: Iterable[float | None]) -> float | None:
+    """Standard deviation of what fits with other seeds give; None of fewer than two, or where one gives none."""
+    known = list(values)
+    if len(known) < 2 or any(value is None or not np.isfinite(value) for value in known):
+        return None
+    return float(np.std(known, ddof=1))
+
+
+def arranged(plan: Plan, rows: Asked, found: dict[str, Column], failed: dict[str, str]) -> pa.Table:
+    """The table, sorted; empties `found`, so that no column is held twice."""
+    size = plan.study.signal.axes[-1]
+    keys = pa.table({name: _of_plan(name, size, rows) for name in schemas.ROW_ORDER})
+    order = pc.sort_indices(keys, [(name, "ascending") for name in schemas.ROW_ORDER])
+    del keys  # a column is made again in its turn: they would be held beside those that are finished
+    arrays = [_ordered(name, size, rows, found, failed, order) for name in schemas.RESULTS.names]
+    return pa.Table.from_arrays(arrays, schema=schemas.nullable(schemas.RESULTS) if failed else schemas.RESULTS)
+
+
+def _ordered(
+    name: str, size: str, rows: Asked, found: dict[str, Column], failed: dict[str, str], order: pa.Array
+) -> pa.Array:
+    if name in found:
+        return found.pop(name).arrow(order.to_numpy())
+    return (_reasons(rows, failed) if name == "reason" else _of_plan(name, size, rows)).take(order)
+
+
+def _of_plan(name: str, size: str, rows: Asked) -> pa.Array:
+    """A column that says where rows are, by whom they were asked for, or which items they are."""
+    kind, places = schemas.RESULTS.field(name).type, rows.places
+    if name == "lineage":
+        return pa.array([toys or law for toys, law in zip(rows.toys, rows.laws, strict=True)], kind)
+    if name in ("R", "statistic"):
+        return pa.array([place[1 if name == "R" else 2] for place in places], kind)
+    if name in ("sigma_si_cm2", "strength"):
+        return pa.array([point.size for point, _, _ in places], kind) if name == size else pa.nulls(len(places), kind)
+    what = attrgetter({"point": "origin"}.get(name, name))
+    return pa.array([what(point) for point, _, _ in places], kind)
+
+
+def _reasons(rows: Asked, failed: dict[str, str]) -> pa.Array:
+    """Why a row's items have no answer."""
+    if not failed:
+        return pa.nulls(len(rows.places), pa.string())
+    of_rows = ([failed[item] for item in items if item in failed] for items in zip(rows.toys, rows.laws, strict=True))
+    return pa.array(["; ".join(dict.fromkeys(found)) or None for found in of_rows], pa.string())
+
+
+def rows_at(table: pa.Table, at: dict[str, object]) -> list[dict]:
+    """The rows whose columns hold these values, as dicts: of a whole grid these would be ten times its table."""
+    for name, value in at.items():
+        table = table.filter(pc.field(name).is_null() if value is None else pc.field(name) == value)
+    return table.to_pylist()

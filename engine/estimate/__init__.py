@@ -1,0 +1,1 @@
+"""What a scan would cost, before it is started."""

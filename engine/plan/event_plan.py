@@ -1,0 +1,203 @@
+"""Events, models and scores of a study: the digest of every shard, fit and score. Pure; touches no store."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from types import ModuleType
+
+from engine import lineage, plugins
+from engine.inference.pools import KINDS
+from engine.physics import spectra
+from engine.plan import variations
+from engine.study import Model, Study
+
+# A stage's version is raised whenever its output changes for unchanged fields; a test holds its output's hash.
+VERSIONS = {"events": 1, "models": 1, "scores": 1, "nulls": 2, "cells": 2, "exact": 2, "table": 3, "reach": 2}
+VERSIONS |= {"limits": 1, "reach_table": 3, "reach_toys": 1, "paired": 1, "diagnostics": 1}
+VERSIONS |= {"trials": 2, "tuned": 1, "features": 1, "rungs": 2, "searched": 1}
+
+SHARD = 2000  # events thrown per shard: a second or two of work
+SLOTS = ("vae", "classifier")
+POOLS = ("pool", "tune")  # scored events of the scan, and those on which R is chosen: alike, and none in common
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Some events of one kind, thrown or read for one purpose: train, test, pool or tune."""
+
+    item: str
+    purpose: str
+    kind: str
+    number: int
+    n_thrown: int
+    shift: variations.Shift = ()  # relative shifts of the true detector's constants, of which corrections know nothing
+    representation: str | None = None  # that is stored with the events; of scored events none is
+
+
+@dataclass(frozen=True)
+class EventPlan:
+    """What is simulated, fitted and scored for a study, each under the digest of everything that makes it."""
+
+    study: Study
+    scored = ("test", "pool")  # the purposes whose events are scored
+
+    @cached_property
+    def shards(self) -> dict[str, list[Shard]]:
+        """Event shards by purpose."""
+        n_train, n_test = self.study.events.train_per_kind, self.study.events.test_per_kind
+        seen = [(view, kind) for view, kinds in self._trained_on.items() for kind in kinds]
+        return {
+            "train": [s for view, kind in seen for s in self._shards("train", kind, n_train, view=view)],
+            "test": [s for kind in KINDS for s in self._shards("test", kind, n_test)],
+        } | {purpose: self.pool_shards(purpose) for purpose in POOLS}
+
+    @property
+    def _trained_on(self) -> dict[str, list[str]]:
+        """The kinds of events that models are trained on, by what they see of them."""
+        wanted = {}
+        for model in self.fitted.values():
+            wanted.setdefault(self.study.view(model), set()).update(plugins.load("zoo", model.name).TRAINS_ON)
+        return {view: [kind for kind in KINDS if kind in kinds] for view, kinds in wanted.items()}
+
+    def pool_shards(self, purpose: str = "pool", shift: variations.Shift = ()) -> list[Shard]:
+        """Shards of a scoring pool, thrown in a detector that is not quite the one assumed if there is a shift."""
+        pool, own = self.study.pool, self.study.backgrounds.own_kinds()
+        sizes = zip(KINDS, (pool.er_events, pool.nr_events), strict=True)
+        recoils = [s for kind, n in sizes for s in self._shards(purpose, kind, n, shift)]
+        return recoils + [s for name in own for s in self._own_shards(purpose, name, shift)]
+
+    @cached_property
+    def varied_shards(self) -> list[Shard]:
+        """Shards of all pools that are thrown for systematics alone."""
+        asked = [v.shift for v in variations.variations(self.study) if v.shift]
+        shards = {shard.item: shard for shift in asked for shard in self.pool_shards("pool", shift) if shard.shift}
+        return list(shards.values())
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The pool's kinds of events: recoils, and the components that have events of their own."""
+        return (*KINDS, *self.study.backgrounds.own_kinds())
+
+    def _own_shards(self, purpose: str, name: str, shift: variations.Shift) -> list[Shard]:
+        """Shards of a component's own events: thrown on its spectrum, or the rows of a user's table."""
+        backgrounds = self.study.backgrounds
+        module, options = backgrounds.spectrum(name)
+        n_events = module.n_rows(options) if hasattr(module, "read") else self.study.pool.component_events
+        fields = {"component": plugins.identity("engine.physics.spectra", name), "source": self._own_source(name)}
+        if hasattr(module, "read"):
+            shift = ()  # recorded events are what they are
+        fields |= _if_shifted(shift) | ({"purpose": purpose} if purpose != "pool" else {})
+
+        def item(number: int, n: int) -> str:
+            return lineage.digest("events", VERSIONS["events"], fields | {"number": number, "n": n})
+
+        return self._cut(purpose, name, n_events, item, shift)
+
+    def _own_source(self, name: str) -> list:
+        """What a component's own events depend on."""
+        study, backgrounds = self.study, self.study.backgrounds
+        module, options = backgrounds.spectrum(name)
+        if hasattr(module, "read"):
+            return [module.source(options), self.window("ER")]
+        spectrum = self._spectrum(backgrounds.spectrum_name(name), module, options)
+        return [spectrum, self.window(module.KIND), study.seed, study.detector.constants, study.detector.nuisance]
+
+    def _shards(
+        self, purpose: str, kind: str, n_events: int, shift: variations.Shift = (), view: str | None = None
+    ) -> list[Shard]:
+        def item(number: int, n: int) -> str:
+            return self._shard_item(purpose, kind, number, n, shift, view)
+
+        return self._cut(purpose, kind, n_events, item, shift, view)
+
+    @staticmethod
+    def _cut(
+        purpose: str, kind: str, n_events: int, item: Callable[[int, int], str], shift: variations.Shift,
+        view: str | None = None,
+    ) -> list[Shard]:  # fmt: skip
+        sizes = [min(SHARD, n_events - start) for start in range(0, n_events, SHARD)]
+        return [Shard(item(i, n), purpose, kind, i, n, shift, view) for i, n in enumerate(sizes)]
+
+    def _shard_item(
+        self, purpose: str, kind: str, number: int, n_thrown: int, shift: variations.Shift, view: str | None
+    ) -> str:
+        study = self.study
+        fields = {
+            "seed": study.seed, "purpose": purpose, "kind": kind, "number": number, "n": n_thrown,
+            "energy_keV": [self.proposal(purpose), *self.energy_range(purpose, kind)],
+            "detector": [study.detector.constants, study.detector.nuisance],
+            "window": self.window(kind) if purpose in POOLS else None,
+            "representation": None if view is None else plugins.identity("engine.physics.representations", view),
+        } | _if_shifted(shift)  # fmt: skip
+        return lineage.digest("events", VERSIONS["events"], fields)
+
+    def proposal(self, purpose: str) -> str:
+        """How a purpose's events are thrown in energy; the test events always as the papers' population."""
+        if purpose in POOLS:
+            return self.study.pool.proposal
+        return {"train": self.study.events.train_proposal, "test": "uniform"}[purpose]
+
+    def energy_range(self, purpose: str, kind: str) -> tuple[float, float]:
+        """True energies (keV) between which a purpose's events are thrown."""
+        if purpose not in POOLS:
+            return self.study.events.energy_keV
+        return self.study.pool.er_energy_keV if kind == "ER" else self.study.pool.nr_energy_keV
+
+    def window(self, kind: str) -> dict[str, tuple[float, float]]:
+        """The pool's selection of a kind: a range of `ces_keVee`, or of true `energy_keV` for NR."""
+        backgrounds = self.study.backgrounds
+        if kind == "ER" or backgrounds.nr_window == "ces":
+            return {"ces_keVee": backgrounds.er_window_keVee}
+        return {"energy_keV": backgrounds.nr_window}
+
+    @cached_property
+    def fitted(self) -> dict[str, Model]:
+        """What is fitted in each slot."""
+        return {slot: getattr(self.study.models, slot) for slot in SLOTS}
+
+    def view(self, slot: str) -> str:
+        """The representation that the model in a slot reads."""
+        return self.study.view(self.fitted[slot])
+
+    @cached_property
+    def models(self) -> dict[str, str]:
+        """Item of the fitted model in each slot."""
+        return {slot: self._model_item(model) for slot, model in self.fitted.items()}
+
+    def _model_item(self, model: Model) -> str:
+        inputs = [shard.item for shard in self.training(model)]
+        seed = self.study.seed_of(model)
+        fields = {"family": plugins.identity("zoo", model.name), "config": model.config, "seed": seed}
+        return lineage.digest("models", VERSIONS["models"], fields | self.study.training.of_each_fit, inputs)
+
+    def training(self, model: Model) -> list[Shard]:
+        """The shards a model is trained on: only the kinds that its family asks for, as it sees them."""
+        kinds, view = plugins.load("zoo", model.name).TRAINS_ON, self.study.view(model)
+        return [shard for shard in self.shards["train"] if shard.kind in kinds and shard.representation == view]
+
+    def score_item(self, shard: Shard, slot: str) -> str:
+        """Item of one model's terms on one shard."""
+        fields = {"representation": plugins.identity("engine.physics.representations", self.view(slot))}
+        return lineage.digest("scores", VERSIONS["scores"], fields, [shard.item, self.models[slot]])
+
+    def score_items(self, shards: list[Shard]) -> list[str]:
+        """Items of all terms on these shards."""
+        return [self.score_item(shard, slot) for shard in shards for slot in self.fitted]
+
+    @cached_property
+    def stream_key(self) -> tuple:
+        """What names the toys' random streams: the event pool, never a model, a statistic or R."""
+        return self.stream_key_of("pool")
+
+    def stream_key_of(self, purpose: str) -> tuple:
+        """The same of either pool."""
+        return (self.study.seed, lineage.digest("pool", 1, None, [shard.item for shard in self.shards[purpose]]))
+
+    @staticmethod
+    def _spectrum(name: str, module: ModuleType, options: spectra.Options) -> tuple:
+        return plugins.identity("engine.physics.spectra", name), spectra.identity(module, options)
+
+
+def _if_shifted(shift: variations.Shift) -> dict:
+    """What a shift adds to the fields of a shard: nothing where there is none, so that such a shard is the nominal."""
+    return {"shift": shift} if shift else {}

@@ -1,0 +1,123 @@
+"""What a search over the models' fields asks for: the plan of the pool that all trials share, and a plan per trial."""
+
+from functools import cached_property
+from typing import Any
+
+from engine import lineage, plugins
+from engine.errors import BadInput
+from engine.plan.event_plan import SLOTS, VERSIONS, Shard
+from engine.plan.tune_plan import TunePlan
+from engine.study import Study
+from engine.study.search import Dimension, changed, epochs_at
+from engine.study.tune import ER_LEAKAGE, T3
+
+Values = dict[str, Any]  # by the whole name of a field: models.vae.beta
+
+
+class SearchPlan(TunePlan):
+    """A study's plan for the search of its `tune` section.
+
+    Models that no field of the search changes are fitted and scored once; of the pool's events the features are kept,
+    since to simulate them anew would cost more than most fits.
+    """
+
+    def check(self) -> None:
+        """Raises BadInput where this study cannot be searched."""
+        super().check()
+        if not self.dimensions:
+            raise BadInput("tune.search names no field; like: \"models.vae.beta\" = { log = [0.1, 100] }")
+
+    @cached_property
+    def dimensions(self) -> tuple[Dimension, ...]:
+        """What the search changes."""
+        return self.tune.dimensions(self.study.models)
+
+    @cached_property
+    def searched(self) -> tuple[str, ...]:
+        """The slots whose models the search changes."""
+        names = {dimension.key.split(".")[1] for dimension in self.dimensions}
+        return tuple(slot for slot in SLOTS if slot in names)
+
+    @cached_property
+    def fixed(self) -> tuple[str, ...]:
+        """The others."""
+        return tuple(slot for slot in SLOTS if slot not in self.searched)
+
+    @cached_property
+    def own(self) -> Values:
+        """The fields of the search as the study has them."""
+        models = self.study.models.model_dump()
+        paths = {dimension.key: dimension.key.split(".") for dimension in self.dimensions}
+        return {key: models[slot]["config"][field] for key, (_, slot, field) in paths.items()}
+
+    def of(self, values: Values) -> "SearchPlan":
+        """The plan of a trial: the study with these values."""
+        models = changed(self.study.models, values)
+        return SearchPlan(self.study.model_copy(update={"models": models}))
+
+    @cached_property
+    def fractions(self) -> tuple[float, ...]:
+        """Of the epochs, at which a trial is looked at; the last is 1, where its objective is measured."""
+        return (*(self.tune.pruning.rungs if self.tune.pruning else ()), 1.0)
+
+    def epochs(self, slot: str, rung: int) -> int:
+        """Epochs of a model at a rung."""
+        return epochs_at(getattr(self.study.models, slot), self.fractions[rung])
+
+    @cached_property
+    def views(self) -> tuple[str, ...]:
+        """The representations that the searched models read."""
+        return tuple(dict.fromkeys(map(self.view, self.searched)))
+
+    def feature_item(self, shard: Shard, view: str) -> str:
+        """Item of what the networks see of a shard in a representation."""
+        fields = plugins.identity("engine.physics.representations", view)
+        return lineage.digest("features", VERSIONS["features"], fields, [shard.item])
+
+    def rung_item(self, rung: int) -> str:
+        """Item of what this plan's models are worth after the epochs of a rung."""
+        epochs = {slot: self.epochs(slot, rung) for slot in SLOTS}
+        is_last = self.fractions[rung] == 1
+        fields = {"epochs": epochs, "R": self.tune.R.points(), "beta": self.beta, "components": self._components,
+                  "objective": self._measured if is_last else None}  # fmt: skip
+        return lineage.digest("rungs", VERSIONS["rungs"], fields, [self.scored_pool])
+
+    @cached_property
+    def _measured(self) -> dict:
+        """What an objective follows from, beside the pool and its scores."""
+        tune, name = self.tune, self.tune.ranked_by
+        asked = {"name": tune.objective}
+        if tune.objective != ER_LEAKAGE:
+            asked["law"] = [self.law(tune.exposure_ty, None, name), [self._place(p, None, name) for p in self.points]]
+        if tune.objective == T3:
+            asked["reach"] = self.study.reach.model_dump(include={"exposure_ty", "p", "power", "groups"})
+        return asked
+
+    @cached_property
+    def search_item(self) -> str:
+        """What the order of trials follows from, however many there are: the study's first rung, spaces, pruning."""
+        tune = self.tune
+        spaces = {dimension.key: dimension.space for dimension in self.dimensions}
+        fields = [spaces, self.study.seed, tune.pruning, self._measured, self.fractions]
+        return lineage.digest("search", VERSIONS["searched"], fields, [self.rung_item(0)])
+
+    def searched_item(self, rungs: list[str]) -> str:
+        """Item of the table of trials that ended at these rungs."""
+        return lineage.digest("searched", VERSIONS["searched"], None, [self.search_item, *rungs])
+
+    @cached_property
+    def items(self) -> dict[str, list[str]]:
+        """What is known beforehand; which rungs there are follows from those before."""
+        tune = self.shards["tune"]
+        return {
+            "events": [shard.item for shard in self.shards["train"]],
+            "models": [self.models[slot] for slot in self.fixed],
+            "scores": [shard.item for shard in tune] + [self.score_item(s, slot) for s in tune for slot in self.fixed],
+            "features": [self.feature_item(shard, view) for view in self.views for shard in tune],
+            "rungs": [], "tables": [],
+        }  # fmt: skip
+
+
+def tuning_plan(study: Study) -> TunePlan:
+    """The plan of what `recoilscan tune` does with a study; raises BadInput for one without a [tune] section."""
+    return SearchPlan(study) if TunePlan(study).tune.search else TunePlan(study)

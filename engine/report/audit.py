@@ -1,0 +1,51 @@
+"""How far the finite pool carries a scan's results: what to know before quoting a number."""
+
+import pyarrow as pa
+
+from engine.assembly import results
+from engine.lineage import row_label
+
+MOST_EVENTS_PER_POOL_EVENT = 0.01  # above it, toys repeat pool events so often that the pool's accidents are in q
+LARGEST_HALF_SHIFT = 0.3  # of sd(q): between the half that made f0 and the half that toys draw from
+SMALLEST_SIGNAL_POOL = 400.0  # effective pool events behind the signal
+
+
+def lines(table: pa.Table, at: dict[str, float]) -> list[str]:
+    """One line per limit that the rows at the benchmark (`at`, by the names of its axes) exceed, worst value first."""
+    rows = results.rows_at(table, at)
+    return [line for check in (_pool, _halves, _tails, _signal, _pulls) for line in check(rows)]
+
+
+def _pool(rows: list[dict]) -> list[str]:
+    over = [row for row in rows if row["events_per_pool_event"] > MOST_EVENTS_PER_POOL_EVENT]
+    if not over:
+        return []
+    worst = max(over, key=lambda row: row["events_per_pool_event"])
+    return [f"{worst['events_per_pool_event']:.2g} expected events per pool event at {worst['exposure_ty']:g} t y "
+            f"(trust below {MOST_EVENTS_PER_POOL_EVENT:g}): raise pool.er_events"]  # fmt: skip
+
+
+def _halves(rows: list[dict]) -> list[str]:
+    over = [row for row in rows if abs(row["half_shift"] or 0.0) > LARGEST_HALF_SHIFT]
+    if not over:
+        return []
+    worst = max(over, key=lambda row: abs(row["half_shift"]))
+    where = f"{row_label(worst['statistic'], worst['R'])} at {worst['exposure_ty']:g} t y"
+    return [f"the halves of the pool differ: {where} is shifted by {worst['half_shift']:.2g} sd "
+            f"({len(over)} rows above {LARGEST_HALF_SHIFT:g})"]  # fmt: skip
+
+
+def _tails(rows: list[dict]) -> list[str]:
+    names = sorted({row_label(row["statistic"], row["R"]) for row in rows if row["pool_limited"]})
+    return [f"pool_limited, too few pool events behind: {', '.join(names)}"] if names else []
+
+
+def _signal(rows: list[dict]) -> list[str]:
+    over = [row for row in rows if row["n_signal"] > 0 and row["signal_pool_size"] < SMALLEST_SIGNAL_POOL]
+    return [f"only {over[0]['signal_pool_size']:.0f} effective pool events behind the signal"] if over else []
+
+
+def _pulls(rows: list[dict]) -> list[str]:
+    over = [row for row in rows if max(abs(row["pull"] or 0.0), abs(row["pull_median"] or 0.0)) > 4]
+    return [f"toys and exact law disagree by {row['pull'] or 0:.1f} and {row['pull_median'] or 0:.1f} sigma: "
+            f"{row_label(row['statistic'], row['R'])} at {row['exposure_ty']:g} t y" for row in over]  # fmt: skip

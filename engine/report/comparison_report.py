@@ -1,0 +1,114 @@
+"""What a comparison leaves behind: lines, files (tables, figure) and records for MLflow, of the same numbers."""
+
+import io
+import itertools
+import math
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.csv
+from rich.table import Table
+
+from engine import plots
+from engine.inference.reach import FOUND
+from engine.plan.event_plan import SLOTS
+from engine.plots import comparison as figures
+from engine.report.tracking import Record, records
+from engine.run.comparison import Comparison
+from engine.store.parts import Part, encode
+from engine.store.store import Store
+
+# of a row, by their names in it and in MLflow
+METRICS = ("z", "z_pool_error", "z_seed_error", "t3_ty", "t3_error_ty", "t3_seed_error_ty", "auc", "accuracy",
+           "er_leakage_30", "er_leakage_50", "vae_parameters", "classifier_parameters", "vae_training_s",
+           "classifier_training_s", "vae_scored_per_s", "classifier_scored_per_s")  # fmt: skip
+MISSING = "-"
+
+
+def shown(found: Comparison) -> Iterator[Table]:
+    """The ranking, the networks behind it and the differences, for a terminal."""
+    by = found.plan.study.yardstick
+    title = f"{by.statistic}, R = {by.R:g}, {by.exposure_ty:g} t y"
+    ranking = Table("", "pair", "Z", "exposure for three sigma / t y", title=title)
+    networks, listed = Table("", "AUC", "accuracy", "ER, 30, 50 % NR", "parameters", "fit / s", "scored / s"), {}
+    for row in found.ranking.to_pylist():
+        ranking.add_row(str(row["rank"]), row["pair"], _z(row), _t3(row))
+        listed |= {(slot, row[slot]): _network(row, slot) for slot in SLOTS}
+    for (_, name), cells in sorted(listed.items()):
+        networks.add_row(name, *cells)
+    yield ranking
+    yield networks
+    of_two = Table("pair", "minus", "mean of Z - Z", "smaller p in", "same in", "bound in", title="on the same toys")
+    for row in found.differences.to_pylist():
+        more = f"{row['z_difference']:+.3f} +- {row['z_difference_error']:.3f}"
+        shares = (f"{row[name]:.1%}" for name in ("better", "tied", "bound"))
+        of_two.add_row(row["pair"], row["other"], more, *shares)
+    yield of_two
+
+
+def _z(row: dict) -> str:
+    sign = "> " if row["z_tail"] == "bound" else ""
+    return sign + _with_errors(row, "z", "z_pool_error", "z_seed_error")
+
+
+def _t3(row: dict) -> str:
+    if row["t3_status"] != FOUND:
+        return (row["t3_status"] or MISSING).replace("_", " ")
+    return _with_errors(row, "t3_ty", "t3_error_ty", "t3_seed_error_ty")
+
+
+def _network(row: dict, slot: str) -> list[str]:
+    quality = [MISSING] * 3
+    if slot == "classifier":
+        leakage = f"{row['er_leakage_30']:.2g}, {row['er_leakage_50']:.2g}"
+        quality = [f"{row['auc']:.4f}", f"{row['accuracy']:.4f}", leakage]
+    sizes = [row[f"{slot}_{name}"] for name in ("parameters", "training_s", "scored_per_s")]
+    return quality + [MISSING if value is None else f"{value:,.0f}" for value in sizes]
+
+
+def _with_errors(row: dict, value: str, pool: str, seed: str) -> str:
+    errors = [f" +- {row[name]:.2g}{what}" for name, what in ((pool, ""), (seed, " (seed)")) if row[name] is not None]
+    return f"{row[value]:.3g}" + "".join(errors)
+
+
+def files(found: Comparison, format: str = "png") -> dict[str, bytes]:
+    """Both tables as Parquet and CSV, and the figure, by file name."""
+    tables = {"comparison": found.ranking, "differences": found.differences}
+    parquet = {f"{name}.parquet": encode(Part(f"{name}.parquet", (), table)) for name, table in tables.items()}
+    csv = {f"{name}.csv": _csv(table) for name, table in tables.items()}
+    figure = plots.render(figures.ranking(found.ranking, found.differences), format)
+    return parquet | csv | {f"ranking.{format}": figure}
+
+
+def _csv(table: pa.Table) -> bytes:
+    sink = io.BytesIO()
+    pyarrow.csv.write_csv(table, sink)
+    return sink.getvalue()
+
+
+def keep(found: Comparison, store: Store, format: str = "png") -> dict[str, bytes]:
+    """Writes the files into the store, where they may be written again."""
+    made = files(found, format)
+    for name, data in made.items():
+        store.put(f"{found.plan.folder}/{name}", data)
+    return made
+
+
+def logged(name: str, found: Comparison, store: Store, made: dict[str, bytes]) -> list[Record]:
+    """Records for MLflow: the scan of every pair with its fits, and the comparison with the files `made`."""
+    pairs = (records.records(f"{name}-{pair}", outcome.plan, store, outcome, {})
+             for pair, outcome in found.outcomes.items())  # fmt: skip
+    return [*itertools.chain(*pairs), _record(name, found, made)]
+
+
+def _record(name: str, found: Comparison, made: dict[str, bytes]) -> Record:
+    plan, metrics = found.plan, {}
+    for row in found.ranking.to_pylist():
+        metrics |= {f"{column}_{row['pair']}": row[column] for column in METRICS if row[column] is not None}
+    for row in found.differences.to_pylist():
+        of_two = f"{row['pair']}_minus_{row['other']}"
+        metrics |= {f"{column}_{of_two}": row[column] for column in ("z_difference", "z_difference_error", "better")}
+    finite = {key: float(value) for key, value in metrics.items() if math.isfinite(value)}
+    tags = {"stage": "compare", "study": name} | records.environment()
+    parameters = vars(plan.study.yardstick) | {"pairs": ", ".join(plan.members)}
+    return Record(plan.comparison, f"{name}-compare-{plan.comparison[:8]}", parameters, finite, {}, made, tags)

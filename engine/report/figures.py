@@ -1,0 +1,118 @@
+"""The figures and files that a finished scan is looked at by: names and bytes."""
+
+from collections.abc import Iterator
+from itertools import chain
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from engine import plots, plugins
+from engine.assembly import assemble, contours
+from engine.inference.cells import q_values
+from engine.lineage import label, row_label
+from engine.plan.plan import HYPOTHESES, Plan
+from engine.plots import exposure, plane, q_distribution, reach, scores, systematics
+from engine.plots._rows import words
+from engine.report.diagnostics import diagnosed
+from engine.run.pipeline import Outcome
+from engine.store.parts import Part, encode
+
+Overlay = tuple[str, np.ndarray, np.ndarray]  # label, m_chi_GeV, sigma_si_cm2
+SIGNAL_MASSES_GEV = (20.0, 500.0)  # EPJC paper, Fig. 2
+SIGNAL_SIGMA_CM2 = 1e-46
+
+
+def draw(plan: Plan, outcome: Outcome, overlays: tuple[Overlay, ...] = (), format: str = "png") -> dict[str, bytes]:
+    """Every figure of a scan by file name; of a WIMP also `contours.csv`. Raises BadInput for an unknown format."""
+    grid, files = outcome.table.filter(pc.field("point") == "grid"), {}
+    figures = _figures(plan, outcome)
+    if plan.study.grid.m_chi_GeV:
+        lines = _contours(plan, grid)
+        files["contours.csv"] = contours.write_csv(lines)
+        # colours need a rectangle of points, which is what the study names
+        figures = chain(_planes(plan, outcome, grid.filter(pc.field("level") == 0), lines, overlays), figures)
+    if outcome.systematics is not None:
+        files["systematics.parquet"] = encode(Part("systematics.parquet", (), outcome.systematics))
+        figures = chain(figures, _systematics(plan, outcome.systematics))
+    for name, figure in figures:
+        files[f"{name}.{format}"] = plots.render(figure, format)
+    return files
+
+
+def _contours(plan: Plan, grid: pa.Table) -> pa.Table:
+    """Those of 1, 2 and 3 sigma; where points were spent on some, these too, by what they were spent by."""
+    asked = plan.study.grid.refine
+    if not asked:
+        return contours.contours(grid)
+    return contours.contours(contours.by_law(grid), sorted({1.0, 2.0, 3.0, *asked.z}))
+
+
+def _planes(plan: Plan, outcome: Outcome, grid: pa.Table, lines: pa.Table, overlays: tuple[Overlay, ...]) -> Iterator:
+    study = plan.study
+    if study.grid.sigma_si_cm2.points()[-1] == 0:  # a study of no signal has no plane
+        return
+    for R, statistic in plan.wanted:
+        for exposure_ty in study.grid.exposure_ty.points():
+            where = {"exposure_ty": exposure_ty, "statistic": statistic, "R": R}
+            name = f"plane_{row_label(statistic, R)}_{label(exposure_ty)}ty"
+            yield name, plane.plane(
+                grid, lines, **where, overlays=overlays, benchmark=tuple(study.at.values()), limits=outcome.limits
+            )
+
+
+def _systematics(plan: Plan, table: pa.Table) -> Iterator:
+    for exposure_ty in plan.study.grid.exposure_ty.points():
+        yield f"systematics_{label(exposure_ty)}ty", systematics.inflation(table, exposure_ty)
+
+
+def _figures(plan: Plan, outcome: Outcome) -> Iterator:
+    study = plan.study
+    yield "p_against_exposure", exposure.p_against_exposure(outcome.table, **study.at)
+    if len(outcome.reach["m_chi_GeV"].unique()) > 1:
+        yield "t3_against_mass", reach.t3_against_mass(outcome.reach)
+    yield from diagnosed(plan, outcome.population, outcome.diagnostics, _signals(outcome))
+    yield from _q_distributions(outcome, study.grid.exposure_ty.points()[-1])
+    for R in study.score.R:
+        yield f"scores_R{label(R)}", _scores(outcome, R, study.grid.exposure_ty.points()[-1])
+
+
+def _signals(outcome: Outcome) -> dict[str, np.ndarray]:
+    """(pool,) selected events per t y of the signals that figures show, each at its own size."""
+    population, signal = outcome.population, outcome.plan.study.signal
+    if signal.axes[-1] == "strength":
+        at = outcome.plan.study.at["strength"]
+        shown = {f"{words(signal.name)}, strength {at:g}": (None, at)}
+    else:
+        shown = {f"{mass:g} GeV, {SIGNAL_SIGMA_CM2:g} cm$^2$": (mass, SIGNAL_SIGMA_CM2) for mass in SIGNAL_MASSES_GEV}
+    size = assemble.REFERENCE[signal.axes[-1]]
+    return {
+        said: value / size * assemble.signal_weights(signal, population, mass) for said, (mass, value) in shown.items()
+    }
+
+
+def _q_distributions(outcome: Outcome, exposure_ty: float) -> Iterator:
+    plan, population = outcome.plan, outcome.population
+    signal, at = plan.study.signal, plan.study.at
+    if not plan.by_toys:
+        return
+    size, choices = signal.axes[-1], assemble.choices(plan, plan.by_toys)
+    mass = at.get("m_chi_GeV")
+    weights = assemble.signal_weights(signal, population, mass) * (at[size] / assemble.REFERENCE[size])
+    key = plugins.identity("engine.physics.spectra", signal.name), mass
+    toys = [assemble.toys(plan, outcome.ledger, exposure_ty, hypothesis) for hypothesis in HYPOTHESES]
+    found = q_values(population, weights, key, exposure_ty, choices, *toys)
+    for (R, statistic), (null, with_signal) in zip(plan.by_toys, found, strict=True):
+        where = {"statistic": statistic, "R": R, "exposure_ty": exposure_ty, "at": at}
+        yield f"q_{row_label(statistic, R)}_{label(exposure_ty)}ty", q_distribution.q_distribution(
+            null, with_signal, **where
+        )
+
+
+def _scores(outcome: Outcome, R: float, exposure_ty: float):
+    population = outcome.population
+    expected = population.weights.sum(axis=0) * exposure_ty
+    backgrounds = {kind: expected * (population.pool.kind == code) for code, kind in enumerate(population.pool.kinds)}
+    signals = {said: exposure_ty * weights for said, weights in _signals(outcome).items()}
+    options = {"exposure_ty": exposure_ty, "R": R, "f0": population.f0[R]}
+    return scores.score_distribution(population.ts[R], backgrounds, signals, **options)

@@ -1,0 +1,50 @@
+"""What a scan without all answers is looked at by: how far it came, and the planes that have most of their points."""
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from engine import plots
+from engine.assembly import contours
+from engine.lineage import label, row_label
+from engine.plots import coverage as tiles
+from engine.plots import plane
+from engine.run.coverage import Coverage, coverage
+from engine.run.pipeline import Outcome
+
+LEAST_SHARE = 0.5  # of a plane's points with an answer: with fewer, colours and contours would be of the gaps
+
+
+def draw(outcome: Outcome, format: str = "png") -> dict[str, bytes]:
+    """Figures by file name: the coverage of the grid, and of a WIMP the planes that there is enough of."""
+    plan = outcome.plan
+    state_of = {item: "failed" for failed in outcome.failed.values() for item in failed}
+    files = {f"coverage.{format}": plots.render(covered(coverage([plan], state_of)), format)}
+    if plan.study.grid.m_chi_GeV:
+        files |= {f"{name}.{format}": plots.render(figure, format) for name, figure in _planes(outcome)}
+    return files
+
+
+def covered(found: list[Coverage]):
+    """The figure of the coverage of all exposures."""
+    first, states = found[0], [one.states for one in found]
+    exposures = [one.exposure_ty for one in found]
+    return tiles.coverage(states, exposures, list(first.m_chi_GeV), list(first.sizes), first.axes[-1])
+
+
+def _planes(outcome: Outcome):
+    study, table = outcome.plan.study, outcome.table
+    grid = table.filter((pc.field("point") == "grid") & (pc.field("level") == 0) & (pc.field("sigma_si_cm2") > 0))
+    answered = grid.filter(pc.field("z_median").is_valid())
+    for R, statistic in outcome.plan.wanted:
+        for exposure_ty in study.grid.exposure_ty.points():
+            n_asked, n_known = (len(_of(rows, R, statistic, exposure_ty)) for rows in (grid, answered))
+            if n_known >= max(LEAST_SHARE * n_asked, 1):
+                yield f"plane_{row_label(statistic, R)}_{label(exposure_ty)}ty", plane.plane(
+                    answered, contours.contours(answered), exposure_ty=exposure_ty, statistic=statistic, R=R,
+                    benchmark=tuple(study.at.values()), limits=outcome.limits,
+                )  # fmt: skip
+
+
+def _of(rows: pa.Table, R: float | None, statistic: str, exposure_ty: float) -> pa.Table:
+    of_R = pc.field("R").is_null() if R is None else pc.field("R") == R
+    return rows.filter(of_R & (pc.field("statistic") == statistic) & (pc.field("exposure_ty") == exposure_ty))

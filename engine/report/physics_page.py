@@ -1,0 +1,219 @@
+"""A study's physics report as files: `report.md`, one page, and the figures it shows."""
+
+import dataclasses
+import math
+
+import numpy as np
+
+from engine import lineage, plots, plugins
+from engine.errors import unknown
+from engine.inference.pools import KINDS
+from engine.physics import proposals
+from engine.physics.detectors import TPC, Readout
+from engine.physics.events import simulate
+from engine.plan.plan import Plan
+from engine.plots import physics as figures
+from engine.plots._rows import number
+from engine.report import physics_report
+from engine.report.physics_report import Component, Leakage, Rate, Sample
+from engine.study import Study
+
+SPECTRUM_BINS = 60
+DISPLAY_TRIES = 64
+
+
+def files(study: Study, n_events: int, format: str = "png") -> dict[str, bytes]:
+    """`report.md` and the figures by file name, from `n_events` of each kind. Raises BadInput for the format."""
+    if format not in plots.METADATA:
+        raise unknown("figure format", format, plots.METADATA)
+    plan = Plan(study)
+    samples = {kind: physics_report.throw(plan, kind, n_events) for kind in KINDS}
+    backgrounds, signal = physics_report.components(study), physics_report.benchmark(study)
+    rows = physics_report.rates(plan, backgrounds, signal, physics_report.pool(list(samples.values())))
+    leaks = physics_report.leakages(samples["ER"], samples["NR"])
+    drawn = {f"{name}.{format}": plots.render(figure, format)
+             for name, figure in _figures(plan, samples, backgrounds, signal)}  # fmt: skip
+    text = markdown(plan, rows, leaks, physics_report.lines(plan), n_events, list(drawn))
+    return {"report.md": text.encode()} | drawn
+
+
+def _figures(plan: Plan, samples: dict[str, Sample], backgrounds: list[Component], signal: Component):
+    yield "spectra", figures.spectra({kind: _panel(plan, samples[kind], backgrounds, signal) for kind in KINDS})
+    yield "bands", figures.bands({kind: _band(samples[kind]) for kind in KINDS})
+    references = _references(plan.study)
+    profiles = {kind: physics_report.response(samples[kind]) for kind in KINDS}
+    yield "response", figures.response(profiles, references)
+    for kind in KINDS:
+        yield f"event_{kind}", _event(plan, kind)
+
+
+def _references(study: Study) -> dict[str, dict[float, float]]:
+    """What holds for this detector: {true keV of ER or NR acceptance: value} by name, without entries if nothing."""
+    known = {
+        "registered": physics_report.REFERENCE_EFFICIENCY, "resolution": physics_report.REFERENCE_RESOLUTION,
+        "leakage": physics_report.REFERENCE_LEAKAGE,
+    }  # fmt: skip
+    return known if physics_report.is_reference_detector(study) else dict.fromkeys(known, {})
+
+
+def _panel(plan: Plan, sample: Sample, backgrounds: list[Component], signal: Component) -> tuple:
+    edges = np.linspace(*sample.range_keV, SPECTRUM_BINS + 1)
+    lines = {c.label: _curves(sample, c, edges) for c in backgrounds if c.kind == sample.kind}
+    units = {"m_chi_GeV": " GeV", "sigma_si_cm2": " cm$^2$", "strength": " times"}
+    label = f"{signal.label} {', '.join(number(value) + units[name] for name, value in plan.study.at.items())}"
+    signals = {label: _curves(sample, signal, edges)} if signal.kind == sample.kind else {}
+    return (edges[1:] + edges[:-1]) / 2, lines, signals
+
+
+def _curves(sample: Sample, component: Component, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(bins,) events / (t y keV) of a component at the bins' centres, and of those that pass the selection."""
+    rate = component.rate((edges[1:] + edges[:-1]) / 2)
+    return rate, sample.fraction(component.rate(sample.energy_keV) * sample.selected, edges)
+
+
+def _band(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
+    return sample.columns["cs1_pe"][sample.seen], physics_report.discriminator(sample)
+
+
+def display(plan: Plan, kind: str) -> tuple[dict[str, float], Readout]:
+    """Truth and readout, arrays of one event each, of the registered event nearest to the middle of the ER window."""
+    study = plan.study
+    key = ("report display", study.seed, kind)
+    energy = proposals.draw("uniform", *plan.energy_range("pool", kind), DISPLAY_TRIES, lineage.stream("energy", *key))
+    columns, readout = simulate(study.detector.constants, kind, energy, key)
+    distance = np.abs(columns["ces_keVee"] - np.mean(study.backgrounds.er_window_keVee))
+    i = int(np.argmin(np.where(columns["registered"], distance, np.inf)))
+    one = {field.name: getattr(readout, field.name)[i : i + 1] for field in dataclasses.fields(Readout)}
+    return {name: float(values[i]) for name, values in (columns | {"energy_keV": energy}).items()}, Readout(**one)
+
+
+def image(readout: Readout, tpc: TPC) -> np.ndarray | None:
+    """(rows, columns, 3) uint8 composite image of the first event; None where that representation does not ship."""
+    package = "engine.physics.representations"
+    if "image" not in plugins.names(package):
+        return None
+    view = plugins.load(package, "image", "features", "SHAPE")
+    return view.features(readout, tpc)[0].reshape(view.SHAPE)
+
+
+def _event(plan: Plan, kind: str):
+    tpc = plan.study.detector.constants
+    truth, readout = display(plan, kind)
+    place = f"({truth['x_cm']:.0f}, {truth['y_cm']:.0f}, {truth['z_cm']:.0f}) cm"
+    title = f"{kind}, {truth['energy_keV']:.1f} keV, CES {truth['ces_keVee']:.1f} keVee, at (x, y, z) = {place}"
+    arrays = {name: tpc.pmt_positions_cm(name) for name in ("top", "bottom")}
+    hits = {
+        "S2, top array": (arrays["top"], readout.s2_top[0]),
+        "S2, bottom array": (arrays["bottom"], readout.s2_bottom[0]),
+        "S1, bottom array": (arrays["bottom"], readout.s1_bottom[0]),
+    }
+    pulses = {"S1": (readout.s1_waveform[0], tpc.s1_sample_ns), "S2": (readout.s2_waveform[0], tpc.s2_sample_ns)}
+    return figures.event(title, pulses, hits, radius_cm=tpc.radius_cm, image=image(readout, tpc))
+
+
+def markdown(
+    plan: Plan, rows: list[Rate], leaks: list[Leakage], lines: list[dict[str, float]], n_events: int, shown: list[str]
+) -> str:
+    """The page: tables of rates, leakage and ER response, then the figures `shown` by file name."""
+    known = _references(plan.study)
+    return "\n\n".join([
+        f"# Physics of the detector {plan.study.detector.name}",
+        _setting(plan, n_events),
+        "## Rates", _rates(plan, rows), RATES_NOTE,
+        "## Discrimination", _leakage(leaks, known["leakage"]), LEAKAGE_NOTE,
+        "## Response to electron recoils", _response(lines, known), RESPONSE_NOTE,
+        "## Figures", *(f"![{name.rpartition('.')[0]}]({name})" for name in shown),
+    ]) + "\n"  # fmt: skip
+
+
+RATES_NOTE = (
+    "Errors are those of this simulation alone; the pull adds the rounding of the reference, not its own statistics. "
+    "A 0 without an error: none of the events thrown was selected. "
+    "Relative uncertainty: 1 sigma of the rate, as the study assumes it. The reference is a public reference "
+    "computation, from public inputs with a fast simulation; the papers' own simulation is private. It is shown for "
+    "components with default options in the default detector and selection. Every component is taken as an ordinary "
+    "recoil of its kind; event tables are not listed, their rates are the user's."
+)
+LEAKAGE_NOTE = (
+    "Events uniform in true energy, a line in log10(cS2/cS1) per bin of CES from 1.4 to 11.6 keVee; 68 % binomial "
+    "interval. Reported, not tuned."
+)
+
+
+RESPONSE_NOTE = (
+    f"{physics_report.LINE_EVENTS} events at each energy. CES of all of them: the coincidence would keep the upward "
+    "fluctuations of a small S1. Errors: 2 % of sigma / mean, at most 0.01 of the share registered."
+)
+
+
+def _setting(plan: Plan, n_events: int) -> str:
+    windows = "; ".join(f"{kind}: {_words(plan.window(kind))}" for kind in KINDS)
+    thrown = ", ".join("{} {:g}-{:g} keV".format(kind, *plan.energy_range("pool", kind)) for kind in KINDS)
+    tpc = plan.study.detector.constants
+    return (
+        f"{n_events} events of each kind, uniform in true energy ({thrown}); seed {plan.study.seed}. Selection: "
+        f"{tpc.s1_coincidence} photons within {tpc.s1_coincidence_ns:g} ns, and {windows}."
+    )
+
+
+def _words(window: dict[str, tuple[float, float]]) -> str:
+    said = {"ces_keVee": "CES {:g}-{:g} keVee", "energy_keV": "true energy {:g}-{:g} keV"}
+    return ", ".join(said[name].format(*ends) for name, ends in window.items())
+
+
+def _rates(plan: Plan, rows: list[Rate]) -> str:
+    spans = "; ".join("{} {:g}-{:g} keV".format(kind, *physics_report.before_range_keV(plan, kind)) for kind in KINDS)
+    exposure_ty = physics_report.EXPOSURE_TY
+    head = (
+        "component", "kind", f"before cuts per t y ({spans})", "selected per t y",
+        f"selected in {exposure_ty:g} t y", "relative uncertainty", "effective events", "reference", "ratio", "pull",
+    )  # fmt: skip
+    body = []
+    for row in rows:
+        reference = None if row.reference is None else row.reference[0]
+        body.append((
+            row.name, row.kind, _number(row.before_per_ty), _measured(row.per_ty, row.error_per_ty),
+            _measured(row.per_ty * exposure_ty, row.error_per_ty * exposure_ty), _number(row.uncertainty, ".1%"),
+            f"{row.n_effective:.0f}", _number(reference), _number(row.ratio, ".3f"), _number(row.pull, "+.1f"),
+        ))  # fmt: skip
+    return _table(head, body)
+
+
+def _leakage(leaks: list[Leakage], known: dict[float, float]) -> str:
+    head = ("NR acceptance", "ER leakage", "68 % interval", "leaked", "reference")
+    body = []
+    for leak in leaks:
+        share, low, high = leak.interval
+        reference = _number(known.get(leak.acceptance), ".1e")
+        interval, counts = f"{low:.1e} to {high:.1e}", f"{leak.n_leaked} of {leak.n_er}"
+        body.append((f"{leak.acceptance:.0%}", f"{share:.1e}", interval, counts, reference))
+    return _table(head, body)
+
+
+def _response(lines: list[dict[str, float]], known: dict[str, dict[float, float]]) -> str:
+    body = []
+    for line in lines:
+        energy_keV = line["energy_keV"]
+        body.append((
+            f"{energy_keV:g}", f"{line['registered']:.3f}", _number(known["registered"].get(energy_keV), ".2f"),
+            f"{line['resolution']:.3f}", _number(known["resolution"].get(energy_keV), ".3f"), f"{line['bias']:+.3f}",
+        ))  # fmt: skip
+    head = ("true energy [keV]", "registered", "reference", "CES sigma / mean", "reference", "CES bias")
+    return _table(head, body)
+
+
+def _measured(value: float, error: float) -> str:
+    """Both to the second digit of the error; a plain 0 where no event was selected."""
+    if error == 0:
+        return f"{value:.4g}"
+    digits = max(1 - math.floor(math.log10(error)), 0)
+    return f"{value:.{digits}f} ± {error:.{digits}f}"
+
+
+def _number(value: float | None, format: str = ".4g") -> str:
+    return "-" if value is None else f"{value:{format}}"
+
+
+def _table(head: tuple[str, ...], body: list[tuple[str, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *body]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -1,0 +1,76 @@
+"""A scan in MLflow while it runs: RUNNING from its first missing stage, with its progress, to its end."""
+
+import time
+from collections.abc import Callable
+
+from engine.progress import Relay, Silent
+from engine.report.tracking import runs
+from engine.report.tracking.client import connect, experiment
+from engine.report.tracking.record import Record
+
+EVERY_S = 30.0  # between two points of progress
+
+
+class Live(Relay):
+    """Passes on what a scan reports, and shows it in the scan's run.
+
+    `record` is what is known at the beginning, `total` the number of the scan's items, `uri` is asked for at the first
+    stage, when bad input has been refused. The first failure is told to `warn`, and the scan goes on unwatched.
+    """
+
+    def __init__(
+        self, inner: Silent, record: Record, total: int, uri: Callable[[], str], warn: Callable[[Exception], None]
+    ):
+        super().__init__(inner)
+        self.record, self.total, self.uri, self.warn = record, total, uri, warn
+        self.client = self.run = None
+        self.begun = False
+        self.n_done = 0
+        self.told, self.told_s = -1, time.monotonic()
+
+    def stage(self, name: str, total: int, reused: int) -> None:
+        """The first one begins the run, or goes on with it."""
+        super().stage(name, total, reused)
+        if not self.begun:
+            self.begun = True
+            self._safely(self._begin)
+        self.n_done += reused
+
+    def advance(self, n_items: int) -> None:
+        """A point of progress every EVERY_S seconds."""
+        super().advance(n_items)
+        self.n_done += n_items
+        if time.monotonic() - self.told_s > EVERY_S:
+            self._safely(self._tell)
+
+    def done(self) -> None:
+        """A point of progress where items were made."""
+        super().done()
+        self._safely(self._tell)
+
+    def end(self, status: str) -> None:
+        """The run of a scan that did not come to its end: FAILED or KILLED."""
+        if self.run:
+            self._safely(lambda: self.client.set_terminated(self.run.info.run_id, status))
+
+    def _begin(self) -> None:
+        uri = self.uri()
+        client = connect(uri)
+        run = runs.opened(client, experiment(client, uri), self.record)
+        if not runs.is_whole(run):
+            self.client, self.run = client, run
+            # a scan that goes on repeats no point
+            self.told = round(run.data.metrics.get("progress", -1.0) * self.total)
+
+    def _tell(self) -> None:
+        if self.run and self.n_done > self.told:
+            share = self.n_done / self.total
+            self.client.log_metric(self.run.info.run_id, "progress", share, step=self.n_done)
+            self.told, self.told_s = self.n_done, time.monotonic()
+
+    def _safely(self, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except Exception as error:  # the scan matters, not who watches it
+            self.client = self.run = None
+            self.warn(error)

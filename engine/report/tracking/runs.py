@@ -1,0 +1,130 @@
+"""Runs: found by their lineage, gone on with where they were left, filled with what they lack."""
+
+import tempfile
+import time
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from engine.report.tracking import models
+from engine.report.tracking.client import connect, experiment
+from engine.report.tracking.record import PARTIAL, Record
+
+LONGEST_PARAMETER = 500
+LONGEST_NOTE = 5000
+PARENT = "mlflow.parentRunId"
+POINTS, PARAMETERS = 1000, 100  # that one request may hold
+
+
+def log(records: list[Record], uri: str) -> int:
+    """Writes what MLflow lacks of these runs and of those nested in them; returns how many were not whole before.
+
+    Raises what MLflow raises: the caller decides that tracking never fails a scan.
+    """
+    client = connect(uri)
+    place = experiment(client, uri)
+    return sum(_write(client, place, record) for record in records)
+
+
+def show(record: Record, uri: str) -> None:
+    """Writes what is known so far of a run, which stays RUNNING; one that is whole stays as it is. Raises the same."""
+    client = connect(uri)
+    run = opened(client, experiment(client, uri), record)
+    if not is_whole(run):
+        _fill(client, run, record)
+
+
+def _write(client, place: str, record: Record, parent: str | None = None) -> int:
+    run = opened(client, place, record, parent)
+    if is_whole(run):
+        return 0
+    new = sum(_write(client, place, child, run.info.run_id) for child in record.children)
+    _fill(client, run, record)
+    if record.model:
+        models.publish(client, place, run, record)
+    client.set_terminated(run.info.run_id)  # the last word: what is FINISHED is whole
+    return new + 1
+
+
+def is_whole(run) -> bool:
+    """Whether nothing is left to be done for a run."""
+    return run.info.status == "FINISHED"
+
+
+def opened(client, place: str, record: Record, parent: str | None = None):
+    """The run of a record, RUNNING from now on unless it is whole: made where there is none."""
+    from mlflow.entities import RunTag
+
+    run = _found(client, place, record.lineage, parent)
+    if run and is_whole(run):
+        return run
+    tags = record.tags | {"lineage": record.lineage} | ({PARENT: parent} if parent else {})
+    if run:
+        client.update_run(run.info.run_id, status="RUNNING", name=record.name)
+        if PARTIAL in run.data.tags and PARTIAL not in tags:  # it goes on
+            client.delete_tag(run.info.run_id, PARTIAL)
+        client.log_batch(run.info.run_id, tags=[RunTag(name, value) for name, value in tags.items()])
+    else:
+        run = client.create_run(place, run_name=record.name, tags=tags)
+    _parameters(client, run, record)
+    _inputs(client, run, record)
+    return run
+
+
+def _found(client, place: str, lineage: str, parent: str | None):
+    """The run of this lineage: of several, which two scans at the same time may have made, the whole one."""
+    query = f"tags.lineage = '{lineage}'" + (f" and tags.`{PARENT}` = '{parent}'" if parent else "")
+    runs = client.search_runs([place], query, order_by=["attributes.start_time ASC"])
+    return next((run for run in runs if is_whole(run)), runs[0] if runs else None)
+
+
+def _parameters(client, run, record: Record) -> None:
+    """What the run lacks: a parameter that is there cannot be changed."""
+    from mlflow.entities import Param
+
+    new = (Param(name, str(value)[:LONGEST_PARAMETER]) for name, value in record.parameters.items()
+           if name not in run.data.params)  # fmt: skip
+    for some in _chunks(new, PARAMETERS):
+        client.log_batch(run.info.run_id, params=some)
+
+
+def _inputs(client, run, record: Record) -> None:
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    tags = [InputTag("mlflow.data.context", "scan")]
+    sets = [Dataset(name, digest, "lineage", digest) for name, digest in record.inputs.items()]
+    if sets:
+        client.log_inputs(run.info.run_id, [DatasetInput(one, tags) for one in sets])
+
+
+def _fill(client, run, record: Record) -> None:
+    """Metrics, files and the note of a run."""
+    from mlflow.entities import Metric
+
+    now = int(time.time() * 1000)
+    curves = {name: [(0, value)] for name, value in record.metrics.items()} | record.curves
+    known = _steps(client, run, curves)
+    new = (Metric(name, value, now, step) for name, curve in curves.items() for step, value in curve
+           if step not in known.get(name, ()))  # fmt: skip
+    for some in _chunks(new, POINTS):
+        client.log_batch(run.info.run_id, metrics=some)
+    if record.note:
+        client.set_tag(run.info.run_id, "mlflow.note.content", record.note[:LONGEST_NOTE])
+    with tempfile.TemporaryDirectory() as folder:
+        for name, data in record.files.items():
+            path = Path(folder) / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(data)
+        if record.files:
+            client.log_artifacts(run.info.run_id, folder)
+
+
+def _steps(client, run, names) -> dict[str, set[int]]:
+    """The steps that the run has already, by metric."""
+    there = [name for name in names if name in run.data.metrics]
+    return {name: {point.step for point in client.get_metric_history(run.info.run_id, name)} for name in there}
+
+
+def _chunks(values: Iterator, size: int) -> Iterator[list]:
+    while some := list(islice(values, size)):
+        yield some

@@ -1,0 +1,84 @@
+"""Scans under the eyes of MLflow, which may look away: no outage fails or loses a scan."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import PurePosixPath
+
+from engine.plan.plan import Plan
+from engine.progress import Silent
+from engine.report import tracking
+from engine.report.figures import draw
+from engine.report.tracking import records
+from engine.report.tracking.journal import Journal
+from engine.run.pipeline import Outcome
+from engine.store.store import Store
+
+
+@contextmanager
+def followed(name: str, plan: Plan, store: Store, uri: str | None, progress: Silent, again: str) -> Iterator[Silent]:
+    """A reporter for the scan of a plan: keeps its journal in the store, and shows it in MLflow while it runs.
+
+    `again` is the command that sends what an outage withholds. A scan that raises leaves a FAILED run, one that the
+    user stops a KILLED one; the next attempt goes on with either.
+    """
+    total = sum(map(len, plan.items.values()))
+    live = tracking.Live(
+        Journal(progress, store, plan.table), records.opening(name, plan), total,
+        lambda: uri or tracking.default_uri(store.folder()), lambda error: _warn(error, uri, again),
+    )  # fmt: skip
+    try:
+        yield live
+    except KeyboardInterrupt:
+        live.end("KILLED")
+        raise
+    except BaseException:
+        live.end("FAILED")
+        raise
+
+
+def send(found: list[tracking.Record], store: Store, uri: str | None, progress: Silent, again: str) -> bool:
+    """Logs records; returns whether MLflow took them all. A failure is one warning with `again`."""
+    try:
+        place = uri or tracking.default_uri(store.folder())
+        new = tracking.log(found, place)
+    except Exception as error:  # the results are safe in the store: tracking never decides success
+        _warn(error, uri, again)
+        return False
+    shown = tracking.shown(place)
+    look = shown if shown.startswith("http") else f"mlflow ui --backend-store-uri {shown}"
+    progress.note(f"tracking: {new} new runs in {shown}; look: {look}")
+    return True
+
+
+def send_partial(
+    name: str, outcome: Outcome, store: Store, files: dict[str, bytes], uri: str | None, progress: Silent, again: str
+) -> bool:
+    """What there is of a scan without all answers, in its run, which stays open: the next attempt goes on with it."""
+    try:
+        place = uri or tracking.default_uri(store.folder())
+        tracking.show(records.partial(name, outcome, files), place)
+    except Exception as error:  # as of a whole scan
+        _warn(error, uri, again)
+        return False
+    progress.note(f"tracking: the run in {tracking.shown(place)} is open, with the partial table")
+    return True
+
+
+def send_scan(
+    name: str, outcome: Outcome, store: Store, files: dict[str, bytes], uri: str | None, progress: Silent, again: str
+) -> bool:
+    """The same of a finished scan; `files` are its figures by name."""
+    return send(records.records(name, outcome.plan, store, outcome, files), store, uri, progress, again)
+
+
+def figures(outcome: Outcome, store: Store) -> dict[str, bytes]:
+    """The figures of a finished scan as the store has them, by name; drawn where it has none."""
+    paths = store.list(f"figures/{outcome.plan.table}")
+    return {PurePosixPath(path).name: store.get(path) for path in paths} or draw(outcome.plan, outcome)
+
+
+def _warn(error: Exception, uri: str | None, again: str) -> None:
+    where = tracking.shown(uri) if uri else "the store"
+    said = " ".join(str(error).split()).replace(uri or where, where)
+    print(f"warning: MLflow at {where} is not told ({type(error).__name__}: {said}); later: {again}", file=sys.stderr)

@@ -1,0 +1,52 @@
+"""What a search makes of fitted models: one number without beta in it, at the R of the grid that serves it best.
+
+An ELBO contains beta, so that comparing it across beta says nothing; an objective looks at the order of events by TS
+alone, which no monotone map of TS changes. Each is a file of this package with
+
+- `LARGER_IS_BETTER`;
+- `rank(plan, population, signals, R)` -> float, large where this R is good: by it R is chosen;
+- `measure(plan, population, signals, R)` -> `Measure`, at the R that was chosen.
+
+The population holds the scores of this R; signals: weights (pool,) by mass, at the strength of `assemble.REFERENCE`.
+An objective that is the name of a statistic is `worst_z`.
+"""
+
+import importlib
+from dataclasses import dataclass
+from types import ModuleType
+
+import numpy as np
+
+from engine import plugins
+from engine.assembly import scores
+from engine.inference.population import Population
+from engine.plan.tune_plan import TunePlan
+
+
+@dataclass(frozen=True)
+class Measure:
+    """The value of an objective, its jack-knife error from the finite pool, and the mass where it is worst."""
+
+    value: float
+    error: float | None
+    m_chi_GeV: float | None = None
+
+
+def of(name: str) -> ModuleType:
+    """The objective that a study means."""
+    found = name if name in plugins.names(__name__) else "worst_z"
+    return importlib.import_module(f"{__name__}.{found}")
+
+
+def best_R(plan: TunePlan, population: Population, signals: dict, objective: ModuleType) -> tuple[float, Population]:
+    """The R of the grid with the largest rank, of equal ones the middle one, and the population with its scores."""
+    points = plan.tune.R.points()
+    ranks = np.array([objective.rank(plan, scored(plan, population, R), signals, R) for R in points])
+    equal = np.flatnonzero(ranks == ranks.max())
+    R = points[int(equal[(len(equal) - 1) // 2])]
+    return R, scored(plan, population, R)
+
+
+def scored(plan: TunePlan, population: Population, R: float) -> Population:
+    """The population with the scores of this R."""
+    return population.with_scores({R: scores.anomaly_score(population.pool.terms, plan.beta, R)})

@@ -1,0 +1,28 @@
+"""Exposure (t y) from which on a search finds the signal with three sigma, where it needs the most; inf beyond range.
+
+R is the one of the largest worst Z at the section's exposure: an exposure for each R of the grid would take longer than
+a small fit. `[reach]` gives the range, p and power.
+"""
+
+from engine.assembly import assemble
+from engine.inference import reach
+from engine.inference.population import Population
+from engine.plan.tune_plan import TunePlan
+from engine.run.tuning.objectives import Measure, worst_z
+
+LARGER_IS_BETTER = False
+rank = worst_z.rank
+
+
+def measure(plan: TunePlan, population: Population, signals: dict, R: float) -> Measure:
+    """The largest exposure over the signals, with its error."""
+    asked, choice, longest = plan.study.reach, plan.choice(R), None
+    aim = reach.Aim(asked.p, asked.power)
+    for point in plan.points:
+        weights = signals[point.m_chi_GeV] * (point.size / assemble.REFERENCE[plan.study.signal.axes[-1]])
+        found, search = reach.find(population, choice, weights, aim, *asked.exposure_ty)
+        if longest is None or found.exposure_ty > longest[0].exposure_ty:
+            longest = found, search, weights, point.m_chi_GeV
+    found, search, weights, mass = longest
+    error = reach.pool_error(population, choice, weights, aim, search, found, asked.groups)
+    return Measure(found.exposure_ty, error, mass)

@@ -1,0 +1,1 @@
+"""What is computed: stage by stage, from events to tables."""

@@ -1,0 +1,86 @@
+"""Who is at work on a study in a store: a small record that its driver renews, for a second one to read.
+
+No lease: commits are idempotent, so that two drivers cost work and never a result.
+"""
+
+import json
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+
+from engine.errors import StoreFault
+from engine.store.store import Store
+
+FOLDER = "drivers"
+EVERY_S = 10.0
+DEAD_S = 60.0  # since the last sign of life; clocks of two hosts may differ by less
+
+
+@dataclass(frozen=True)
+class Owner:
+    """A driver: where it runs, since when, and when it last said so (seconds since the epoch)."""
+
+    host: str
+    pid: int
+    started: float
+    seen: float
+
+    @property
+    def words(self) -> str:
+        """As a user would look for it."""
+        since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(self.started))
+        return f"process {self.pid} on {self.host}, since {since}"
+
+
+def others(store: Store, name: str) -> list[Owner]:
+    """Drivers that gave a sign of life on the work of this name within DEAD_S, but for this process."""
+    found = []
+    for path in store.list(f"{FOLDER}/{name}"):
+        try:
+            owner = Owner(**json.loads(store.get(path)))
+        except (FileNotFoundError, ValueError, TypeError):  # it has just ended, or was cut short
+            continue
+        me = (owner.host, owner.pid) == (socket.gethostname(), os.getpid())
+        if not me and time.time() - owner.seen < DEAD_S and _may_live(owner):
+            found.append(owner)
+    return found
+
+
+def _may_live(owner: Owner) -> bool:
+    """Whether a process of that number is there; of another host nothing is known."""
+    return owner.host != socket.gethostname() or os.path.exists(f"/proc/{owner.pid}")
+
+
+@contextmanager
+def beating(store: Store, name: str, warn: Callable[[str], None]) -> Iterator[None]:
+    """Gives signs of life until the end, and warns of drivers that do the same."""
+    for owner in others(store, name):
+        warn(f"warning: {owner.words} is at work on the same study in this store; the table will be the same, "
+             "but both may compute the same cells")  # fmt: skip
+    started, ended = time.time(), threading.Event()
+    path = f"{FOLDER}/{name}/{socket.gethostname()}-{os.getpid()}.json"
+
+    def beat() -> None:
+        owner = Owner(socket.gethostname(), os.getpid(), started, time.time())
+        store.put(path, json.dumps(asdict(owner)).encode())
+
+    def beat_on() -> None:
+        while not ended.wait(EVERY_S):
+            try:
+                beat()
+            except StoreFault as fault:  # the work itself will say so, if it lasts
+                warn(f"warning: {fault}")
+
+    beat()
+    thread = threading.Thread(target=beat_on, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        store.delete(path)

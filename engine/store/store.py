@@ -1,0 +1,279 @@
+"""Finished parts in a folder or a bucket: whole or absent, never changed, verified when read."""
+
+import json
+import time
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import obstore
+import pyarrow as pa
+import pyarrow.compute as pc
+from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError
+from obstore.store import LocalStore, MemoryStore
+
+from engine.errors import StoreError, StoreFault
+from engine.store.backend import first_line, folder_of, is_local, opened
+from engine.store.parts import Entry, Failure, decode, items_of, sha256
+
+LEDGER = "ledger"
+ASIDE = "aside"
+FLUSH_S = 2.0
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An object as a listing knows it; modified_s since the epoch."""
+
+    path: str
+    size_bytes: int
+    modified_s: float
+
+
+class Store:
+    """A folder or an object store, by URI: a path, file://, s3://, gs://, az://. Pickles.
+
+    create: whether to make a folder that is not there; without, an empty store stands for it, to be read only.
+    """
+
+    def __init__(self, uri: str, create: bool = True):
+        # absolute, since a worker may have another working directory than the driver
+        self.uri = uri if "://" in uri else str(Path(uri).absolute())
+        self.exists = create or not is_local(self.uri) or folder_of(self.uri).is_dir()
+        self._backend = opened(self.uri) if self.exists else MemoryStore()
+
+    def __reduce__(self):
+        return Store, (self.uri,)
+
+    def check_writable(self) -> None:
+        """Writes and removes a small object; raises StoreError in one line."""
+        path = f"probe-{uuid.uuid4().hex}"
+        try:
+            obstore.put(self._backend, path, b"probe")
+            obstore.delete(self._backend, path)
+        except Exception as error:  # obstore raises its own, OSError or ValueError, by backend
+            raise StoreError(f"cannot write to the store {self.uri!r}: {first_line(error)}") from error
+
+    def put_new(self, path: str, data: bytes) -> None:
+        """Create-if-absent: a part that exists with the same content stays; with another, it is set aside."""
+        try:
+            with self._faults("write", path):
+                obstore.put(self._backend, path, data, mode="create")
+        except AlreadyExistsError:
+            with suppress(FileNotFoundError):  # another driver has set it aside
+                if sha256(self.get(path)) == sha256(data):
+                    return
+                self.set_aside(path)
+            self.put_new(path, data)
+
+    def put(self, path: str, data: bytes) -> None:
+        """Writes or replaces: for figures and what else may be drawn again, never for parts."""
+        with self._faults("write", path):
+            obstore.put(self._backend, path, data)
+
+    def get(self, path: str) -> bytes:
+        """The object's bytes; raises FileNotFoundError where there is none."""
+        with self._faults("read", path):
+            return bytes(obstore.get(self._backend, path).bytes())
+
+    def delete(self, path: str) -> None:
+        """Removes an object, if it is there: for what is of no use any more."""
+        with self._faults("remove", path), suppress(FileNotFoundError):
+            obstore.delete(self._backend, path)
+
+    def objects(self, prefix: str) -> list[Stored]:
+        """What is under a prefix, sorted by path; raises StoreError where the store cannot be read."""
+        try:
+            found = [item for page in obstore.list(self._backend, prefix) for item in page]
+        except NotFoundError:
+            return []
+        except BaseError as error:
+            raise StoreError(f"cannot read the store {self.uri!r}: {first_line(error)}") from error
+        listed = (Stored(item["path"], item["size"], item["last_modified"].timestamp()) for item in found)
+        return sorted(listed, key=lambda one: one.path)
+
+    def sizes(self, prefix: str) -> dict[str, int]:
+        """Bytes of the objects under a prefix, by path; raises the same."""
+        return {one.path: one.size_bytes for one in self.objects(prefix)}
+
+    def list(self, prefix: str) -> list[str]:
+        """Paths under a prefix, sorted; raises StoreError where the store cannot be read."""
+        return [one.path for one in self.objects(prefix)]
+
+    def set_aside(self, path: str) -> str:
+        """Moves a part that does not verify out of the way, keeping it for inspection."""
+        name = f"{ASIDE}/{path}.{uuid.uuid4().hex[:8]}"
+        with self._faults("move", path):
+            obstore.rename(self._backend, path, name)
+        return name
+
+    @contextmanager
+    def _faults(self, what: str, path: str) -> Iterator[None]:
+        """What a store says when it is full or does not answer becomes a StoreFault."""
+        try:
+            yield
+        except (AlreadyExistsError, FileNotFoundError):
+            raise
+        except (BaseError, OSError) as error:
+            raise StoreFault(f"the store {self.uri!r} failed to {what} {path!r}: {first_line(error)}") from error
+
+    def where(self, path: str) -> str:
+        """The path as a user opens it."""
+        if isinstance(self._backend, LocalStore):
+            return str(folder_of(self.uri) / path)
+        return f"{self.uri.rstrip('/')}/{path}"
+
+    def folder(self) -> Path | None:
+        """The local folder, or None for an object store."""
+        return folder_of(self.uri) if isinstance(self._backend, LocalStore) else None
+
+
+class Ledger:
+    """Which part holds which item, with its hash: small create-only segments, written by the driver alone."""
+
+    def __init__(self, store: Store):
+        self.store = store
+        self.entries: dict[str, Entry] = {}
+        self.failures: dict[str, Failure] = {}  # why an item could not be computed; its entry, if any, came later
+        self.unreadable: list[str] = []  # segments that do not parse: what they noted is adopted anew
+        self._paths: set[str] = set()
+        self._pending: list[Entry | Failure] = []
+        self._verified: set[str] = set()
+        self._flushed = time.monotonic()
+        self._segments = store.list(LEDGER)
+        for path in self._segments:
+            try:
+                for record in _parse(store.get(path)):
+                    self._learn(record)
+            except ValueError:
+                self.unreadable.append(path)
+
+    def _learn(self, record: Entry | Failure) -> None:
+        if isinstance(record, Failure):
+            self.failures |= dict.fromkeys(record.items, record)
+            return
+        self._paths.add(record.path)
+        for item in record.items:
+            self.entries[item] = record
+            self.failures.pop(item, None)
+
+    def add(self, records: list[Entry | Failure]) -> None:
+        """Notes what was committed and what failed, at most every FLUSH_S seconds; `flush` makes the rest durable."""
+        self.know(records)
+        self._pending += records
+        if time.monotonic() - self._flushed > FLUSH_S:
+            self.flush()
+
+    def flush(self) -> None:
+        """Writes what was noted since the last flush as one new segment."""
+        if self._pending:
+            lines = "\n".join(json.dumps(asdict(record)) for record in self._pending)
+            self.store.put_new(f"{LEDGER}/{time.time_ns()}-{uuid.uuid4().hex[:8]}.jsonl", lines.encode())
+            self._pending.clear()
+        self._flushed = time.monotonic()
+
+    def rewrite(self, without: set[str]) -> None:
+        """One segment for all that were, which forgets these paths: their items are missing from now on."""
+        known = {entry.path: entry for entry in self.entries.values() if entry.path not in without}
+        self.entries = {item: entry for item, entry in self.entries.items() if entry.path not in without}
+        self._pending = [*known.values(), *dict.fromkeys(self.failures.values())]
+        old, self._segments = self._segments, []
+        self.flush()
+        for path in old:
+            self.store.delete(path)
+
+    def set_aside(self, entry: Entry) -> None:
+        """Moves a part that does not verify out of the way; its items are missing from now on."""
+        self.entries = {item: known for item, known in self.entries.items() if known.path != entry.path}
+        self._paths.discard(entry.path)
+        with suppress(FileNotFoundError):  # it is gone, or another driver was here first
+            self.store.set_aside(entry.path)
+
+    def read(self, item: str) -> bytes:
+        """The bytes of the part that holds an item; raises CorruptPart where they do not verify."""
+        return read(self.store, self.entries[item])
+
+    def table(self, item: str, columns: list[str] | None = None) -> pa.Table:
+        """The table of the part that holds an item, all of it or these columns."""
+        return decode(self.read(item), columns)
+
+    def pieces(
+        self, items: list[str], column: str, columns: list[str] | None = None
+    ) -> Iterator[tuple[np.ndarray, pa.Table]]:
+        """The rows of these items part by part, each part read once: places of the rows' items in `items`, and the
+        rows; `column` says whose row it is, and `columns` (default: all) what is wanted of them."""
+        by_part: dict[str, list[int]] = {}
+        for place, item in enumerate(items):
+            by_part.setdefault(self.entries[item].path, []).append(place)
+        for places in by_part.values():
+            part = self.table(items[places[0]], None if columns is None else [*dict.fromkeys([*columns, column])])
+            mine = pc.index_in(part[column].cast(pa.string()), pa.array([items[place] for place in places]))
+            yield np.array(places)[mine.drop_null().to_numpy()], part.filter(mine.is_valid())
+
+    def rows(self, items: list[str], column: str, columns: list[str] | None = None) -> pa.Table:
+        """The same at once, in the items' order."""
+        places, parts = zip(*self.pieces(items, column, columns), strict=True)
+        order = np.argsort(np.concatenate(places), kind="stable")
+        return pa.concat_tables(parts).unify_dictionaries().take(order)
+
+    def check(self, items: Iterable[str]) -> list[Entry]:
+        """Reads every part that these items live in, once; returns those that do not verify."""
+        parts = {self.entries[item].path: self.entries[item] for item in items if item in self.entries}
+        return [entry for path, entry in parts.items() if path not in self._verified and not self._verify(entry)]
+
+    def _verify(self, entry: Entry) -> bool:
+        try:
+            read(self.store, entry)
+        except CorruptPart:
+            return False
+        self._verified.add(entry.path)
+        return True
+
+    def orphans(self, prefix: str) -> tuple[list[Entry], list[str]]:
+        """Parts that were committed but not noted, since the driver died in between; and those that do not decode."""
+        whole, damaged = [], []
+        for path in self.store.list(prefix):
+            if path not in self._paths:
+                data = self.store.get(path)
+                try:
+                    whole.append(Entry(path, sha256(data), items_of(path, data)))
+                except (OSError, ValueError, KeyError, TypeError):
+                    damaged.append(path)
+        return whole, damaged
+
+    def know(self, records: Iterable[Entry | Failure]) -> None:
+        """Takes records into account without noting them: for a reader, who changes nothing."""
+        for record in records:
+            self._learn(record)
+            if isinstance(record, Entry):
+                self._verified.add(record.path)
+
+
+def _parse(segment: bytes) -> list[Entry | Failure]:
+    lines = [json.loads(line) for line in segment.decode().splitlines()]
+    try:
+        return [_record(line | {"items": tuple(line["items"])}) for line in lines]
+    except (KeyError, TypeError) as error:
+        raise ValueError("not a ledger segment") from error
+
+
+def _record(line: dict) -> Entry | Failure:
+    return Failure(**line) if "reason" in line else Entry(**line)
+
+
+class CorruptPart(Exception):
+    """A part is missing or its bytes are not those that were committed."""
+
+
+def read(store: Store, entry: Entry) -> bytes:
+    """A part's bytes, verified against the ledger's hash."""
+    try:
+        data = store.get(entry.path)
+    except FileNotFoundError as error:
+        raise CorruptPart(f"{entry.path} is gone") from error
+    if sha256(data) != entry.sha256:
+        raise CorruptPart(f"{entry.path} does not have the bytes that were committed")
+    return data

@@ -1,0 +1,113 @@
+"""Work in units: what a task is made of, how it is done in a worker, and what becomes of a unit that fails."""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from resource import RUSAGE_SELF, getrusage
+from typing import Any
+
+from engine.errors import UNANSWERED, BadInput, Unanswerable, said
+from engine.store.parts import Entry, Failure, Part, encode, sha256
+from engine.store.store import Store
+
+
+@dataclass(frozen=True)
+class Unit:
+    """The least that can be asked: work(*arguments); or, with a piece, a share of work(*arguments, [piece, ...]).
+
+    `items`: digests of what it makes; `name`: what a user calls it.
+    """
+
+    arguments: tuple
+    piece: Any = None
+    items: tuple[str, ...] = ()
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Where an argument stands among those that tasks share."""
+
+    place: int
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a task did, and what it took: seconds of work, and the most memory that its process ever had for itself."""
+
+    entries: list[Entry]
+    failures: list[Failure]
+    seconds: float
+    peak_bytes: int
+
+
+def commit(store: Store, parts: Iterable[Part]) -> list[Entry]:
+    """Writes parts as they are made, and says what the ledger needs to know of them."""
+    entries = []
+    for part in parts:
+        data = encode(part)
+        store.put_new(part.path, data)
+        entries.append(Entry(part.path, sha256(data), part.items))
+    return entries
+
+
+Work = Callable[..., Iterable[Part]]
+
+
+def perform(work: Work, store: Store, units: list[Unit], shared: tuple, tolerant: bool) -> Done:
+    """Does the units, those with equal arguments together; a failing one is found by halves and, if tolerant, noted."""
+    start, entries, failures = time.perf_counter(), [], []
+    todo = list(reversed(_together(units)))
+    while todo:
+        group = todo.pop()
+        try:
+            entries += commit(store, work(*_arguments(group, shared)))
+        except BadInput:
+            raise
+        except UNANSWERED as error:
+            if len(group) > 1:
+                half = len(group) // 2
+                todo += [group[half:], group[:half]]
+            elif tolerant:
+                entries += commit(store, getattr(error, "parts", ()))
+                failures += _failures(group[0], error)
+            else:
+                raise
+    return Done(entries, failures, time.perf_counter() - start, _peak_bytes())
+
+
+def _failures(unit: Unit, error: Exception) -> list[Failure]:
+    """Of a unit whose items fail together, one; of one that knows which of them failed, as many as they are."""
+    if not isinstance(error, Unanswerable):
+        return [Failure(unit.items, unit.name, said(error))]
+    return [Failure((item,), f"{unit.name}, {name}", reason) for item, (name, reason) in error.reasons.items()]
+
+
+def _peak_bytes() -> int:
+    """The process's largest resident set without what it shares with others: the object store is counted once."""
+    with open("/proc/self/status") as file:
+        shared_kB = next((int(line.split()[1]) for line in file if line.startswith("RssShmem:")), 0)
+    return 1024 * (getrusage(RUSAGE_SELF).ru_maxrss - shared_kB)
+
+
+def _together(units: list[Unit]) -> list[list[Unit]]:
+    """Neighbours whose pieces one call can take; a unit without a piece is a call of its own."""
+    groups: list[list[Unit]] = []
+    for unit in units:
+        if groups and unit.piece is not None and _alike(groups[-1][0], unit):
+            groups[-1].append(unit)
+        else:
+            groups.append([unit])
+    return groups
+
+
+def _alike(one: Unit, other: Unit) -> bool:
+    if len(one.arguments) != len(other.arguments):
+        return False
+    pairs = zip(one.arguments, other.arguments, strict=True)
+    return all(a is b or (isinstance(a, str | int | float | tuple | Shared) and a == b) for a, b in pairs)
+
+
+def _arguments(group: list[Unit], shared: tuple) -> list:
+    found = [shared[a.place] if isinstance(a, Shared) else a for a in group[0].arguments]
+    return found if group[0].piece is None else [*found, [unit.piece for unit in group]]

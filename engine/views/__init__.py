@@ -1,1 +1,0 @@
-"""What is drawn of a study and of its physics: the data behind each figure."""

@@ -1,0 +1,126 @@
+"""A scan is RUNNING in MLflow while it runs, goes on in the same run, and outlives any outage."""
+
+import http.server
+import threading
+import time
+
+import pytest
+
+from engine.progress import Silent
+from engine.report.tracking import Live, client, live, log, shown
+
+
+def scan(reporter, made: int, reused: int = 0) -> None:
+    """Some items of a stage of ten."""
+    reporter.stage("cells", 10, reused)
+    for _ in range(made):
+        reporter.advance(1)
+
+
+@pytest.fixture
+def watch(uri, make, monkeypatch):
+    """A reporter on the test's MLflow, which tells every item at once; and its warnings."""
+    monkeypatch.setattr(live, "EVERY_S", -1.0)
+    said = []
+
+    def call(place: str = uri) -> Live:
+        return Live(Silent(), make(), 10, lambda: place, said.append)
+
+    call.said = said
+    return call
+
+
+def progress(seen) -> list[tuple[int, float]]:
+    (run,) = seen().runs("tags.stage = 'scan'")
+    history = seen().client.get_metric_history(run.info.run_id, "progress")
+    return [(point.step, point.value) for point in history]
+
+
+def test_nothing_is_written_before_the_first_stage(watch, uri, tmp_path):
+    watch(f"sqlite:///{tmp_path}/none.db")
+    assert not (tmp_path / "none.db").exists()
+
+
+def test_it_shows_its_progress_and_ends_as_it_is_told(watch, seen):
+    reporter = watch()
+    scan(reporter, 3)
+    (run,) = seen().runs()
+    assert run.info.status == "RUNNING" and progress(seen) == [(1, 0.1), (2, 0.2), (3, 0.3)]
+    reporter.end("FAILED")
+    assert seen().runs()[0].info.status == "FAILED"
+
+
+def test_a_killed_scan_goes_on_in_its_run_and_repeats_no_point(watch, seen, make, uri):
+    scan(watch(), 3)
+    scan(watch(), 3, reused=2)  # the third had been told of, and was lost with the driver
+    assert progress(seen) == [(step, step / 10) for step in range(1, 6)]
+    assert log([make()], uri) == 2
+    (run,) = seen().runs("tags.stage = 'scan'")
+    assert run.info.status == "FINISHED"
+    scan(watch(), 1, reused=9)
+    assert seen().runs("tags.stage = 'scan'")[0].info.status == "FINISHED", "a whole run is left alone"
+    assert len(progress(seen)) == 5
+
+
+class Broken(http.server.BaseHTTPRequestHandler):
+    """A server that answers every request with an error of its own."""
+
+    def do_GET(self):
+        self.send_error(500)
+
+    do_POST = do_GET
+
+    def log_message(self, *_):
+        """Says nothing."""
+
+
+@pytest.fixture
+def broken():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Broken)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_server_that_fails_is_told_once_and_soon(watch, broken):
+    began_s = time.monotonic()
+    scan(watch(broken), 5)
+    assert len(watch.said) == 1 and "500" in str(watch.said[0])
+    assert time.monotonic() - began_s < 15
+
+
+def test_who_speaks_is_there_whatever_he_says(broken):
+    client._answers(broken)
+    client._answers(broken.replace("http://", "http://user:secret@") + "/behind/")
+
+
+@pytest.mark.parametrize("place", ["http://127.0.0.1:1", "https://127.0.0.1:1", "postgresql://user:secret@127.0.0.1:1/mlflow"])
+def test_a_server_that_is_away_is_told_once_and_at_once(watch, place):
+    began_s = time.monotonic()
+    reporter = watch(place)
+    scan(reporter, 5)
+    reporter.end("FAILED")
+    assert len(watch.said) == 1 and isinstance(watch.said[0], OSError)
+    assert time.monotonic() - began_s < client.ANSWER_S
+
+
+def test_an_outage_in_the_middle_is_told_once(watch, seen, monkeypatch):
+    reporter = watch()
+    scan(reporter, 1)
+
+    def gone(*_, **__):
+        raise ConnectionError("gone")
+
+    monkeypatch.setattr(reporter.client, "log_metric", gone)
+    for _ in range(3):
+        reporter.advance(1)
+    reporter.done()
+    assert len(watch.said) == 1 and progress(seen) == [(1, 0.1)]
+
+
+def test_a_password_is_not_shown():
+    assert shown("postgresql://user:secret@host:5432/db") == "postgresql://user:***@host:5432/db"
+    assert shown("sqlite:////a/b:c@d.db") == "sqlite:////a/b:c@d.db"

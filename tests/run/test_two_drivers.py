@@ -1,0 +1,64 @@
+"""Two drivers on one study: the second says who was first, both end, and the table is that of one."""
+
+import json
+import os
+import socket
+import time
+
+import pytest
+
+from engine.store import heartbeat
+from engine.store.store import Store
+
+
+def test_the_second_names_the_first_and_the_table_is_that_of_one(reference, tiny, start, tmp_path):
+    store = tmp_path / "store"
+    first = start("scan", tiny, "--store", store, "--workers", 1)
+    for line in first.stdout:
+        if line.startswith("events:"):
+            break
+    second = start("scan", tiny, "--store", store, "--workers", 1)
+    said = [process.communicate(timeout=400)[0] for process in (second, first)]
+    assert (second.returncode, first.returncode) == (0, 0), said
+    assert f"warning: process {first.pid} on {socket.gethostname()}, since " in said[0]
+    assert not list((store / "drivers").rglob("*.json"))
+    (table,) = (store / "tables").glob("*")
+    assert table.name == reference.table.name and table.read_bytes() == reference.table.read_bytes()
+    assert not (store / "aside").exists()
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(str(tmp_path / "store"))
+
+
+def owner(store, pid=None, host=None, age_s=0.0, name="study"):
+    """Writes the record of a driver."""
+    now = time.time() - age_s
+    one = {"host": host or socket.gethostname(), "pid": pid or 1, "started": now, "seen": now}
+    store.put(f"{heartbeat.FOLDER}/{name}/{one['host']}-{one['pid']}.json", json.dumps(one).encode())
+
+
+def test_only_who_may_be_alive_is_warned_of(store):
+    owner(store, pid=1)
+    owner(store, host="elsewhere", pid=7)
+    owner(store, host="long-gone", age_s=2 * heartbeat.DEAD_S)
+    owner(store, pid=2**22 + 1)  # no such process
+    owner(store, pid=os.getpid())
+    owner(store, host="elsewhere", name="another study")
+    store.put(f"{heartbeat.FOLDER}/study/torn.json", b"{")
+    found = heartbeat.others(store, "study")
+    assert {(one.host, one.pid) for one in found} == {(socket.gethostname(), 1), ("elsewhere", 7)}
+
+
+def test_a_driver_beats_until_its_end(store, monkeypatch):
+    monkeypatch.setattr(heartbeat, "EVERY_S", 0.05)
+    owner(store, host="elsewhere", pid=7)
+    warnings, seen = [], set()
+    with heartbeat.beating(store, "study", warnings.append):
+        end = time.monotonic() + 20
+        while len(seen) < 3 and time.monotonic() < end:
+            seen.add(json.loads(store.get(f"drivers/study/{socket.gethostname()}-{os.getpid()}.json"))["seen"])
+    assert len(seen) == 3
+    assert len(warnings) == 1 and "process 7 on elsewhere, since " in warnings[0]
+    assert store.list("drivers/study") == ["drivers/study/elsewhere-7.json"]

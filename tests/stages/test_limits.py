@@ -1,0 +1,186 @@
+"""Upper limits as a result of a scan: what is asked for, kept, said and drawn."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from studies import TINY
+
+from engine import schemas, study
+from engine.assembly import assemble
+from engine.errors import BadInput
+from engine.inference import experiments
+from engine.inference.pools import TOY_HALF
+from engine.plan.plan import Plan
+from engine.report.figures import draw
+from engine.report.tracking import records
+from engine.run import pipeline
+from engine.stages import limits
+from engine.store.store import Store
+
+SMALL = (
+    "events.train_per_kind=300", "pool.er_events=4000", "pool.nr_events=4000", "toys.null=1000", "toys.signal=1000",
+    "grid.exposure_ty.values=[20,80]", "grid.m_chi_GeV.values=[20,100]", "grid.sigma_si_cm2.values=[1e-47]",
+    "models.vae.epochs=1", "toys.statistics=['count']", "reach.enabled=false", "limits.check_m_chi_GeV=[20,50]",
+)  # fmt: skip
+
+
+def load(*settings, path=TINY):
+    return study.load(str(path), settings)
+
+
+@pytest.fixture(scope="module")
+def scanned(one_ray, tmp_path_factory):
+    store = Store(str(tmp_path_factory.mktemp("limits") / "store"))
+    return pipeline.run(load(*SMALL), store, workers=2), store
+
+
+@pytest.fixture(scope="module")
+def found(scanned):
+    return {(row["exposure_ty"], row["m_chi_GeV"]): row for row in scanned[0].limits.to_pylist()}
+
+
+class TestScan:
+    def test_every_mass_has_a_limit_at_every_exposure(self, scanned, found):
+        assert scanned[0].limits.schema.remove_metadata().equals(schemas.LIMITS, check_metadata=True)
+        assert schemas.LIMITS.field("sigma_90_cm2").metadata[b"unit"] == b"cm2"
+        assert list(found) == [(t, m) for t in (20.0, 80.0) for m in (20.0, 50.0, 100.0)]
+        for row in found.values():
+            assert row["sigma_low_cm2"] < row["sigma_90_cm2"] < row["sigma_high_cm2"]
+            assert row["power_constrained_cm2"] == pytest.approx(row["sigma_low_cm2"], rel=0.1)  # 0.16 against 0.1587
+            assert row["method"] == "asymptotic" and row["statistic"] == "profile_likelihood" and row["model_dependent"]
+
+    def test_a_limit_falls_with_exposure_but_never_faster_than_one_without_background(self, found):
+        for mass in (20.0, 50.0, 100.0):
+            assert 1 < found[20.0, mass]["sigma_90_cm2"] / found[80.0, mass]["sigma_90_cm2"] <= 4.01
+
+    def test_toys_check_the_masses_that_are_named_and_no_other(self, found):
+        for (_, mass), row in found.items():
+            if mass == 100.0:
+                assert [row[name] for name in limits.CHECK] == [None] * 5
+            else:
+                assert row["n_toys"] == 200
+                assert 0.5 < row["coverage_low"] < row["coverage"] < row["coverage_high"] < 1
+                assert (row["coverage"] < 0.9) == (row["critical_z"] > 1.2816)
+
+    def test_a_row_counts_what_is_expected(self, scanned, found):
+        outcome, row = scanned[0], found[80.0, 50.0]
+        assert row["n_background"] == pytest.approx(outcome.population.n_background(80.0))
+        assert row["left_out"] == ""
+        weights = assemble.signal_weights(outcome.plan.study.signal, outcome.population, 50.0)
+        assert row["n_signal"] == pytest.approx(80 * weights.sum() * row["sigma_90_cm2"] / 1e-45)
+        assert row["pool_limited"] == (min(row["signal_pool_size"], row["background_pool_size"]) < 400)
+
+    def test_what_exists_is_not_computed_again(self, scanned):
+        outcome, store = scanned
+        assert outcome.computed["limits"] == 6 and outcome.computed["limit_tables"] == 1
+        again = pipeline.run(outcome.plan.study, store, workers=2)
+        assert not any(again.computed.values())
+        assert again.limits.equals(outcome.limits) and again.limits_path == outcome.limits_path
+        assert pipeline.finished(outcome.plan.study, store).limits.equals(outcome.limits)
+
+    def test_lost_rows_are_computed_alone_and_come_out_the_same(self, scanned):
+        outcome, store = scanned
+        ledger = pipeline.Ledger(store)
+        ledger.set_aside(ledger.entries[outcome.plan.limit_item(80.0, 50.0)])
+        ledger.flush()
+        again = pipeline.run(outcome.plan.study, store, workers=2)
+        assert {name: n for name, n in again.computed.items() if n} == {"limits": 1}
+        assert limits.table(again.plan, pipeline.Ledger(store)).equals(outcome.limits)
+
+    def test_a_limit_does_not_depend_on_what_else_is_missing(self, scanned, found):
+        """One mass by itself: the row that it has among others."""
+        outcome, _ = scanned
+        weights = limits.signals(outcome.plan, outcome.population, {outcome.plan.limit_item(80.0, 50.0)})
+        assert list(weights) == [50.0]
+        (part,) = limits.compute(outcome.plan, outcome.population, weights, 80.0, [50.0])
+        assert part.content.to_pylist() == [found[80.0, 50.0]]
+
+    def test_a_signal_that_the_pool_does_not_hold_has_no_limit(self, scanned):
+        plan, population = scanned[0].plan, scanned[0].population
+        (part,) = limits.compute(plan, population, {20.0: np.zeros(len(population.pool.kind))}, 80.0, [20.0])
+        (row,) = part.content.to_pylist()
+        assert row["method"] == "none" and row["pool_limited"]
+        assert [row[name] for name in (*limits.LIMIT, *limits.CHECK)] == [None] * 10
+        assert list(limits.lines(part.content, 20.0)) == ["limit at 20 GeV, 80 t y: none, the pool has no signal event"]
+        assert limits.metrics(part.content, 20.0) == {}
+
+    def test_a_component_that_one_half_lacks_is_left_out_and_named(self, scanned, found):
+        plan, population = scanned[0].plan, scanned[0].population
+        weights = population.weights.copy()
+        weights[population.names.index("atm"), population.pool.half == TOY_HALF] = 0.0
+        lacking = replace(population, weights=weights, laws={})
+        signal = limits.signals(plan, population, {plan.limit_item(80.0, 100.0)})
+        (row,) = limits.compute(plan, lacking, signal, 80.0, [100.0])[0].content.to_pylist()
+        assert row["left_out"] == "atm" and row["n_background"] < found[80.0, 100.0]["n_background"]
+        assert row["sigma_90_cm2"] < found[80.0, 100.0]["sigma_90_cm2"]
+
+    def test_it_is_said_drawn_and_recorded(self, scanned, found):
+        outcome, store = scanned
+        said = list(limits.lines(outcome.limits, 50.0))
+        assert len(said) == 2
+        row = found[20.0, 50.0]
+        assert said[0].startswith(f"limit at 50 GeV, 20 t y: {row['sigma_90_cm2']:.3g} [")
+        assert "toys cover" in said[0] and "at 20 GeV" in said[0] and "at 100 GeV" not in said[0]
+        assert draw(outcome.plan, outcome)["plane_count_20ty.png"][:4] == b"\x89PNG"
+        (scan,) = records.records("tiny", outcome.plan, store, outcome, {})
+        assert scan.metrics["limit_sigma_90_cm2_20ty"] == row["sigma_90_cm2"]
+
+
+def test_background_like_signal_is_counted_above_the_signals_median():
+    """Four rows with one background event each; the signal sits in the upper two, mostly in the last."""
+    content = np.array([[1.0, 0.0], [1.0, 0.0], [1.0, 0.2], [1.0, 0.3]])
+    where = experiments.Experiment(np.array([[1.0, 0.1], [1.0, 0.2], [1.0, 0.3], [1.0, 0.4]]), content, np.zeros(2))
+    assert experiments.like_signal(where) == pytest.approx(1.0)
+
+
+class TestPlan:
+    def test_masses_are_those_of_grid_benchmark_and_check(self, tiny):
+        places = Plan(load("limits.check_m_chi_GeV=[500]", "benchmark.m_chi_GeV=35", path=tiny)).limits.values()
+        assert sorted({mass for _, mass in places}) == [20.0, 35.0, 50.0, 500.0]
+
+    def test_a_signal_without_a_mass_has_none(self, tmp_path):
+        (tmp_path / "peak.csv").write_text("energy_keV,rate\n1,0\n5,1\n10,0\n")
+        text = TINY.read_text()
+        grid = text[text.index("m_chi_GeV =") : text.index("exposure_ty =")]
+        text = text.replace(grid, "strength = { values = [1] }\n")[: -len("check_toys = 200\n")]
+        peak = tmp_path / "peak.csv"
+        text += f'check_toys = 200\n[signal]\nname = "user_table"\noptions = {{ path = "{peak}", kind = "ER" }}\n'
+        (tmp_path / "own.toml").write_text(text)
+        with pytest.raises(BadInput, match="limits: .*'user_table' has only strength"):
+            load(path=tmp_path / "own.toml")
+        (tmp_path / "own.toml").write_text(text.replace("[limits]\ncheck_m_chi_GeV = [50]\ncheck_toys = 200\n", ""))
+        plan = Plan(load(path=tmp_path / "own.toml"))
+        assert plan.limits == {} and plan.items["limits"] == plan.items["limit_tables"] == []
+        table, path = limits.stored(plan, None, None)
+        assert table.schema.equals(schemas.LIMITS) and len(table) == 0 and path is None
+
+    def test_they_can_be_left_out_and_nothing_else_changes(self, tiny):
+        on, off = Plan(load(path=tiny)), Plan(load("limits.enabled=false", path=tiny))
+        assert len(on.limits) == 4 and off.limits == {}
+        others = set(on.items) - {"limits", "limit_tables"}
+        assert all(on.items[stage] == off.items[stage] for stage in others)
+
+    def test_another_network_or_score_leaves_them_and_another_pool_does_not(self, tiny):
+        plan = Plan(load(path=tiny))
+        for setting in ("models.vae.epochs=3", "score.R=[1.0]", "grid.sigma_si_cm2.values=[1e-46]", "toys.null=2000"):
+            assert Plan(load(setting, path=tiny)).limits == plan.limits
+        for setting in ("pool.er_events=6000", "seed=4", "limits.power=0.3", "backgrounds.rates='idealised'"):
+            assert set(Plan(load(setting, path=tiny)).limits).isdisjoint(plan.limits)
+
+    def test_more_toys_change_the_checked_masses_alone(self, tiny):
+        a, b = Plan(load(path=tiny)).limits, Plan(load("limits.check_toys=300", path=tiny)).limits
+        assert {a[item] for item in set(a) & set(b)} == {(20.0, 20.0), (50.0, 20.0)} and len(a) == len(b) == 4
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("check_m_chi_GeV=[50,50]", "twice"), ("check_m_chi_GeV=[-1]", "greater than 0"),
+        ("check_toys=10", "greater than or equal to 100"), ("power=0.1", "greater than or equal to 0.12"),
+        ("check_masses=[1]", "check_m_chi_GeV"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_named(tiny, setting, said):
+    with pytest.raises(BadInput, match=said):
+        load(f"limits.{setting}", path=tiny)

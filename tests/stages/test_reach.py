@@ -1,0 +1,185 @@
+"""The exposure for three sigma as a result of a scan: what is sought, kept, said and drawn."""
+
+import pytest
+from studies import TINY
+
+from engine import study
+from engine.errors import BadInput
+from engine.plan.plan import Plan
+from engine.report.figures import draw
+from engine.run import pipeline
+from engine.stages import reach, reach_schemas
+from engine.store.store import Store
+
+ON = "reach.enabled=true"
+
+SMALL = (
+    "events.train_per_kind=300", "pool.er_events=3000", "pool.nr_events=3000", "toys.null=7408", "toys.signal=1000",
+    "grid.exposure_ty.values=[20]", "grid.m_chi_GeV.values=[50]", "grid.sigma_si_cm2.values=[1e-47]",
+    "models.vae.epochs=1", "toys.statistics=['counting_veto','tail_count','template_likelihood']",
+    "backgrounds.rates='idealised'", "reach.by_toys=true", "reach.toys_m_chi_GeV=[50,500]",
+    "reach.enabled=true", "reach.m_chi_GeV=[100]", "reach.exposure_ty=[0.5,40]",
+    "reach.sigma_si_cm2=3e-47",
+)  # fmt: skip
+
+
+def load(path, *settings):
+    return study.load(str(path), settings)
+
+
+@pytest.fixture(scope="module")
+def scanned(one_ray, tmp_path_factory):
+
+    tiny = TINY
+    store = Store(str(tmp_path_factory.mktemp("reach") / "store"))
+    return pipeline.run(load(tiny, ON, *SMALL), store, workers=2), store
+
+
+class TestScan:
+    def test_every_statistic_stands_beside_the_oracle_and_the_count(self, scanned):
+        table = scanned[0].reach
+        assert table.schema.equals(reach_schemas.REACH)
+        rows = {(row["statistic"], row["m_chi_GeV"]): row for row in table.to_pylist()}
+        beside = {"known_signal", "count"}
+        wanted = {(name, mass) for name in {"counting_veto", "tail_count"} | beside for mass in (50.0, 100.0)}
+        wanted |= {(name, 500.0) for name in beside} | {("template_likelihood", mass) for mass in (50.0, 500.0)}
+        assert set(rows) == wanted
+        for (name, mass), row in rows.items():
+            assert row["method"] == ("toys" if name == "template_likelihood" else "exact")
+            assert (row["n_toys_null"], row["n_toys_signal"]) == ((7408, 1000) if row["method"] == "toys" else (0, 0))
+            assert row["t3_oracle_ty"] == rows["known_signal", mass]["t3_ty"]
+            assert row["t3_count_ty"] == rows["count", mass]["t3_ty"]
+            assert (row["t3_ty"] is None) == (row["status"] == "beyond_range")
+
+    def test_the_veto_reaches_what_poisson_says(self, scanned):
+        """From t3_ty on, 30 % of the signal stands out of what the veto leaves; a per cent before, it does not."""
+        from engine.inference.reach import Aim, read
+
+        outcome, (row, *_) = scanned[0], [r for r in scanned[0].reach.to_pylist() if r["statistic"] == "counting_veto"]
+        assert row["status"] == "found" and row["t3_error_ty"] > 0
+        (choice,) = reach.assemble.choices(outcome.plan, [(None, "counting_veto")])
+        weights = reach.assemble.signal_weights(outcome.plan.study.signal, outcome.population, row["m_chi_GeV"])
+        weights *= row["sigma_si_cm2"] / 1e-45
+        aim = Aim(row["p_false_alarm"], row["power"])
+        before, after = (read(outcome.population, choice, weights, row["t3_ty"] * f, aim).z for f in (0.99, 1.001))
+        assert before < aim.z <= after
+
+    def test_toys_give_an_interval_and_the_pool_an_error(self, scanned):
+        outcome = scanned[0]
+        found = {row["m_chi_GeV"]: row for row in outcome.reach.to_pylist() if row["method"] == "toys"}
+        row = found[50.0]
+        assert row["status"] == "found"
+        assert row["t3_low_ty"] < row["t3_ty"] < row["t3_high_ty"] and 0 < row["t3_error_ty"] < row["t3_ty"]
+        interval = f"({row['t3_low_ty']:.4g} to {row['t3_high_ty']:.4g})"
+        said = f"{row['t3_ty']:.4g} {interval} +- {row['t3_error_ty']:.2g} (pool) t y, by toys"
+        assert any(said in line for line in reach.lines(outcome.reach))
+
+    def test_what_exists_is_not_sought_again(self, scanned):
+        outcome, store = scanned
+        assert outcome.computed["reach"] == len(outcome.plan.items["reach"]) == 12
+        again = pipeline.run(outcome.plan.study, store, workers=2)
+        assert not any(again.computed.values())
+        assert again.reach.equals(outcome.reach) and again.reach_path == outcome.reach_path
+        assert pipeline.finished(outcome.plan.study, store).reach.equals(outcome.reach)
+
+    @pytest.mark.parametrize("statistic", ["counting_veto", "template_likelihood"])
+    def test_a_lost_row_is_sought_alone_and_comes_out_the_same(self, scanned, statistic):
+        outcome, store = scanned
+        sought = outcome.plan.reach | outcome.plan.reach_by_toys
+        item = next(item for item, (_, name, *_) in sought.items() if name == statistic)
+        ledger = pipeline.Ledger(store)
+        ledger.set_aside(ledger.entries[item])
+        ledger.flush()
+        again = pipeline.run(outcome.plan.study, store, workers=2)
+        assert {name: n for name, n in again.computed.items() if n} == {"reach": 1}
+        assert reach.table(again.plan, pipeline.Ledger(store)).equals(outcome.reach)
+
+    def test_it_is_said_and_drawn(self, scanned):
+        outcome, _ = scanned
+        said = list(reach.lines(outcome.reach))
+        assert len(said) == 12 and all("t y" in line for line in said)
+        veto = next(row for row in outcome.reach.to_pylist() if row["statistic"] == "counting_veto")
+        assert any(f"T3 at 50 GeV: counting_veto {veto['t3_ty']:.4g} +- " in line for line in said)
+        assert reach.metrics(outcome.reach)["t3_ty_counting_veto_50GeV"] == veto["t3_ty"]
+        assert draw(outcome.plan, outcome)["t3_against_mass.png"][:4] == b"\x89PNG"
+
+
+class TestPlan:
+    def test_a_study_without_a_known_law_seeks_nothing(self, tiny):
+        plan = Plan(load(tiny, ON, "toys.statistics=['template_likelihood']"))
+        assert plan.reach == {} and plan.items["reach"] == plan.items["reach_tables"] == []
+
+    def test_it_can_be_left_out_and_nothing_else_changes(self, tiny):
+        on, off = Plan(load(tiny, ON)), Plan(load(tiny, ON, "reach.enabled=false"))
+        assert len(on.reach) == 4 and off.reach == {}
+        others = set(on.items) - {"reach", "reach_tables"}
+        assert all(on.items[stage] == off.items[stage] for stage in others)
+
+    @pytest.mark.parametrize(
+        "setting", ["exposure_ty=[20,60]", "power=0.8", "p=1e-4", "groups=3", "sigma_si_cm2=1e-47"]
+    )
+    def test_every_choice_has_its_own_row(self, tiny, setting):
+        a, b = Plan(load(tiny, ON)), Plan(load(tiny, ON, f"reach.{setting}"))
+        assert set(a.reach).isdisjoint(b.reach) and a.table == b.table
+
+    def test_another_mass_leaves_the_first(self, tiny):
+        a, b = Plan(load(tiny, ON)), Plan(load(tiny, ON, "reach.m_chi_GeV=[50,100]"))
+        assert set(a.reach) < set(b.reach) and len(b.reach) == 8
+
+    def test_toys_are_asked_for_and_seek_what_has_no_law(self, tiny):
+        settings = ON, "toys.null=7408", "toys.statistics=['tail_count','template_likelihood']"
+        off, on = (Plan(load(tiny, *settings, f"reach.by_toys={said}")) for said in ("false", "true"))
+        assert off.reach_by_toys == {} and set(off.reach) < set(on.reach)
+        assert [(name, mass) for _, name, mass, _ in on.reach_by_toys.values()] == [
+            ("template_likelihood", mass) for mass in (20.0, 50.0, 500.0)]  # fmt: skip
+        beside = {(name, mass) for item, (_, name, mass, _) in on.reach.items() if item not in off.reach}
+        assert beside == {(name, mass) for name in ("known_signal", "count") for mass in (20.0, 500.0)}
+        (at_benchmark,) = Plan(load(tiny, *settings, "reach.by_toys=true", "reach.toys_m_chi_GeV=[]")).reach_by_toys
+        assert at_benchmark in on.reach_by_toys
+
+    def test_the_error_of_toys_is_a_choice_of_its_own(self, tiny):
+        settings = ON, "toys.null=7408", "reach.by_toys=true", "toys.statistics=['template_likelihood']"
+        three, five, without = (
+            Plan(load(tiny, *settings, f"reach.{more}"))
+            for more in ("groups=3", "groups=5", "toys_pool_error=false")
+        )  # fmt: skip
+        assert set(three.reach_by_toys).isdisjoint(five.reach_by_toys) and without.study.reach.toys_groups is None
+        assert set(three.reach_by_toys).isdisjoint(without.reach_by_toys)
+
+    def test_toys_serve_a_study_without_any_law_and_change_with_their_number(self, tiny):
+        settings = ON, "reach.by_toys=true", "toys.statistics=['template_likelihood']"
+        few, many = (Plan(load(tiny, *settings, f"toys.null={n}")) for n in (7408, 9000))
+        assert len(few.reach_by_toys) == 3 and len(few.reach) == 6
+        assert set(few.reach_by_toys).isdisjoint(many.reach_by_toys) and set(few.reach) == set(many.reach)
+
+
+def test_too_few_toys_for_three_sigma_are_named(tiny):
+    settings = ON, "reach.by_toys=true", "toys.null=7407"
+    load(tiny, *settings)  # every statistic has a law
+    without = "toys.statistics=['template_likelihood']"
+    load(tiny, *settings, without, "reach.p=0.01")
+    with pytest.raises(BadInput, match="toys.null = 7407 .* at least 7408 are needed"):
+        load(tiny, *settings, without)
+
+
+def test_toys_that_would_be_too_full_are_named(tiny, surrogate):
+    settings = ON, "toys.null=7408", "toys.statistics=['template_likelihood']", "reach.sigma_si_cm2=1e-38"
+    by_law, by_toys = (Plan(load(tiny, *settings, f"reach.by_toys={said}")) for said in ("false", "true"))
+    population = surrogate(0.0)
+    reach.signals(by_law, population, set(by_law.reach))
+    with pytest.raises(BadInput, match="sigma_si_cm2 = 1e-38.* signal events are expected in a toy"):
+        reach.signals(by_toys, population, {*by_toys.reach, *by_toys.reach_by_toys})
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("exposure_ty=[50,20]", "low < high"), ("exposure_ty=[0,20]", "greater than 0"), ("p=0.7", "less than 0.5"),
+        ("power=1.0", "less than or equal to 0.9"), ("groups=1", "greater than or equal to 2"),
+        ("m_chi_GeV=[50,50]", "twice"), ("toys_m_chi_GeV=[0]", "greater than 0"),
+        ("strength=2.0", "has no strength"), ("exposures=[1,2]", "exposure_ty"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_named(tiny, setting, said):
+    with pytest.raises(BadInput, match=said):
+        load(tiny, ON, f"reach.{setting}")

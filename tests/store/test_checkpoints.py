@@ -1,0 +1,121 @@
+"""Fits that were killed go on from the run's store, end with the same bytes, and leave nothing behind."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from studies import TINY
+
+from engine import study
+from engine.plan.plan import Plan
+from engine.run import pipeline
+from engine.stages import work
+from engine.store import checkpoints
+from engine.store.checkpoints import Checkpoint, discard
+from engine.store.parts import Entry, encode, sha256
+from engine.store.store import Store
+from zoo._checkpoint import KEY
+from zoo._fitted import metadata
+
+SETTINGS = ("events.train_per_kind=100", "models.vae.epochs=25", "models.vae.batch_size=10")
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(str(tmp_path / "store"))
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory):
+    """The training parts of a small study, in a store."""
+
+    path = str(TINY)
+    plan, store = Plan(study.load(path, SETTINGS)), Store(str(tmp_path_factory.mktemp("simulated")))
+    entries = []
+    for shard in plan.training(plan.study.models.vae):
+        for part in work.simulate(plan, shard):
+            data = encode(part)
+            store.put_new(part.path, data)
+            entries.append(Entry(part.path, sha256(data), part.items))
+    return path, plan, store, entries
+
+
+FIT = """
+import json, sys
+from engine import checkpoints, study, work
+from engine.store.parts import Entry
+from engine.store.store import Store
+from engine.plan.plan import Plan
+path, settings, uri, entries = json.loads(sys.argv[1])
+checkpoints.EVERY_S = 0.0
+entries = [Entry(path, digest, tuple(items)) for path, digest, items in entries]
+work.fit(Plan(study.load(path, tuple(settings))), "vae", Store(uri), entries)
+"""
+
+
+def test_a_killed_fit_goes_on_from_the_store_to_the_same_bytes(simulated, monkeypatch):
+    path, plan, store, entries = simulated
+    (undisturbed,) = work.fit(plan, "vae", store, entries)
+    assert store.list("checkpoints") == []  # it took less than EVERY_S
+    checkpoint = Checkpoint(store, plan.models["vae"])
+    arguments = json.dumps([path, SETTINGS, store.uri, [[e.path, e.sha256, e.items] for e in entries]])
+    with subprocess.Popen([sys.executable, "-c", FIT, arguments]) as process:
+        while (state := checkpoint.read()) is None or epochs(state) < 2:
+            assert process.poll() is None
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    done, offered = epochs(checkpoint.read()), []
+    assert 2 <= done < 25
+    monkeypatch.setattr(Checkpoint, "offer", lambda self, state: offered.append(epochs(state())))
+    (resumed,) = work.fit(plan, "vae", store, entries)
+    assert offered == list(range(done + 1, 26))
+    assert resumed == undisturbed
+    discard(store, plan.items["models"])
+    assert store.list("checkpoints") == []
+
+
+def epochs(state: bytes) -> int:
+    return len(metadata(state, KEY)["history"]["train_loss"])
+
+
+def test_a_checkpoint_that_cannot_be_read_is_set_aside(simulated):
+    _, plan, store, entries = simulated
+    (wanted,) = work.fit(plan, "vae", store, entries)
+    store.put(f"checkpoints/{plan.models['vae']}.safetensors", b"half of i")
+    (found,) = work.fit(plan, "vae", store, entries)
+    assert found == wanted
+    assert store.list("checkpoints") == [] and len(store.list("aside/checkpoints")) == 1
+
+
+def test_a_state_is_made_and_written_at_most_every_so_often(store, monkeypatch):
+    now, made = [1000.0], []
+    monkeypatch.setattr(checkpoints.time, "monotonic", lambda: now[0])
+    checkpoint = Checkpoint(store, "abc")
+    for at_s in (1001, 1059, 1061, 1062, 1121, 1130):
+        now[0] = float(at_s)
+        checkpoint.offer(lambda at_s=at_s: made.append(at_s) or f"{at_s}".encode())
+    assert made == [1061, 1121] and checkpoint.read() == b"1121"
+
+
+def test_only_what_was_committed_is_removed(store):
+    for path in ("checkpoints/abc.safetensors", "checkpoints/ray/abc/note", "checkpoints/other.safetensors"):
+        store.put(path, b"state")
+    discard(store, ["abc"])
+    assert store.list("checkpoints") == ["checkpoints/other.safetensors"]
+
+
+def test_how_a_model_is_trained_is_part_of_it_where_it_moves_bits(tiny):
+    plain = Plan(study.load(str(tiny))).models
+    settings = "training.precision='bf16'", "training.workers=2", "training.gpus_per_worker=1"
+    others = [Plan(study.load(str(tiny), (setting,))).models["vae"] for setting in settings]
+    assert len({plain["vae"], *others}) == 4
+    assert Plan(study.load(str(tiny), ("training.workers=1",))).models == plain
+
+
+def test_one_process_never_pays_for_a_group(tiny, monkeypatch):
+    monkeypatch.setattr(pipeline.trainer, "train", None)
+    assert pipeline._trainer(Plan(study.load(str(tiny)))) is None
