@@ -2,6 +2,8 @@
 
 import pyarrow as pa
 
+from engine.size import Size
+
 
 def column(name: str, kind: pa.DataType, unit: str, meaning: str, nullable: bool = False) -> pa.Field:
     """A column of a table, which says its unit and its meaning."""
@@ -45,29 +47,37 @@ CLASSIFIER_TERMS = pa.schema([
     column("logit", pa.float64(), "", "log odds of a nuclear recoil; H_B = softplus(logit)"),
 ])  # fmt: skip
 
+TERMS = {"autoencoder": AUTOENCODER_TERMS, "classifier": CLASSIFIER_TERMS}  # by the kind of a family
+
 TOYS = pa.schema([
     column("item", pa.dictionary(pa.int32(), pa.string()), "", "lineage of the block these toys belong to"),
     column("n_events", pa.int64(), "", "events of the toy"),
     column("totals", pa.list_(pa.float64()), "", "the statistic's sums or bin counts over the toy's events"),
 ])  # fmt: skip
 
-PLACE = [
-    column("m_chi_GeV", pa.float64(), "GeV/c2", "WIMP mass; null for a signal without one", True),
-    column("sigma_si_cm2", pa.float64(), "cm2", "spin-independent WIMP-nucleon cross-section, or null", True),
-    column("strength", pa.float64(), "", "multiple of the spectrum of a signal without a mass; else null", True),
-    column("exposure_ty", pa.float64(), "t y", "fiducial mass times live time"),
-    column("statistic", pa.string(), "", "test statistic; large values speak against background only"),
-    column("R", pa.float64(), "", "weight of H_B in the score, TS = -ELBO + R H_B; null: no score is used", True),
-]
 
-SETTING = [
-    column("vae", pa.string(), "", "model family behind -ELBO"),
-    column("classifier", pa.string(), "", "model family behind H_B"),
-    column("beta", pa.float64(), "", "weight of the KL term in the score"),
+def place(size: Size) -> list[pa.Field]:
+    """Where a row is: the signal on its axes, the exposure, statistic and score."""
+    return [
+        column("m_chi_GeV", pa.float64(), "GeV/c2", "WIMP mass; null for a signal without one", True),
+        column(size.name, pa.float64(), size.unit, size.meaning, True),
+        column("exposure_ty", pa.float64(), "t y", "fiducial mass times live time"),
+        column("statistic", pa.string(), "", "test statistic; large values speak against background only"),
+        column("R", pa.float64(), "", "weight in the score, 0 where it has none; null: no score is used", True),
+    ]
+
+
+FLAGS = [
     column("additive", pa.bool_(), "", "the statistic follows from sums over the events, so that toys serve it"),
     column("affine_invariant", pa.bool_(), "", "the statistic does not move with the unit and origin of TS"),
     column("monotone_invariant", pa.bool_(), "", "nor with any monotone map of TS: fit to rank architectures and R"),
     column("model_dependent", pa.bool_(), "", "the statistic looks at the signal model: a ceiling or a baseline"),
+]
+
+SETTING = [
+    column("models", pa.string(), "", "model family in each role of the score"),
+    column("score", pa.string(), "", "how TS is made of the models' terms, with its numbers"),
+    *FLAGS,
     column("rates", pa.string(), "", "prior_predictive (rates drawn per toy) or idealised (fixed)"),
     column("nr_window", pa.string(), "", "selection of nuclear recoils; electron recoils: see er_window"),
     column("er_window", pa.string(), "", "selection of electron recoils"),
@@ -78,7 +88,7 @@ SETTING = [
     column("ts_unit", pa.string(), "", "unit of TS: nat, of features preprocessed this way"),
 ]
 
-_AUDIT = [
+EXPECTED = [
     column("n_background", pa.float64(), "events", "expected selected background events, B"),
     column("n_signal", pa.float64(), "events", "expected selected signal events"),
     column("z_count", pa.float64(), "sigma", "one-sided significance from the number of events alone, exact"),
@@ -91,7 +101,7 @@ _AUDIT = [
 ]
 
 CELLS = pa.schema([
-    *PLACE, *SETTING, *_AUDIT,
+    *EXPECTED,
     column("q_median", pa.float64(), "", "median of the statistic over signal toys"),
     column("p_median", pa.float64(), "", "p-value of q_median under background only, (k + 1) / (n + 1)"),
     column("p_low", pa.float64(), "", "lower end of the central 68.27 % interval of p_median"),
@@ -104,7 +114,7 @@ CELLS = pa.schema([
 ])  # fmt: skip
 
 EXACT = pa.schema([
-    *PLACE, *SETTING, *_AUDIT,
+    *EXPECTED,
     column("q_exact", pa.float64(), "", "median of the statistic with signal, from its law"),
     column("p_exact", pa.float64(), "", "P(q >= q_exact) under background only, from its law"),
     column("exact_tail", pa.string(), "", "exact, or bound: double precision ends above p_exact"),
@@ -114,8 +124,7 @@ EXACT = pa.schema([
     column("lineage", pa.string(), "", "digest of everything that made this row"),
 ])  # fmt: skip
 
-RESULTS = pa.schema([
-    *PLACE,
+RESULT = [  # of a row of the study's table, beside place, setting and expectation
     column("q_median", pa.float64(), "", "median of the statistic with signal"),
     column("p_median", pa.float64(), "", "p-value of q_median under background only; how: see tail"),
     column("p_low", pa.float64(), "", "lower end of the central 68.27 % interval of p_median"),
@@ -129,27 +138,30 @@ RESULTS = pa.schema([
     column("pull_median", pa.float64(), "sigma", "signal toys below q_median against the exact law", True),
     column("z_pool_error", pa.float64(), "sigma", "jack-knife error of z_exact from the finite pool", True),
     column("z_seed_error", pa.float64(), "sigma", "sd of z_exact over training seeds; null without any further", True),
-    *SETTING, *_AUDIT,
+]
+
+_ROW = [
     column("n_toys_null", pa.int64(), "", "toys under background only; 0: none were needed"),
     column("n_toys_signal", pa.int64(), "", "toys with signal; 0: none were needed"),
     column("point", pa.string(), "", "grid, or benchmark (a point that the study names beside its grid)"),
     column("level", pa.int64(), "", "0: the study names the point; else the round of grid.refine that added it"),
     column("reason", pa.string(), "", "why the row, or its exact law, has no answer; null: it has", True),
     column("lineage", pa.string(), "", "digest of everything that made this row"),
-])  # fmt: skip
+]
 
-_LIMIT_SETTING = ("rates", "nr_window", "er_window", "detector", "signal", "model_dependent")  # it looks at no score
 
-LIMITS = pa.schema([
-    column("m_chi_GeV", pa.float64(), "GeV/c2", "WIMP mass"),
-    column("exposure_ty", pa.float64(), "t y", "fiducial mass times live time"),
-    column("statistic", pa.string(), "", "profile_likelihood: q~_mu of (cS1, cS2), which knows the signal"),
-    column("sigma_90_cm2", pa.float64(), "cm2", "median upper limit without signal; null: no signal in the pool", True),
-    column("sigma_low_cm2", pa.float64(), "cm2", "lower end of the limits' central 68.27 %", True),
-    column("sigma_high_cm2", pa.float64(), "cm2", "upper end of the limits' central 68.27 %", True),
-    column("power_constrained_cm2", pa.float64(), "cm2", "an observed limit below it is replaced by it", True),
+def results(size: Size) -> pa.Schema:
+    """The study's table, for a signal that is linear in `size`."""
+    return pa.schema([*place(size), *RESULT, *SETTING, *EXPECTED, *_ROW])
+
+
+LIMIT = pa.schema([
+    column("limit_90", pa.float64(), "the size's", "median upper limit without signal; null: none in the pool", True),
+    column("limit_low", pa.float64(), "the size's", "lower end of the limits' central 68.27 %", True),
+    column("limit_high", pa.float64(), "the size's", "upper end of the limits' central 68.27 %", True),
+    column("power_constrained", pa.float64(), "the size's", "an observed limit below it is replaced by it", True),
     column("level", pa.float64(), "", "confidence level of the limit"),
-    column("power", pa.float64(), "", "probability of a limit below power_constrained_cm2 without signal"),
+    column("power", pa.float64(), "", "probability of a limit below power_constrained without signal"),
     column("method", pa.string(), "", "asymptotic; or none: the pool has no signal event"),
     column("n_toys", pa.int64(), "", "toys at the limit; null: this mass is not checked", True),
     column("coverage", pa.float64(), "", "share of these toys whose limit is above the truth", True),
@@ -157,20 +169,44 @@ LIMITS = pa.schema([
     column("coverage_high", pa.float64(), "", "upper end of the central 68.27 % interval of coverage", True),
     column("critical_z", pa.float64(), "sigma", "z that `level` of these toys stay below; asymptotically 1.2816", True),
     column("n_background", pa.float64(), "events", "expected selected background events, without left_out"),
-    column("n_signal", pa.float64(), "events", "expected selected signal events at sigma_90_cm2", True),
+    column("n_signal", pa.float64(), "events", "expected selected signal events at limit_90", True),
     column("left_out", pa.string(), "", "components without events in either half of the pool, by comma"),
     column("signal_pool_size", pa.float64(), "events", "effective pool events of the signal"),
     column("background_pool_size", pa.float64(), "events", "the same of background, as like signal as its upper half"),
     column("pool_limited", pa.bool_(), "", "fewer than 400 of either"),
-    *(field for field in SETTING if field.name in _LIMIT_SETTING),
     column("lineage", pa.string(), "", "digest of everything that made this row"),
 ])  # fmt: skip
 
-SYSTEMATICS = pa.schema([
+_LIMIT_SETTING = ("rates", "nr_window", "er_window", "detector", "signal", "model_dependent")  # it looks at no score
+LIMITS_ON_SIZE = ("limit_90", "limit_low", "limit_high", "power_constrained")
+
+
+def limits(size: Size) -> pa.Schema:
+    """All limits of a study; those on the size are called by its name: sigma_si_90_cm2."""
+    return pa.schema([
+        column("m_chi_GeV", pa.float64(), "GeV/c2", "WIMP mass"),
+        column("exposure_ty", pa.float64(), "t y", "fiducial mass times live time"),
+        column("statistic", pa.string(), "", "profile_likelihood: q~_mu of (cS1, cS2), which knows the signal"),
+        *(_on_size(field, size) for field in LIMIT if field.name != "lineage"),
+        *(field for field in SETTING if field.name in _LIMIT_SETTING),
+        LIMIT.field("lineage"),
+    ])  # fmt: skip
+
+
+def _on_size(field: pa.Field, size: Size) -> pa.Field:
+    if field.name not in LIMITS_ON_SIZE:
+        return field
+    meaning = field.metadata[b"meaning"].decode()
+    return column(size.named(field.name.removeprefix("limit_")), field.type, size.unit, meaning, field.nullable)
+
+
+_VARIATION = [
     column("nuisance", pa.string(), "", "leakage, rates, a constant of the detector, or training_seed: another score"),
     column("direction", pa.string(), "", "up; down; averaged (leakage); drawn (rates); refitted (training_seed)"),
     column("amount", pa.float64(), "", "factor on leakage, or its sigma; shift of a constant; 1; classifier's seed"),
-    *PLACE,
+]
+
+VARIED = pa.schema([
     column("n_background", pa.float64(), "events", "expected selected background events, B"),
     column("n_background_varied", pa.float64(), "events", "the same under the variation; its mean if averaged"),
     column("n_signal", pa.float64(), "events", "expected selected signal events at the benchmark"),
@@ -189,12 +225,17 @@ SYSTEMATICS = pa.schema([
     column("z_varied", pa.float64(), "sigma", "the same of the other training seed; null if a bound", True),
     column("method", pa.string(), "", "exact (the law of q) or toys"),
     column("pool_limited", pa.bool_(), "", "too few pool events behind the statistic"),
-    *SETTING,
     column("lineage", pa.string(), "", "digest of everything that made this row"),
 ])  # fmt: skip
 
-TRIALS = pa.schema([
-    *PLACE,
+
+def systematics(size: Size) -> pa.Schema:
+    """All rows of a study's systematics."""
+    of_row = [field for field in VARIED if field.name != "lineage"]
+    return pa.schema([*_VARIATION, *place(size), *of_row, *SETTING, VARIED.field("lineage")])
+
+
+_TRIAL = [
     column("q_median", pa.float64(), "", "median of the statistic over signal toys", True),
     column("p_median", pa.float64(), "", "p-value of q_median under background only, from toys", True),
     column("p_low", pa.float64(), "", "lower end of the central 68.27 % interval of p_median", True),
@@ -205,19 +246,31 @@ TRIALS = pa.schema([
     column("z_exact", pa.float64(), "sigma", "one-sided significance of p_exact", True),
     column("exact_tail", pa.string(), "", "exact, or bound: double precision ends above p_exact", True),
     column("z_pool_error", pa.float64(), "sigma", "jack-knife error of z_exact, finite pool; where worst", True),
-    *SETTING, *_AUDIT,
+    *EXPECTED,
     column("n_toys_null", pa.int64(), "", "toys under background only; 0: none serve this statistic"),
     column("n_toys_signal", pa.int64(), "", "toys with signal; 0: none serve this statistic"),
     column("lineage", pa.string(), "", "digest of everything that made this trial"),
-])  # fmt: skip
+]
 
-TUNED = pa.schema([
-    *TRIALS,
-    column("is_objective", pa.bool_(), "", "whether R is chosen by this statistic"),
-    column("objective", pa.float64(), "sigma", "Z of the objective at the signal where this R does worst"),
-    column("origin", pa.string(), "", "grid, or tpe: where a sampler expected more"),
-    column("best", pa.bool_(), "", "whether this R is the one that was chosen"),
-])  # fmt: skip
+TRIAL = pa.schema(
+    [
+        column("m_chi_GeV", pa.float64(), "GeV/c2", "WIMP mass; null for a signal without one", True),
+        column("statistic", pa.string(), "", "name of the statistic in the study"),
+        *_TRIAL,
+    ]
+)
+
+
+def tuned(size: Size) -> pa.Schema:
+    """All trials of a scan over R, with what the choice among them stands on."""
+    return pa.schema([
+        *place(size), *SETTING, *_TRIAL,
+        column("is_objective", pa.bool_(), "", "whether R is chosen by this statistic"),
+        column("objective", pa.float64(), "sigma", "Z of the objective at the signal where this R does worst"),
+        column("origin", pa.string(), "", "grid, or tpe: where a sampler expected more"),
+        column("best", pa.bool_(), "", "whether this R is the one that was chosen"),
+    ])  # fmt: skip
+
 
 _LEAKAGE = [
     column(f"er_leakage_at_{percent}_percent_nr{end}", pa.float64(), "", meaning, True)
@@ -227,9 +280,7 @@ _LEAKAGE = [
                          ("_high", "upper end of its central 68.27 % interval, binomial"))
 ]  # fmt: skip
 
-DIAGNOSTICS = pa.schema([
-    column("model", pa.string(), "", "model family"),
-    column("role", pa.string(), "", "classifier (the study's), or floor: (cS1, cS2, drift time) alone, same training"),
+CLASSIFIED = pa.schema([
     column("population", pa.string(), "", "test events, uniform in true energy; or those within the study's window"),
     column("n_er", pa.int64(), "events", "electron recoils"),
     column("n_nr", pa.int64(), "events", "nuclear recoils"),
@@ -247,6 +298,12 @@ DIAGNOSTICS = pa.schema([
     column("roc_er_leakage", pa.list_(pa.float64()), "", "points of the ROC, ascending: share of ER kept"),
     column("roc_nr_acceptance", pa.list_(pa.float64()), "", "points of the ROC, ascending: share of NR kept"),
     column("lineage", pa.string(), "", "digest of everything that made this row"),
+])  # fmt: skip
+
+DIAGNOSTICS = pa.schema([
+    column("model", pa.string(), "", "model family"),
+    column("role", pa.string(), "", "role in the score, or floor: (cS1, cS2, drift time) alone, same training"),
+    *CLASSIFIED,
 ])  # fmt: skip
 
 POSTERIOR_PREDICTIVE = pa.schema([
@@ -271,12 +328,20 @@ EXAMPLES = pa.schema([
     column("reconstructed", pa.list_(pa.float32()), "the feature's", "what it made of it, at z = mu"),
 ])  # fmt: skip
 
-ROW_ORDER = ["point", "exposure_ty", "m_chi_GeV", "sigma_si_cm2", "strength", "R", "statistic"]
+
+def row_order(size: Size) -> list[str]:
+    """The columns by which the study's table is sorted."""
+    return ["point", "exposure_ty", "m_chi_GeV", size.name, "R", "statistic"]
 
 
 def nullable(schema: pa.Schema) -> pa.Schema:
     """The same for rows of which not everything is known."""
     return pa.schema([field.with_nullable(True) for field in schema], schema.metadata)
+
+
+def of_rows(schema: pa.Schema, rows: list[dict]) -> pa.Table:
+    """Rows as a table of this schema, which takes of each what it has a column for."""
+    return table(schema, {name: [row[name] for row in rows] for name in schema.names})
 
 
 def table(schema: pa.Schema, columns: dict[str, object]) -> pa.Table:

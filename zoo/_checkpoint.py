@@ -57,9 +57,7 @@ def pack(fit: dict[str, Any], module: torch.nn.Module, optimizer: torch.optim.Op
     return save_tensors(tensors, metadata={KEY: json.dumps(about, sort_keys=True)})
 
 
-def restore(
-    data: bytes, fit: dict[str, Any], module: torch.nn.Module, optimizer: torch.optim.Optimizer
-) -> Progress:
+def restore(data: bytes, fit: dict[str, Any], module: torch.nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
     """Sets module and optimiser to the state that `pack` wrote, and returns how far the fit was.
 
     Raises BadCheckpoint, one sentence, if the bytes are not whole, not ours, or of another fit, and says in what.

@@ -33,9 +33,7 @@ def _as_int(value: Any) -> int | None:
     return int(value) if isinstance(value, Integral) and not isinstance(value, bool) else None
 
 
-def real(
-    default: float, *, at_least: float = -math.inf, above: float = -math.inf, below: float = math.inf
-) -> Any:
+def real(default: float, *, at_least: float = -math.inf, above: float = -math.inf, below: float = math.inf) -> Any:
     """A finite number; integers are accepted and become floats."""
 
     def convert(value):

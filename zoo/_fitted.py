@@ -145,9 +145,7 @@ def load(data: bytes, family: ModuleType) -> Fitted:
     if about["family"] != name_of(family):
         raise ValueError(f"the model is a {about['family']!r}, and was asked for as {name_of(family)!r}.")
     config, n_features = configure(family, about["config"]), about["n_features"]
-    preprocess = Preprocess(
-        config.preprocess, tensors.pop("preprocess.shift"), tensors.pop("preprocess.scale")
-    )
+    preprocess = Preprocess(config.preprocess, tensors.pop("preprocess.shift"), tensors.pop("preprocess.scale"))
     module = _restored(family, config, n_features, tensors)
     return Fitted(family, config, n_features, module, preprocess, about["history"], about["seed"])
 

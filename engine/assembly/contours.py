@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,24 +13,26 @@ from scipy.stats import norm
 
 from engine.errors import BadInput
 from engine.schemas import column
+from engine.size import Size
 
-KEYS = ("exposure_ty", "statistic", "vae", "classifier", "beta", "R", "rates", "m_chi_GeV")
-READ = ("sigma_si_cm2", "z_median", "p_low", "p_high", "tail")
-OVERLAY = ("m_chi_GeV", "sigma_si_cm2")
-
-
-FIELDS = (
-    column("level_sigma", pa.float64(), "1", "one-sided median significance of the contour"),
-    column("sigma_si_cm2", pa.float64(), "cm2", "from here up z_median stays at or above the level", True),
-    column("sigma_low_cm2", pa.float64(), "cm2", "the same with p_low for p_median; null: off the grid", True),
-    column("sigma_high_cm2", pa.float64(), "cm2", "the same with p_high for p_median; null: off the grid", True),
-    column("status", pa.string(), "", "found | above_grid | below_grid | bound_limited"),
-    column("bracket_low_cm2", pa.float64(), "cm2", "the point below the contour; null: none, or Z is a bound", True),
-    column("bracket_high_cm2", pa.float64(), "cm2", "the point above it, from which on Z stays; null: none", True),
-)
+KEYS = ("exposure_ty", "statistic", "models", "score", "R", "rates", "m_chi_GeV")
+READ = ("z_median", "p_low", "p_high", "tail")
 
 
-def contours(table: pa.Table, levels_sigma=(1.0, 2.0, 3.0)) -> pa.Table:
+def fields(size: Size) -> list[pa.Field]:
+    """The columns of a contour beside KEYS."""
+    return [
+        column("level_sigma", pa.float64(), "1", "one-sided median significance of the contour"),
+        column(size.name, pa.float64(), size.unit, "from here up z_median stays at or above the level", True),
+        column(size.named("low"), pa.float64(), size.unit, "with p_low for p_median; null: off the grid", True),
+        column(size.named("high"), pa.float64(), size.unit, "with p_high for p_median; null: off the grid", True),
+        column("status", pa.string(), "", "found | above_grid | below_grid | bound_limited"),
+        column("bracket_low", pa.float64(), size.unit, "the point below; null: none, or Z is a bound", True),
+        column("bracket_high", pa.float64(), size.unit, "the point above, from which on Z stays; null: none", True),
+    ]
+
+
+def contours(table: pa.Table, size: Size, levels_sigma: Sequence[float] = (1.0, 2.0, 3.0)) -> pa.Table:
     """One row per setting, mass and level: where z_median, linear in log sigma, reaches the level for good.
 
     Status `found`: two grid points bracket the crossing. `above_grid`: z is below the level at the highest
@@ -40,8 +43,8 @@ def contours(table: pa.Table, levels_sigma=(1.0, 2.0, 3.0)) -> pa.Table:
     the grid: points between which the contour lies, whatever Z does between them.
     Rows at sigma = 0 or without z_median take no part. Raises BadInput on two rows for one grid point.
     """
-    rows = [row for cell in _curves(table) for row in _crossings(cell, levels_sigma)]
-    schema = pa.schema([*(table.schema.field(key) for key in KEYS), *FIELDS])
+    rows = [row for cell in _curves(table, size.name) for row in _crossings(cell, size, levels_sigma)]
+    schema = pa.schema([*(table.schema.field(key) for key in KEYS), *fields(size)])
     found = pa.Table.from_pylist(rows, schema=schema)
     return found.sort_by([(key, "ascending") for key in (*KEYS, "level_sigma")])
 
@@ -64,10 +67,11 @@ def write_csv(contours: pa.Table) -> bytes:
     return buffer.getvalue()
 
 
-def read_overlay(path) -> tuple[np.ndarray, np.ndarray]:
-    """A limit curve from a CSV of two columns, m_chi in GeV and sigma_SI in cm2, in the order of the file.
+def read_overlay(path: Path, size: str = "sigma_si_cm2") -> tuple[np.ndarray, np.ndarray]:
+    """A limit curve from a CSV of two columns, m_chi in GeV and what the signal is linear in, in the file's order.
 
-    The header `m_chi_GeV,sigma_si_cm2`, blank lines and comments (#) are optional. Raises BadInput.
+    The header `m_chi_GeV,sigma_si_cm2` (or the signal's own name), blank lines and comments (#) are optional.
+    Raises BadInput.
     """
     try:
         text = Path(path).read_text(encoding="utf-8-sig", errors="replace")
@@ -76,22 +80,23 @@ def read_overlay(path) -> tuple[np.ndarray, np.ndarray]:
     rows = csv.reader(text.splitlines())
     lines = [(n, [cell.strip() for cell in row]) for n, row in enumerate(rows, start=1)]
     lines = [(n, row) for n, row in lines if any(row) and not row[0].startswith("#")]
-    if lines and lines[0][1] == list(OVERLAY):
+    names = "m_chi_GeV", size
+    if lines and lines[0][1] == list(names):
         lines = lines[1:]
     if not lines:
-        raise BadInput(f"{path}: no points; wanted lines of {','.join(OVERLAY)}")
-    points = np.array([_point(path, n, row) for n, row in lines])
+        raise BadInput(f"{path}: no points; wanted lines of {','.join(names)}")
+    points = np.array([_point(path, names, n, row) for n, row in lines])
     return points[:, 0], points[:, 1]
 
 
-def _point(path, n: int, row: list[str]) -> tuple[float, ...]:
-    if len(row) != len(OVERLAY):
-        wanted = ",".join(OVERLAY)
+def _point(path: Path, names: tuple[str, str], n: int, row: list[str]) -> tuple[float, ...]:
+    if len(row) != len(names):
+        wanted = ",".join(names)
         raise BadInput(f"{path}, line {n}: {len(row)} columns in {','.join(row)!r}; wanted {wanted}")
-    return tuple(_positive(path, n, name, cell) for name, cell in zip(OVERLAY, row, strict=True))
+    return tuple(_positive(path, n, name, cell) for name, cell in zip(names, row, strict=True))
 
 
-def _positive(path, n: int, name: str, cell: str) -> float:
+def _positive(path: Path, n: int, name: str, cell: str) -> float:
     try:
         value = float(cell)
     except ValueError:
@@ -101,29 +106,29 @@ def _positive(path, n: int, name: str, cell: str) -> float:
     return value
 
 
-def _curves(table: pa.Table) -> list[dict]:
-    """Per setting and mass, the columns READ as lists in order of sigma."""
-    kept = (pa.compute.field("sigma_si_cm2") > 0) & ~pa.compute.field("z_median").is_null(nan_is_null=True)
-    points = table.select([*KEYS, *READ]).filter(kept).sort_by("sigma_si_cm2")
+def _curves(table: pa.Table, size: str) -> list[dict]:
+    """Per setting and mass, the size and the columns READ as lists in order of the size."""
+    kept = (pa.compute.field(size) > 0) & ~pa.compute.field("z_median").is_null(nan_is_null=True)
+    points = table.select([*KEYS, size, *READ]).filter(kept).sort_by(size)
     groups = points.group_by(list(KEYS), use_threads=False)  # threads would lose the order within a group
-    return groups.aggregate([(name, "list") for name in READ]).to_pylist()
+    return groups.aggregate([(name, "list") for name in (size, *READ)]).to_pylist()
 
 
-def _crossings(cell: dict, levels_sigma) -> list[dict]:
+def _crossings(cell: dict, size: Size, levels_sigma: Sequence[float]) -> list[dict]:
     keys = {key: cell[key] for key in KEYS}
-    log_sigma, z, p_low, p_high = (np.array(cell[f"{name}_list"], dtype=float) for name in READ[:4])
+    log_sigma, z, p_low, p_high = (np.array(cell[f"{name}_list"], dtype=float) for name in (size.name, *READ[:3]))
     if np.any(np.diff(log_sigma) == 0):
-        raise BadInput(f"two rows for one sigma_si_cm2 at {keys}: take one study at a time")
+        raise BadInput(f"two rows for one {size.name} at {keys}: take one study at a time")
     log_sigma, bound = np.log10(log_sigma), np.array(cell["tail_list"]) == "bound"
     return [
         keys
         | {
             "level_sigma": level,
-            "sigma_si_cm2": _crossing(log_sigma, z, level),
-            "sigma_low_cm2": _crossing(log_sigma, norm.isf(p_low), level),
-            "sigma_high_cm2": _crossing(log_sigma, norm.isf(p_high), level),
+            size.name: _crossing(log_sigma, z, level),
+            size.named("low"): _crossing(log_sigma, norm.isf(p_low), level),
+            size.named("high"): _crossing(log_sigma, norm.isf(p_high), level),
             "status": _status(z, bound, level),
-            **_bracket(np.array(cell["sigma_si_cm2_list"]), z, bound, level),
+            **_bracket(np.array(cell[f"{size.name}_list"]), z, bound, level),
         }
         for level in levels_sigma
     ]
@@ -158,6 +163,6 @@ def _status(z: np.ndarray, bound: np.ndarray, level: float) -> str:
 def _bracket(sigma: np.ndarray, z: np.ndarray, bound: np.ndarray, level: float) -> dict[str, float | None]:
     i = _last_below(z, level)
     return {
-        "bracket_low_cm2": None if i == -1 or bound[i] or math.isnan(z[i]) else float(sigma[i]),
-        "bracket_high_cm2": None if i == len(z) - 1 else float(sigma[i + 1]),
+        "bracket_low": None if i == -1 or bound[i] or math.isnan(z[i]) else float(sigma[i]),
+        "bracket_high": None if i == len(z) - 1 else float(sigma[i + 1]),
     }

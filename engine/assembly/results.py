@@ -10,18 +10,26 @@ import pyarrow.compute as pc
 
 from engine import schemas
 from engine.assembly.columns import Column, empty, numbers
+from engine.assembly.rows import flags, setting
 from engine.inference.significance import z_of_each
 from engine.plan.plan import Plan
 from engine.plan.points import Cell, Wanted
 from engine.store.store import Ledger
 
 BESIDE = ("n_below", "q_exact", "p_at_toys", "level_at_toys")  # columns of parts that the table follows from
-OF_PLAN = {field.name for field in schemas.PLACE} | {"point", "level", "reason", "lineage"}  # the parts need not say
 FEWEST_EXPECTED = 10  # toys on either side: with fewer, the error of their number is no Gaussian's
 
 
 @dataclass(frozen=True)
-class Asked:
+class Result:
+    """A table of a finished scan, and where it is in its store; no path where it is not kept, or holds nothing."""
+
+    table: pa.Table
+    path: str | None
+
+
+@dataclass(frozen=True)
+class Requested:
     """The rows that a plan asks for, in its order; toys, laws: items, None where a row has none."""
 
     places: list[Cell]
@@ -33,21 +41,23 @@ class Asked:
         return np.array([bool(item) and item not in failed for item in self.toys], bool)
 
 
-def asked(plan: Plan, only: Wanted | None = None) -> Asked:
+def requested(plan: Plan, only: Wanted | None = None) -> Requested:
     """All rows, or those of one statistic."""
-    found = Asked([], [], [])
+    rows = Requested([], [], [])
     for place, (toys, law) in plan.rows():
         if only in (None, place[1:]):
-            found.places.append(place)
-            found.toys.append(toys)
-            found.laws.append(law)
-    return found
+            rows.places.append(place)
+            rows.toys.append(toys)
+            rows.laws.append(law)
+    return rows
 
 
-def gathered(ledger: Ledger, rows: Asked, failed: dict[str, str]) -> dict[str, Column]:
+def gathered(ledger: Ledger, rows: Requested, failed: dict[str, str]) -> dict[str, Column]:
     """What parts say, by column: where toys and law say the same of a row, the toys' word."""
-    fields = [schemas.CELLS.field("n_below"), *(schemas.EXACT.field(name) for name in BESIDE[1:]), *schemas.RESULTS]
-    found = {field.name: empty(field.type, len(rows.places)) for field in fields if field.name not in OF_PLAN}
+    fields = [schemas.CELLS.field("n_below"), *(schemas.EXACT.field(name) for name in BESIDE[1:])]
+    fields += [*schemas.RESULT, *schemas.EXPECTED]
+    fields += [schemas.CELLS.field(name) for name in ("n_toys_null", "n_toys_signal")]
+    found = {field.name: empty(field.type, len(rows.places)) for field in fields}
     for schema, items in ((schemas.EXACT, rows.laws), (schemas.CELLS, rows.toys)):
         names = [name for name in schema.names if name in found]
         known = np.array([row for row, item in enumerate(items) if item and item not in failed], np.int64)
@@ -96,7 +106,7 @@ def _pull(k: np.ndarray, n: np.ndarray, p: Column, where: np.ndarray) -> Column:
     return numbers(pull, known)
 
 
-def seed_errors(rows: Asked, found: dict[str, Column], z_of_seeds: dict[Cell, list[float | None]]) -> Column:
+def seed_errors(rows: Requested, found: dict[str, Column], z_of_seeds: dict[Cell, list[float | None]]) -> Column:
     """The spread of Z over training seeds, where there are further ones."""
     errors = empty(pa.float64(), len(rows.places))
     z, is_exact = found["z_exact"], found["exact_tail"].is_word("exact")
@@ -115,38 +125,42 @@ def spread(values: Iterable[float | None]) -> float | None:
     return float(np.std(known, ddof=1))
 
 
-def arranged(plan: Plan, rows: Asked, found: dict[str, Column], failed: dict[str, str]) -> pa.Table:
-    """The table, sorted; empties `found`, so that no column is held twice."""
-    size = plan.study.signal.axes[-1]
-    keys = pa.table({name: _of_plan(name, size, rows) for name in schemas.ROW_ORDER})
-    order = pc.sort_indices(keys, [(name, "ascending") for name in schemas.ROW_ORDER])
+def arranged(plan: Plan, rows: Requested, columns: dict[str, Column], failed: dict[str, str]) -> pa.Table:
+    """The table, sorted; empties `columns`, so that none is held twice."""
+    size = plan.study.signal.size
+    schema, by = schemas.results(size), schemas.row_order(size)
+    keys = pa.table({name: _of_plan(plan, schema.field(name), rows) for name in by})
+    order = pc.sort_indices(keys, [(name, "ascending") for name in by])
     del keys  # a column is made again in its turn: they would be held beside those that are finished
-    arrays = [_ordered(name, size, rows, found, failed, order) for name in schemas.RESULTS.names]
-    return pa.Table.from_arrays(arrays, schema=schemas.nullable(schemas.RESULTS) if failed else schemas.RESULTS)
+    arrays = [_ordered(plan, field, rows, columns, failed, order) for field in schema]
+    return pa.Table.from_arrays(arrays, schema=schemas.nullable(schema) if failed else schema)
 
 
 def _ordered(
-    name: str, size: str, rows: Asked, found: dict[str, Column], failed: dict[str, str], order: pa.Array
+    plan: Plan, field: pa.Field, rows: Requested, columns: dict[str, Column], failed: dict[str, str], order: pa.Array
 ) -> pa.Array:
-    if name in found:
-        return found.pop(name).arrow(order.to_numpy())
-    return (_reasons(rows, failed) if name == "reason" else _of_plan(name, size, rows)).take(order)
+    if field.name in columns:
+        return columns.pop(field.name).arrow(order.to_numpy())
+    return (_reasons(rows, failed) if field.name == "reason" else _of_plan(plan, field, rows)).take(order)
 
 
-def _of_plan(name: str, size: str, rows: Asked) -> pa.Array:
-    """A column that says where rows are, by whom they were asked for, or which items they are."""
-    kind, places = schemas.RESULTS.field(name).type, rows.places
+def _of_plan(plan: Plan, field: pa.Field, rows: Requested) -> pa.Array:
+    """A column that says where rows are, by whom they were asked for, which items they are, or the study's setting."""
+    name, kind, places = field.name, field.type, rows.places
     if name == "lineage":
         return pa.array([toys or law for toys, law in zip(rows.toys, rows.laws, strict=True)], kind)
     if name in ("R", "statistic"):
         return pa.array([place[1 if name == "R" else 2] for place in places], kind)
-    if name in ("sigma_si_cm2", "strength"):
-        return pa.array([point.size for point, _, _ in places], kind) if name == size else pa.nulls(len(places), kind)
-    what = attrgetter({"point": "origin"}.get(name, name))
+    if name in (shared := setting(plan)):
+        return pa.repeat(pa.scalar(shared[name], kind), len(places))
+    if name in (flag.name for flag in schemas.FLAGS):
+        of_statistic = {statistic: flags(plan, statistic)[name] for _, statistic in plan.wanted}
+        return pa.array([of_statistic[statistic] for _, _, statistic in places], kind)
+    what = attrgetter({"point": "origin", plan.study.signal.size.name: "size"}.get(name, name))
     return pa.array([what(point) for point, _, _ in places], kind)
 
 
-def _reasons(rows: Asked, failed: dict[str, str]) -> pa.Array:
+def _reasons(rows: Requested, failed: dict[str, str]) -> pa.Array:
     """Why a row's items have no answer."""
     if not failed:
         return pa.nulls(len(rows.places), pa.string())

@@ -1,4 +1,8 @@
-"""The columns that describe a row of results beside its p: setting, expectation, and how far the pool carries it."""
+"""The columns of a row of results beside its p: where it is, its setting, expectation, and how far the pool carries it.
+
+Numbers that follow from the pool are computed with the row and stored; words, which a study may change at will, are
+joined when a table is made.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -6,21 +10,54 @@ from functools import cached_property
 
 import numpy as np
 
-from engine.assembly import assemble
 from engine.inference.cells import Choice
 from engine.inference.pools import TOY_HALF, effective_size
 from engine.inference.population import Population
 from engine.inference.significance import z_one_sided
 from engine.inference.teststats import count
 from engine.options import Options
-from engine.plan.plan import Plan
+from engine.plan.plan import Plan, Point
 
 FLAGS = ("ADDITIVE", "AFFINE_INVARIANT", "MONOTONE_INVARIANT", "MODEL_DEPENDENT")
 
 
+def joined(plan: Plan, point: Point, R: float | None, statistic: str) -> dict:
+    """What a row says of its place and setting: columns that follow from the plan alone."""
+    place = plan.signal_at(point).columns | {"exposure_ty": point.exposure_ty, "statistic": statistic, "R": R}
+    return place | setting(plan) | flags(plan, statistic)
+
+
+def setting(plan: Plan) -> dict:
+    """The columns that all rows of a study share (`engine.schemas.SETTING`, but for those of `flags`)."""
+    study, tpc = plan.study, plan.study.detector.constants
+    coincidence = f"N{tpc.s1_coincidence}T{tpc.s1_coincidence_ns:g}"
+    scales = {model.config["preprocess"]: None for role, model in study.fitted.items()
+              if plan.family(role).KIND == "autoencoder"}  # fmt: skip
+    return {
+        "models": ", ".join(f"{role} = {model.name}" for role, model in study.fitted.items()),
+        "score": ", ".join(filter(None, [study.score.name, study.score.module.words(plan.score_parameters)])),
+        "rates": study.backgrounds.rates, "tuned_on": study.tuned_on,
+        "nr_window": f"{coincidence}, {_words(plan.window('NR'))}",
+        "er_window": f"{coincidence}, {_words(plan.window('ER'))}",
+        "detector": study.detector.name, "representation": study.views, "signal": study.signal.name,
+        "ts_unit": ", ".join(["nat", *(f"preprocess = {scale}" for scale in scales)]),
+    }  # fmt: skip
+
+
+def flags(plan: Plan, statistic: str) -> dict[str, bool]:
+    """What a statistic is, by column."""
+    module, _ = plan.study.toys.statistic(statistic)
+    return {flag.lower(): getattr(module, flag) for flag in FLAGS}
+
+
+def _words(window: dict[str, tuple[float, float]]) -> str:
+    said = {"ces_keVee": "CES {:g}-{:g} keVee", "energy_keV": "true {:g}-{:g} keVnr"}
+    return ", ".join(said[name].format(*ends) for name, ends in window.items())
+
+
 @dataclass(frozen=True)
-class Describer:
-    """Describes the rows of one signal shape at one exposure; signal_weights (pool,): at the reference strength."""
+class Expectation:
+    """What the pool says of the rows of one mass at one exposure; signal_weights (pool,): at the size's reference."""
 
     plan: Plan
     population: Population
@@ -28,18 +65,14 @@ class Describer:
     exposure_ty: float
     known: dict = field(default_factory=dict, compare=False)  # what rows share, by what it follows from
 
-    def row(self, R: float | None, statistic: str, m_chi_GeV: float | None, size: float) -> dict:
-        """Every descriptive column of one row but `half_shift`; `size`: what the signal is linear in."""
-        axis = self.plan.study.signal.axes[-1]
-        scale = size / assemble.REFERENCE[axis]
+    def row(self, R: float | None, statistic: str, size: float) -> dict:
+        """The columns of `engine.schemas.EXPECTED` but `half_shift`, at a value of what the signal is linear in."""
+        scale = self.plan.study.signal.at(None, size).scale
         n_signal = float(self.signal_weights.sum() * self.exposure_ty * scale)
-        place = {"sigma_si_cm2": None, "strength": None, axis: size} | {
-            "m_chi_GeV": m_chi_GeV, "exposure_ty": self.exposure_ty,
-            "statistic": statistic, "R": R, "n_signal": n_signal,
-            "z_count": self._once(("count", scale), lambda: self._z_count(scale)),
-        }  # fmt: skip
-        flags = self._once((R, statistic), lambda: self._of_statistic(R, statistic))
-        return place | self.setting | flags | self._of_density(R, n_signal)
+        return {
+            "n_signal": n_signal, "z_count": self._once(("count", scale), lambda: self._z_count(scale)),
+            "pool_limited": self._once((R, statistic), lambda: self._pool_limited(R, statistic)),
+        } | self.of_pool | self._of_density(R, n_signal)  # fmt: skip
 
     def _once(self, key: tuple, make: Callable) -> object:
         if key not in self.known:
@@ -47,28 +80,19 @@ class Describer:
         return self.known[key]
 
     @cached_property
-    def setting(self) -> dict:
+    def of_pool(self) -> dict:
         """The columns that follow from neither statistic, score nor size."""
-        study, toy_half = self.plan.study, self.population.pool.half == TOY_HALF
-        tpc = study.detector.constants
-        coincidence = f"N{tpc.s1_coincidence}T{tpc.s1_coincidence_ns:g}"
+        toy_half = self.population.pool.half == TOY_HALF
         n_background = self.population.n_background(self.exposure_ty)
         return {
-            "vae": study.models.vae.name, "classifier": study.models.classifier.name, "beta": self.plan.beta,
-            "rates": study.backgrounds.rates, "n_background": n_background, "tuned_on": study.tuned_on,
-            "nr_window": f"{coincidence}, {_words(self.plan.window('NR'))}",
-            "er_window": f"{coincidence}, {_words(self.plan.window('ER'))}",
-            "detector": study.detector.name, "representation": study.views, "signal": study.signal.name,
-            "signal_pool_size": effective_size(self.signal_weights[toy_half]),
+            "n_background": n_background, "signal_pool_size": effective_size(self.signal_weights[toy_half]),
             "events_per_pool_event": n_background / np.count_nonzero(toy_half),
-            "ts_unit": f"nat, preprocess = {study.models.vae.config['preprocess']}",
         }  # fmt: skip
 
-    def _of_statistic(self, R: float | None, statistic: str) -> dict:
-        module, options = self.plan.study.toys.statistic(statistic)
-        prepared = Choice(R, module, options).prepare(self.population.null(R, self.exposure_ty))
-        flags = {flag.lower(): getattr(module, flag) for flag in FLAGS}
-        return flags | {"pool_limited": bool(getattr(prepared, "pool_limited", False))}
+    def _pool_limited(self, R: float | None, statistic: str) -> bool:
+        choice = Choice(R, *self.plan.study.toys.statistic(statistic))
+        prepared = choice.prepare(self.population.null(R, self.exposure_ty))
+        return bool(getattr(prepared, "pool_limited", False))
 
     def _of_density(self, R: float | None, n_signal: float) -> dict:
         """By the half of the pool that toys draw from, which f0 has not seen."""
@@ -94,8 +118,3 @@ class Describer:
     @cached_property
     def _count(self):
         return count.prepare(self.population.null(None, self.exposure_ty), Options())
-
-
-def _words(window: dict[str, tuple[float, float]]) -> str:
-    said = {"ces_keVee": "CES {:g}-{:g} keVee", "energy_keV": "true {:g}-{:g} keVnr"}
-    return ", ".join(said[name].format(*ends) for name, ends in window.items())

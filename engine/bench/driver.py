@@ -12,11 +12,11 @@ from dataclasses import asdict, dataclass
 import pyarrow as pa
 
 from engine import schemas, study
-from engine.assembly import assemble
 from engine.bench import simulation
 from engine.cluster.fan_out import fan_out
 from engine.cluster.nodes import cluster
 from engine.plan.plan import Plan
+from engine.stages import tables
 from engine.store.parts import Entry, Part
 from engine.store.store import Ledger, Store
 from engine.store.units import Unit, commit
@@ -115,17 +115,15 @@ def fill(store: Store, plan: Plan) -> None:
     cells, ledger = list(plan.cells.items()), Ledger(store)
     for start in range(0, len(cells), CELLS_PER_PART):
         some = dict(cells[start : start + CELLS_PER_PART])
-        rows = [_row(item, *cell) for item, cell in some.items()]
+        rows = [_row(item) for item in some]
         columns = {name: [row[name] for row in rows] for name in schemas.CELLS.names}
         part = Part(f"cells/{start}.parquet", tuple(some), schemas.table(schemas.CELLS, columns))
         ledger.add(commit(store, [part]))
     ledger.flush()
 
 
-def _row(item: str, point, R: float | None, statistic: str) -> dict:
-    words = {field.name: WORDS[field.type] for field in schemas.CELLS}
-    place = {"m_chi_GeV": point.m_chi_GeV, "sigma_si_cm2": point.size, "exposure_ty": point.exposure_ty}
-    return words | place | {"strength": None, "R": R, "statistic": statistic, "lineage": item}
+def _row(item: str) -> dict:
+    return {field.name: WORDS[field.type] for field in schemas.CELLS} | {"lineage": item}
 
 
 def resume(n_cells: int, folder: str) -> Resumed:
@@ -133,7 +131,7 @@ def resume(n_cells: int, folder: str) -> Resumed:
     imports_MB = _peak_MB()
     clock = [time.perf_counter()]
     asked = plan(n_cells)
-    items = asked.items["cells"]
+    items = list(asked.cells)
     clock.append(time.perf_counter())
     ledger = Ledger(Store(folder))
     damaged: list[Entry] = ledger.check(items)
@@ -141,7 +139,7 @@ def resume(n_cells: int, folder: str) -> Resumed:
     clock.append(time.perf_counter())
     assert not (damaged or missing or ledger.orphans("cells/")[1])
     exact = dict.fromkeys(asked.exact, "not computed here")
-    assemble.table(asked, ledger, exact)
+    tables.table(asked, ledger, exact)
     clock.append(time.perf_counter())
     plan_s, decide_s, table_s = (after - before for before, after in zip(clock, clock[1:], strict=False))
     return Resumed(n_cells, plan_s, decide_s, table_s, _peak_MB(), imports_MB)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from engine import stages
 from engine.cli.options import again, console, resumable, say, stem
 from engine.errors import BadInput
 from engine.progress import Silent
@@ -19,7 +20,7 @@ def scan(
     """The whole comparison: one pass over the events, then every pair; its ranking at the end."""
     with resumable():
         found = comparison.run(parsed, place, progress=progress, **options)
-    computed, total = sum(found.computed.values()), sum(map(len, found.plan.items.values()))
+    computed, total = sum(found.computed.values()), sum(map(len, stages.items(found.plan).values()))
     progress.note(f"computed {computed} of {total} items, reused {total - computed}, corrupt {len(found.set_aside)}")
     made = _tell(found, place)
     for pair, outcome in found.outcomes.items():

@@ -16,7 +16,9 @@ MEANING = {FINISHED: "finished", FAILED: "failed", 2: "bad input", 3: "partial: 
 
 Overlay = Annotated[str | None, typer.Option("--overlay", help="Of the manifests: kind, gpu, spot, ... or your own.")]
 Folder = Annotated[Path | None, typer.Option("--manifests", help="A folder of overlays; by default the shipped one.")]
-Jobs = Annotated[str | None, typer.Option("--jobs", help="Job server of a Ray cluster that is there: http://host:8265.")]
+Jobs = Annotated[
+    str | None, typer.Option("--jobs", help="Job server of a Ray cluster that is there: http://host:8265.")
+]
 StoreUri = Annotated[str | None, typer.Option("--store", help="s3://bucket/prefix; the study gets its own below it.")]
 Extend = Annotated[str | None, typer.Option("--extend", help="A store to go on in, as another launch printed it.")]
 Tracking = Annotated[str | None, typer.Option("--tracking", help="MLflow's address, without a password.")]

@@ -19,7 +19,7 @@ StudyName = Annotated[str, typer.Argument(help="A TOML file, or the name of a sh
 StoreUri = Annotated[str, typer.Option("--store", help="Where results live: a folder or s3://bucket/prefix.")]
 Tracking = Annotated[str | None, typer.Option("--tracking", help="MLflow URI; by default SQLite in the store.")]
 Address = Annotated[str | None, typer.Option("--address", help="A Ray cluster; by default a local one is started.")]
-Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Processes of the local Ray.")]
+Workers = Annotated[int | None, typer.Option("--workers", min=0, help="Processes of the local Ray; 0: no Ray.")]
 Setting = Annotated[list[str] | None, typer.Option("--set", help="Override a key of the study: key.path=value.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Only errors and where the results are.")]
 Storage = Annotated[

@@ -39,11 +39,14 @@ def scan(
     overlay: Overlay = None,
     quiet: Quiet = False,
     plan: Annotated[bool, typer.Option("--plan", help="Say what is to be done and its cost; start nothing.")] = False,
+    calibrate: Annotated[bool, typer.Option("--calibrate", help="With --plan: try a small copy first.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="With --plan: machine-readable.")] = False,
 ) -> None:
     """Runs a study: simulate, fit, score, toys, p-values, table, figures. Run it again to resume."""
-    if plan or as_json:
-        return _say_plan(study, store, settings, plan, as_json)
+    if (as_json or calibrate) and not plan:
+        raise BadInput("--json and --calibrate go with --plan; of a scan itself: recoilscan status --json")
+    if plan:
+        return _say_plan(study, store, settings, as_json, calibrate)
     from engine.plan.plan import Plan
     from engine.report.tracking import tracked
     from engine.run import pipeline  # torch and Ray take seconds to import: who uses them pays
@@ -94,35 +97,38 @@ def plot(
         say(place.where(f"{_figures(outcome)}/{name}"))
 
 
-def _say_plan(study: str, store: str, settings: list[str] | None, plan: bool, as_json: bool) -> None:
-    from engine.estimate import estimate
-    from engine.estimate import words as estimate_words
-    from engine.study import load
+def _say_plan(study: str, store: str, settings: list[str] | None, as_json: bool, calibrate: bool) -> None:
+    from engine import estimate
+    from engine.estimate import calibration, costs
+    from engine.store.store import Store
+    from engine.study import parse, read
 
-    if not plan:
-        raise BadInput("--json goes with --plan; of a scan itself: recoilscan status --json")
-    found = estimate.estimate(load(study, tuple(settings or ())), store)
+    raw = read(study, tuple(settings or ()))
+    parsed, known = parse(raw, study), costs.shipped()
+    if calibrate:
+        known = calibration.calibrated(raw, parsed, known)
+    priced = estimate.estimate(parsed, Store(store, create=False), known)
     if as_json:
-        print(estimate_words.as_json(found))
+        print(priced.as_json())
         return
-    console.print(estimate_words.table(found))
-    for line in estimate_words.lines(found):
+    console.print(priced.as_table())
+    for line in priced.lines():
         say(line)
 
 
 def _tell(outcome, progress) -> None:
     """What was done, what came out, and where the tables are."""
+    from engine import stages
     from engine.report import summary
 
-    computed, total = sum(outcome.computed.values()), sum(map(len, outcome.plan.items.values()))
+    computed, total = sum(outcome.computed.values()), sum(map(len, stages.items(outcome.plan).values()))
     progress.note(f"computed {computed} of {total} items, reused {total - computed}, corrupt {len(outcome.set_aside)}")
     for line in summary.lines(outcome):
         progress.note(line)
-    tables = {"table": outcome.path, "diagnostics": outcome.diagnostics.path,
-              "reach": outcome.reach_path, "limits": outcome.limits_path}  # fmt: skip
-    for name, path in tables.items():
-        if path:
-            say(f"{name}: {path}")
+    say(f"table: {outcome.path}")
+    for stage in stages.shown():
+        if stage is not stages.tables and getattr(outcome[stage.NAME], "path", None):
+            say(f"{stage.NAME}: {outcome[stage.NAME].path}")
 
 
 def _partial(outcome, store, again: str) -> dict[str, bytes]:
@@ -148,7 +154,7 @@ def _overlays(paths: list[Path] | None, study) -> tuple:
         raise BadInput(f"--overlay {paths[0]}: a comparison draws no plane")
     if paths and not study.grid.m_chi_GeV:
         raise BadInput(f"--overlay {paths[0]}: the signal {study.signal.name!r} has no plane of mass and cross-section")
-    return tuple((path.stem, *read_overlay(path)) for path in paths or ())
+    return tuple((path.stem, *read_overlay(path, study.signal.size.name)) for path in paths or ())
 
 
 def _figures(outcome) -> str:

@@ -59,9 +59,9 @@ def _status(study: str, place, settings: list[str] | None, tuning: bool):
 
     parsed = load(study, tuple(settings or ()))
     if tuning:
-        from engine.run.tuning import progress as of_tuning  # torch takes seconds to import: who tunes pays
+        from engine.run.tuning import search  # torch takes seconds to import: who tunes pays
 
-        return of_tuning.status(parsed, place)
+        return search.status(parsed, place)
     from engine.run.status import status
 
     return status(parsed, place, stem(study))

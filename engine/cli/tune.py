@@ -38,27 +38,24 @@ def tune(
 ) -> None:
     """Scans R, and the fields of [tune.search], on a pool of its own; writes the study with the best values."""
     from engine import study as studies
-    from engine.report import searched, tuned
+    from engine.report import tuned
     from engine.report.tracking import tracked
-    from engine.run.tuning import search, tuning
+    from engine.run.tuning import search
     from engine.store.store import Store
 
-    raw, progress, place = studies.read(study, tuple(settings or ())), reporter(quiet), Store(store)
-    parsed = studies.parse(raw, study)
-    is_search = bool(parsed.tune and parsed.tune.search)
+    written, progress, place = studies.document(study, tuple(settings or ())), reporter(quiet), Store(store)
+    parsed = studies.parse(written.unwrap(), study)
     with resumable():
-        options = {"address": address, "workers": workers, "progress": progress}
-        found = search.run(parsed, place, storage, **options) if is_search else tuning.run(parsed, place, **options)
-    said = searched if is_search else tuned
+        found = search.run(parsed, place, storage, address=address, workers=workers, progress=progress)
     progress.note(f"computed {sum(found.computed.values())} items")
-    progress.note(said.words(found))
+    progress.note(tuned.words(found))
     say(f"table: {found.path}")
-    files = said.files(found, raw)
+    files = tuned.files(found, written)
     for name, data in files.items():
         place.put(f"figures/{found.item}/{name}", data)
     say(f"figures: {place.where(f'figures/{found.item}')}")
     later = again("tune", study, store, settings, tracking)  # which then computes nothing
-    tracked.send(said.records(stem(study), found, files), place, tracking, progress, later)
+    tracked.send(tuned.records(stem(study), found, files), place, tracking, progress, later)
     say(_keep(to, files["tuned.toml"].decode()))
 
 

@@ -15,8 +15,7 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 
-from engine.cluster.tuner import TOGETHER
-
+TOGETHER = 5  # trials per round: they run side by side, however many workers there are
 COMPLETE, PRUNED, DIVERGED = "complete", "pruned", "diverged"
 
 
@@ -27,7 +26,7 @@ class Told(NamedTuple):
     value: float | None
 
 
-class Space(Protocol):
+class Range(Protocol):
     """What a dimension of the search has: `ends` or `choices`, `log` for a logarithmic axis."""
 
     ends: tuple[float, float] | None
@@ -39,7 +38,7 @@ class Dimension(Protocol):
     """A field of the search; `value(drawn)` is how it is used."""
 
     key: str
-    space: Space
+    space: Range
     whole: bool
 
     def value(self, drawn: Any) -> Any: ...
@@ -106,23 +105,26 @@ Evaluate = Callable[[list[dict[str, Any]], int], list[Told]]
 class Search:
     """One pass over all trials."""
 
-    def __init__(self, evaluate: Evaluate, dimensions: tuple[Dimension, ...], own: dict[str, Any], rules: Rules,
-                 copy: Copy | None = None):  # fmt: skip
-        """`evaluate(values of several trials, rung)`; own: the values that the first trial has where they fit."""
+    def __init__(self, evaluate: Evaluate, dimensions: tuple[Dimension, ...], first: list[dict[str, Any]],
+                 rules: Rules, copy: Copy | None = None):  # fmt: skip
+        """`evaluate(values of several trials, rung)`; first: what the first trials have, where it fits, all of them in
+        one round."""
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.evaluate, self.dimensions, self.rules, self.copy = evaluate, dimensions, rules, copy or Copy()
         # trials under way count as bad ones, so that those of a round do not crowd (Optuna's constant liar)
         sampler = optuna.samplers.TPESampler(seed=rules.seed, constant_liar=True)
         self.study = optuna.create_study(direction=rules.direction, sampler=sampler, pruner=rules.make_pruner())
         self.axes = {dimension.key: distribution(dimension) for dimension in dimensions}
-        self.own = {d.key: own[d.key] for d in dimensions if _fits(d, own[d.key])}
-        self.study.enqueue_trial({d.key: drawn(d, self.own[d.key]) for d in dimensions if d.key in self.own})
+        self.first = [{d.key: values[d.key] for d in dimensions if _fits(d, values[d.key])} for values in first]
+        for values in self.first:
+            self.study.enqueue_trial({d.key: drawn(d, values[d.key]) for d in dimensions if d.key in values})
 
     def run(self) -> list[Trial]:
         """All trials by number."""
-        done = []
-        for start in range(0, self.rules.trials, TOGETHER):
-            pairs = [self._ask(number) for number in range(start, min(start + TOGETHER, self.rules.trials))]
+        done: list[Trial] = []
+        while (start := len(done)) < self.rules.trials:
+            end = min(max(start + TOGETHER, len(self.first)), self.rules.trials)
+            pairs = [self._ask(number) for number in range(start, end)]
             self._round(pairs)
             done += [trial for trial, _ in pairs]
         return done
@@ -130,7 +132,7 @@ class Search:
     def _ask(self, number: int) -> tuple[Trial, optuna.Trial]:
         asked = self.study.ask(self.axes)
         values = {d.key: d.value(_plain(d, asked.params[d.key])) for d in self.dimensions}
-        trial = Trial(number, values | (self.own if number == 0 else {}))
+        trial = Trial(number, values | (self.first[number] if number < len(self.first) else {}))
         self.copy.asked(trial, asked.params | {d.key: drawn(d, trial.values[d.key]) for d in self.dimensions})
         return trial, asked
 

@@ -29,12 +29,11 @@ def train(
     *,
     workers: int,
     gpus_per_worker: int,
-    name: Callable[[tuple], str],
 ) -> Iterator[list[Entry]]:
     """Runs `work(*arguments, device=...)` of each unit on all members of a process group, one after the other; yields
     what rank 0 committed.
 
-    `name(task)` names the run: it must follow from all that makes the result. A member that dies has the whole group
+    The unit's item names the run: it follows from all that makes the result. A member that dies has the whole group
     started anew, up to MAX_FAILURES times. Raises BadInput where the cluster is too small, and TaskFailed with what
     `work` raised: a ValueError at once, since every member raises it alike, and what else after the last attempt.
     """
@@ -43,8 +42,8 @@ def train(
         asked = f"training.workers = {workers}, training.gpus_per_worker = {gpus_per_worker}"
         raise BadInput(f"{asked}: the cluster has {cpus} CPUs and {gpus} GPUs")
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", POLL_S)
-    for task in (unit.arguments for unit in units):
-        yield _result(_trainer(work, task, store, workers, gpus_per_worker, name(task)))
+    for unit in units:
+        yield _result(_trainer(work, unit.arguments, store, workers, gpus_per_worker, unit.items[0]))
 
 
 def _trainer(work: Callable, task: tuple, store: Store, workers: int, gpus_per_worker: int, name: str):

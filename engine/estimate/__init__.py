@@ -1,1 +1,5 @@
-"""What a scan would cost, before it is started."""
+"""What a scan would do and cost, before it is started: what is missing, at costs that were measured once, or here."""
+
+from engine.estimate.estimate import Estimate, Stage, estimate
+
+__all__ = ["Estimate", "Stage", "estimate"]

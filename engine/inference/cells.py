@@ -85,9 +85,7 @@ def background_toys(
         for block in range(-(-n_toys // toys.BLOCK))
     ]
     n_events = np.concatenate([n for n, _ in blocks])[:n_toys]
-    return [
-        Toys(n_events, np.concatenate([totals[i] for _, totals in blocks])[:n_toys]) for i in range(len(choices))
-    ]
+    return [Toys(n_events, np.concatenate([totals[i] for _, totals in blocks])[:n_toys]) for i in range(len(choices))]
 
 
 @dataclass(frozen=True)
@@ -148,9 +146,7 @@ def q_values(
     signal_weights (pool,): selected signal events per t y. null and background: one entry per choice.
     """
     statistics, mean = prepare(population, exposure_ty, choices), np.array([signal_weights.sum() * exposure_ty])
-    with_signal = _signal_q(
-        population, signal_weights, signal_key, mean, exposure_ty, choices, statistics, background
-    )
+    with_signal = _signal_q(population, signal_weights, signal_key, mean, exposure_ty, choices, statistics, background)
     pairs = zip(statistics, null, with_signal, strict=True)
     return [(statistic.q(one.n_events, one.totals), q[:, 0]) for statistic, one, q in pairs]
 

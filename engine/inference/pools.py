@@ -16,7 +16,8 @@ class Pool:
 
     kinds: ER, NR, and each component that has events of its own; kind: place in `kinds`; energy_keV: true recoil
     energy; proposal_per_keV: the density it was drawn from; half: 0 or 1, alternating; n_thrown (kinds,): events
-    thrown of each kind, selected or not; cs1_pe, cs2_pe: corrected charges; terms: recon, kl, logit.
+    thrown of each kind, selected or not; cs1_pe, cs2_pe: corrected charges; terms: of each role, by their names
+    (`vae`: recon, kl; `classifier`: logit).
     """
 
     kind: np.ndarray
@@ -26,14 +27,15 @@ class Pool:
     n_thrown: np.ndarray
     cs1_pe: np.ndarray
     cs2_pe: np.ndarray
-    terms: dict[str, np.ndarray]
+    terms: dict[str, dict[str, np.ndarray]]
     kinds: tuple[str, ...] = KINDS
 
     def only(self, kept: np.ndarray) -> "Pool":
         """The pool of these events alone, with the same numbers thrown."""
         shared = ("n_thrown", "terms", "kinds")
         columns = {name: values[kept] for name, values in vars(self).items() if name not in shared}
-        return replace(self, **columns, terms={name: values[kept] for name, values in self.terms.items()})
+        terms = {role: {name: values[kept] for name, values in own.items()} for role, own in self.terms.items()}
+        return replace(self, **columns, terms=terms)
 
     def groups(self, n: int) -> np.ndarray:
         """(pool,) one of n groups for each event, for a jack-knife.

@@ -7,8 +7,9 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import tomlkit
+
 from engine import study as studies
-from engine import toml_text
 from engine.errors import BadInput
 from engine.launch import checks, identity, kubectl, manifests, rayjob, submission
 from engine.launch.manifests import Manifests, Wishes
@@ -104,7 +105,7 @@ def _study(name: str, settings: tuple[str, ...]) -> tuple[str, Study]:
     raw = studies.read(name, settings)
     checks.no_local_files(raw)
     study = studies.parse(raw, name)
-    return toml_text.dumps(raw) if settings else studies.text(name), study
+    return tomlkit.dumps(studies.document(name, settings)) if settings else studies.text(name), study
 
 
 def _said(option: str, found: Manifests) -> str:

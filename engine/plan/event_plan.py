@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from types import ModuleType
+from typing import Any
 
 from engine import lineage, plugins
 from engine.inference.pools import KINDS
@@ -12,12 +13,11 @@ from engine.plan import variations
 from engine.study import Model, Study
 
 # A stage's version is raised whenever its output changes for unchanged fields; a test holds its output's hash.
-VERSIONS = {"events": 1, "models": 1, "scores": 1, "nulls": 2, "cells": 2, "exact": 2, "table": 3, "reach": 2}
-VERSIONS |= {"limits": 1, "reach_table": 3, "reach_toys": 1, "paired": 1, "diagnostics": 1}
+VERSIONS = {"events": 1, "models": 1, "scores": 1, "nulls": 2, "cells": 2, "exact": 2, "table": 3}
+VERSIONS |= {"paired": 1}
 VERSIONS |= {"trials": 2, "tuned": 1, "features": 1, "rungs": 2, "searched": 1}
 
 SHARD = 2000  # events thrown per shard: a second or two of work
-SLOTS = ("vae", "classifier")
 POOLS = ("pool", "tune")  # scored events of the scan, and those on which R is chosen: alike, and none in common
 
 
@@ -33,6 +33,11 @@ class Shard:
     shift: variations.Shift = ()  # relative shifts of the true detector's constants, of which corrections know nothing
     representation: str | None = None  # that is stored with the events; of scored events none is
 
+    @property
+    def words(self) -> str:
+        """As a user calls it."""
+        return f"{self.purpose} events of {self.kind}, shard {self.number}"
+
 
 @dataclass(frozen=True)
 class EventPlan:
@@ -40,6 +45,17 @@ class EventPlan:
 
     study: Study
     scored = ("test", "pool")  # the purposes whose events are scored
+    stages = None  # names of the stages that it asks for; None: of all
+
+    def has(self, stage: str) -> bool:
+        """Whether the plan asks for a stage."""
+        return self.stages is None or stage in self.stages
+
+    def once(self, name: str, make: Callable[[], Any]) -> Any:
+        """What is made of the plan under this name, made once."""
+        if name not in (made := self.__dict__.setdefault("_made", {})):
+            made[name] = make()
+        return made[name]
 
     @cached_property
     def shards(self) -> dict[str, list[Shard]]:
@@ -152,17 +168,31 @@ class EventPlan:
 
     @cached_property
     def fitted(self) -> dict[str, Model]:
-        """What is fitted in each slot."""
-        return {slot: getattr(self.study.models, slot) for slot in SLOTS}
+        """What is fitted for every role of the score."""
+        return self.study.fitted
 
-    def view(self, slot: str) -> str:
-        """The representation that the model in a slot reads."""
-        return self.study.view(self.fitted[slot])
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The roles whose models are fitted and scored beforehand: all, but in a search."""
+        return tuple(self.fitted)
+
+    @property
+    def beside(self) -> dict[str, list[str]]:
+        """Items by folder that no stage makes: what a search is known to make."""
+        return {}
+
+    def family(self, role: str) -> ModuleType:
+        """The family of the model in a role."""
+        return plugins.load("zoo", self.fitted[role].name)
+
+    def view(self, role: str) -> str:
+        """The representation that the model in a role reads."""
+        return self.study.view(self.fitted[role])
 
     @cached_property
     def models(self) -> dict[str, str]:
-        """Item of the fitted model in each slot."""
-        return {slot: self._model_item(model) for slot, model in self.fitted.items()}
+        """Item of the fitted model in each role."""
+        return {role: self._model_item(model) for role, model in self.fitted.items()}
 
     def _model_item(self, model: Model) -> str:
         inputs = [shard.item for shard in self.training(model)]
@@ -175,14 +205,14 @@ class EventPlan:
         kinds, view = plugins.load("zoo", model.name).TRAINS_ON, self.study.view(model)
         return [shard for shard in self.shards["train"] if shard.kind in kinds and shard.representation == view]
 
-    def score_item(self, shard: Shard, slot: str) -> str:
+    def score_item(self, shard: Shard, role: str) -> str:
         """Item of one model's terms on one shard."""
-        fields = {"representation": plugins.identity("engine.physics.representations", self.view(slot))}
-        return lineage.digest("scores", VERSIONS["scores"], fields, [shard.item, self.models[slot]])
+        fields = {"representation": plugins.identity("engine.physics.representations", self.view(role))}
+        return lineage.digest("scores", VERSIONS["scores"], fields, [shard.item, self.models[role]])
 
     def score_items(self, shards: list[Shard]) -> list[str]:
         """Items of all terms on these shards."""
-        return [self.score_item(shard, slot) for shard in shards for slot in self.fitted]
+        return [self.score_item(shard, role) for shard in shards for role in self.fitted]
 
     @cached_property
     def stream_key(self) -> tuple:

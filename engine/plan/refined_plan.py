@@ -6,11 +6,11 @@ from functools import cached_property
 
 from engine import lineage
 from engine.plan.event_plan import VERSIONS
-from engine.plan.plan import HYPOTHESES, Cell, Plan, Point, Wanted
+from engine.plan.plan import Cell, Plan, Point, Wanted
 from engine.study import Study
 from engine.study.refine import Refine
 
-STAGES = ("nulls", "cells", "exact")  # those that work for a point
+ROUNDS = ("nulls", "cells", "exact")  # the stages that work for a point
 
 
 @dataclass(frozen=True)
@@ -18,24 +18,12 @@ class Added(Plan):
     """Points for one statistic on one score: their items are those that any other study would have for them."""
 
     at: tuple[Point, ...] = ()
+    stages = ROUNDS
 
     @property
     def points(self) -> list[Point]:
         """These points and no other."""
         return list(self.at)
-
-    @cached_property
-    def items(self) -> dict[str, list[str]]:
-        """Toys, cells and laws."""
-        exposures = sorted({point.exposure_ty for point in self.at})
-        nulls = [
-            item
-            for exposure in exposures
-            for hypothesis in HYPOTHESES
-            for pair in self.by_toys
-            for item in self.null_items(exposure, hypothesis, *pair)
-        ]
-        return dict(zip(STAGES, (nulls, list(self.cells), list(self.exact)), strict=True))
 
 
 @dataclass(frozen=True)
@@ -45,14 +33,14 @@ class Refined(Plan):
     rounds: tuple[tuple[Point, ...], ...] = ()
 
     @property
-    def asked(self) -> Refine:
+    def section(self) -> Refine:
         """The section that asks for it."""
         return self.study.grid.refine
 
     @property
     def pair(self) -> Wanted:
         """R and statistic of the contours."""
-        return self.asked.pair(self.study.toys, self.study.score)
+        return self.section.pair(self.study.toys, self.study.score)
 
     def with_round(self, points: tuple[Point, ...]) -> "Refined":
         """The same with one round more."""
@@ -101,15 +89,13 @@ class Refined(Plan):
     def table(self) -> str:
         """Item of the table."""
         points = [(point.origin, point.level) for point in self.points]
-        fields = [points, self.study.toys.tail, self.asked]
+        fields = [points, self.study.toys.tail, self.section, self.words_of_rows]
         return lineage.digest("refined_table", VERSIONS["table"], fields, (items for _, items in self.rows()))
 
     @cached_property
-    def items(self) -> dict[str, list[str]]:
-        """All that is known: what further rounds ask for follows from what these find."""
-        added, named = self.all_added.items, self.named.items
-        together = {stage: list(dict.fromkeys([*items, *added.get(stage, ())])) for stage, items in named.items()}
-        return together | {"tables": [self.table]}
+    def nulls(self) -> list[str]:
+        """Those of the points that the study names, and those of the added ones."""
+        return list(dict.fromkeys([*self.named.nulls, *self.all_added.nulls]))
 
 
 def _of_pair(study: Study, pair: Wanted) -> Study:

@@ -1,17 +1,14 @@
 """What a search over the models' fields asks for: the plan of the pool that all trials share, and a plan per trial."""
 
 from functools import cached_property
-from typing import Any
 
 from engine import lineage, plugins
 from engine.errors import BadInput
-from engine.plan.event_plan import SLOTS, VERSIONS, Shard
-from engine.plan.tune_plan import TunePlan
+from engine.plan.event_plan import VERSIONS, Shard
+from engine.plan.tune_plan import TunePlan, Values
 from engine.study import Study
 from engine.study.search import Dimension, changed, epochs_at
 from engine.study.tune import ER_LEAKAGE, T3
-
-Values = dict[str, Any]  # by the whole name of a field: models.vae.beta
 
 
 class SearchPlan(TunePlan):
@@ -25,7 +22,7 @@ class SearchPlan(TunePlan):
         """Raises BadInput where this study cannot be searched."""
         super().check()
         if not self.dimensions:
-            raise BadInput("tune.search names no field; like: \"models.vae.beta\" = { log = [0.1, 100] }")
+            raise BadInput('tune.search names no field; like: "models.vae.beta" = { log = [0.1, 100] }')
 
     @cached_property
     def dimensions(self) -> tuple[Dimension, ...]:
@@ -34,21 +31,30 @@ class SearchPlan(TunePlan):
 
     @cached_property
     def searched(self) -> tuple[str, ...]:
-        """The slots whose models the search changes."""
+        """The roles whose models the search changes."""
         names = {dimension.key.split(".")[1] for dimension in self.dimensions}
-        return tuple(slot for slot in SLOTS if slot in names)
+        return tuple(role for role, name in self.study.roles.items() if name in names)
 
     @cached_property
     def fixed(self) -> tuple[str, ...]:
         """The others."""
-        return tuple(slot for slot in SLOTS if slot not in self.searched)
+        return tuple(role for role in self.fitted if role not in self.searched)
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """Those whose models are fitted and scored beforehand."""
+        return self.fixed
 
     @cached_property
-    def own(self) -> Values:
-        """The fields of the search as the study has them."""
-        models = self.study.models.model_dump()
-        paths = {dimension.key: dimension.key.split(".") for dimension in self.dimensions}
-        return {key: models[slot]["config"][field] for key, (_, slot, field) in paths.items()}
+    def first(self) -> list[Values]:
+        """What the first trial is: the study as it is."""
+        keys = [dimension.key for dimension in self.dimensions]
+        return [{key: self.study.models[name].config[field] for key in keys for _, name, field in [key.split(".")]}]
+
+    @property
+    def n_trials(self) -> int:
+        """All of them."""
+        return self.tune.trials
 
     def of(self, values: Values) -> "SearchPlan":
         """The plan of a trial: the study with these values."""
@@ -60,9 +66,9 @@ class SearchPlan(TunePlan):
         """Of the epochs, at which a trial is looked at; the last is 1, where its objective is measured."""
         return (*(self.tune.pruning.rungs if self.tune.pruning else ()), 1.0)
 
-    def epochs(self, slot: str, rung: int) -> int:
+    def epochs(self, role: str, rung: int) -> int:
         """Epochs of a model at a rung."""
-        return epochs_at(getattr(self.study.models, slot), self.fractions[rung])
+        return epochs_at(self.fitted[role], self.fractions[rung])
 
     @cached_property
     def views(self) -> tuple[str, ...]:
@@ -76,9 +82,9 @@ class SearchPlan(TunePlan):
 
     def rung_item(self, rung: int) -> str:
         """Item of what this plan's models are worth after the epochs of a rung."""
-        epochs = {slot: self.epochs(slot, rung) for slot in SLOTS}
+        epochs = {role: self.epochs(role, rung) for role in self.fitted}
         is_last = self.fractions[rung] == 1
-        fields = {"epochs": epochs, "R": self.tune.R.points(), "beta": self.beta, "components": self._components,
+        fields = {"epochs": epochs, "R": self.tune.R.points(), "score": self.score, "components": self.components,
                   "objective": self._measured if is_last else None}  # fmt: skip
         return lineage.digest("rungs", VERSIONS["rungs"], fields, [self.scored_pool])
 
@@ -86,12 +92,12 @@ class SearchPlan(TunePlan):
     def _measured(self) -> dict:
         """What an objective follows from, beside the pool and its scores."""
         tune, name = self.tune, self.tune.ranked_by
-        asked = {"name": tune.objective}
+        measured = {"name": tune.objective}
         if tune.objective != ER_LEAKAGE:
-            asked["law"] = [self.law(tune.exposure_ty, None, name), [self._place(p, None, name) for p in self.points]]
+            measured["law"] = [self.law(tune.exposure_ty, None, name), [self.place(point) for point in self.points]]
         if tune.objective == T3:
-            asked["reach"] = self.study.reach.model_dump(include={"exposure_ty", "p", "power", "groups"})
-        return asked
+            measured["reach"] = self.study.reach.model_dump(include={"exposure_ty", "p", "power", "groups"})
+        return measured
 
     @cached_property
     def search_item(self) -> str:
@@ -101,21 +107,19 @@ class SearchPlan(TunePlan):
         fields = [spaces, self.study.seed, tune.pruning, self._measured, self.fractions]
         return lineage.digest("search", VERSIONS["searched"], fields, [self.rung_item(0)])
 
-    def searched_item(self, rungs: list[str]) -> str:
-        """Item of the table of trials that ended at these rungs."""
-        return lineage.digest("searched", VERSIONS["searched"], None, [self.search_item, *rungs])
+    def trial_item(self, values: Values, rung: int) -> str:
+        """Item of what a trial with these values is worth at a rung."""
+        return self.of(values).rung_item(rung)
 
-    @cached_property
-    def items(self) -> dict[str, list[str]]:
-        """What is known beforehand; which rungs there are follows from those before."""
-        tune = self.shards["tune"]
-        return {
-            "events": [shard.item for shard in self.shards["train"]],
-            "models": [self.models[slot] for slot in self.fixed],
-            "scores": [shard.item for shard in tune] + [self.score_item(s, slot) for s in tune for slot in self.fixed],
-            "features": [self.feature_item(shard, view) for view in self.views for shard in tune],
-            "rungs": [], "tables": [],
-        }  # fmt: skip
+    def table_of(self, trials: list[str]) -> str:
+        """Item of the table of trials that ended at these rungs."""
+        return lineage.digest("searched", VERSIONS["searched"], None, [self.search_item, *trials])
+
+    @property
+    def beside(self) -> dict[str, list[str]]:
+        """Features of the pool; which rungs there are follows from those before."""
+        features = [self.feature_item(shard, view) for view in self.views for shard in self.shards["tune"]]
+        return {"features": features, "rungs": [], "tables": []}
 
 
 def tuning_plan(study: Study) -> TunePlan:

@@ -1,13 +1,19 @@
 """What tuning asks for: the plan of a study whose pool is another one, and one item for every R."""
 
 from functools import cached_property
+from typing import Any
 
 from engine import lineage
 from engine.errors import BadInput
 from engine.inference.cells import Choice
 from engine.plan.event_plan import VERSIONS
 from engine.plan.plan import Plan, Point, Wanted
+from engine.study.search import Dimension, Space
 from engine.study.tune import Tune
+
+WEIGHT = "score.R"  # the whole name of the field that a scan over R changes
+
+Values = dict[str, Any]  # by the whole name of a field: models.vae.beta
 
 
 class TunePlan(Plan):
@@ -17,6 +23,8 @@ class TunePlan(Plan):
     """
 
     scored = ("tune",)
+    varied_shards = []
+    stages = ("events", "models", "scores")
 
     @property
     def tune(self) -> Tune:
@@ -51,37 +59,51 @@ class TunePlan(Plan):
     @cached_property
     def points(self) -> list[Point]:
         """The signals at the section's exposure."""
-        axes, tune = self.study.signal.axes, self.tune
-        size = getattr(tune, axes[-1])
-        return [Point(tune.exposure_ty, mass, size, "tune") for mass in tune.masses(axes)]
+        signal, tune = self.study.signal, self.tune
+        size = signal.size.benchmark if tune.size is None else tune.size
+        return [Point(tune.exposure_ty, mass, size, "tune") for mass in tune.masses(signal.axes)]
 
     @cached_property
     def scored_pool(self) -> str:
         """Digest of the pool for tuning with all its terms."""
         return lineage.digest("scored_pool", 1, None, self.score_items(self.shards["tune"]))
 
-    def trial_item(self, R: float) -> str:
+    @cached_property
+    def dimensions(self) -> tuple[Dimension, ...]:
+        """What the trials change: R, on the axis of the section's grid."""
+        points = self.tune.R.points()
+        return (Dimension(WEIGHT, Space(log=(points[0], points[-1])), False),)
+
+    @cached_property
+    def first(self) -> list[Values]:
+        """What the first trials are: the grid of R."""
+        return [{WEIGHT: R} for R in self.tune.R.points()]
+
+    @property
+    def n_trials(self) -> int:
+        """All of them."""
+        return len(self.first) + self.tune.more_trials
+
+    def trial_item(self, values: Values, rung: int) -> str:
         """Item of all that toys and laws say of one R."""
         toys, exposure_ty = self.study.toys, self.tune.exposure_ty
         fields = {
-            "places": [self._place(point, R, name) for point in self.points for name in self.statistics],
-            "laws": [self.law(exposure_ty, R, name) for name in self.statistics],
+            "places": [self.place(point) for point in self.points], "names": self.statistics,
+            "laws": [self.law(exposure_ty, values[WEIGHT], name) for name in self.statistics],
             "toys": [toys.null, toys.signal, toys.tail == "kde"], "objective": self.tune.objective,
         }  # fmt: skip
         return lineage.digest("trials", VERSIONS["trials"], fields, [self.scored_pool])
 
-    def tuned_item(self, weights: list[float]) -> str:
-        """Item of the table of these trials; weights: every R."""
-        grid = self.tune.R.points()
-        fields = {"objective": self.tune.objective, "grid": [R in grid for R in weights]}
-        return lineage.digest("tuned", VERSIONS["tuned"], fields, [self.trial_item(R) for R in weights])
-
     @cached_property
-    def items(self) -> dict[str, list[str]]:
-        """What is known beforehand; trials beyond the grid follow from those of the grid."""
-        tune = [shard.item for shard in self.shards["tune"]]
-        return {
-            "events": [shard.item for shard in self.shards["train"]], "models": list(self.models.values()),
-            "scores": tune + self.score_items(self.shards["tune"]),
-            "trials": [self.trial_item(R) for R in self.tune.R.points()], "tables": [],
-        }  # fmt: skip
+    def search_item(self) -> str:
+        """What the order of trials follows from, however many there are."""
+        return lineage.digest("scan_over_R", VERSIONS["tuned"], [self.study.seed], [self.trial_item(self.first[0], 0)])
+
+    def table_of(self, trials: list[str]) -> str:
+        """Item of the table of these trials, in their order."""
+        return lineage.digest("tuned", VERSIONS["tuned"], [self.words_of_rows, len(self.first)], trials)
+
+    @property
+    def beside(self) -> dict[str, list[str]]:
+        """Trials of the grid; those beyond it follow from these."""
+        return {"trials": [self.trial_item(values, 0) for values in self.first], "tables": []}

@@ -6,9 +6,11 @@ import numpy as np
 import pyarrow as pa
 
 from engine.errors import BadInput
+from engine.size import Size
 
-MODELS = ("vae", "classifier", "beta", "rates")
+MODELS = ("models", "score", "rates")
 SETTING = (*MODELS, "nr_window")
+FLOOR = "floor"  # a role in `engine.schemas.DIAGNOSTICS`: what every classifier must beat
 
 
 def select(table: pa.Table, **wanted) -> pa.Table:
@@ -52,7 +54,7 @@ def words(name: str) -> str:
 
 def model_words(row: dict) -> str:
     """The classifier of a row of `engine.schemas.DIAGNOSTICS`, and whether it is the floor."""
-    return words(row["model"]) if row["role"] == "classifier" else f"{row['role']}, {words(row['model'])}"
+    return f"{row['role']}, {words(row['model'])}" if row["role"] == FLOOR else words(row["model"])
 
 
 def population_words(name: str) -> str:
@@ -68,9 +70,16 @@ def score_words(statistic: str, R: float | None) -> str:
 
 def describe(shared: dict) -> str:
     """The setting as one line of a title."""
-    models = " + ".join(shared[name] for name in ("vae", "classifier") if shared[name])
-    beta = "" if shared["beta"] is None else rf", $\beta$ = {number(shared['beta'])}"
-    return f"{models}{beta}; NR window {shared['nr_window']}; {words(shared['rates'])} rates"
+    models = " + ".join(words(pair.partition(" = ")[2]) for pair in shared["models"].split(", "))
+    score = shared["score"].partition(", ")[2].replace("beta", r"$\beta$")
+    setting = ", ".join(filter(None, [models, score]))
+    return f"{setting}; NR window {shared['nr_window']}; {words(shared['rates'])} rates"
+
+
+def place_words(size: Size, point: dict[str, float]) -> str:
+    """A signal's mass, if it has one, and the value of its size, by their names."""
+    mass = [rf"$m_\chi$ = {number(point['m_chi_GeV'])} GeV"] if "m_chi_GeV" in point else []
+    return ", ".join([*mass, size.of(number(point[size.name]))])
 
 
 def _same(one, value) -> bool:

@@ -13,7 +13,7 @@ RED_BLUE = "RdBu"
 
 
 @styled
-def ranking(rows: pa.Table, differences: pa.Table) -> Figure:
+def ranking(rows: pa.Table, differences: pa.Table, roles: tuple[str, ...]) -> Figure:
     """Left, best first, Z of every pair and the exposure of three sigma; right, mean difference of Z on the same toys.
 
     rows and differences: those of `engine.stages.pair_schemas`. Thick bars are errors of the finite pool,
@@ -28,7 +28,7 @@ def ranking(rows: pa.Table, differences: pa.Table) -> Figure:
     _points(middle, rows, "t3_ty", "t3_error_ty", "t3_seed_error_ty", np.zeros(n, bool))
     middle.set(xlabel="exposure for three sigma (t y)", yticklabels=[])
     _matrix(figure, right, rows["pair"].to_pylist(), differences)
-    named = f"{words(first['statistic'])}, R = {number(first['R'])}; pairs: autoencoder-classifier"
+    named = f"{words(first['statistic'])}, R = {number(first['R'])}; pairs: {'-'.join(roles)}"
     figure.suptitle(named, fontsize="small", x=0.02, ha="left")
     return figure
 
@@ -41,8 +41,8 @@ def _points(axes: Axes, rows: pa.Table, value: str, pool: str, seed: str, bound:
     axes.plot(x[bound], y[bound], ">", color="C0", ms=12)
     axes.set(yticks=y, yticklabels=rows["pair"].to_pylist(), ylim=(len(rows) - 0.5, -0.5))
     axes.minorticks_off()
-    for label, family in zip(axes.get_yticklabels(), rows["classifier_family"].to_pylist(), strict=True):
-        label.set(fontsize="x-small", color="0.45" if family == "summary_classifier" else "black")
+    for label, name in zip(axes.get_yticklabels(), rows["pair"].to_pylist(), strict=True):
+        label.set(fontsize="x-small", color="0.45" if "floor" in name.split("-") else "black")
     for missing in y[~np.isfinite(x)]:
         axes.text(0.5, missing, "beyond the range", transform=axes.get_yaxis_transform(), ha="center", va="center",
                   fontsize="x-small", color="0.45")  # fmt: skip

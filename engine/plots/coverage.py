@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from engine.plots import styled
+from engine.size import Size
 
 COLOURS = {"done": "#2a9d8f", "missing": "#d9d9d9", "failed": "#e9a03b", "corrupt": "#c0392b"}
 MOST_LABELS = 12
@@ -14,7 +15,7 @@ MOST_LABELS = 12
 
 @styled
 def coverage(
-    states: list[np.ndarray], exposures_ty: list[float], masses_GeV: list[float | None], sizes: list[float], size: str
+    states: list[np.ndarray], exposures_ty: list[float], masses_GeV: list[float | None], sizes: list[float], size: Size
 ) -> Figure:
     """One panel an exposure; states (sizes, masses) are places in COLOURS, -1: no point.
 
@@ -28,7 +29,7 @@ def coverage(
         _ticks(axes.xaxis, masses_GeV)
         _ticks(axes.yaxis, sizes)
         axes.set_xlabel("" if masses_GeV == [None] else r"$m_\chi$ [GeV]")
-    figure.axes[0].set_ylabel(r"$\sigma_{\mathrm{SI}}$ [cm$^2$]" if size == "sigma_si_cm2" else size)
+    figure.axes[0].set_ylabel(size.label)
     handles = [Patch(color=colour, label=name) for name, colour in COLOURS.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(COLOURS))
     return figure

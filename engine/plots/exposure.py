@@ -8,19 +8,18 @@ from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from scipy.stats import norm
 
 from engine.plots import canvas, legend_below, styled
-from engine.plots._rows import column, describe, number, score_words, select, setting
+from engine.plots._rows import column, describe, place_words, score_words, select, setting
+from engine.size import Size
 
 LEVELS_SIGMA = (1, 2, 3)
 LINES = ("-", ":", "-.")  # by R; a colour is a statistic
-SYMBOLS = {"m_chi_GeV": r"$m_\chi$", "sigma_si_cm2": r"$\sigma_{\mathrm{SI}}$", "strength": "strength"}
-UNITS = {"m_chi_GeV": " GeV", "sigma_si_cm2": " cm$^2$", "strength": ""}
 
 
 @styled
-def p_against_exposure(table: pa.Table, **point: float) -> Figure:
+def p_against_exposure(table: pa.Table, size: Size, **point: float) -> Figure:
     """p_median with its interval for each statistic and R, and the p of the bare count.
 
-    `point` is one of the plane, m_chi_GeV and sigma_si_cm2, or the strength of a signal without a mass.
+    `point`: m_chi_GeV, if the signal has a mass, and a value of its `size`, by their names.
     An arrow marks a bound (the toys end there, p is at most this), a cross a point limited by the pool.
     Series are set apart by 2 % in exposure so that equal points stay visible. The point must be one of the
     table: BadInput lists what there is, or names what differs between the rows.
@@ -40,7 +39,7 @@ def p_against_exposure(table: pa.Table, **point: float) -> Figure:
         one = select(rows, statistic=statistic, R=R)
         _series(axes, one, 1.02 ** (i - (len(names) - 1) / 2), score_words(statistic, R), look)
     _levels(axes, column(rows, "p_median"))
-    place = ", ".join(f"{SYMBOLS[name]} = {number(value)}{UNITS[name]}" for name, value in point.items())
+    place = place_words(size, point)
     axes.set_title(f"{place}\n{describe(shared)}")
     legend_below(figure)
     return figure

@@ -13,6 +13,7 @@ from matplotlib.patches import Rectangle
 
 from engine.plots import canvas, legend_below, styled
 from engine.plots._rows import MODELS, column, describe, number, score_words, select, setting
+from engine.size import Size
 
 HATCH = {"facecolor": "none", "edgecolor": (0.0, 0.0, 0.0, 0.35), "hatch": "////", "linewidth": 0.0}
 OVERLAY_COLOURS = ("#ff5e5e", "#7fe5ff", "#ffb347", "#ff9de2")
@@ -25,6 +26,7 @@ LIMIT_LABEL = "90 % CL limit, profile likelihood"
 def plane(
     table: pa.Table,
     contours: pa.Table,
+    size: Size,
     *,
     exposure_ty: float,
     statistic: str,
@@ -35,23 +37,23 @@ def plane(
 ) -> Figure:
     """Colour map of z_median over (m_chi, sigma_SI), contours with the error of p, bounds hatched.
 
-    `overlays` are (label, m_chi_GeV, sigma_si_cm2), `benchmark` is (m_chi_GeV, sigma_si_cm2), `limits`
-    upper limits of a search that knows the signal (`engine.schemas.LIMITS`): no contour of Z. Triangles mark
+    `size`: what the signal is linear in; `overlays` are (label, m_chi_GeV, values of it), `benchmark` is a point;
+    `limits` upper limits of a search that knows the signal (`engine.schemas.limits`): no contour of Z. Triangles mark
     contour points that are upper estimates, crosses cells limited by the pool. Raises BadInput if the table
-    has no such rows, or rows of several model pairs.
+    has no such rows, or rows of several settings.
     """
     wanted = {"exposure_ty": exposure_ty, "statistic": statistic, "R": R}
-    rows = select(table.filter(pc.field("sigma_si_cm2") > 0), **wanted)
+    rows = select(table.filter(pc.field(size.name) > 0), **wanted)
     shared = setting(rows)
     figure, axes = canvas()
-    axes.set(xscale="log", yscale="log", xlabel=r"$m_\chi$ [GeV]", ylabel=r"$\sigma_{\mathrm{SI}}$ [cm$^2$]")
-    mesh = _cells(axes, rows)
+    axes.set(xscale="log", yscale="log", xlabel=r"$m_\chi$ [GeV]", ylabel=size.label)
+    mesh = _cells(axes, rows, size.name)
     _colour_bar(figure, mesh)
-    _contours(axes, select(contours, **wanted, **{name: shared[name] for name in MODELS}))
+    _contours(axes, select(contours, **wanted, **{name: shared[name] for name in MODELS}), size)
     if limits is not None and limits.num_rows:
-        _limit(axes, select(limits, exposure_ty=exposure_ty).sort_by("m_chi_GeV"))
-    for (label, m_chi_GeV, sigma_si_cm2), colour in zip(overlays, itertools.cycle(OVERLAY_COLOURS)):
-        axes.plot(m_chi_GeV, sigma_si_cm2, "--", color=colour, lw=2, label=label, path_effects=OUTLINE)
+        _limit(axes, select(limits, exposure_ty=exposure_ty).sort_by("m_chi_GeV"), size.named("90"))
+    for (label, m_chi_GeV, values), colour in zip(overlays, itertools.cycle(OVERLAY_COLOURS)):
+        axes.plot(m_chi_GeV, values, "--", color=colour, lw=2, label=label, path_effects=OUTLINE)
     if benchmark is not None:
         axes.plot(*benchmark, "*", color="#ffcc33", mec="black", ms=18, label="benchmark", zorder=5)
     axes.set_title(f"{number(exposure_ty)} t y; {score_words(statistic, R)}\n{describe(shared)}")
@@ -66,8 +68,8 @@ def log_edges(points: np.ndarray) -> np.ndarray:
     return 10 ** np.concatenate([[x[0] - half[0]], (x[1:] + x[:-1]) / 2, [x[-1] + half[-1]]])
 
 
-def _cells(axes: Axes, rows: pa.Table) -> QuadMesh:
-    m, sigma = column(rows, "m_chi_GeV"), column(rows, "sigma_si_cm2")
+def _cells(axes: Axes, rows: pa.Table, size: str) -> QuadMesh:
+    m, sigma = column(rows, "m_chi_GeV"), column(rows, size)
     (masses, i), (sigmas, j) = np.unique(m, return_inverse=True), np.unique(sigma, return_inverse=True)
     z = np.full((len(sigmas), len(masses)), np.nan)
     z[j, i] = column(rows, "z_median")
@@ -98,29 +100,29 @@ def _colour_bar(figure: Figure, mesh: QuadMesh) -> None:
         bar.ax.axhline(level, color="white", lw=1.5)
 
 
-def _limit(axes: Axes, rows: pa.Table) -> None:
-    m, sigma = column(rows, "m_chi_GeV"), column(rows, "sigma_90_cm2")
+def _limit(axes: Axes, rows: pa.Table, limit: str) -> None:
+    m, sigma = column(rows, "m_chi_GeV"), column(rows, limit)
     if np.isfinite(sigma).any():
         axes.plot(m, sigma, "--", color="black", lw=2, label=LIMIT_LABEL, path_effects=WHITE_OUTLINE, gid="limit")
 
 
-def _contours(axes: Axes, curves: pa.Table) -> None:
+def _contours(axes: Axes, curves: pa.Table, size: Size) -> None:
     for level in curves["level_sigma"].unique().to_pylist():
-        _contour(axes, select(curves, level_sigma=level).sort_by("m_chi_GeV"), rf"{level:g}$\sigma$")
-    estimates = curves.filter((pc.field("status") == "bound_limited") & pc.field("sigma_si_cm2").is_valid())
+        _contour(axes, select(curves, level_sigma=level).sort_by("m_chi_GeV"), rf"{level:g}$\sigma$", size)
+    estimates = curves.filter((pc.field("status") == "bound_limited") & pc.field(size.name).is_valid())
     if estimates.num_rows:
-        m, sigma = column(estimates, "m_chi_GeV"), column(estimates, "sigma_si_cm2")
+        m, sigma = column(estimates, "m_chi_GeV"), column(estimates, size.name)
         axes.plot(m, sigma, "v", color="white", mec="black", ms=8, zorder=4, label="contour: upper estimate")
 
 
-def _contour(axes: Axes, curve: pa.Table, label: str) -> None:
-    m, sigma = column(curve, "m_chi_GeV"), column(curve, "sigma_si_cm2")
+def _contour(axes: Axes, curve: pa.Table, label: str, size: Size) -> None:
+    m, sigma = column(curve, "m_chi_GeV"), column(curve, size.name)
     found = np.isfinite(sigma)
     if not found.any():
         return
     bottom, top = axes.get_ylim()  # an error that leaves the grid is drawn to its edge
-    low = np.nan_to_num(column(curve, "sigma_low_cm2"), nan=bottom)
-    high = np.nan_to_num(column(curve, "sigma_high_cm2"), nan=top)
+    low = np.nan_to_num(column(curve, size.named("low")), nan=bottom)
+    high = np.nan_to_num(column(curve, size.named("high")), nan=top)
     axes.fill_between(m, low, high, where=found, color="white", alpha=0.3, lw=0)
     axes.plot(m, sigma, "o-", color="white", ms=3, lw=2, path_effects=OUTLINE, gid=f"contour {label}")
     at = np.flatnonzero(found)[3 * found.sum() // 4]

@@ -7,13 +7,14 @@ from matplotlib.figure import Figure
 
 from engine.plots import canvas, legend_below, styled
 from engine.plots._rows import column, describe, number, score_words, select, setting
+from engine.size import Size
 
 
 @styled
-def t3_against_mass(table: pa.Table) -> Figure:
+def t3_against_mass(table: pa.Table, size: Size) -> Figure:
     """t3_ty with its error, or by toys its interval, for each statistic and R.
 
-    `table`: `reach_schemas.REACH`, of one cross-section. An arrow upwards at the range's end marks an exposure
+    `table`: `reach_schemas.reach`, of one value of `size`. An arrow upwards at the range's end marks an exposure
     beyond it, one downwards at its beginning one below; dashed is what looks at the signal model. BadInput names what
     differs between the rows.
     """
@@ -23,10 +24,10 @@ def t3_against_mass(table: pa.Table) -> Figure:
     pairs = set(zip(table["statistic"].to_pylist(), table["R"].to_pylist(), strict=True))
     for statistic, R in sorted(pairs, key=lambda pair: (pair[1] is not None, pair[0], pair[1] or 0.0)):
         _series(axes, select(table, statistic=statistic, R=R).sort_by("m_chi_GeV"), score_words(statistic, R))
-    first = {name: table[name][0].as_py() for name in ("sigma_si_cm2", "p_false_alarm", "power")}
+    first = {name: table[name][0].as_py() for name in (size.name, "p_false_alarm", "power")}
     axes.set_ylim(table["from_ty"][0].as_py() / 1.3, table["to_ty"][0].as_py() * 1.3)
     aim = f"power {first['power']:g} at p = {number(first['p_false_alarm'])}"
-    place = rf"$\sigma_{{\mathrm{{SI}}}}$ = {number(first['sigma_si_cm2'])} cm$^2$"
+    place = size.of(number(first[size.name]))
     axes.set_title(f"{place}; {aim}\n{describe(shared)}")
     legend_below(figure)
     return figure

@@ -6,11 +6,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from engine.plots import canvas, legend_below, styled
-from engine.plots._rows import model_words, population_words
+from engine.plots._rows import FLOOR, model_words, population_words
 
 NR_ACCEPTANCE = 0.3  # benchmark acceptance of the DARWIN studies quoted by the papers
 LEAKAGE = "er_leakage_at_30_percent_nr"
-COLOURS = {"classifier": "C0", "floor": "0.45"}
+FLOOR_COLOUR = "0.45"
 LINES = ("-", "--")  # by population
 
 
@@ -25,10 +25,11 @@ def roc(table: pa.Table) -> Figure:
     axes.set(xlabel="ER leakage (false positive rate)", ylabel="NR acceptance (true positive rate)", xscale="log")
     axes.axhline(NR_ACCEPTANCE, color="0.6", ls=":", lw=1)
     populations = list(dict.fromkeys(table["population"].to_pylist()))
-    rows = table.to_pylist()
+    rows, roles = table.to_pylist(), list(dict.fromkeys(table["role"].to_pylist()))
     for row in rows:
-        look = {"color": COLOURS[row["role"]], "ls": LINES[populations.index(row["population"]) % len(LINES)]}
-        _curve(axes, row, look)
+        colour = FLOOR_COLOUR if row["role"] == FLOOR else f"C{roles.index(row['role'])}"
+        line = LINES[populations.index(row["population"]) % len(LINES)]
+        _curve(axes, row, {"color": colour, "ls": line})
     x = np.geomspace(0.5 / max(row["n_er"] or 1 for row in rows), 1, 200)
     axes.plot(x, x, ":", color="C2", lw=1.5, label="by chance")
     axes.set(xlim=(x[0], 1), ylim=(0, 1.02))

@@ -29,7 +29,7 @@ def objective_against_fields(table: pa.Table, fields: dict[str, bool | None], ti
         x = _places(axes, table[name].to_pylist(), is_log)
         _trials(axes, table, x)
         axes.set_xlabel(name, fontsize="medium")
-    for axes in panels.flat[len(fields):]:
+    for axes in panels.flat[len(fields) :]:
         axes.set_visible(False)
     figure.supylabel(words(table["objective_is"][0].as_py()), fontsize="medium")
     labels = dict(zip(*panels[0, 0].get_legend_handles_labels()[::-1], strict=True))

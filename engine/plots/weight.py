@@ -9,6 +9,7 @@ from scipy.stats import norm
 from engine.plots import styled
 from engine.plots._rows import column, describe, number, select, setting, words
 from engine.plots.exposure import LEVELS_SIGMA
+from engine.size import Size
 
 SIDES = {False: "moves with a map of TS", True: "invariant under monotone maps of TS"}
 PANEL_INCHES = (5.5, 3.4)
@@ -16,7 +17,7 @@ LOWEST_P = 1e-16  # double precision ends about there; what is below would flatt
 
 
 @styled
-def p_against_R(table: pa.Table, best_R: float, R_low: float, R_high: float) -> Figure:
+def p_against_R(table: pa.Table, size: Size, best_R: float, R_low: float, R_high: float) -> Figure:
     """One row of panels per mass; left the statistics that depend on the unit of TS, right those that do not.
 
     Lines are exact laws, points with their 68 % interval are toys; an arrow marks a bound. Grey: the p of the bare
@@ -37,7 +38,7 @@ def p_against_R(table: pa.Table, best_R: float, R_low: float, R_high: float) -> 
             axes.axvline(best_R, color="0.5", lw=1, ls=":")
             axes.set_title(said if mass is None else rf"{said}; $m_\chi$ = {number(mass)} GeV")
     _finish(figure, panels, rows)
-    said = f"{_place(rows)}; best R = {number(best_R)}\n{describe(shared)}"
+    said = f"{_place(rows, size)}; best R = {number(best_R)}\n{describe(shared)}"
     figure.suptitle(said, fontsize="small", x=0.02, ha="left")
     return figure
 
@@ -85,9 +86,6 @@ def _legend(panels: np.ndarray) -> tuple[list[str], list]:
     return [label for _, labels in pairs for label in labels], [handle for handles, _ in pairs for handle in handles]
 
 
-def _place(rows: pa.Table) -> str:
+def _place(rows: pa.Table, size: Size) -> str:
     first = rows.slice(0, 1).to_pylist()[0]
-    size = f"strength {number(first['strength'])}" if first["sigma_si_cm2"] is None else (
-        rf"$\sigma_{{\mathrm{{SI}}}}$ = {number(first['sigma_si_cm2'])} cm$^2$"
-    )  # fmt: skip
-    return f"{size}, {number(first['exposure_ty'])} t y"
+    return f"{size.of(number(first[size.name]))}, {number(first['exposure_ty'])} t y"

@@ -11,7 +11,6 @@ from rich.table import Table
 
 from engine import plots
 from engine.inference.reach import FOUND
-from engine.plan.event_plan import SLOTS
 from engine.plots import comparison as figures
 from engine.report.tracking import Record, records
 from engine.run.comparison import Comparison
@@ -20,20 +19,20 @@ from engine.store.store import Store
 
 # of a row, by their names in it and in MLflow
 METRICS = ("z", "z_pool_error", "z_seed_error", "t3_ty", "t3_error_ty", "t3_seed_error_ty", "auc", "accuracy",
-           "er_leakage_30", "er_leakage_50", "vae_parameters", "classifier_parameters", "vae_training_s",
-           "classifier_training_s", "vae_scored_per_s", "classifier_scored_per_s")  # fmt: skip
+           "er_leakage_30", "er_leakage_50")  # fmt: skip
+OF_MODELS = ("parameters", "training_s", "scored_per_s")
 MISSING = "-"
 
 
 def shown(found: Comparison) -> Iterator[Table]:
     """The ranking, the networks behind it and the differences, for a terminal."""
-    by = found.plan.study.yardstick
+    by = found.plan.study.ranking
     title = f"{by.statistic}, R = {by.R:g}, {by.exposure_ty:g} t y"
     ranking = Table("", "pair", "Z", "exposure for three sigma / t y", title=title)
     networks, listed = Table("", "AUC", "accuracy", "ER, 30, 50 % NR", "parameters", "fit / s", "scored / s"), {}
     for row in found.ranking.to_pylist():
         ranking.add_row(str(row["rank"]), row["pair"], _z(row), _t3(row))
-        listed |= {(slot, row[slot]): _network(row, slot) for slot in SLOTS}
+        listed |= {(role, row[role]): _network(row, role, kind) for role, kind in found.plan.study.kinds.items()}
     for (_, name), cells in sorted(listed.items()):
         networks.add_row(name, *cells)
     yield ranking
@@ -57,12 +56,12 @@ def _t3(row: dict) -> str:
     return _with_errors(row, "t3_ty", "t3_error_ty", "t3_seed_error_ty")
 
 
-def _network(row: dict, slot: str) -> list[str]:
+def _network(row: dict, role: str, kind: str) -> list[str]:
     quality = [MISSING] * 3
-    if slot == "classifier":
+    if kind == "classifier":
         leakage = f"{row['er_leakage_30']:.2g}, {row['er_leakage_50']:.2g}"
         quality = [f"{row['auc']:.4f}", f"{row['accuracy']:.4f}", leakage]
-    sizes = [row[f"{slot}_{name}"] for name in ("parameters", "training_s", "scored_per_s")]
+    sizes = [row[f"{role}_{name}"] for name in OF_MODELS]
     return quality + [MISSING if value is None else f"{value:,.0f}" for value in sizes]
 
 
@@ -76,7 +75,7 @@ def files(found: Comparison, format: str = "png") -> dict[str, bytes]:
     tables = {"comparison": found.ranking, "differences": found.differences}
     parquet = {f"{name}.parquet": encode(Part(f"{name}.parquet", (), table)) for name, table in tables.items()}
     csv = {f"{name}.csv": _csv(table) for name, table in tables.items()}
-    figure = plots.render(figures.ranking(found.ranking, found.differences), format)
+    figure = plots.render(figures.ranking(found.ranking, found.differences, tuple(found.plan.study.roles)), format)
     return parquet | csv | {f"ranking.{format}": figure}
 
 
@@ -104,11 +103,12 @@ def logged(name: str, found: Comparison, store: Store, made: dict[str, bytes]) -
 def _record(name: str, found: Comparison, made: dict[str, bytes]) -> Record:
     plan, metrics = found.plan, {}
     for row in found.ranking.to_pylist():
-        metrics |= {f"{column}_{row['pair']}": row[column] for column in METRICS if row[column] is not None}
+        columns = *METRICS, *(f"{role}_{name}" for role in plan.study.roles for name in OF_MODELS)
+        metrics |= {f"{column}_{row['pair']}": row[column] for column in columns if row[column] is not None}
     for row in found.differences.to_pylist():
         of_two = f"{row['pair']}_minus_{row['other']}"
         metrics |= {f"{column}_{of_two}": row[column] for column in ("z_difference", "z_difference_error", "better")}
     finite = {key: float(value) for key, value in metrics.items() if math.isfinite(value)}
     tags = {"stage": "compare", "study": name} | records.environment()
-    parameters = vars(plan.study.yardstick) | {"pairs": ", ".join(plan.members)}
+    parameters = vars(plan.study.ranking) | {"pairs": ", ".join(plan.members)}
     return Record(plan.comparison, f"{name}-compare-{plan.comparison[:8]}", parameters, finite, {}, made, tags)

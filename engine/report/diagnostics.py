@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from engine import plugins
-from engine.assembly import scores
 from engine.inference.population import Population
+from engine.inference.scores._terms import negative_elbo
 from engine.physics.detectors import TPC
 from engine.plan.plan import Plan
 from engine.plots.confusion import confusion
@@ -15,29 +15,28 @@ from engine.plots.latent import latent
 from engine.plots.posterior import posterior_predictive
 from engine.plots.reconstruction import Stretch, reconstruction
 from engine.plots.roc import roc
-from engine.stages.diagnostics import Diagnostics
+from engine.stages.diagnostics import Autoencoder, Diagnostics
 
 
-def diagnosed(
-    plan: Plan, population: Population, found: Diagnostics, signals: dict[str, np.ndarray]
-) -> Iterator:
+def diagnosed(plan: Plan, population: Population, found: Diagnostics, signals: dict[str, np.ndarray]) -> Iterator:
     """Name and figure of each. signals: (pool,) weights by label, of which what precedes a comma is the signal."""
-    pool = population.pool
-    by_name = {label.partition(",")[0]: weights for label, weights in signals.items()}  # shares, whatever the size
-    negative_elbo = scores.negative_elbo(pool.terms, plan.beta)
     yield "roc", roc(found.table)
     yield "confusion", confusion(found.table)
-    yield "posterior_predictive", posterior_predictive(found.posterior)
-    yield "elbo_energy", elbo_against_energy(pool.energy_keV, negative_elbo, population.weights.sum(axis=0), by_name)
-    yield "latent", latent(found.latent)
-    yield "reconstruction", reconstruction(_examples(plan, found))
+    by_name = {label.partition(",")[0]: weights for label, weights in signals.items()}  # shares, whatever the size
+    for role, one in found.autoencoders.items():
+        end = f"_{role}" if len(found.autoencoders) > 1 else ""
+        elbo = negative_elbo(population.pool.terms[role], one.beta)
+        weights = population.weights.sum(axis=0)
+        yield f"posterior_predictive{end}", posterior_predictive(one.posterior)
+        yield f"elbo_energy{end}", elbo_against_energy(population.pool.energy_keV, elbo, weights, by_name)
+        yield f"latent{end}", latent(one.latent)
+        yield f"reconstruction{end}", reconstruction(_examples(plan, role, one))
 
 
-def _examples(plan: Plan, found: Diagnostics) -> dict[str, list[Stretch]]:
+def _examples(plan: Plan, role: str, found: Autoencoder) -> dict[str, list[Stretch]]:
     """The stored events by title, cut into the sections of their representation."""
-    study = plan.study
-    view = plugins.load("engine.physics.representations", study.view(study.models.vae))
-    tpc = study.detector.constants
+    view = plugins.load("engine.physics.representations", plan.view(role))
+    tpc = plan.study.detector.constants
     events = {}
     for row in found.examples.to_pylist():
         pair, start = [np.array(row[name]) for name in ("real", "reconstructed")], 0

@@ -7,20 +7,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from engine import plots, plugins
-from engine.assembly import assemble, contours
+from engine import plots
+from engine.assembly import contours
+from engine.assembly.population import benchmark_weights, choices, signal_weights, toys
 from engine.inference.cells import q_values
 from engine.lineage import label, row_label
 from engine.plan.plan import HYPOTHESES, Plan
 from engine.plots import exposure, plane, q_distribution, reach, scores, systematics
-from engine.plots._rows import words
+from engine.plots._rows import number, words
 from engine.report.diagnostics import diagnosed
 from engine.run.pipeline import Outcome
 from engine.store.parts import Part, encode
 
 Overlay = tuple[str, np.ndarray, np.ndarray]  # label, m_chi_GeV, sigma_si_cm2
 SIGNAL_MASSES_GEV = (20.0, 500.0)  # EPJC paper, Fig. 2
-SIGNAL_SIGMA_CM2 = 1e-46
 
 
 def draw(plan: Plan, outcome: Outcome, overlays: tuple[Overlay, ...] = (), format: str = "png") -> dict[str, bytes]:
@@ -32,9 +32,10 @@ def draw(plan: Plan, outcome: Outcome, overlays: tuple[Overlay, ...] = (), forma
         files["contours.csv"] = contours.write_csv(lines)
         # colours need a rectangle of points, which is what the study names
         figures = chain(_planes(plan, outcome, grid.filter(pc.field("level") == 0), lines, overlays), figures)
-    if outcome.systematics is not None:
-        files["systematics.parquet"] = encode(Part("systematics.parquet", (), outcome.systematics))
-        figures = chain(figures, _systematics(plan, outcome.systematics))
+    if outcome["systematics"] is not None:
+        varied = outcome["systematics"].table
+        files["systematics.parquet"] = encode(Part("systematics.parquet", (), varied))
+        figures = chain(figures, _systematics(plan, varied))
     for name, figure in figures:
         files[f"{name}.{format}"] = plots.render(figure, format)
     return files
@@ -42,23 +43,24 @@ def draw(plan: Plan, outcome: Outcome, overlays: tuple[Overlay, ...] = (), forma
 
 def _contours(plan: Plan, grid: pa.Table) -> pa.Table:
     """Those of 1, 2 and 3 sigma; where points were spent on some, these too, by what they were spent by."""
-    asked = plan.study.grid.refine
-    if not asked:
-        return contours.contours(grid)
-    return contours.contours(contours.by_law(grid), sorted({1.0, 2.0, 3.0, *asked.z}))
+    refine, size = plan.study.grid.refine, plan.study.signal.size
+    if not refine:
+        return contours.contours(grid, size)
+    return contours.contours(contours.by_law(grid), size, sorted({1.0, 2.0, 3.0, *refine.z}))
 
 
 def _planes(plan: Plan, outcome: Outcome, grid: pa.Table, lines: pa.Table, overlays: tuple[Overlay, ...]) -> Iterator:
     study = plan.study
-    if study.grid.sigma_si_cm2.points()[-1] == 0:  # a study of no signal has no plane
+    if study.grid.size.points()[-1] == 0:  # a study of no signal has no plane
         return
     for R, statistic in plan.wanted:
         for exposure_ty in study.grid.exposure_ty.points():
             where = {"exposure_ty": exposure_ty, "statistic": statistic, "R": R}
             name = f"plane_{row_label(statistic, R)}_{label(exposure_ty)}ty"
             yield name, plane.plane(
-                grid, lines, **where, overlays=overlays, benchmark=tuple(study.at.values()), limits=outcome.limits
-            )
+                grid, lines, study.signal.size, **where, overlays=overlays, benchmark=tuple(study.at.values()),
+                limits=outcome["limits"].table,
+            )  # fmt: skip
 
 
 def _systematics(plan: Plan, table: pa.Table) -> Iterator:
@@ -68,10 +70,10 @@ def _systematics(plan: Plan, table: pa.Table) -> Iterator:
 
 def _figures(plan: Plan, outcome: Outcome) -> Iterator:
     study = plan.study
-    yield "p_against_exposure", exposure.p_against_exposure(outcome.table, **study.at)
-    if len(outcome.reach["m_chi_GeV"].unique()) > 1:
-        yield "t3_against_mass", reach.t3_against_mass(outcome.reach)
-    yield from diagnosed(plan, outcome.population, outcome.diagnostics, _signals(outcome))
+    yield "p_against_exposure", exposure.p_against_exposure(outcome.table, study.signal.size, **study.at)
+    if len(outcome["reach"].table["m_chi_GeV"].unique()) > 1:
+        yield "t3_against_mass", reach.t3_against_mass(outcome["reach"].table, study.signal.size)
+    yield from diagnosed(plan, outcome.population, outcome["diagnostics"], _signals(outcome))
     yield from _q_distributions(outcome, study.grid.exposure_ty.points()[-1])
     for R in study.score.R:
         yield f"scores_R{label(R)}", _scores(outcome, R, study.grid.exposure_ty.points()[-1])
@@ -80,32 +82,27 @@ def _figures(plan: Plan, outcome: Outcome) -> Iterator:
 def _signals(outcome: Outcome) -> dict[str, np.ndarray]:
     """(pool,) selected events per t y of the signals that figures show, each at its own size."""
     population, signal = outcome.population, outcome.plan.study.signal
-    if signal.axes[-1] == "strength":
-        at = outcome.plan.study.at["strength"]
-        shown = {f"{words(signal.name)}, strength {at:g}": (None, at)}
+    if not signal.size.has_mass:
+        at = outcome.plan.study.benchmark_signal.value
+        shown = {f"{words(signal.name)}, {signal.size.of(number(at))}": signal.at(None, at)}
     else:
-        shown = {f"{mass:g} GeV, {SIGNAL_SIGMA_CM2:g} cm$^2$": (mass, SIGNAL_SIGMA_CM2) for mass in SIGNAL_MASSES_GEV}
-    size = assemble.REFERENCE[signal.axes[-1]]
-    return {
-        said: value / size * assemble.signal_weights(signal, population, mass) for said, (mass, value) in shown.items()
-    }
+        shown = {f"{mass:g} GeV, {signal.size.of(number(signal.size.shown))}": signal.at(mass, signal.size.shown)
+                 for mass in SIGNAL_MASSES_GEV}  # fmt: skip
+    return {said: one.scale * signal_weights(signal.at(one.m_chi_GeV), population) for said, one in shown.items()}
 
 
 def _q_distributions(outcome: Outcome, exposure_ty: float) -> Iterator:
     plan, population = outcome.plan, outcome.population
-    signal, at = plan.study.signal, plan.study.at
     if not plan.by_toys:
         return
-    size, choices = signal.axes[-1], assemble.choices(plan, plan.by_toys)
-    mass = at.get("m_chi_GeV")
-    weights = assemble.signal_weights(signal, population, mass) * (at[size] / assemble.REFERENCE[size])
-    key = plugins.identity("engine.physics.spectra", signal.name), mass
-    toys = [assemble.toys(plan, outcome.ledger, exposure_ty, hypothesis) for hypothesis in HYPOTHESES]
-    found = q_values(population, weights, key, exposure_ty, choices, *toys)
-    for (R, statistic), (null, with_signal) in zip(plan.by_toys, found, strict=True):
-        where = {"statistic": statistic, "R": R, "exposure_ty": exposure_ty, "at": at}
-        yield f"q_{row_label(statistic, R)}_{label(exposure_ty)}ty", q_distribution.q_distribution(
-            null, with_signal, **where
+    weights, key = benchmark_weights(plan, population), plan.study.benchmark_signal.key
+    drawn = [toys(plan, outcome.ledger, exposure_ty, hypothesis) for hypothesis in HYPOTHESES]
+    samples = q_values(population, weights, key, exposure_ty, choices(plan, plan.by_toys), *drawn)
+    for (R, statistic), (null, with_signal) in zip(plan.by_toys, samples, strict=True):
+        where = {"statistic": statistic, "R": R, "exposure_ty": exposure_ty, "at": plan.study.at}
+        yield (
+            f"q_{row_label(statistic, R)}_{label(exposure_ty)}ty",
+            q_distribution.q_distribution(null, with_signal, **where),
         )
 
 

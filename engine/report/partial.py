@@ -28,20 +28,22 @@ def covered(found: list[Coverage]):
     """The figure of the coverage of all exposures."""
     first, states = found[0], [one.states for one in found]
     exposures = [one.exposure_ty for one in found]
-    return tiles.coverage(states, exposures, list(first.m_chi_GeV), list(first.sizes), first.axes[-1])
+    return tiles.coverage(states, exposures, list(first.m_chi_GeV), list(first.sizes), first.size)
 
 
 def _planes(outcome: Outcome):
     study, table = outcome.plan.study, outcome.table
-    grid = table.filter((pc.field("point") == "grid") & (pc.field("level") == 0) & (pc.field("sigma_si_cm2") > 0))
+    size = study.signal.size
+    grid = table.filter((pc.field("point") == "grid") & (pc.field("level") == 0) & (pc.field(size.name) > 0))
     answered = grid.filter(pc.field("z_median").is_valid())
     for R, statistic in outcome.plan.wanted:
         for exposure_ty in study.grid.exposure_ty.points():
             n_asked, n_known = (len(_of(rows, R, statistic, exposure_ty)) for rows in (grid, answered))
             if n_known >= max(LEAST_SHARE * n_asked, 1):
                 yield f"plane_{row_label(statistic, R)}_{label(exposure_ty)}ty", plane.plane(
-                    answered, contours.contours(answered), exposure_ty=exposure_ty, statistic=statistic, R=R,
-                    benchmark=tuple(study.at.values()), limits=outcome.limits,
+                    answered, contours.contours(answered, size), size,
+                    exposure_ty=exposure_ty, statistic=statistic, R=R,
+                    benchmark=tuple(study.at.values()), limits=outcome["limits"].table,
                 )  # fmt: skip
 
 

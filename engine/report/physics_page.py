@@ -59,8 +59,9 @@ def _references(study: Study) -> dict[str, dict[float, float]]:
 def _panel(plan: Plan, sample: Sample, backgrounds: list[Component], signal: Component) -> tuple:
     edges = np.linspace(*sample.range_keV, SPECTRUM_BINS + 1)
     lines = {c.label: _curves(sample, c, edges) for c in backgrounds if c.kind == sample.kind}
-    units = {"m_chi_GeV": " GeV", "sigma_si_cm2": " cm$^2$", "strength": " times"}
-    label = f"{signal.label} {', '.join(number(value) + units[name] for name, value in plan.study.at.items())}"
+    benchmark = plan.study.benchmark_signal
+    mass = "" if benchmark.m_chi_GeV is None else f"{number(benchmark.m_chi_GeV)} GeV, "
+    label = f"{signal.label} {mass}{plan.study.signal.size.of(number(benchmark.value))}"
     signals = {label: _curves(sample, signal, edges)} if signal.kind == sample.kind else {}
     return (edges[1:] + edges[:-1]) / 2, lines, signals
 

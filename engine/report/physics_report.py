@@ -166,7 +166,7 @@ def benchmark(study: Study) -> Component:
     module, options = study.signal.spectrum()
     is_default = not study.signal.options and tuple(study.at.values()) == REFERENCE_BENCHMARK
     kind, _ = spectra.describe(module, options)
-    return Component(study.signal.name, kind, module.LABEL, study.signal.rate(**study.at), None, is_default)
+    return Component(study.signal.name, kind, module.LABEL, study.benchmark_signal.rate, None, is_default)
 
 
 def is_reference_detector(study: Study) -> bool:

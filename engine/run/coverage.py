@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.plan.plan import Plan
+from engine.size import Size
 
 STATES = ("done", "missing", "failed", "corrupt")  # of a point: the worst of its rows'
 LETTERS = "#.x!"
@@ -15,7 +16,7 @@ class Coverage:
     """One exposure: states (sizes, masses) as places in STATES, -1 where the grid has no such point."""
 
     exposure_ty: float
-    axes: tuple[str, ...]
+    size: Size
     m_chi_GeV: tuple[float | None, ...]
     sizes: tuple[float, ...]
     states: np.ndarray
@@ -48,4 +49,4 @@ def _one(plan: Plan, exposure_ty: float, worst: dict[tuple, int]) -> Coverage:
     masses = sorted({mass for mass, _ in places}, key=lambda mass: mass or 0.0)
     sizes = sorted({size for _, size in places})
     states = np.array([[worst.get((exposure_ty, mass, size), -1) for mass in masses] for size in sizes])
-    return Coverage(exposure_ty, plan.study.signal.axes, tuple(masses), tuple(sizes), states)
+    return Coverage(exposure_ty, plan.study.signal.size, tuple(masses), tuple(sizes), states)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from engine import stages
 from engine.errors import BadInput
 from engine.plan.event_plan import EventPlan
 from engine.plan.members import plan_of
@@ -19,7 +20,8 @@ GRACE_S = 24 * 3600.0
 BY_NAME = ("checkpoints", "partial", "figures", "timings", "comparisons")  # after an item
 TUNED = ("trials", "tables", "figures")  # what a search for R makes there is known when it has ended, not before
 SEARCHED = (*TUNED, "models", "timings", "rungs", "features")  # the same of a search for fields of the models
-STAGES = {"systematics", "trials", "paired", "features", "rungs"}  # that not every study has
+FOLDERS = {name for stage in stages.STAGES for name in (stage.NAME, getattr(stage, "TABLES", stage.NAME))}
+FOLDERS |= {"trials", "features", "rungs"}  # of tuning
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def _plans(study: Study, ledger: Ledger) -> Iterator[EventPlan]:
 
 def _wanted(study: Study, ledger: Ledger) -> Iterator[str]:
     for plan in _plans(study, ledger):
-        for items in plan.items.values():
+        for items in stages.items(plan).values():
             yield from items
         if study.compare and hasattr(plan, "comparison"):
             yield plan.comparison
@@ -84,8 +86,7 @@ def _candidates(studies: list[Study], store: Store, ledger: Ledger, wanted: set[
             if wanted.isdisjoint(_names(one.path)):
                 yield one
     known = {entry.path: entry for entry in ledger.entries.values()}
-    stages = STAGES | {stage for study in studies for plan in _plans(study, ledger) for stage in plan.items}
-    for stage in sorted(stages):
+    for stage in sorted(FOLDERS):
         for one in store.objects(stage):
             if wanted.isdisjoint(_items(store, known.get(one.path), one.path)):
                 yield one

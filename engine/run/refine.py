@@ -5,92 +5,81 @@ same points; and a row is the one that any other study would have at its point.
 """
 
 from collections.abc import Iterator
-from functools import partial
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from engine.assembly import assemble, contours
-from engine.inference.population import Population
+from engine.assembly import contours
 from engine.lineage import row_label
 from engine.plan import lattice
 from engine.plan.plan import Plan, Point
-from engine.plan.refined_plan import STAGES, Added, Refined
-from engine.run import tasks
+from engine.plan.refined_plan import ROUNDS, Added, Refined
 from engine.run.state import Run
-from engine.stages import work
+from engine.stages import cells, exact, nulls, tables
 from engine.store.store import Ledger
 from engine.study import Study
 
 
-def spend(run: Run, population: Population) -> None:
+def spend(run: Run) -> None:
     """Computes round after round until no contour asks for a point; the run's plan then holds them all."""
     if not run.plan.study.grid.refine:
         return
     plan = Refined(run.plan.study)
-    while points := asked(plan, found(plan, run.ledger)):
+    while points := next_points(plan, known(plan, run.ledger)):
         plan = plan.with_round(points)
-        _compute(run, plan.added(points), population, f"round {len(plan.rounds)}")
+        _compute(run, plan.added(points), f"round {len(plan.rounds)}")
     run.plan = plan
 
 
-def _compute(run: Run, added: Added, population: Population, name: str) -> None:
+def _compute(run: Run, added: Added, name: str) -> None:
     """The stages of a round, whose parts nobody has verified before its points were known."""
-    for items in added.items.values():
-        for entry in run.ledger.check(items):
-            run.put_aside(entry)
-    rows = (added.cells | added.exact).items()
-    missing = (place[0] for item, place in rows if item not in run.ledger.entries)
-    signals = assemble.signals(added, population, missing)
     of_round = run.under(added)
-    for stage, does, arguments in (
-        ("nulls", work.background_toys, partial(tasks.nulls, of_round, population)),
-        ("cells", work.cells, partial(tasks.cells, of_round, population, signals)),
-        ("exact", work.exact, partial(tasks.exact, of_round, population, signals)),
-    ):
-        if any(item not in run.ledger.entries for item in added.items[stage]):
-            of_round.stage(f"{name} {stage}", added.items[stage], does, arguments)
-    run.count(of_round.computed)
+    of_round.population = run.population  # the same pool and scores
+    for stage in (nulls, cells, exact):
+        for entry in run.ledger.check(stage.items(added)):
+            run.put_aside(entry)
+        if of_round.missing(stage.items(added)):
+            of_round.stage(stage, f"{name} {stage.NAME}")
 
 
-def asked(plan: Refined, found: pa.Table) -> tuple[Point, ...]:
+def next_points(plan: Refined, contours_now: pa.Table) -> tuple[Point, ...]:
     """The points of the next round: none where every contour is known, or the rounds are used up."""
     level = len(plan.rounds) + 1
-    if level > plan.asked.max_rounds:
+    if level > plan.section.max_rounds:
         return ()
     places = {
-        (row["exposure_ty"], row["m_chi_GeV"], lattice.middle(row["bracket_low_cm2"], row["bracket_high_cm2"]))
-        for row in found.to_pylist()
+        (row["exposure_ty"], row["m_chi_GeV"], lattice.middle(row["bracket_low"], row["bracket_high"]))
+        for row in contours_now.to_pylist()
         if is_bracketed(row) and is_wide(plan, row)
     }
     return tuple(Point(*place, "grid", level) for place in sorted(places))
 
 
-def found(plan: Refined, ledger: Ledger) -> pa.Table:
+def known(plan: Refined, ledger: Ledger) -> pa.Table:
     """The contours so far (`engine.assembly.contours`), by exact laws where rows have them."""
-    rows = assemble.table(plan, ledger, only=plan.pair).filter(pc.field("point") == "grid")
-    return contours.contours(contours.by_law(rows), plan.asked.z)
+    rows = tables.table(plan, ledger, only=plan.pair).filter(pc.field("point") == "grid")
+    return contours.contours(contours.by_law(rows), plan.study.signal.size, plan.section.z)
 
 
 def is_bracketed(row: dict) -> bool:
     """Whether a contour lies between two points, the lower of which is no bound."""
-    return None not in (row["bracket_low_cm2"], row["bracket_high_cm2"])
+    return None not in (row["bracket_low"], row["bracket_high"])
 
 
 def is_wide(plan: Refined, row: dict) -> bool:
     """Whether these two are further apart than the contour should be known."""
-    return lattice.is_wider(row["bracket_low_cm2"], row["bracket_high_cm2"], plan.asked.log10_sigma)
+    return lattice.is_wider(row["bracket_low"], row["bracket_high"], plan.section.log10_sigma)
 
 
 def replay(study: Study, ledger: Ledger) -> tuple[Plan, bool]:
     """The plan as far as what is stored decides it, and whether that is all; changes nothing in the store."""
     if not study.grid.refine:
         return Plan(study), True
-    for stage in STAGES:
+    for stage in ROUNDS:
         ledger.know(ledger.orphans(f"{stage}/")[0])
     plan = Refined(study)
     while _is_whole(plan, ledger):
-        points = asked(plan, found(plan, ledger))
+        points = next_points(plan, known(plan, ledger))
         if not points:
             return plan, True
         plan = plan.with_round(points)
@@ -122,18 +111,18 @@ def lines(plan: Plan, table: pa.Table) -> Iterator[str]:
     R, name = plan.pair
     mine = table.filter((pc.field("point") == "grid") & (pc.field("statistic") == name))
     mine = mine if R is None else mine.filter(pc.field("R") == R)
-    spent, dense = mine.filter(pc.field("sigma_si_cm2") > 0).num_rows, _dense(plan)
+    spent, dense = mine.filter(pc.field(plan.study.signal.size.name) > 0).num_rows, _dense(plan)
     yield (f"refined: {row_label(name, R)}, {len(plan.rounds)} rounds, {sum(map(len, plan.rounds))} points added; "
            f"{spent} in all, where a grid as fine has {dense}")  # fmt: skip
     said: dict[str, list[str]] = {}
-    for row in contours.contours(contours.by_law(mine), plan.asked.z).to_pylist():
+    for row in contours.contours(contours.by_law(mine), plan.study.signal.size, plan.section.z).to_pylist():
         said.setdefault(_said(plan, row), []).append(_words(row))
     for words, which in said.items():
         yield f"refined: {len(which)} contours {words}{': ' + '; '.join(which) if words != _known(plan) else ''}"
 
 
 def _known(plan: Refined) -> str:
-    return f"known to {plan.asked.log10_sigma:g} in log10 sigma"
+    return f"known to {plan.section.log10_sigma:g} in log10 sigma"
 
 
 def _said(plan: Refined, row: dict) -> str:
@@ -151,6 +140,6 @@ def _words(row: dict) -> str:
 def _dense(plan: Refined) -> int:
     """Points of a grid over the same plane that is as fine everywhere."""
     grid = plan.study.grid
-    sizes = [size for size in grid.sigma_si_cm2.points() if size > 0]
-    per_mass = 1 + -(-lattice.width(sizes[0], sizes[-1]) // plan.asked.log10_sigma) if sizes else 0
+    sizes = [size for size in grid.size.points() if size > 0]
+    per_mass = 1 + -(-lattice.width(sizes[0], sizes[-1]) // plan.section.log10_sigma) if sizes else 0
     return int(per_mass) * len(grid.m_chi_GeV.points()) * len(grid.exposure_ty.points())

@@ -3,15 +3,15 @@
 import json
 from dataclasses import dataclass
 
-from engine import lineage
-from engine.plan.event_plan import VERSIONS, EventPlan
+from engine import lineage, stages
+from engine.plan.event_plan import EventPlan
 from engine.store.store import Store
 
 FOLDER = "plans"
 
 
 @dataclass(frozen=True)
-class Asked:
+class Request:
     """A plan as it was: the study's fields and the stages' versions, and all items by stage."""
 
     fields: dict
@@ -23,10 +23,11 @@ def path(name: str) -> str:
     return f"{FOLDER}/{name}.json"
 
 
-def of_plan(plan: EventPlan) -> Asked:
+def of_plan(plan: EventPlan) -> Request:
     """A plan as it is kept."""
-    fields = json.loads(lineage.canonical({"study": plan.study, "version": VERSIONS}))
-    return Asked(fields["study"] | {"version": fields["version"]}, plan.items)
+    versions = {stage.NAME: stage.VERSION for stage in stages.STAGES}
+    fields = json.loads(lineage.canonical({"study": plan.study, "version": versions}))
+    return Request(fields["study"] | {"version": fields["version"]}, stages.items(plan))
 
 
 def keep(store: Store, name: str, plan: EventPlan) -> None:
@@ -34,16 +35,16 @@ def keep(store: Store, name: str, plan: EventPlan) -> None:
     store.put(path(name), lineage.canonical(vars(of_plan(plan))).encode())
 
 
-def last(store: Store, name: str) -> Asked | None:
+def last(store: Store, name: str) -> Request | None:
     """The plan of the last scan, or None; also where it cannot be read, since nothing but `status` asks for it."""
     try:
-        found = json.loads(store.get(path(name)))
-        return Asked(found["fields"], found["items"])
+        kept = json.loads(store.get(path(name)))
+        return Request(kept["fields"], kept["items"])
     except (FileNotFoundError, ValueError, KeyError):
         return None
 
 
-def stale(before: Asked | None, now: Asked) -> dict[str, list[str]]:
+def stale(before: Request | None, now: Request) -> dict[str, list[str]]:
     """Items by stage that the last plan has and this one has not."""
     if before is None:
         return {}

@@ -1,79 +1,65 @@
-"""One pass over a plan: stages whose missing items are computed, on a cluster that starts when work is missing."""
+"""One pass over a plan: stages whose missing items are computed, by an executor that starts when work is missing."""
 
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from functools import partial
+from types import ModuleType
 
-from engine.cluster import nodes
-from engine.cluster.fan_out import STALL_S, fan_out
+from engine import stages
+from engine.assembly.inputs import Inputs
 from engine.plan.event_plan import EventPlan
 from engine.progress import Silent
+from engine.run.executors import Executor, InProcess, Job
 from engine.store.parts import Entry, Failure, Part, encode, sha256
-from engine.store.store import Ledger, Store
 from engine.store.units import Unit
 
 WAITS = "waits for its toys"  # an exact law, which is held against toys that have failed
 
 
 @dataclass
-class Workers:
-    """A cluster that starts when work is missing: a local one of `n` processes, or the one at `address`."""
+class Run(Inputs):
+    """One pass over a plan: what it computed and set aside."""
 
-    address: str | None = None
-    n: int | None = None
-    resources: ExitStack = field(default_factory=ExitStack)
-    cpus: int = 0
-
-    def start(self) -> int:
-        """The number of CPUs of the cluster, which runs from now on."""
-        if not self.cpus:
-            self.cpus = self.resources.enter_context(nodes.cluster(self.address, self.n))
-        return self.cpus
-
-
-@dataclass
-class Run:
-    """One pass over a plan: what it found, made and set aside."""
-
-    plan: EventPlan
-    store: Store
-    ledger: Ledger
-    progress: Silent
-    workers: Workers = field(default_factory=Workers)
+    progress: Silent = field(default_factory=Silent)
+    executor: Executor = field(default_factory=InProcess)
     computed: dict[str, int] = field(default_factory=dict)
     set_aside: list[str] = field(default_factory=list)
+    others: dict[int, "Run"] = field(default_factory=dict)  # by the identity of their plans
 
     def under(self, plan: EventPlan) -> "Run":
-        """The same pass over another plan, on the same cluster, with a count of its own."""
-        return replace(self, plan=plan, computed={})
+        """The same pass over another plan: the same each time it is asked for, so that its population is made once."""
+        if id(plan) not in self.others:
+            self.others[id(plan)] = replace(self, plan=plan)
+        return self.others[id(plan)]
 
-    def count(self, computed: dict[str, int]) -> None:
-        """Adds what was done under another plan."""
-        for stage, n in computed.items():
-            self.computed[stage] = self.computed.get(stage, 0) + n
+    def share(self, value: object) -> object:
+        """Puts a big input where all units can read it."""
+        return self.executor.share(value)
 
-    def stage(
-        self,
-        name: str,
-        items: list[str],
-        work: Callable,
-        units: Callable[[set[str]], Iterable[Unit]],
-        *,
-        spread: Callable[..., Iterable[list[Entry | Failure]]] | None = None,
-        tolerant: bool = False,
-        stall_s: float | None = STALL_S,
-    ) -> None:
-        """Computes the items that are missing: `units(missing)` says what each unit of `work` is called with.
+    def stage(self, stage: ModuleType, name: str | None = None) -> None:
+        """Computes what a stage is missing; what has no answer is noted, if it may be so, and tried in the next pass.
 
-        tolerant: what has no answer is noted, and the stage goes on; tried again in the next pass.
+        name: what it is called while it runs, where that is not its own.
         """
-        missing = {item for item in items if item not in self.ledger.entries}
-        self.computed[name] = len(missing)
+        if not self.plan.has(stage.NAME):
+            return
+        group = stage.group(self.plan) if hasattr(stage, "group") else None
+        self.compute(
+            name or stage.NAME, stage.items(self.plan), stage.work, lambda missing: stage.units(self, missing),
+            tolerant=stages.trait(stage, "MAY_FAIL"), stalls=stages.trait(stage, "STALLS"), group=group,
+        )  # fmt: skip
+        if hasattr(stage, "finish"):
+            stage.finish(self)
+
+    def compute(
+        self, name: str, items: list[str], work: Callable, units: Callable[[set[str]], Iterable[Unit]], **how: object
+    ) -> None:
+        """Computes the items that are missing; `units(missing)`: what `work` is called with; how: see `Job`."""
+        missing = self.missing(items)
+        self.computed[name] = self.computed.get(name, 0) + len(missing)
         self.progress.stage(name, len(items), len(items) - len(missing))
         if missing:
-            spread = spread or partial(fan_out, n_items=len(missing), tolerant=tolerant, stall_s=stall_s)
-            for records in spread(work, units(missing), self.store, self.workers.start()):
+            job = Job(work, units(missing), self.store, len(missing), **how)
+            for records in self.executor.do(job):
                 self.ledger.add(records)
                 self._note_failures(records)
                 self.progress.advance(sum(item in missing for record in records for item in record.items))
@@ -90,11 +76,6 @@ class Run:
         known, missing = self.ledger.failures, [item for item in items if item not in self.ledger.entries]
         return {item: known[item].reason if item in known else WAITS for item in missing}
 
-    def share(self, value: object) -> object:
-        """Puts a big input where all tasks can read it."""
-        self.workers.start()
-        return nodes.share(value)
-
     def commit(self, part: Part) -> None:
         """A part that the driver itself made."""
         data = encode(part)
@@ -106,8 +87,8 @@ class Run:
         """Adopts what was committed but not noted, and sets aside what does not verify."""
         for path in self.ledger.unreadable:
             self.put_aside(Entry(path, "", ()))
-        for stage, items in self.plan.items.items():
-            whole, damaged = self.ledger.orphans(f"{stage}/")
+        for folder, items in stages.items(self.plan).items():
+            whole, damaged = self.ledger.orphans(f"{folder}/")
             self.ledger.add(whole)
             for path in damaged:
                 self.put_aside(Entry(path, "", ()))

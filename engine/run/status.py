@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from engine import stages
 from engine.plan.event_plan import EventPlan
 from engine.plan.members import JointPlan, plan_of
 from engine.plan.plan import Plan
-from engine.run import refine
-from engine.run import request as asked
+from engine.run import refine, request
 from engine.run.coverage import LETTERS, STATES, Coverage, coverage
 from engine.store.parts import Failure
 from engine.store.store import Ledger, Store
@@ -66,7 +66,7 @@ class Status:
             "failed": self.failed, "table": self.table, "refine": self.refine, "best": self.best,
             "by_stage": {name: vars(stage) for name, stage in self.by_stage.items()},
             "coverage": [{"exposure_ty": one.exposure_ty, "points": one.counts, "m_chi_GeV": one.m_chi_GeV,
-                          one.axes[-1]: one.sizes, "map": one.lines} for one in self.coverage],
+                          one.size.name: one.sizes, "map": one.lines} for one in self.coverage],
         }  # fmt: skip
 
     def lines(self) -> Iterator[str]:
@@ -89,7 +89,7 @@ class Status:
     def _maps(self) -> Iterator[str]:
         legend = ", ".join(f"{letter} {name}" for letter, name in zip(LETTERS, STATES, strict=True))
         for one in self.coverage:
-            yield f"{one.exposure_ty:g} t y, {one.axes[-1]} upwards{', m_chi_GeV to the right' * (len(one.axes) > 1)}:"
+            yield f"{one.exposure_ty:g} t y, {one.size.name} upwards{', m_chi_GeV to the right' * one.size.has_mass}:"
             yield from one.lines
         yield legend
 
@@ -99,20 +99,20 @@ def status(study: Study, store: Store, name: str = "study") -> Status:
     ledger, plan, is_settled = Ledger(store), plan_of(study), True
     if study.grid.refine:
         plan, is_settled = refine.replay(study, ledger)
-    damaged = damaged_parts(plan, ledger)
-    now, before = asked.of_plan(plan), asked.last(store, name)
-    stale = asked.stale(before, now)
+    made, damaged = stages.items(plan), damaged_parts(plan, ledger)
+    now, before = request.of_plan(plan), request.last(store, name)
+    stale = request.stale(before, now)
     n_stale = {stage: len(items) for stage, items in stale.items()}
-    by_stage, state_of, failed = stages(plan.items, ledger, damaged, n_stale)
-    table = _table(study, plan, ledger, store) if not any(item in state_of for item in plan.items["tables"]) else None
-    since = asked.first_difference(before.fields, now.fields) if stale else None
+    by_stage, state_of, failed = counts(made, ledger, damaged, n_stale)
+    table = _table(study, plan, ledger, store) if not any(item in state_of for item in made["tables"]) else None
+    since = request.first_difference(before.fields, now.fields) if stale else None
     corrupt = [*ledger.unreadable, *damaged]
     covered = coverage(list(plan.members.values()) if isinstance(plan, JointPlan) else [plan], state_of)
     rounds = refine.progress(plan, ledger, is_settled)
     return Status(store.exists, by_stage, corrupt, failed, since, table, covered, rounds)
 
 
-def stages(
+def counts(
     items_of: dict[str, list[str]], ledger: Ledger, damaged: list[str], stale: dict[str, int] | None = None
 ) -> tuple[dict[str, Stage], dict[str, str], dict[str, str]]:
     """Counts by stage, the state of every item that is not done, and why those that failed did."""
@@ -131,7 +131,7 @@ def stages(
 def _table(study: Study, plan: Plan | JointPlan, ledger: Ledger, store: Store) -> str | None:
     """Where the result is once all tables are there; a comparison is written after them."""
     if study.compare is None:
-        return store.where(ledger.entries[plan.items["tables"][0]].path)
+        return store.where(ledger.entries[stages.items(plan)["tables"][0]].path)
     path = f"{plan.folder}/comparison.parquet"
     return store.where(path) if path in store.list(plan.folder) else None
 
@@ -139,7 +139,7 @@ def _table(study: Study, plan: Plan | JointPlan, ledger: Ledger, store: Store) -
 def damaged_parts(plan: EventPlan, ledger: Ledger) -> list[str]:
     """Paths of parts that do not verify; what does, but was not noted, is known to the ledger from now on."""
     damaged = []
-    for stage, items in plan.items.items():
+    for stage, items in stages.items(plan).items():
         whole, broken = ledger.orphans(f"{stage}/")
         ledger.know(whole)
         damaged += broken + [entry.path for entry in ledger.check(items)]

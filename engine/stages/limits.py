@@ -1,12 +1,14 @@
-"""The median upper limit as a result of a scan: its tasks, their work, its table, and the lines that say it."""
+"""The median upper limit of a search that knows the signal, at every mass and exposure."""
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pyarrow as pa
 
 from engine import lineage, schemas
-from engine.assembly import assemble, rows
+from engine.assembly import population, results, rows
+from engine.assembly.inputs import Inputs
 from engine.inference import experiments, limits, toys
 from engine.inference.experiments import Backgrounds
 from engine.inference.limits import Experiment
@@ -14,58 +16,85 @@ from engine.inference.pools import DENSITY_HALF
 from engine.inference.population import Population
 from engine.inference.teststats.tail_count import SMALLEST_TAIL
 from engine.plan.plan import Plan
-from engine.store.parts import Part
-from engine.store.store import Ledger, Store
+from engine.size import Size
+from engine.store.parts import Part, of_rows
+from engine.store.store import Ledger
+from engine.store.units import Unit, totals
+from engine.study import Study
 
+NAME, VERSION, SCHEMA = "limits", 2, schemas.LIMIT
+TABLES, table_schema = "limit_tables", schemas.limits
+MAY_FAIL = True
 STATISTIC = "profile_likelihood"
-REFERENCE_CM2 = assemble.REFERENCE["sigma_si_cm2"]
-EMPTY = schemas.LIMITS.empty_table()  # where nothing was asked, or not all of it has an answer
 ORDER = ["exposure_ty", "m_chi_GeV"]
 NO_SIGNAL = "none"  # a method: the pool has no signal event, and so no limit
-LIMIT = ("sigma_90_cm2", "sigma_low_cm2", "sigma_high_cm2", "power_constrained_cm2", "n_signal")
+LIMIT = (*schemas.LIMITS_ON_SIZE, "n_signal")
 CHECK = ("n_toys", "critical_z", "coverage", "coverage_low", "coverage_high")
 
 
-def wanted(plan: Plan, missing: set[str]) -> dict[float, list[float]]:
-    """Masses by exposure that are missing: a task each."""
-    found: dict[float, list[float]] = {}
-    for item, (exposure_ty, m_chi_GeV) in plan.limits.items():
-        if item in missing:
-            found.setdefault(exposure_ty, []).append(m_chi_GeV)
-    return found
+def items(plan: Plan) -> list[str]:
+    """Every limit."""
+    return list(places(plan))
 
 
-def signals(plan: Plan, population: Population, missing: set[str]) -> dict[float, np.ndarray]:
-    """(pool,) signal weights at the cross-section of REFERENCE, by mass."""
-    masses = {mass for asked in wanted(plan, missing).values() for mass in asked}
-    return {mass: assemble.signal_weights(plan.study.signal, population, mass) for mass in sorted(masses)}
+def places(plan: Plan) -> dict[str, tuple[float, float]]:
+    """Every limit: item -> (exposure_ty, m_chi_GeV)."""
+    study = plan.study
+    masses = study.limits.masses(study.signal.axes, study.grid.masses, study.benchmark_signal.m_chi_GeV)
+    return {_item(plan, *place): place for place in itertools.product(plan.exposures, masses)}
 
 
-def compute(
-    plan: Plan, population: Population, signal_weights: dict[float, np.ndarray], exposure_ty: float,
-    masses: list[float],
+def _item(plan: Plan, exposure_ty: float, m_chi_GeV: float) -> str:
+    """It follows from the pool's events, and from no model or score."""
+    study, section = plan.study, plan.study.limits
+    fields = {
+        "exposure_ty": exposure_ty, "m_chi_GeV": m_chi_GeV, "signal": plan.signal, "power": section.power,
+        "toys": section.check_toys if m_chi_GeV in section.check_m_chi_GeV else None, "seed": study.seed,
+        "rates": study.backgrounds.rates, "components": plan.components,
+    }  # fmt: skip
+    return lineage.digest("limits", VERSION, fields, [shard.item for shard in plan.shards["pool"]])
+
+
+def amounts(plan: Plan, missing: set[str]) -> dict[str, float]:
+    """Limits; and toys times t y, on which their coverage is checked."""
+    section = plan.study.limits
+    made = [place for item, place in places(plan).items() if item in missing]
+    checked = [exposure_ty for exposure_ty, mass in made if mass in section.check_m_chi_GeV]
+    return totals([("limits", len(made)), ("checks", section.check_toys * sum(checked))])
+
+
+def units(inputs: Inputs, missing: set[str]) -> Iterable[Unit]:
+    """A mass at one exposure each."""
+    plan: Plan = inputs.plan
+    wanted = {item: place for item, place in places(plan).items() if item in missing}
+    masses = sorted({mass for _, mass in wanted.values()})
+    weights = {mass: population.signal_weights(plan.study.signal.at(mass), inputs.population) for mass in masses}
+    shared = inputs.share(plan), inputs.share(inputs.population), inputs.share(weights)
+    for item, (exposure_ty, mass) in wanted.items():
+        yield Unit((*shared, exposure_ty), mass, (item,), f"limit at {mass:g} GeV, {exposure_ty:g} t y")
+
+
+def work(
+    plan: Plan, pool: Population, signal_weights: dict[float, np.ndarray], exposure_ty: float, masses: list[float],
 ) -> list[Part]:  # fmt: skip
-    """The rows of one exposure, whose templates are made once. signal_weights: by mass, (pool,) at REFERENCE."""
-    background = experiments.backgrounds(population.null(None, exposure_ty))
-    items = {mass: plan.limit_item(exposure_ty, mass) for mass in masses}
-    found = [
-        _row(plan, population, background, signal_weights[mass], exposure_ty, mass) | {"lineage": item}
-        for mass, item in items.items()
-    ]
-    made = tuple(items.values())
-    name = lineage.digest("bundle", 1, None, made)
-    return [Part(f"limits/{name}.parquet", made, _table(found))]
+    """The rows of one exposure, whose templates are made once. signal_weights: by mass, (pool,) at the reference."""
+    background = experiments.backgrounds(pool.null(None, exposure_ty))
+    return [of_rows(NAME, SCHEMA, [
+        _row(plan, pool, background, signal_weights[mass], exposure_ty, mass)
+        | {"lineage": _item(plan, exposure_ty, mass)} for mass in masses
+    ])]  # fmt: skip
 
 
-def _row(plan, population, background: Backgrounds, weights, exposure_ty: float, m_chi_GeV: float) -> dict:
-    described = rows.Describer(plan, population, weights, exposure_ty).setting
-    row = {name: described[name] for name in schemas.LIMITS.names if name in described} | {
-        "m_chi_GeV": m_chi_GeV, "exposure_ty": exposure_ty, "statistic": STATISTIC, "model_dependent": True,
+def _row(
+    plan: Plan, pool: Population, background: Backgrounds, weights: np.ndarray, exposure_ty: float, m_chi_GeV: float
+) -> dict:
+    row = {
+        "signal_pool_size": rows.Expectation(plan, pool, weights, exposure_ty).of_pool["signal_pool_size"],
         "level": limits.LEVEL, "power": plan.study.limits.power, "left_out": ", ".join(background.left_out),
         "n_background": float(background.weights.sum()), "background_pool_size": 0.0, "pool_limited": True,
         "method": NO_SIGNAL, **dict.fromkeys((*LIMIT, *CHECK)),
     }  # fmt: skip
-    halves = weights[population.pool.half == DENSITY_HALF], population.signal(weights) * exposure_ty
+    halves = weights[pool.pool.half == DENSITY_HALF], pool.signal(weights) * exposure_ty
     unbinned = background.unbinned(*halves)
     if unbinned is None:
         return row
@@ -73,69 +102,68 @@ def _row(plan, population, background: Backgrounds, weights, exposure_ty: float,
     row |= {"background_pool_size": size, "pool_limited": min(size, row["signal_pool_size"]) < SMALLEST_TAIL}
     where = experiments.settled(unbinned)
     limit = limits.median_limit(where, power=plan.study.limits.power)
-    row |= _limit(limit, where)
+    row |= _limit(limit, where, plan.study.signal.size.reference)
     if m_chi_GeV in plan.study.limits.check_m_chi_GeV:
-        key = *population.stream_key, "limits", exposure_ty, m_chi_GeV
+        key = *pool.stream_key, "limits", exposure_ty, m_chi_GeV
         row |= _check(where, limit.mu_90, plan.study.limits.check_toys, key)
     return row
 
 
-def _limit(limit: limits.Limit, where: Experiment) -> dict:
-    strengths = {"sigma_90_cm2": limit.mu_90, "sigma_low_cm2": limit.low, "sigma_high_cm2": limit.high,
-                 "power_constrained_cm2": limit.power_constrained}  # fmt: skip
-    sigmas = {name: mu * REFERENCE_CM2 for name, mu in strengths.items()}
-    return sigmas | {"n_signal": float(limit.mu_90 * where.expected[-1]), "method": limit.method}
+def _limit(limit: limits.Limit, where: Experiment, reference: float) -> dict:
+    strengths = {"limit_90": limit.mu_90, "limit_low": limit.low, "limit_high": limit.high,
+                 "power_constrained": limit.power_constrained}  # fmt: skip
+    sizes = {name: mu * reference for name, mu in strengths.items()}
+    return sizes | {"n_signal": float(limit.mu_90 * where.expected[-1]), "method": limit.method}
 
 
 def _check(where: Experiment, mu: float, n_toys: int, key: tuple) -> dict:
     """What toys at the limit say of it."""
-    found = vars(limits.calibrate(where, mu, n_toys, toys.stream(*key)))
-    return {name: found[name] for name in CHECK}
+    calibration = vars(limits.calibrate(where, mu, n_toys, toys.stream(*key)))
+    return {name: calibration[name] for name in CHECK}
 
 
-def _table(found: list[dict]) -> pa.Table:
-    return schemas.table(schemas.LIMITS, {name: [row[name] for row in found] for name in schemas.LIMITS.names})
+def table_item(plan: Plan) -> str | None:
+    """Item of the table of all limits; None where none is asked for."""
+    made = items(plan)
+    return lineage.digest("limit_table", VERSION, None, made) if made else None
 
 
 def table(plan: Plan, ledger: Ledger) -> pa.Table:
-    """All rows of the study (`engine.schemas.LIMITS`), sorted."""
-    found = ledger.rows(list(plan.limits), "lineage").to_pylist()
-    return _table(found).sort_by([(name, "ascending") for name in ORDER])
+    """All rows of the study (`engine.schemas.limits`), sorted."""
+    size, place_of, setting = plan.study.signal.size, places(plan), rows.setting(plan)
+    named = {name: size.named(name.removeprefix("limit_")) for name in schemas.LIMITS_ON_SIZE}
+    stored = []
+    for row in ledger.rows(list(place_of), "lineage").to_pylist():
+        exposure_ty, mass = place_of[row["lineage"]]
+        place = {"m_chi_GeV": mass, "exposure_ty": exposure_ty, "statistic": STATISTIC, "model_dependent": True}
+        stored.append({named.get(name, name): value for name, value in row.items()} | setting | place)
+    return schemas.of_rows(schemas.limits(size), stored).sort_by([(name, "ascending") for name in ORDER])
 
 
-def path(item: str) -> str:
-    """Where the table is in a store."""
-    return f"limit_tables/{item}.parquet"
-
-
-def stored(plan: Plan, ledger: Ledger, store: Store) -> tuple[pa.Table, str | None]:
-    """The table of a finished scan, and where it is; an empty one, and None, where no limit was asked for."""
-    if not plan.limits:
-        return EMPTY, None
-    return ledger.table(plan.limit_table), store.where(path(plan.limit_table))
-
-
-def lines(found: pa.Table, m_chi_GeV: float | None) -> Iterator[str]:
-    """One line an exposure: the limit at this mass with its band, and what toys say of those checked."""
-    rows = found.to_pylist()
-    for row in rows:
+def lines(limited: results.Result, study: Study) -> Iterator[str]:
+    """One line an exposure: the limit at the benchmark's mass with its band, and what toys say of those checked."""
+    all_rows, m_chi_GeV = limited.table.to_pylist(), study.benchmark_signal.m_chi_GeV
+    for row in all_rows:
         if row["m_chi_GeV"] == m_chi_GeV:
-            checked = [one for one in rows if one["exposure_ty"] == row["exposure_ty"] and one["coverage"] is not None]
-            yield f"limit at {m_chi_GeV:g} GeV, {row['exposure_ty']:g} t y: {_words(row)}{_coverage(checked)}"
+            checked = [one for one in all_rows
+                       if one["exposure_ty"] == row["exposure_ty"] and one["coverage"] is not None]  # fmt: skip
+            words = _words(row, study.signal.size)
+            yield f"limit at {m_chi_GeV:g} GeV, {row['exposure_ty']:g} t y: {words}{_coverage(checked)}"
 
 
-def metrics(found: pa.Table, m_chi_GeV: float | None) -> dict[str, float]:
-    """The limit at this mass by exposure, under names for MLflow."""
-    rows = [row for row in found.to_pylist() if row["m_chi_GeV"] == m_chi_GeV and row["sigma_90_cm2"] is not None]
-    return {f"limit_sigma_90_cm2_{lineage.label(row['exposure_ty'])}ty": row["sigma_90_cm2"] for row in rows}
+def metrics(limited: results.Result, study: Study) -> dict[str, float]:
+    """The limit at the benchmark's mass by exposure, under names for MLflow."""
+    name, mass = study.signal.size.named("90"), study.benchmark_signal.m_chi_GeV
+    at_mass = [row for row in limited.table.to_pylist() if row["m_chi_GeV"] == mass and row[name] is not None]
+    return {f"limit_{name}_{lineage.label(row['exposure_ty'])}ty": row[name] for row in at_mass}
 
 
-def _words(row: dict) -> str:
-    if row["sigma_90_cm2"] is None:
+def _words(row: dict, size: Size) -> str:
+    limit, low, high = (row[size.named(word)] for word in ("90", "low", "high"))
+    if limit is None:
         return "none, the pool has no signal event"
     limited = " (pool limited)" if row["pool_limited"] else ""
-    band = f"[{row['sigma_low_cm2']:.3g}, {row['sigma_high_cm2']:.3g}]"
-    return f"{row['sigma_90_cm2']:.3g} {band} cm2, median 90 % CL, profile likelihood{limited}"
+    return f"{limit:.3g} [{low:.3g}, {high:.3g}] {size.unit}, median 90 % CL, profile likelihood{limited}"
 
 
 def _coverage(checked: list[dict]) -> str:

@@ -6,37 +6,60 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from engine import plugins, schemas
-from engine.assembly import assemble
+from engine import schemas
+from engine.assembly import population
+from engine.assembly.inputs import Inputs
 from engine.inference.cells import signal_q
 from engine.inference.exact import Distribution
 from engine.inference.population import Population
 from engine.inference.significance import z_one_sided
-from engine.plan.members import paired_item
+from engine.plan.event_plan import VERSIONS
+from engine.plan.members import JointPlan, paired_item
 from engine.plan.plan import Plan
 from engine.stages import pair_schemas
 from engine.store.parts import Part
-from engine.study.compare import Yardstick
+from engine.store.units import Unit, totals
+from engine.study.compare import Ranking
 
+NAME, VERSION, SCHEMA = "paired", VERSIONS["paired"], pair_schemas.PAIRED
+OF_ALL = True
 N_READ = 64  # values of q whose p is read from a law: of a scan, each takes a recursion for every rate
 
 
-def compute(plan: Plan, population: Population, by: Yardstick) -> list[Part]:
+def items(plan: JointPlan) -> list[str]:
+    """One of each pair; none without a comparison."""
+    return list(plan.paired.values()) if isinstance(plan, JointPlan) else []
+
+
+def amounts(plan: JointPlan, missing: set[str]) -> dict[str, float]:
+    """Toys with signal times t y."""
+    n_toys = plan.study.toys.signal * plan.study.ranking.exposure_ty
+    return totals(("toys", n_toys) for item in plan.paired.values() if item in missing)
+
+
+def units(inputs: Inputs, missing: set[str]) -> Iterable[Unit]:
+    """One pair each."""
+    plan: JointPlan = inputs.plan
+    for name, item in plan.paired.items():
+        if item in missing:
+            member = inputs.under(plan.members[name])
+            arguments = inputs.share(member.plan), inputs.share(member.population), plan.study.ranking
+            yield Unit(arguments, items=(item,), name=f"toys of {name}")
+
+
+def work(plan: Plan, pool: Population, by: Ranking) -> list[Part]:
     """Z of every toy with the benchmark's signal, as one part.
 
     The toys are those of the scan: which events they hold follows from the pool, and from no model.
     """
-    signal, at, item = plan.study.signal, plan.study.at, paired_item(plan, by)
-    mass, size = at.get("m_chi_GeV"), signal.axes[-1]
-    weights = assemble.signal_weights(signal, population, mass) * (at[size] / assemble.REFERENCE[size])
-    (choice,) = assemble.choices(plan, [(by.R, by.statistic)])
-    key = plugins.identity("engine.physics.spectra", signal.name), mass
-    q = signal_q(population, weights, key, by.exposure_ty, choice, plan.n_toys("signal"))
-    statistic = choice.prepare(population.null(by.R, by.exposure_ty))
-    null, _ = statistic.distributions(population.signal(weights) * by.exposure_ty)
+    item, weights = paired_item(plan, by), population.benchmark_weights(plan, pool)
+    (choice,) = population.choices(plan, [(by.R, by.statistic)])
+    q = signal_q(pool, weights, plan.study.benchmark_signal.key, by.exposure_ty, choice, plan.n_toys("signal"))
+    statistic = choice.prepare(pool.null(by.R, by.exposure_ty))
+    null, _ = statistic.distributions(pool.signal(weights) * by.exposure_ty)
     z, bound = significances(null, q)
     columns = {"toy": np.arange(len(q)), "q": q, "z": z, "bound": bound}
-    return [Part(f"paired/{item}.parquet", (item,), schemas.table(pair_schemas.PAIRED, columns))]
+    return [Part(f"{NAME}/{item}.parquet", (item,), schemas.table(SCHEMA, columns))]
 
 
 def significances(null: Distribution, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

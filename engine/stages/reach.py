@@ -1,83 +1,150 @@
-"""The exposure for three sigma as a result of a scan: its tasks, their work, its table, and the lines that say it."""
+"""The exposure from which on a statistic finds the signal with three sigma: by laws, and where asked for, by toys."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pyarrow as pa
 
-from engine import lineage, plugins, schemas
-from engine.assembly import assemble, results, rows
+from engine import lineage, schemas
+from engine.assembly import population, results, rows
+from engine.assembly.inputs import Inputs
 from engine.errors import BadInput
 from engine.inference import reach, reach_toys
 from engine.inference.cells import Choice
 from engine.inference.population import Population
 from engine.lineage import row_label
-from engine.plan.plan import Plan
-from engine.plan.sought import COUNT, ORACLE, Sought
+from engine.plan.plan import Plan, Point, Wanted
 from engine.stages import reach_schemas
-from engine.store.parts import Part
-from engine.store.store import Ledger, Store
+from engine.store.parts import Part, of_rows
+from engine.store.store import Ledger
+from engine.store.units import Unit, totals
+from engine.study import SignalPoint, Study
 
-EMPTY = reach_schemas.REACH.empty_table()  # where nothing was asked, or not all of it has an answer
-ORDER = ["m_chi_GeV", "sigma_si_cm2", "strength", "R", "statistic"]
-BESIDE = ("t3_oracle_ty", "t3_count_ty")  # known when all rows are
+NAME, VERSION, SCHEMA = "reach", 2, reach_schemas.REACH_ROW
+MAY_FAIL, STALLS = True, False  # a search is a task of many laws, any of which may take its time
+TABLES, table_schema = "reach_tables", reach_schemas.reach
+TABLE_VERSION, TOYS_VERSION = 3, 1
+ORACLE, COUNT = "known_signal", "count"  # what a reach is compared with
+
+Target = tuple[float | None, str, float | None, float]  # R, the name of a statistic, m_chi_GeV, size
 
 
-def wanted(plan: Plan, missing: set[str]) -> list[tuple[str, Sought]]:
-    """(item, what is sought) of every task: one statistic, R and mass each."""
-    return [(item, sought) for item, sought in (plan.reach | plan.reach_by_toys).items() if item in missing]
+def items(plan: Plan) -> list[str]:
+    """Every exposure that is sought."""
+    return list(targets(plan))
 
 
-def signals(plan: Plan, population: Population, missing: set[str]) -> dict[float | None, np.ndarray]:
-    """(pool,) signal weights at the size of REFERENCE, by mass.
+def targets(plan: Plan) -> dict[str, Target]:
+    """Every exposure that is sought: by laws first, then by toys."""
+    return by_law(plan) | by_toys(plan)
+
+
+def by_law(plan: Plan) -> dict[str, Target]:
+    """Targets in every place of the study: beside what it asks for, the oracle of every score and the count, which
+    stand beside what toys find too. Nothing where no law is known, nor toys asked for.
+    """
+    section, at = plan.study.reach, plan.study.at
+    toys_places = section.toys_places(at) if without_law(plan) else []
+    beside = [*((R, ORACLE) for R in plan.study.score.R), (None, COUNT)]
+    pairs = [*plan.exactly, *(pair for pair in beside if pair not in plan.exactly)]
+    is_on = section.enabled and plan.exactly
+    wanted = [(pair, place) for place in section.places(at) for pair in pairs] if is_on else []
+    wanted += [(pair, place) for place in toys_places for pair in beside if (pair, place) not in wanted]
+    numbers = section.model_dump(include={"exposure_ty", "p", "power", "groups"})
+    return {_item(plan, "reach", VERSION, pair, place, numbers): (*pair, *place) for pair, place in wanted}
+
+
+def by_toys(plan: Plan) -> dict[str, Target]:
+    """Targets of the statistics without a law, at masses of their own."""
+    section, toys = plan.study.reach, plan.study.toys
+    numbers = section.model_dump(include={"exposure_ty", "p", "power"})
+    numbers |= {"toys": [toys.null, toys.signal], "groups": section.toys_groups}
+    wanted = [(pair, place) for place in section.toys_places(plan.study.at) for pair in without_law(plan)]
+    return {_item(plan, "reach_toys", TOYS_VERSION, pair, place, numbers): (*pair, *place) for pair, place in wanted}
+
+
+def without_law(plan: Plan) -> list[Wanted]:
+    """(R, statistic) of those that only toys serve."""
+    return [pair for pair in plan.by_toys if pair not in plan.exactly]
+
+
+def _item(plan: Plan, stage: str, version: int, pair: Wanted, place: tuple, numbers: dict) -> str:
+    """`numbers`: what an exposure follows from beside the statistic and its place."""
+    fields = [numbers, plan.place(Point(None, *place, "reach")), plan.law(None, *pair)]
+    return lineage.digest(stage, version, fields, [plan.scored_pool])
+
+
+def amounts(plan: Plan, missing: set[str]) -> dict[str, float]:
+    """Searches, by statistic; those by toys in toys times the smallest exposure."""
+    toys, name = plan.study.toys, plan.study.toys.statistic_name
+    named = {statistic: name(statistic) for statistic in toys.statistics}
+    by_laws = [named.get(target[1], target[1]) for item, target in by_law(plan).items() if item in missing]
+    drawn = (toys.null + toys.signal) * plan.study.reach.exposure_ty[0]
+    drawing = [f"{named[target[1]]} by toys" for item, target in by_toys(plan).items() if item in missing]
+    return totals([*((statistic, 1) for statistic in by_laws), *((statistic, drawn) for statistic in drawing)])
+
+
+def units(inputs: Inputs, missing: set[str]) -> Iterable[Unit]:
+    """One search each."""
+    plan: Plan = inputs.plan
+    wanted = {item: target for item, target in targets(plan).items() if item in missing}
+    shared = inputs.share(plan), inputs.share(inputs.population)
+    weights = {mass: inputs.share(w) for mass, w in _signals(plan, inputs.population, wanted).items()}
+    for item, target in wanted.items():
+        R, statistic, mass, size = target
+        name = f"reach of {row_label(statistic, R)}, {plan.words(Point(None, mass, size, 'reach'))}"
+        yield Unit((*shared, weights[mass], item, target), items=(item,), name=name)
+
+
+def _signals(plan: Plan, pool: Population, wanted: dict[str, Target]) -> dict[float | None, np.ndarray]:
+    """(pool,) signal weights at the size's reference, by mass.
 
     Raises BadInput where the first toys of a search would be so full that a digit has slipped.
     """
-    masses = {mass for _, (_, _, mass, _) in wanted(plan, missing)}
-    weights = {mass: assemble.signal_weights(plan.study.signal, population, mass) for mass in masses}
-    low_ty, axis = plan.study.reach.exposure_ty[0], plan.study.signal.axes[-1]
-    for item, (_, _, mass, size) in wanted(plan, missing):
-        n_events = weights[mass].sum() * size / assemble.REFERENCE[axis] * low_ty
-        if item in plan.reach_by_toys and n_events > assemble.MOST_EVENTS:
-            raise BadInput(f"reach.by_toys: {axis} = {size:g}, exposure_ty = {low_ty:g}: {n_events:.2g} signal events "
-                           f"are expected in a toy; at most {assemble.MOST_EVENTS:.0e} are drawn")  # fmt: skip
+    masses = {mass for _, _, mass, _ in wanted.values()}
+    weights = {mass: population.signal_weights(plan.study.signal.at(mass), pool) for mass in masses}
+    low_ty = plan.study.reach.exposure_ty[0]
+    for item in by_toys(plan).keys() & wanted.keys():
+        _, _, mass, size = wanted[item]
+        n_events = weights[mass].sum() * plan.study.signal.at(mass, size).scale * low_ty
+        if n_events > population.MOST_EVENTS:
+            words = plan.words(Point(low_ty, mass, size, "reach"))
+            raise BadInput(f"reach.by_toys: {words}: {n_events:.2g} signal events are expected in a toy; "
+                           f"at most {population.MOST_EVENTS:.0e} are drawn")  # fmt: skip
     return weights
 
 
-def seek(plan: Plan, population: Population, signal_weights: np.ndarray, item: str, sought: Sought) -> list[Part]:
-    """One row: the exposure of one statistic, R and mass, with its error. signal_weights (pool,): at REFERENCE."""
-    (R, statistic, mass, size), by_toys = sought, item in plan.reach_by_toys
-    (choice,) = assemble.choices(plan, [(R, statistic)])
-    weights = signal_weights * (size / assemble.REFERENCE[plan.study.signal.axes[-1]])
-    found = (_by_toys if by_toys else _by_law)(plan, population, choice, weights, mass)
-    (low, high), asked = plan.study.reach.exposure_ty, plan.study.reach
-    at_ty = high if found["t3_ty"] is None else found["t3_ty"]
-    described = rows.Describer(plan, population, signal_weights, at_ty).row(R, statistic, mass, size)
-    schema = reach_schemas.REACH_TOYS_ROW if by_toys else reach_schemas.REACH_ROW
-    row = {name: described[name] for name in schema.names if name in described} | found | {
-        "from_ty": low, "to_ty": high, "p_false_alarm": asked.p, "power": asked.power, "groups": asked.groups,
+def work(plan: Plan, pool: Population, signal_weights: np.ndarray, item: str, target: Target) -> list[Part]:
+    """The exposure of one statistic, R and mass, with its error. signal_weights (pool,): at the size's reference."""
+    (R, statistic, mass, size), is_by_toys = target, item in by_toys(plan)
+    (choice,) = population.choices(plan, [(R, statistic)])
+    signal = plan.study.signal.at(mass, size)
+    reached = (_by_toys if is_by_toys else _by_law)(plan, pool, choice, signal_weights * signal.scale, signal)
+    section, schema = plan.study.reach, reach_schemas.REACH_TOYS_ROW if is_by_toys else reach_schemas.REACH_ROW
+    low, high = section.exposure_ty
+    at_ty = high if reached["t3_ty"] is None else reached["t3_ty"]
+    expected = rows.Expectation(plan, pool, signal_weights, at_ty).row(R, statistic, size)
+    row = {name: expected[name] for name in schema.names if name in expected} | reached | {
+        "from_ty": low, "to_ty": high, "p_false_alarm": section.p, "power": section.power, "groups": section.groups,
         "lineage": item,
-    } | dict.fromkeys(BESIDE)  # fmt: skip
-    columns = {name: [row[name]] for name in row}
-    return [Part(f"reach/{lineage.digest('bundle', 1, None, [item])}.parquet", (item,),
-                 schemas.table(schema, columns))]  # fmt: skip
+    }  # fmt: skip
+    return [of_rows(NAME, schema, [row])]
 
 
-def _by_law(plan: Plan, population: Population, choice: Choice, weights: np.ndarray, mass: float | None) -> dict:
+def _by_law(plan: Plan, pool: Population, choice: Choice, weights: np.ndarray, signal: SignalPoint) -> dict:
     """What a row says of an exposure that laws give."""
-    asked = plan.study.reach
-    aim = reach.Aim(asked.p, asked.power)
-    found, search = reach.find(population, choice, weights, aim, *asked.exposure_ty)
-    error = reach.pool_error(population, choice, weights, aim, search, found, asked.groups)
+    section = plan.study.reach
+    aim = reach.Aim(section.p, section.power)
+    found, search = reach.find(pool, choice, weights, aim, *section.exposure_ty)
+    error = reach.pool_error(pool, choice, weights, aim, search, found, section.groups)
     return _of(found) | {"t3_error_ty": error}
 
 
-def _by_toys(plan: Plan, population: Population, choice: Choice, weights: np.ndarray, mass: float | None) -> dict:
+def _by_toys(plan: Plan, pool: Population, choice: Choice, weights: np.ndarray, signal: SignalPoint) -> dict:
     """What a row says of an exposure that toys give: those that a cell has."""
-    asked, n_toys = plan.study.reach, (plan.n_toys("null"), plan.n_toys("signal"))
-    key = plugins.identity("engine.physics.spectra", plan.study.signal.name), mass
-    aim = reach.Aim(asked.p, asked.power)
-    found = reach_toys.find(population, choice, weights, key, aim, asked.exposure_ty, n_toys, asked.toys_groups)
+    section, n_toys = plan.study.reach, (plan.n_toys("null"), plan.n_toys("signal"))
+    aim = reach.Aim(section.p, section.power)
+    found = reach_toys.find(pool, choice, weights, signal.key, aim, section.exposure_ty, n_toys, section.toys_groups)
     return _of(found) | {
         "t3_error_ty": found.error_ty, "t3_low_ty": found.low_ty, "t3_high_ty": found.high_ty,
         "n_toys_null": n_toys[0], "n_toys_signal": n_toys[1],
@@ -89,53 +156,51 @@ def _of(found: reach.Reach | reach_toys.ToyReach) -> dict:
     return {"status": found.status, "t3_ty": t3_ty, "checked_to_ty": found.checked_to_ty}
 
 
+def table_item(plan: Plan) -> str | None:
+    """Item of the table of all exposures sought; None where there is none."""
+    if not by_law(plan):
+        return None
+    made = [*targets(plan), *(item for sibling in plan.siblings for item in by_law(sibling))]
+    return lineage.digest("reach_table", TABLE_VERSION, None, made)
+
+
 def table(plan: Plan, ledger: Ledger) -> pa.Table:
-    """All rows of the study (`reach_schemas.REACH`), sorted, each beside the oracle's and the count's."""
-    found = ledger.rows(list(plan.reach), "lineage").to_pylist()
-    of_seeds, nothing = _t3_of_seeds(plan, ledger), dict.fromkeys(reach_schemas.REACH_TOYS_ROW.names)
-    found = [nothing | {"n_toys_null": 0, "n_toys_signal": 0} | row | {"method": "exact"} for row in found]
-    t3_ty = {(row["statistic"], row["R"], row["m_chi_GeV"]): row["t3_ty"] for row in found}
-    if plan.reach_by_toys:
-        by_toys = ledger.rows(list(plan.reach_by_toys), "lineage").to_pylist()
-        found += [row | {"method": "toys"} for row in by_toys]
-    for row in found:
-        scores = [row["R"]] if row["R"] is not None else plan.study.score.R
+    """All rows of the study (`reach_schemas.reach`), sorted, each beside the oracle's and the count's."""
+    laws, toys, of_seeds = by_law(plan), by_toys(plan), _t3_of_seeds(plan, ledger)
+    nothing = dict.fromkeys(reach_schemas.REACH_TOYS_ROW.names) | {"n_toys_null": 0, "n_toys_signal": 0}
+    stored = [nothing | row | {"method": "exact"} for row in ledger.rows(list(laws), "lineage").to_pylist()]
+    if toys:
+        stored += [row | {"method": "toys"} for row in ledger.rows(list(toys), "lineage").to_pylist()]
+    t3_ty = {laws[row["lineage"]][:3]: row["t3_ty"] for row in stored if row["method"] == "exact"}
+    for row in stored:
+        R, statistic, mass, size = target = (laws | toys)[row["lineage"]]
         # of a statistic that looks at no score, the best oracle that the scores have
-        oracles = [t3 for R in scores if (t3 := t3_ty[ORACLE, R, row["m_chi_GeV"]]) is not None]
-        row["t3_seed_error_ty"] = results.spread([_found(row), *of_seeds.get(plan.reach.get(row["lineage"]), ())])
-        row["t3_oracle_ty"], row["t3_count_ty"] = min(oracles, default=None), t3_ty[COUNT, None, row["m_chi_GeV"]]
-    columns = {name: [row[name] for row in found] for name in reach_schemas.REACH.names}
-    return schemas.table(reach_schemas.REACH, columns).sort_by([(name, "ascending") for name in ORDER])
+        weights = [R] if R is not None else plan.study.score.R
+        oracles = [t3 for weight in weights if (t3 := t3_ty[weight, ORACLE, mass]) is not None]
+        row["t3_seed_error_ty"] = results.spread([_found(row), *of_seeds.get(target, ())])
+        row["t3_oracle_ty"], row["t3_count_ty"] = min(oracles, default=None), t3_ty[None, COUNT, mass]
+        row |= rows.joined(plan, Point(None, mass, size, "reach"), R, statistic)
+    size = plan.study.signal.size
+    order = [(name, "ascending") for name in ("m_chi_GeV", size.name, "R", "statistic")]
+    return schemas.of_rows(reach_schemas.reach(size), stored).sort_by(order)
 
 
-def _t3_of_seeds(plan: Plan, ledger: Ledger) -> dict[Sought, list[float | None]]:
-    """The same exposures by further training seeds; None where it is outside the range."""
-    found = {}
-    for sibling in plan.siblings:
-        for row in ledger.rows(list(sibling.reach), "lineage").to_pylist() if sibling.reach else ():
-            found.setdefault(sibling.reach[row["lineage"]], []).append(_found(row))
-    return found
+def _t3_of_seeds(plan: Plan, ledger: Ledger) -> dict[Target, list[float | None]]:
+    """The exposures by further training seeds; None where one is outside the range."""
+    t3_ty = {}
+    for laws in map(by_law, plan.siblings):
+        for row in ledger.rows(list(laws), "lineage").to_pylist() if laws else ():
+            t3_ty.setdefault(laws[row["lineage"]], []).append(_found(row))
+    return t3_ty
 
 
 def _found(row: dict) -> float | None:
     return row["t3_ty"] if row["status"] == reach.FOUND else None
 
 
-def path(item: str) -> str:
-    """Where the table is in a store."""
-    return f"reach_tables/{item}.parquet"
-
-
-def stored(plan: Plan, ledger: Ledger, store: Store) -> tuple[pa.Table, str | None]:
-    """The table of a finished scan, and where it is; an empty one, and None, where nothing was sought."""
-    if not plan.reach:
-        return EMPTY, None
-    return ledger.table(plan.reach_table), store.where(path(plan.reach_table))
-
-
-def lines(table: pa.Table) -> Iterator[str]:
+def lines(reached: results.Result, study: Study) -> Iterator[str]:
     """One line a row: statistic, exposure and its error, the oracle's."""
-    for row in table.to_pylist():
+    for row in reached.table.to_pylist():
         at = "" if row["m_chi_GeV"] is None else f" at {row['m_chi_GeV']:g} GeV"
         oracle = "" if row["statistic"] == ORACLE else f", oracle {_t3(row['t3_oracle_ty'], row)}"
         by = ", by toys" if row["method"] == "toys" else ""
@@ -143,18 +208,18 @@ def lines(table: pa.Table) -> Iterator[str]:
         yield f"T3{at}: {row_label(row['statistic'], row['R'])} {_words(row)}{limited}{by}{oracle}"
 
 
-def metrics(table: pa.Table) -> dict[str, float]:
+def metrics(reached: results.Result, study: Study) -> dict[str, float]:
     """Every exposure that was found, by a name for MLflow; masses in the name where there are several."""
-    several = len(table["m_chi_GeV"].unique()) > 1
-    found = {}
-    for row in table.to_pylist():
+    several = len(reached.table["m_chi_GeV"].unique()) > 1
+    t3_ty = {}
+    for row in reached.table.to_pylist():
         if row["status"] == reach.FOUND:
             mass = f"_{lineage.label(row['m_chi_GeV'])}GeV" if several else ""
             label = f"{row_label(row['statistic'], row['R'])}{mass}"
-            found[f"t3_ty_{label}"] = row["t3_ty"]
+            t3_ty[f"t3_ty_{label}"] = row["t3_ty"]
             if row["t3_seed_error_ty"] is not None:
-                found[f"t3_seed_error_ty_{label}"] = row["t3_seed_error_ty"]
-    return found
+                t3_ty[f"t3_seed_error_ty_{label}"] = row["t3_seed_error_ty"]
+    return t3_ty
 
 
 def _words(row: dict) -> str:

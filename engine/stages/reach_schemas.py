@@ -2,15 +2,13 @@
 
 import pyarrow as pa
 
-from engine.schemas import PLACE, SETTING, column
+from engine.schemas import SETTING, column, place
+from engine.size import Size
 
 REACH_ROW = pa.schema([
-    *(field for field in PLACE if field.name != "exposure_ty"),
     column("status", pa.string(), "", "found; beyond_range: not up to the range's end; below_range: at its beginning"),
     column("t3_ty", pa.float64(), "t y", "smallest exposure beyond which the power stays; null beyond the range", True),
     column("t3_error_ty", pa.float64(), "t y", "jack-knife error from the finite pool; null where not asked", True),
-    column("t3_oracle_ty", pa.float64(), "t y", "that of known_signal on the same scores; null without one", True),
-    column("t3_count_ty", pa.float64(), "t y", "that of the number of events alone", True),
     column("from_ty", pa.float64(), "t y", "the range's beginning"),
     column("to_ty", pa.float64(), "t y", "the range's end"),
     column("checked_to_ty", pa.float64(), "t y", "up to where the power was seen to stay, or to be too small"),
@@ -20,7 +18,6 @@ REACH_ROW = pa.schema([
     column("n_background", pa.float64(), "events", "expected selected background events at t3_ty, or the range's end"),
     column("n_signal", pa.float64(), "events", "expected selected signal events there"),
     column("pool_limited", pa.bool_(), "", "too few pool events behind the statistic there"),
-    *SETTING,
     column("lineage", pa.string(), "", "digest of everything that made this row"),
 ])  # fmt: skip
 
@@ -32,7 +29,16 @@ REACH_TOYS_ROW = pa.schema([
     column("n_toys_signal", pa.int64(), "", "toys with signal at every exposure; 0: none were needed"),
 ])  # fmt: skip
 
-REACH = REACH_TOYS_ROW.insert(
-    REACH_ROW.get_field_index("t3_error_ty") + 1,
-    column("t3_seed_error_ty", pa.float64(), "t y", "sd of t3_ty over training seeds; null without any further", True),
-).append(column("method", pa.string(), "", "exact: from laws of the statistic; toys: from its values in toys"))
+
+def reach(size: Size) -> pa.Schema:
+    """All exposures that a study seeks."""
+    return pa.schema([
+        *(field for field in place(size) if field.name != "exposure_ty"),
+        *(field for field in REACH_TOYS_ROW if field.name != "lineage"),
+        column("t3_seed_error_ty", pa.float64(), "t y", "sd of t3_ty over training seeds; null without any", True),
+        column("t3_oracle_ty", pa.float64(), "t y", "that of known_signal on the same scores; null without one", True),
+        column("t3_count_ty", pa.float64(), "t y", "that of the number of events alone", True),
+        column("method", pa.string(), "", "exact: from laws of the statistic; toys: from its values in toys"),
+        *SETTING,
+        REACH_ROW.field("lineage"),
+    ])  # fmt: skip

@@ -1,13 +1,14 @@
-"""The systematics of a study and their rows: pools thrown in another detector, or scored by networks fitted with
-another seed, and the truths behind each nuisance."""
+"""Systematics: pools thrown in another detector, or scored by networks fitted with another seed, and the truths behind
+each nuisance."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
 
 import numpy as np
-import pyarrow as pa
 
-from engine import schemas
-from engine.assembly import assemble, rows
+from engine import lineage, schemas
+from engine.assembly import population, results, rows
+from engine.assembly.inputs import Inputs
 from engine.inference import truth as truths
 from engine.inference.cells import Choice
 from engine.inference.hypothesis import Law
@@ -17,56 +18,122 @@ from engine.inference.systematics import GROUPS, effect, refit
 from engine.inference.truth import Truth
 from engine.lineage import row_label
 from engine.physics import spectra
-from engine.plan.plan import Plan, Wanted
-from engine.plan.variations import AVERAGED, SEED, Variation, pool_plan
-from engine.store.parts import Part
+from engine.plan.plan import Plan, Point, Wanted
+from engine.plan.variations import AVERAGED, SEED, Variation, variations
+from engine.store.parts import Part, of_rows
 from engine.store.store import Ledger
+from engine.store.units import Unit, totals
+from engine.study import Study
 
+NAME, VERSION, SCHEMA = "systematics", 3, schemas.VARIED
+MAY_FAIL, REREAD = True, True
 OF_SEEDS, OF_TRUTHS = ("z", "z_varied"), ("false_alarm_varied", "inflation", "inflation_error", "power_varied")
 
+Row = tuple[Variation, float, float | None, str]  # a variation, an exposure, R and the name of a statistic
 
-def population(plan: Plan, ledger: Ledger, nominal: Population, variation: Variation) -> Population:
+
+def items(plan: Plan) -> list[str]:
+    """Every row."""
+    return list(places(plan))
+
+
+def places(plan: Plan) -> dict[str, Row]:
+    """Every row: item -> (variation, exposure_ty, R, statistic)."""
+    return plan.once("systematics", lambda: _places(plan))
+
+
+def _places(plan: Plan) -> dict[str, Row]:
+    made = {}
+    for variation in variations(plan.study):
+        varied = pool_plan(plan, variation)
+        pools = [plan.scored_pool, varied.scored_digest(varied.pool_shards("pool", variation.shift))]
+        for exposure_ty in plan.exposures:
+            for R, statistic in _moved(plan, variation):
+                fields = _fields(plan, variation, exposure_ty, R, statistic)
+                made[lineage.digest(NAME, VERSION, fields, pools)] = variation, exposure_ty, R, statistic
+    return made
+
+
+def pool_plan(plan: Plan, variation: Variation) -> Plan:
+    """The plan whose networks score the pool of a variation: with another seed that of the fit, else the study's."""
+    if variation.nuisance != SEED:
+        return plan
+    return next(one for one in plan.siblings if one.study.fit_seed == variation.amount)
+
+
+def _moved(plan: Plan, variation: Variation) -> list[Wanted]:
+    """(R, statistic) that a variation may move: another fit is another score, and nothing to those that see none."""
+    return [pair for pair in plan.by_toys if variation.nuisance != SEED or pair[0] is not None]
+
+
+def _fields(plan: Plan, variation: Variation, exposure_ty: float, R: float | None, statistic: str) -> dict:
+    acceptance = plan.study.systematics.nr_acceptance if variation.nuisance == "leakage" else None
+    return {
+        "variation": [variation.nuisance, variation.direction, variation.amount, acceptance],
+        "law": plan.law(exposure_ty, R, statistic), "benchmark": [plan.signal, plan.study.at],
+        "n_toys": None if plan.study.toys.statistic(statistic)[0].EXACT is True else plan.study.toys.null,
+    }  # fmt: skip
+
+
+def amounts(plan: Plan, missing: set[str]) -> dict[str, float]:
+    """Laws, by statistic; of those without one, toys times t y."""
+    toys, made = plan.study.toys, []
+    for item, (_, exposure_ty, _, statistic) in places(plan).items():
+        if item in missing:
+            has_law, name = toys.statistic(statistic)[0].EXACT is True, toys.statistic_name(statistic)
+            made.append((name, 1) if has_law else (f"{name} by toys", toys.null * exposure_ty))
+    return totals(made)
+
+
+def units(inputs: Inputs, missing: set[str]) -> Iterable[Unit]:
+    """One variation, exposure, R and statistic each."""
+    plan: Plan = inputs.plan
+    nominal, signal = inputs.population, population.benchmark_weights(plan, inputs.population)
+    shared, wanted = (inputs.share(plan), inputs.share(nominal)), {}
+    for item, (variation, *place) in places(plan).items():
+        if item in missing:
+            wanted.setdefault(variation, []).append((item, place))
+    for variation, of_variation in wanted.items():
+        varied = varied_population(plan, inputs.ledger, nominal, variation)
+        moved = inputs.share(varied), inputs.share((signal, population.benchmark_weights(plan, varied)))
+        said = f"{variation.nuisance} {variation.direction} {variation.amount:g}"
+        for item, (exposure_ty, *pair) in of_variation:
+            name = f"{said}, {row_label(pair[1], pair[0])}, {exposure_ty:g} t y"
+            yield Unit((*shared, *moved, item), items=(item,), name=name)
+
+
+def varied_population(plan: Plan, ledger: Ledger, nominal: Population, variation: Variation) -> Population:
     """The pool of a variation, with the weights of every background.
 
     Thrown under a shift of constants, whose f0 stays the nominal one; or the nominal events, as networks with another
     seed score them, and f0 of these scores.
     """
     if variation.nuisance == SEED:
-        return assemble.population(pool_plan(plan, variation), ledger)
+        return population.population(pool_plan(plan, variation), ledger)
     if not variation.shift:
         return nominal
-    return replace(assemble.population(plan, ledger, shift=variation.shift), f0=nominal.f0)
+    return replace(population.population(plan, ledger, shift=variation.shift), f0=nominal.f0)
 
 
-def benchmark(plan: Plan, population: Population) -> np.ndarray:
-    """(pool,) selected signal events per t y that each pool event stands for, at the benchmark."""
-    weights = assemble.signal_weights(plan.study.signal, population, plan.study.at.get("m_chi_GeV"))
-    return weights * _scale(plan)
-
-
-def compute(
-    plan: Plan, nominal: Population, varied: Population, signals: tuple[np.ndarray, np.ndarray],
-    variation: Variation, exposure_ty: float, pair: Wanted,
-) -> list[Part]:  # fmt: skip
+def work(
+    plan: Plan, nominal: Population, varied: Population, signals: tuple[np.ndarray, np.ndarray], item: str
+) -> list[Part]:
     """The row of one variation at one exposure, for one score and statistic.
 
     signals: (pool,) selected signal events per t y at the benchmark, of the nominal and of the varied pool.
     """
-    item = next(item for item, place in plan.systematics.items() if place == (variation, exposure_ty, *pair))
-    mass, size = plan.study.at.get("m_chi_GeV"), plan.study.at[plan.study.signal.axes[-1]]
-    described = rows.Describer(plan, nominal, signals[0] / _scale(plan), exposure_ty).row(*pair, mass, size)
-    row = {name: described[name] for name in schemas.SYSTEMATICS.names if name in described} | {"lineage": item}
-    row |= _moved(plan, nominal, varied, signals, variation, exposure_ty, pair)
-    table = schemas.table(schemas.SYSTEMATICS, {name: [value] for name, value in row.items()})
-    return [Part(f"systematics/{item}.parquet", (item,), table)]
+    variation, exposure_ty, R, statistic = places(plan)[item]
+    benchmark = plan.study.benchmark_signal
+    expected = rows.Expectation(plan, nominal, signals[0] / benchmark.scale, exposure_ty)
+    row = expected.row(R, statistic, benchmark.value) | {"lineage": item}
+    row |= _moved_columns(plan, nominal, varied, signals, variation, exposure_ty, (R, statistic))
+    return [of_rows(NAME, SCHEMA, [row])]
 
 
-def _scale(plan: Plan) -> float:
-    size = plan.study.signal.axes[-1]
-    return plan.study.at[size] / assemble.REFERENCE[size]
-
-
-def _moved(plan, nominal, varied, signals, variation: Variation, exposure_ty: float, pair: Wanted) -> dict:
+def _moved_columns(
+    plan: Plan, nominal: Population, varied: Population, signals: tuple[np.ndarray, np.ndarray], variation: Variation,
+    exposure_ty: float, pair: Wanted,
+) -> dict:  # fmt: skip
     """The columns that say what the variation does."""
     R, statistic = pair
     sides = [_truth(one, R, exposure_ty, s) for one, s in zip((nominal, varied), signals, strict=True)]
@@ -80,30 +147,28 @@ def _moved(plan, nominal, varied, signals, variation: Variation, exposure_ty: fl
     same_unit = not refitted or choice.module.MONOTONE_INVARIANT  # then q follows from ranks, whatever the score is
     expected = [sum(share * law.n_expected for share, law in side.laws) for side in sides]
     return dict.fromkeys((*OF_SEEDS, *OF_TRUTHS)) | found | {
-        "nuisance": variation.nuisance, "direction": variation.direction, "amount": variation.amount,
         "threshold_shift": found["threshold_varied"] - found["threshold"] if same_unit else None,
         "n_background": expected[0], "n_background_varied": expected[1],
         "n_signal_varied": float(sides[1].signal.sum()),
-        "rates": "idealised" if variation.nuisance == "rates" else plan.study.backgrounds.rates,
     }  # fmt: skip
 
 
-def _truth(population: Population, R: float | None, exposure_ty: float, signal: np.ndarray) -> Truth:
+def _truth(pool: Population, R: float | None, exposure_ty: float, signal: np.ndarray) -> Truth:
     """What the half of a pool that toys draw from says of experiments."""
-    half = population.pool.half == TOY_HALF
-    law = population.null(R, exposure_ty).drawn
-    return Truth(((1.0, law),), population.signal(signal) * exposure_ty, population.pool.groups(GROUPS)[half])
+    half = pool.pool.half == TOY_HALF
+    law = pool.null(R, exposure_ty).drawn
+    return Truth(((1.0, law),), pool.signal(signal) * exposure_ty, pool.pool.groups(GROUPS)[half])
 
 
-def _changed(plan: Plan, population: Population, variation: Variation, nominal: Truth, varied: Truth):
+def _changed(plan: Plan, pool: Population, variation: Variation, nominal: Truth, varied: Truth) -> tuple[Truth, Truth]:
     """The two truths: a shift of constants is in the varied pool already."""
     if variation.nuisance == "leakage":
-        leak = leak_of(plan, population)
+        leak = leak_of(plan, pool)
         if variation.direction == AVERAGED:
             return nominal, varied.changed(lambda law: truths.averaged(law, leak, variation.amount))
         return nominal, varied.changed(lambda law: [(1.0, truths.leaking(law, leak, variation.amount))])
     if variation.nuisance == "rates":
-        sd = {name: spectra.describe(*plan.study.backgrounds.spectrum(name))[1] for name in population.names}
+        sd = {name: spectra.describe(*plan.study.backgrounds.spectrum(name))[1] for name in pool.names}
         return nominal.changed(_known), varied.changed(lambda law: [(1.0, _drawn(law, sd))])
     return nominal, varied
 
@@ -116,32 +181,42 @@ def _drawn(law: Law, relative_sd: dict[str, float]) -> Law:
     return replace(law, relative_sd=np.array([relative_sd[name] for name in law.names]))
 
 
-def leak_of(plan: Plan, population: Population) -> np.ndarray:
+def leak_of(plan: Plan, scored: Population) -> np.ndarray:
     """(drawn events,) whether an event leaks; the point above which it does is set by the half of f0."""
-    pool, nr = population.pool, KINDS.index("NR")
+    pool, nr = scored.pool, KINDS.index("NR")
     half = pool.half == TOY_HALF
-    recoils = np.where((pool.kind == nr) & ~half, population.weights.sum(axis=0), 0.0)
+    recoils = np.where((pool.kind == nr) & ~half, scored.weights.sum(axis=0), 0.0)
     acceptance = plan.study.systematics.nr_acceptance
-    return truths.leaks(pool.terms["logit"], pool.kind, nr, recoils, acceptance)[half]
+    role = next(role for role, kind in plan.study.kinds.items() if kind == "classifier")
+    return truths.leaks(pool.terms[role]["logit"], pool.kind, nr, recoils, acceptance)[half]
 
 
-def table(plan: Plan, ledger: Ledger) -> pa.Table | None:
+def result(inputs: Inputs) -> results.Result | None:
     """All rows in the order of the plan; None where the study asks for no systematics."""
-    items = list(plan.systematics)
-    return ledger.rows(items, "lineage").select(schemas.SYSTEMATICS.names) if items else None
+    plan, place_of = inputs.plan, places(inputs.plan)
+    if not place_of:
+        return None
+    stored, benchmark = [], plan.study.benchmark_signal
+    for row in inputs.ledger.rows(list(place_of), "lineage").to_pylist():
+        variation, exposure_ty, R, statistic = place_of[row["lineage"]]
+        point = Point(exposure_ty, benchmark.m_chi_GeV, benchmark.value, "benchmark")
+        row |= rows.joined(plan, point, R, statistic) | asdict(variation)
+        stored.append(row | ({"rates": "idealised"} if variation.nuisance == "rates" else {}))
+    return results.Result(schemas.of_rows(schemas.systematics(plan.study.signal.size), stored), None)
 
 
-def lines(table: pa.Table | None) -> list[str]:
+def lines(varied: results.Result | None, study: Study) -> Iterator[str]:
     """Of each statistic at the largest exposure, what every nuisance makes of its false alarms, and seeds of power."""
-    if table is None:
-        return []
-    rows, said = table.to_pylist(), {}
-    largest = max(row["exposure_ty"] for row in rows)
-    for row in rows:
+    if varied is None:
+        return
+    all_rows, said = varied.table.to_pylist(), {}
+    largest = max(row["exposure_ty"] for row in all_rows)
+    for row in all_rows:
         if row["exposure_ty"] == largest:
             title = "power" if row["nuisance"] == SEED else "false alarms"
             said.setdefault((title, row_label(row["statistic"], row["R"])), []).append(_words(row))
-    return [f"{title} at 3 sigma, {largest:g} t y, {name}: {', '.join(what)}" for (title, name), what in said.items()]
+    for (title, name), what in said.items():
+        yield f"{title} at 3 sigma, {largest:g} t y, {name}: {', '.join(what)}"
 
 
 def _words(row: dict) -> str:

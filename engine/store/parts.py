@@ -3,12 +3,14 @@
 import hashlib
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from engine import lineage, schemas
 
 ITEMS = b"recoilscan.items"
 SEAL = "recoilscan.sha256"
@@ -22,6 +24,17 @@ class Part:
     path: str
     items: tuple[str, ...]
     content: pa.Table | bytes
+
+
+def bundle(stage: str, items: Iterable[str], table: pa.Table) -> Part:
+    """A table with what is said of several items of a stage."""
+    made = tuple(items)
+    return Part(f"{stage}/{lineage.digest('bundle', 1, None, made)}.parquet", made, table)
+
+
+def of_rows(stage: str, schema: pa.Schema, rows: list[dict]) -> Part:
+    """Rows, each with its item as `lineage`, as a bundle of this schema."""
+    return bundle(stage, [row["lineage"] for row in rows], schemas.of_rows(schema, rows))
 
 
 @dataclass(frozen=True)

@@ -11,4 +11,3 @@ class Scratch(Store):
     def __init__(self):
         self.uri, self.exists = "memory://", True
         self._backend = MemoryStore()
-

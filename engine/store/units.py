@@ -25,6 +25,14 @@ class Unit:
 
 
 @dataclass(frozen=True)
+class Group:
+    """Processes that do one unit together, with GPUs for each."""
+
+    workers: int
+    gpus_per_worker: int
+
+
+@dataclass(frozen=True)
 class Shared:
     """Where an argument stands among those that tasks share."""
 
@@ -39,6 +47,14 @@ class Done:
     failures: list[Failure]
     seconds: float
     peak_bytes: int
+
+
+def totals(amounts: Iterable[tuple[str, float]]) -> dict[str, float]:
+    """Amounts of work, added up by what they are amounts of."""
+    made: dict[str, float] = {}
+    for name, amount in amounts:
+        made[name] = made.get(name, 0.0) + amount
+    return made
 
 
 def commit(store: Store, parts: Iterable[Part]) -> list[Entry]:

@@ -1,26 +1,24 @@
 """The section of a study that sets architectures side by side on the same events."""
 
+import itertools
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from engine.errors import BadInput, unknown
-from engine.study.models import KINDS, Model, Models, check_kind
+from engine.study.models import Model, Name, check_kind
 from engine.study.scan import Score, Toys
 from engine.study.section import Positive, Section
 
 FLOOR = "floor"
-FLOOR_FAMILY = "summary_classifier"
+FLOOR_FAMILY, FLOOR_KIND = "summary_classifier", "classifier"
 FAVOURITE = "excess_scan"  # it needs no threshold, and so none that favours one of the pairs
-
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]+$")]
 
 
 @dataclass(frozen=True)
-class Yardstick:
+class Ranking:
     """What pairs are ranked by: Z of this statistic with this R at the benchmark and this exposure."""
 
     statistic: str
@@ -29,56 +27,55 @@ class Yardstick:
 
 
 class Compare(Section):
-    """Autoencoders and classifiers by names of one's own; every pair of them is a member of the comparison.
+    """Models by names of one's own that may play a role of the score; every combination is a member of the comparison.
 
-    A side that is left out is the study's in `models`. A classifier on the three numbers of a classical search is
-    always among them, as `floor` where none is named. `statistic`, `R`, `exposure_ty`: what pairs are ranked by;
-    unless said `excess_scan`, or else the first of the study's that can rank, its largest R and its longest exposure.
+    `ROLE.NAME`: a model for a role; of a role that is left out, the study's own plays it. A classifier on the three
+    numbers of a classical search is always among the classifiers, as `floor` where none is named. `statistic`, `R`,
+    `exposure_ty`: what members are ranked by; unless said `excess_scan`, or else the first of the study's that can
+    rank, its largest R and its longest exposure.
     """
 
-    vae: dict[Name, Model] = Field(default_factory=dict)
-    classifier: dict[Name, Model] = Field(default_factory=dict)
+    alternatives: dict[Name, dict[Name, Model]] = Field(default_factory=dict)
     statistic: str | None = None
     R: float | None = Field(None, ge=0)
     exposure_ty: Positive | None = None
 
-    def check(self, models: Models) -> None:
-        """Raises BadInput where a side is given twice, a model is of the other kind, or has the floor's name."""
-        for slot in KINDS:
-            for name, model in getattr(self, slot).items():
-                check_kind(f"compare.{slot}.{name}", model, slot)
-            if getattr(self, slot) and slot in models.model_fields_set:
-                raise BadInput(f"models.{slot} and compare.{slot} are both given; put the one among the others")
-        if FLOOR in self.classifier and self.classifier[FLOOR].name != FLOOR_FAMILY:
-            raise BadInput(f"compare.classifier.{FLOOR}: the name is kept for {FLOOR_FAMILY!r}")
+    def check(self, kinds: dict[str, str]) -> None:
+        """Raises BadInput where a model is of another kind than its role, or has the floor's name; kinds: by role."""
+        for role, named in self.alternatives.items():
+            for name, model in named.items():
+                check_kind(f"compare.{role}.{name}", model, kinds[role])
+            if FLOOR in named and kinds[role] == FLOOR_KIND and named[FLOOR].name != FLOOR_FAMILY:
+                raise BadInput(f"compare.{role}.{FLOOR}: the name is kept for {FLOOR_FAMILY!r}")
 
-    def sides(self, models: Models) -> dict[str, dict[str, Model]]:
-        """Models by name, of the slots `vae` and `classifier`."""
-        found = {slot: getattr(self, slot) or _by_family(getattr(models, slot)) for slot in KINDS}
-        if all(model.name != FLOOR_FAMILY for model in found["classifier"].values()):
-            floor = Model.model_validate({"name": FLOOR_FAMILY, "representation": "summary"})
-            found["classifier"] = found["classifier"] | {FLOOR: floor}
-        return found
+    def sides(self, fitted: dict[str, Model], kinds: dict[str, str]) -> dict[str, dict[str, Model]]:
+        """Models by name, of every role. fitted: the study's own by role; kinds: of every role."""
+        sides = {role: self.alternatives.get(role) or _by_family(model) for role, model in fitted.items()}
+        for role, named in sides.items():
+            if kinds[role] == FLOOR_KIND and all(model.name != FLOOR_FAMILY for model in named.values()):
+                floor = Model.model_validate({"name": FLOOR_FAMILY, "representation": "summary"})
+                sides[role] = named | {FLOOR: floor}
+        return sides
 
-    def pairs(self, models: Models) -> dict[str, Models]:
-        """Every pair by its name, VAE-CLASSIFIER."""
-        sides = self.sides(models)
-        return {
-            f"{vae}-{classifier}": Models(vae=of_vae, classifier=of_classifier)
-            for vae, of_vae in sides["vae"].items()
-            for classifier, of_classifier in sides["classifier"].items()
-        }
+    def members(self, fitted: dict[str, Model], kinds: dict[str, str]) -> dict[str, dict[str, Model]]:
+        """Every combination by its name, NAME-NAME in the order of the roles: models by role."""
+        sides = self.sides(fitted, kinds)
+        combinations = itertools.product(*(side.items() for side in sides.values()))
+        return {"-".join(name for name, _ in pair): dict(zip(sides, (model for _, model in pair), strict=True))
+                for pair in combinations}  # fmt: skip
 
-    def yardstick(self, toys: Toys, score: Score, exposures_ty: tuple[float, ...]) -> Yardstick:
+    def ranking(self, toys: Toys, score: Score, exposures_ty: tuple[float, ...]) -> Ranking:
         """What pairs are ranked by; raises BadInput where the study does not compute it, or it cannot rank."""
         able = [name for name in toys.statistics if _ranks(toys, name)]
         favourites = [name for name in able if toys.statistic_name(name) == FAVOURITE]
         if not able or toys.exact == "none":
-            raise BadInput("compare: pairs are ranked by the exact law of a statistic that no monotone map of TS "
-                           "moves: toys.statistics must have excess_scan or tail_count, and toys.exact not be 'none'")
+            raise BadInput(
+                "compare: pairs are ranked by the exact law of a statistic that no monotone map of TS "
+                "moves: toys.statistics must have excess_scan or tail_count, and toys.exact not be 'none'"
+            )
         statistic = _one_of("statistic", self.statistic, able, (favourites or able)[0])
         R = _one_of("R", self.R, score.R, max(score.R))
-        return Yardstick(statistic, R, _one_of("exposure_ty", self.exposure_ty, exposures_ty, max(exposures_ty)))
+        return Ranking(statistic, R, _one_of("exposure_ty", self.exposure_ty, exposures_ty, max(exposures_ty)))
 
 
 def _by_family(model: Model) -> dict[str, Model]:

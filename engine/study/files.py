@@ -5,9 +5,11 @@ import tomllib
 from pathlib import Path
 from typing import Any, get_args
 
+import tomlkit
 from pydantic import ValidationError
 
 from engine.errors import BadInput, unknown
+from engine.study.sources import Signal
 from engine.study.study import Study
 
 
@@ -46,12 +48,21 @@ def read(name_or_path: str, overrides: tuple[str, ...] = ()) -> dict[str, Any]:
     return raw
 
 
+def document(name_or_path: str, overrides: tuple[str, ...] = ()) -> tomlkit.TOMLDocument:
+    """A study as it is written, comments and all, with overrides in it: to be changed and written back."""
+    read(name_or_path, overrides)  # says what is wrong with it
+    found = tomlkit.parse(text(name_or_path))
+    for override in overrides:
+        _override(found, override)
+    return found
+
+
 def parse(raw: dict[str, Any], name: str = "study") -> Study:
     """Validates plain data; the first fault becomes one BadInput that names the key and shows the value."""
     try:
         return Study.model_validate(raw)
     except ValidationError as error:
-        raise BadInput(f"{name}: {_explain(error)}") from error
+        raise BadInput(f"{name}: {_explain(error, _size_name(raw))}") from error
 
 
 def _override(raw: dict[str, Any], text: str) -> None:
@@ -70,17 +81,27 @@ def _override(raw: dict[str, Any], text: str) -> None:
     raw[last] = parsed
 
 
-def _explain(error: ValidationError) -> str:
+def _size_name(raw: dict[str, Any]) -> str:
+    """The name that a study has for what its signal is linear in, as far as one can tell."""
+    try:
+        return Signal.model_validate(raw.get("signal", {})).size.name
+    except ValueError:
+        return "sigma_si_cm2"
+
+
+def _explain(error: ValidationError, size: str) -> str:
     # a misspelt key comes before the key that is missing because of it
     # and what we say ourselves before what a union's other branches would have liked
     def rank(fault: dict) -> tuple[bool, bool]:
         return fault["type"] != "extra_forbidden", "error" not in fault.get("ctx", {})
 
     first = min(error.errors(), key=rank)
-    place = ".".join(str(part) for part in first["loc"] if "[" not in str(part))  # without a union's branches
+    loc = [size if part == "size" else part for part in first["loc"] if part != "alternatives"]
+    place = ".".join(str(part) for part in loc if "[" not in str(part))  # without a union's branches
     if first["type"] == "extra_forbidden":
         *path, key = first["loc"]
-        return f"{'.'.join(map(str, path))}: {unknown('key', key, _fields(path))}".removeprefix(": ")
+        accepted = [size if name == "size" else name for name in _fields(path)]
+        return f"{'.'.join(map(str, loc[:-1]))}: {unknown('key', key, accepted)}".removeprefix(": ")
     cause = first.get("ctx", {}).get("error")
     message = str(cause) if isinstance(cause, ValueError) else f"{first['msg']} (given: {first['input']!r})"
     return f"{place}: {message}".removeprefix(": ")

@@ -8,11 +8,9 @@ from engine.errors import BadInput
 from engine.inference.limits import POWER
 from engine.study.section import Distinct, Positive, Section
 
-NEEDED = ("m_chi_GeV", "sigma_si_cm2")
-
 
 class Limits(Section):
-    """The median 90 % CL upper limit on the cross-section, at the masses of grid, benchmark and check.
+    """The median 90 % CL upper limit on the signal's size, at the masses of grid, benchmark and check.
 
     check_m_chi_GeV: masses at which check_toys experiments at the limit say how often it covers; power: of the
     power constraint (1105.3166), the probability that background alone falls below it.
@@ -24,13 +22,12 @@ class Limits(Section):
     power: float = Field(POWER, ge=0.12, le=0.5)  # at 0.1 and below, the constraint of a 90 % limit is at strength zero
 
     def check(self, axes: tuple[str, ...], signal: str) -> None:
-        """Raises BadInput where limits are asked for on a signal without mass and cross-section."""
-        if self.enabled and self.model_fields_set and not {*NEEDED} <= {*axes}:
-            raise BadInput(f"limits: they are on {' at every '.join(NEEDED[::-1])}; the signal {signal!r} has only "
-                           f"{', '.join(axes)}")  # fmt: skip
+        """Raises BadInput where limits are asked for on a signal without a mass."""
+        if self.enabled and self.model_fields_set and "m_chi_GeV" not in axes:
+            raise BadInput(f"limits: they are at every m_chi_GeV; the signal {signal!r} has only {', '.join(axes)}")
 
     def masses(self, axes: tuple[str, ...], grid: tuple[float, ...], benchmark_GeV: float | None) -> list[float]:
         """All masses, ascending; none where there is no limit to be had."""
-        if not (self.enabled and {*NEEDED} <= {*axes}):
+        if not (self.enabled and "m_chi_GeV" in axes):
             return []
         return sorted({*grid, *self.check_m_chi_GeV, *([] if benchmark_GeV is None else [benchmark_GeV])})

@@ -1,16 +1,16 @@
 """What is fitted, and on which machines."""
 
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 import zoo
 from engine import plugins
 from engine.errors import BadInput
 from engine.study.section import Section, named
 
-KINDS = {"vae": "autoencoder", "classifier": "classifier"}
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]+$")]
 
 
 class Model(Section):
@@ -41,28 +41,17 @@ class Model(Section):
         return own | {"name": name, "config": asdict(zoo.configure(family, fields))}
 
 
-def check_kind(place: str, model: Model, slot: str) -> None:
-    """Raises BadInput where a family is not of the kind that a slot takes."""
-    if (found := plugins.load("zoo", model.name).KIND) != KINDS[slot]:
-        raise BadInput(f"{place}: {model.name!r} is a {found}, not a {KINDS[slot]}")
+Models = dict[Name, Model]  # by names of a study's own; what each is to the score, the score says
 
 
-class Models(Section):
-    """The pair behind the score."""
+def check_kind(place: str, model: Model, kind: str) -> None:
+    """Raises BadInput where a family is not of this kind."""
+    if (found := plugins.load("zoo", model.name).KIND) != kind:
+        raise BadInput(f"{place}: {model.name!r} is {_article(found)}, not {_article(kind)}")
 
-    vae: Model = Field(default_factory=lambda: Model(name="dense_vae"))
-    classifier: Model = Field(default_factory=lambda: Model(name="mlp_classifier"))
 
-    @property
-    def name(self) -> str:
-        """The pair in a word."""
-        return f"{self.vae.name}-{self.classifier.name}"
-
-    @model_validator(mode="after")
-    def _kinds(self) -> "Models":
-        for slot in KINDS:
-            check_kind(f"models.{slot}", getattr(self, slot), slot)
-        return self
+def _article(kind: str) -> str:
+    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
 
 
 class Training(Section):

@@ -9,22 +9,21 @@ from engine.inference.exact.power import P_THREE_SIGMA, POWER
 from engine.inference.reach_toys import least_null_toys
 from engine.study.section import Distinct, Positive, Range, Section
 
-PLACES = ("m_chi_GeV", "toys_m_chi_GeV", "sigma_si_cm2", "strength")
+MASSES = ("m_chi_GeV", "toys_m_chi_GeV")
 
 
 class Reach(Section):
     """From which exposure on every statistic with a known law finds the signal, at the benchmark and other masses.
 
-    m_chi_GeV: masses beside the benchmark's; sigma_si_cm2 or strength: the benchmark's if absent; exposure_ty: sought
-    between; p, power: of false alarms, and of the signal; groups: of the jack-knife over the pool. by_toys: those
+    m_chi_GeV: masses beside the benchmark's; the signal's size: the benchmark's if absent; exposure_ty: sought between;
+    p, power: of false alarms, and of the signal; groups: of the jack-knife over the pool. by_toys: those
     without a law too, by as many toys as the cells have, at toys_m_chi_GeV; at the benchmark's mass if that is empty;
     toys_pool_error: theirs with the jack-knife too, which takes one to four times as long as the search itself.
     """
 
     enabled: bool = True
     m_chi_GeV: Annotated[tuple[Positive, ...], Distinct] = ()
-    sigma_si_cm2: Positive | None = None
-    strength: Positive | None = None
+    size: Positive | None = None
     exposure_ty: Range = (1.0, 2000.0)
     p: float = Field(P_THREE_SIGMA, ge=1e-12, lt=0.5)
     power: float = Field(POWER, ge=0.1, le=0.9)  # laws with signal are made for their middle
@@ -34,10 +33,10 @@ class Reach(Section):
     toys_pool_error: bool = True
 
     def check(self, axes: tuple[str, ...], signal: str) -> None:
-        """Raises BadInput where the section places the signal on an axis that it has not."""
-        given = {name for name in PLACES if name in self.model_fields_set}
-        if other := {name for name in given if name.removeprefix("toys_") not in axes}:
-            raise BadInput(f"reach: the signal {signal!r} has no {', '.join(sorted(other))}, but {', '.join(axes)}")
+        """Raises BadInput where the section names masses of a signal that has none."""
+        given = [name for name in MASSES if name in self.model_fields_set]
+        if given and "m_chi_GeV" not in axes:
+            raise BadInput(f"reach: the signal {signal!r} has no {', '.join(given)}, but {', '.join(axes)}")
 
     def check_toys(self, without_law: list[str], n_toys: int) -> None:
         """Raises BadInput where null toys are too few for statistics without a law."""
@@ -63,5 +62,5 @@ class Reach(Section):
 
     def _at(self, masses: set[float | None], at: dict[str, float]) -> list[tuple[float | None, float]]:
         *_, axis = at
-        size = at[axis] if getattr(self, axis) is None else getattr(self, axis)
+        size = at[axis] if self.size is None else self.size
         return [(mass, size) for mass in sorted(masses)]

@@ -38,8 +38,8 @@ class Refine(Section):
 
     def check(self, axes: tuple[str, ...], toys: "Toys", score: "Score", rates: str) -> None:
         """Raises BadInput where the study has no such contour; `axes` place the signal."""
-        if "sigma_si_cm2" not in axes:
-            raise BadInput(f"grid.refine follows contours in sigma_si_cm2; the signal has {', '.join(axes)}")
+        if "m_chi_GeV" not in axes:
+            raise BadInput(f"grid.refine follows contours over m_chi_GeV; the signal has only {', '.join(axes)}")
         if self.statistic not in (None, *toys.statistics):
             raise unknown("grid.refine.statistic", self.statistic, toys.statistics)
         R, name = self.pair(toys, score)

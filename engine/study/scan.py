@@ -1,5 +1,6 @@
 """What is asked of the events: the score, the grid, the toys."""
 
+from functools import cached_property
 from types import ModuleType
 from typing import Annotated, Any, Literal
 
@@ -7,54 +8,103 @@ from pydantic import Field, model_validator
 
 from engine import plugins
 from engine.errors import BadInput, unknown
-from engine.inference import teststats
+from engine.inference import scores, teststats
 from engine.options import Options, configure
 from engine.study.refine import Refine
 from engine.study.section import Axis, Distinct, Positive, Section
 
-AXES = ("m_chi_GeV", "sigma_si_cm2", "strength", "exposure_ty")
+DEFAULT_R = 2.5e5
 
 
 class Score(Section):
-    """TS = -ELBO + R * H_B for each R.
+    """TS, the anomaly score of an event: a file of `engine/inference/scores/`, and which models play its roles.
 
-    `bandwidth` of f0 is a factor on Silverman's rule, which is made for one bump: a score that spans decades has
-    its peak and the fall of its tail within a small part of them.
+    `roles.ROLE`: the name of a model in [models], the role's own unless said; `options`: those of the score; R: its
+    weights, where it has one. `bandwidth` of f0 is a factor on Silverman's rule, which is made for one bump: a score
+    that spans decades has its peak and the fall of its tail within a small part of them.
     """
 
-    R: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Distinct] = Field((2.5e5,), min_length=1)
+    name: str = "elbo_and_classifier"
+    roles: dict[str, str] = Field(default_factory=dict)
+    options: dict[str, Any] = Field(default_factory=dict)
+    R: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Distinct] = Field((), validate_default=False)
     bandwidth: float = Field(0.3, gt=0)
     relative_floor: float = Field(1e-12, gt=0, lt=1)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _weighted(cls, raw: object) -> object:
+        if not isinstance(raw, dict) or not isinstance(name := raw.get("name", "elbo_and_classifier"), str):
+            return raw
+        weighted = plugins.load("engine.inference.scores", name, *scores.CONTRACT).WEIGHTED
+        if not weighted and raw.get("R", [0.0]) not in ([0.0], (0.0,)):
+            raise BadInput(f"R = {raw['R']}: the score {name!r} has no weight")
+        return {"R": (DEFAULT_R if weighted else 0.0,)} | raw
+
+    @model_validator(mode="after")
+    def _known(self) -> "Score":
+        if not self.R:
+            raise BadInput("R = [] must name one value at least")
+        roles = self.module.ROLES
+        for role in self.roles:
+            if roles is not None and role not in roles:
+                raise unknown("role of the score", role, roles)
+        _ = self.configured
+        return self
+
+    @cached_property
+    def module(self) -> ModuleType:
+        """The score's module."""
+        return plugins.load("engine.inference.scores", self.name, *scores.CONTRACT)
+
+    @cached_property
+    def configured(self) -> Options:
+        """Its checked options; raises BadInput."""
+        return configure(self.module, self.options)
+
+    @property
+    def wanted(self) -> dict[str, tuple[str, str | None]]:
+        """Of every role the kind of its model, and the family that plays it where a study names none."""
+        if self.module.ROLES is not None:
+            return self.module.ROLES
+        return dict.fromkeys(self.module.roles(self.configured), (None, None))
+
+    @property
+    def density(self) -> dict[str, float]:
+        """What f0 follows from beside the scores."""
+        return {"bandwidth": self.bandwidth, "relative_floor": self.relative_floor}
+
 
 class Grid(Section):
-    """The points of the scan: mass and cross-section of a WIMP, or the strength of any other signal.
+    """The points of the scan: masses, values of what the signal is linear in (under its own name), exposures.
 
     `refine` adds points where the contours of a statistic's Z pass.
     """
 
     m_chi_GeV: Axis | None = None
-    sigma_si_cm2: Axis | None = None
-    strength: Axis | None = None
+    size: Axis
     exposure_ty: Axis
     refine: Refine | None = None
 
     @model_validator(mode="after")
     def _physical(self) -> "Grid":
-        lowest = {"sigma_si_cm2": "0 or more", "strength": "0 or more"}
-        for name in AXES:
-            for value in axis.points() if (axis := getattr(self, name)) else ():
-                if value < 0 or (value == 0 and name not in lowest):
-                    raise BadInput(f"{name}: {value:g} must be {lowest.get(name, 'above 0')}")
+        for name, axis in (("m_chi_GeV", self.m_chi_GeV), ("size", self.size), ("exposure_ty", self.exposure_ty)):
+            for value in axis.points() if axis else ():
+                if value < 0 or (value == 0 and name != "size"):
+                    raise BadInput(f"{name}: {value:g} must be {'0 or more' if name == 'size' else 'above 0'}")
         return self
+
+    @property
+    def masses(self) -> tuple[float | None, ...]:
+        """Ascending; None of a signal without a mass."""
+        return self.m_chi_GeV.points() if self.m_chi_GeV else (None,)
 
 
 class Benchmark(Section):
-    """The point whose p is followed over exposure; the papers' by default, the spectrum as it is without a mass."""
+    """The point whose p is followed over exposure; the signal's own by default (the papers' of a WIMP)."""
 
     m_chi_GeV: Positive = 50.0
-    sigma_si_cm2: Positive = 6.5e-48
-    strength: Positive = 1.0
+    size: Positive | None = None
 
 
 class Toys(Section):

@@ -87,17 +87,11 @@ def flat(raw: object, prefix: str = "") -> object:
 
 def dimensions(search: dict[str, Space], models: Models) -> tuple[Dimension, ...]:
     """The fields in alphabetical order; raises BadInput for one that no model has, or values it does not accept."""
-    known = {
-        f"models.{slot}.{field}": value
-        for slot in Models.model_fields
-        for field, value in getattr(models, slot).config.items()
-    }
-    found = []
-    for key, space in sorted(search.items()):
+    known = {f"models.{name}.{field}": value for name, model in models.items() for field, value in model.config.items()}
+    for key in search:
         if key not in known:
             raise unknown("field of tune.search", key, known)
-        found.append(_dimension(key, space, known[key], models))
-    return tuple(found)
+    return tuple(_dimension(key, space, known[key], models) for key, space in sorted(search.items()))
 
 
 def _dimension(key: str, space: Space, now: Any, models: Models) -> Dimension:
@@ -107,8 +101,8 @@ def _dimension(key: str, space: Space, now: Any, models: Models) -> Dimension:
     whole = isinstance(now, int) and is_number
     if space.ends and whole and any(not end.is_integer() for end in space.ends):
         raise BadInput(f"tune.search.{key}: {list(space.ends)} must be integers, as {now} is one")
-    _, slot, field = key.split(".")
-    model = getattr(models, slot)
+    _, name, field = key.split(".")
+    model = models[name]
     for value in space.choices or (int(end) if whole else end for end in space.ends):
         try:
             zoo.configure(plugins.load("zoo", model.name), model.config | {field: value})
@@ -118,13 +112,13 @@ def _dimension(key: str, space: Space, now: Any, models: Models) -> Dimension:
 
 
 def changed(models: Models, values: dict[str, Any]) -> Models:
-    """The pair with these fields (`models.SLOT.FIELD`) changed."""
-    update = {}
-    for slot in Models.model_fields:
-        prefix, model = f"models.{slot}.", getattr(models, slot)
-        mine = {key.removeprefix(prefix): value for key, value in values.items() if key.startswith(prefix)}
-        update[slot] = Model.model_validate({"name": model.name} | model.config | mine) if mine else model
-    return models.model_copy(update=update)
+    """The models with these fields (`models.NAME.FIELD`) changed."""
+    new = dict(models)
+    for key, value in values.items():
+        _, name, field = key.split(".")
+        config = new[name].config | {field: value}
+        new[name] = Model.model_validate(new[name].model_dump(exclude={"config"}, exclude_none=True) | config)
+    return new
 
 
 def epochs_at(model: Model, fraction: float) -> int:

@@ -1,7 +1,7 @@
 """What is simulated: the detector and how it is seen, events, backgrounds and the signal."""
 
-from collections.abc import Callable
-from functools import cached_property, partial
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, Literal
@@ -14,6 +14,7 @@ from engine.errors import BadInput, unknown
 from engine.inference.pools import KINDS
 from engine.physics import proposals, spectra
 from engine.physics.detectors import TPC
+from engine.size import Size
 from engine.study.section import Ascending, Distinct, Range, Section, named
 
 NestEnergy = Annotated[float, Field(ge=proposals.NEST_RANGE_KEV[0], le=proposals.NEST_RANGE_KEV[1])]  # keV
@@ -144,7 +145,8 @@ class Backgrounds(Section):
 class Signal(Section):
     """The signal that is injected, with its options (the halo); the search itself does not know it.
 
-    A WIMP's spectrum has a mass and a cross-section; any other, such as `user_table`, is multiplied by a strength.
+    A spectrum with a mass names the axis that it is linear in (`size`); any other, such as `user_table`, is multiplied
+    by a strength.
     """
 
     name: str = "wimp_si"
@@ -162,13 +164,61 @@ class Signal(Section):
         return module, spectra.configure(module, self.options)
 
     @cached_property
-    def axes(self) -> tuple[str, ...]:
-        """What places a signal beside the exposure; it is linear in the last."""
-        return ("strength",) if spectra.describe(*self.spectrum())[1] is not None else ("m_chi_GeV", "sigma_si_cm2")
+    def size(self) -> Size:
+        """What the signal is linear in."""
+        return spectra.size(self.spectrum()[0])
 
-    def rate(self, **at: float) -> Callable[[np.ndarray], np.ndarray]:
-        """Events / (t y keV) over true energies in keV, at a value of every axis."""
-        module, options = self.spectrum()
-        if self.axes == ("strength",):
-            return lambda energy_keV: at["strength"] * module.rate(energy_keV, **options.model_dump())
-        return partial(module.rate, **at, **options.model_dump())
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """Names of what places a signal beside the exposure; it is linear in the last."""
+        return ("m_chi_GeV", self.size.name) if self.size.has_mass else (self.size.name,)
+
+    @cached_property
+    def kind(self) -> str:
+        """The recoils that it makes, ER or NR."""
+        return spectra.describe(*self.spectrum())[0]
+
+    def at(self, m_chi_GeV: float | None, value: float | None = None) -> "SignalPoint":
+        """The signal of this mass (None for one without) and size; by default the size that weights are kept for."""
+        return SignalPoint(self, m_chi_GeV, self.size.reference if value is None else value)
+
+
+@dataclass(frozen=True)
+class SignalPoint:
+    """A signal at a point: its spectrum, its mass in GeV/c2 (None without one), and the value of its size."""
+
+    signal: Signal
+    m_chi_GeV: float | None
+    value: float
+
+    @property
+    def scale(self) -> float:
+        """Its size over the one that weights of events are kept for."""
+        return self.value / self.signal.size.reference
+
+    @property
+    def place(self) -> dict[str, float]:
+        """Its values by the names of its axes."""
+        return dict(zip(self.signal.axes[::-1], (self.value, self.m_chi_GeV), strict=False))
+
+    @property
+    def columns(self) -> dict[str, float | None]:
+        """The same as columns of a table, where a signal without a mass has a null."""
+        return {"m_chi_GeV": self.m_chi_GeV, self.signal.size.name: self.value}
+
+    @property
+    def words(self) -> str:
+        """As a user calls it."""
+        return ", ".join(f"{name} = {value:g}" for name, value in reversed(self.place.items()))
+
+    @property
+    def key(self) -> tuple:
+        """What names the random streams of its events: the spectrum and the mass, since sizes are nested."""
+        return plugins.identity("engine.physics.spectra", self.signal.name), self.m_chi_GeV
+
+    def rate(self, energy_keV: np.ndarray) -> np.ndarray:
+        """(n,) events / (t y keV) at true energies (n,) in keV."""
+        module, options = self.signal.spectrum()
+        if not self.signal.size.has_mass:
+            return self.value * module.rate(energy_keV, **options.model_dump())
+        return module.rate(energy_keV, **self.place, **options.model_dump())

@@ -2,21 +2,23 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cached_property
 from types import ModuleType
+from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 import zoo
 from engine import plugins
-from engine.errors import BadInput
+from engine.errors import BadInput, unknown
 from engine.inference.teststats import has_law
-from engine.study.compare import Compare, Yardstick
+from engine.study.compare import Compare, Ranking
 from engine.study.limits import Limits
-from engine.study.models import Model, Models, Training
+from engine.study.models import Model, Models, Training, check_kind
 from engine.study.reach import Reach
-from engine.study.scan import AXES, Benchmark, Grid, Score, Toys
+from engine.study.scan import Benchmark, Grid, Score, Toys
 from engine.study.section import Section
-from engine.study.sources import Backgrounds, Detector, Events, PoolSize, Representation, Signal
+from engine.study.sources import Backgrounds, Detector, Events, PoolSize, Representation, Signal, SignalPoint
 from engine.study.systematics import Systematics
 from engine.study.tune import Tune
 
@@ -30,9 +32,9 @@ class Study(Section):
     events: Events = Events()
     pool: PoolSize = PoolSize()
     backgrounds: Backgrounds = Field(default_factory=Backgrounds)
-    models: Models = Field(default_factory=Models)
+    models: Models = Field(default_factory=dict)
     training: Training = Training()
-    score: Score = Score()
+    score: Score = Field(default_factory=Score)
     signal: Signal = Field(default_factory=Signal)
     grid: Grid
     benchmark: Benchmark = Benchmark()
@@ -43,6 +45,30 @@ class Study(Section):
     tune: Tune | None = None
     compare: Compare | None = None
     tuned_on: str = Field("nothing", description="the signal that R, thresholds or networks were chosen on")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _names_that_follow_from_choices(cls, raw: object) -> object:
+        """What a signal is linear in, the roles of a score, and the families that play them where none is named."""
+        if not isinstance(raw, dict):
+            return raw
+        try:
+            signal, score = _parsed(Signal, raw.get("signal", {})), _parsed(Score, raw.get("score", {}))
+        except (ValidationError, BadInput):  # told again, at its place, by the section itself
+            return raw
+        return _with_roles(_sized(raw, signal.size.name), score)
+
+    @model_validator(mode="after")
+    def _roles_are_filled(self) -> "Study":
+        for role, name in self.roles.items():
+            if name not in self.models:
+                raise unknown(f"model for the role {role!r} of the score", name, self.models)
+            if kind := self.score.wanted[role][0]:
+                check_kind(f"models.{name}", self.models[name], kind)
+        if idle := [name for name in self.models if name not in self.roles.values()]:
+            raise BadInput(f"models.{idle[0]} plays no role in the score {self.score.name!r}, which has "
+                           f"{', '.join(self.roles)}")  # fmt: skip
+        return self
 
     @model_validator(mode="after")
     def _pool_covers_the_windows(self) -> "Study":
@@ -59,13 +85,12 @@ class Study(Section):
 
     @model_validator(mode="after")
     def _points_are_the_signals(self) -> "Study":
-        axes, name = self.signal.axes, self.signal.name
-        given = [axis for axis in AXES if getattr(self.grid, axis) is not None]
-        if {*given} != {*axes, "exposure_ty"}:
+        axes, name, mass = self.signal.axes, self.signal.name, "m_chi_GeV"
+        if (self.grid.m_chi_GeV is None) == (mass in axes):
             raise BadInput(f"grid: the signal {name!r} is scanned over {', '.join(axes)} and exposure_ty; "
-                           f"given: {', '.join(given)}")  # fmt: skip
-        if other := self.benchmark.model_fields_set - {*axes}:
-            raise BadInput(f"benchmark: the signal {name!r} has no {', '.join(sorted(other))}, but {', '.join(axes)}")
+                           f"{mass} is {'missing' if mass in axes else 'not among them'}")  # fmt: skip
+        if mass in self.benchmark.model_fields_set and mass not in axes:
+            raise BadInput(f"benchmark: the signal {name!r} has no {mass}, but {', '.join(axes)}")
         self.reach.check(axes, name)
         self.limits.check(axes, name)
         if self.grid.refine:
@@ -80,34 +105,69 @@ class Study(Section):
         return self
 
     @property
+    def benchmark_signal(self) -> SignalPoint:
+        """The signal at the benchmark."""
+        mass = self.benchmark.m_chi_GeV if self.signal.size.has_mass else None
+        value = self.signal.size.benchmark if self.benchmark.size is None else self.benchmark.size
+        return self.signal.at(mass, value)
+
+    @property
     def at(self) -> dict[str, float]:
         """The benchmark by the names of the signal's axes."""
-        return {name: getattr(self.benchmark, name) for name in self.signal.axes}
+        place = self.benchmark_signal.place
+        return {name: place[name] for name in self.signal.axes}
+
+    @cached_property
+    def roles(self) -> dict[str, str]:
+        """The name of the model in every role of the score."""
+        return {role: self.score.roles.get(role, role) for role in self.score.wanted}
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """The kind of the model in every role."""
+        return {role: plugins.load("zoo", self.models[name].name).KIND for role, name in self.roles.items()}
 
     @property
     def fitted(self) -> dict[str, Model]:
+        """The model in every role of the score."""
+        return {role: self.models[name] for role, name in self.roles.items()}
+
+    @property
+    def all_fitted(self) -> dict[str, Model]:
         """Every model that is fitted, by its place in the study."""
         if self.compare is None:
-            return {"models.vae": self.models.vae, "models.classifier": self.models.classifier}
-        sides = self.compare.sides(self.models)
-        return {f"compare.{slot}.{name}": model for slot, named in sides.items() for name, model in named.items()}
+            return {f"models.{name}": model for name, model in self.models.items()}
+        sides = self.compare.sides(self.fitted, self.kinds)
+        return {f"compare.{role}.{name}": model for role, named in sides.items() for name, model in named.items()}
+
+    @property
+    def pair(self) -> str:
+        """The models behind the score, in a word."""
+        return "-".join(model.name for model in self.fitted.values())
 
     @property
     def members(self) -> dict[str, "Study"]:
-        """The same study with each pair of models by the pair's name; without a comparison its own pair alone."""
-        pairs = self.compare.pairs(self.models) if self.compare else {self.models.name: self.models}
-        return {name: self.model_copy(update={"models": pair, "compare": None}) for name, pair in pairs.items()}
+        """The same study with each combination of models by its name; without a comparison its own alone."""
+        if self.compare is None:
+            return {self.pair: self}
+        combinations = self.compare.members(self.fitted, self.kinds)
+        return {name: self._with({self.roles[role]: model for role, model in fitted.items()})
+                for name, fitted in combinations.items()}  # fmt: skip
+
+    def _with(self, models: Models) -> "Study":
+        return self.model_copy(update={"models": models, "compare": None})
 
     @property
-    def yardstick(self) -> Yardstick:
-        """What the pairs of a comparison are ranked by."""
-        return self.compare.yardstick(self.toys, self.score, self.grid.exposure_ty.points())
+    def ranking(self) -> Ranking:
+        """What the members of a comparison are ranked by."""
+        return self.compare.ranking(self.toys, self.score, self.grid.exposure_ty.points())
 
     def reseeded(self, more: int) -> "Study":
         """The same with networks fitted once, with seeds that are so much larger; its events stay as they are."""
-        models = {slot: model.model_copy(update={"seed": self.seed_of(model) + more}) for slot, model in self.models}
+        models = {name: model.model_copy(update={"seed": self.seed_of(model) + more})
+                  for name, model in self.models.items()}  # fmt: skip
         once = self.training.model_copy(update={"n_seeds": 1})
-        return self.model_copy(update={"models": Models(**models), "training": once})
+        return self.model_copy(update={"models": models, "training": once})
 
     def view(self, model: Model) -> str:
         """The representation that a model reads."""
@@ -118,10 +178,25 @@ class Study(Section):
         return self.seed if model.seed is None else model.seed
 
     @property
+    def fit_seed(self) -> int:
+        """The seed of the model in the last role: by it, fits with further seeds are told apart."""
+        return self.seed_of(list(self.fitted.values())[-1])
+
+    @property
     def views(self) -> str:
-        """What the pair behind the score reads, in words."""
-        of_vae, of_classifier = self.view(self.models.vae), self.view(self.models.classifier)
-        return of_vae if of_vae == of_classifier else f"{of_vae} (vae), {of_classifier} (classifier)"
+        """What the models behind the score read, in words."""
+        seen = {role: self.view(model) for role, model in self.fitted.items()}
+        if len(different := {*seen.values()}) == 1:
+            return different.pop()
+        return ", ".join(f"{view} ({role})" for role, view in seen.items())
+
+    def fields(self) -> dict[str, Any]:
+        """All of it as plain data, under the names that a study's file has."""
+        dumped = self.model_dump(mode="json")
+        for section in SIZED:
+            if isinstance(inner := dumped[section], dict):
+                dumped[section] = {self.signal.size.name if key == "size" else key: v for key, v in inner.items()}
+        return dumped
 
     def _n_features(self, view: str) -> int:
         module = plugins.load("engine.physics.representations", view)
@@ -133,7 +208,7 @@ class Study(Section):
             table, options = self.backgrounds.spectrum(name)
             if hasattr(table, "read"):
                 found = table.n_features(options)
-                for view in sorted({self.view(model) for model in self.fitted.values()}):
+                for view in sorted({self.view(model) for model in self.all_fitted.values()}):
                     if found != (wanted := self._n_features(view)):
                         raise BadInput(f"backgrounds.{name}: {options.path} has {found} features per event; "
                                        f"{view} in {self.detector.name} has {wanted}")  # fmt: skip
@@ -147,7 +222,8 @@ class Study(Section):
             nr = any(self.backgrounds.pool_kind(name) == "NR" for name in names)
             modules = {name: self.toys.statistic(name)[0] for name in self.toys.statistics}
             by_toys = [name for name, module in modules.items() if module.ADDITIVE and module.EXACT is not True]
-            self.systematics.check(self.detector.constants, nr, by_toys, self.toys.null)
+            cut = "classifier" in self.kinds.values()
+            self.systematics.check(self.detector.constants, nr, cut, by_toys, self.toys.null)
         return self
 
     @model_validator(mode="after")
@@ -160,8 +236,8 @@ class Study(Section):
     @model_validator(mode="after")
     def _comparison_fits(self) -> "Study":
         if self.compare:
-            self.compare.check(self.models)
-            self.compare.yardstick(self.toys, self.score, self.grid.exposure_ty.points())
+            self.compare.check(self.kinds)
+            _ = self.ranking
         if self.grid.refine and (self.compare or self.training.n_seeds > 1):
             raise BadInput("grid.refine goes with neither [compare] nor training.n_seeds above 1: refine one pair of "
                            "networks at a time")  # fmt: skip
@@ -172,7 +248,7 @@ class Study(Section):
 
     @model_validator(mode="after")
     def _models_take_what_they_read(self) -> "Study":
-        for place, model in self.fitted.items():
+        for place, model in self.all_fitted.items():
             family, view = plugins.load("zoo", model.name), self.view(model)
             try:
                 zoo.check_input(family, self._n_features(view))
@@ -188,3 +264,35 @@ class Study(Section):
             with suppress(ValueError):
                 zoo.check_input(family, self._n_features(view))
                 yield view
+
+
+SIZED = ("grid", "benchmark", "reach", "tune")  # sections with a value of what the signal is linear in
+
+
+def _parsed(section: type[Section], raw: object) -> Section:
+    return raw if isinstance(raw, section) else section.model_validate(raw)
+
+
+def _sized(raw: dict, name: str) -> dict:
+    """The sections with their value of the signal's size as `size`, which a study gives under its own name."""
+    changed = dict(raw)
+    for section in SIZED:
+        if isinstance(inner := raw.get(section), dict) and name in inner:
+            changed[section] = {"size" if key == name else key: value for key, value in inner.items()}
+    return changed
+
+
+def _with_roles(raw: dict, score: Score) -> dict:
+    """The families that play roles for which no model is named, and the alternatives for each role of a comparison."""
+    models, compare = raw.get("models", {}), raw.get("compare")
+    if not isinstance(models, dict):
+        return raw
+    families = {score.roles.get(role, role): family for role, (_, family) in score.wanted.items() if family}
+    filled = {name: models.get(name, {"name": family}) for name, family in families.items()} | models
+    if not isinstance(compare, dict):
+        return raw | {"models": filled}
+    alternatives = {role: compare[role] for role in score.wanted if role in compare}
+    if both := [role for role in alternatives if score.roles.get(role, role) in models]:
+        raise BadInput(f"models.{both[0]} and compare.{both[0]} are both given; put the one among the others")
+    rest = {key: value for key, value in compare.items() if key not in alternatives}
+    return raw | {"models": filled, "compare": rest | ({"alternatives": alternatives} if alternatives else {})}

@@ -37,7 +37,7 @@ class Systematics(Section):
                 raise unknown("detector constant to vary", name, numbers)
         return constants
 
-    def check(self, tpc: TPC, has_nr_background: bool, by_toys: list[str], n_toys: int) -> None:
+    def check(self, tpc: TPC, has_nr_background: bool, has_classifier: bool, by_toys: list[str], n_toys: int) -> None:
         """Raises BadInput for what the rest of the study does not carry.
 
         That is a constant that leaves what is valid, a leak with nothing to leak to, or too few toys of the statistics
@@ -53,6 +53,8 @@ class Systematics(Section):
                 except ValueError as error:
                     value = getattr(tpc, name) * (1 + sign * amount)
                     raise BadInput(f"systematics.constants.{name} = {amount:g}: {value:g} is not valid") from error
+        if self.leakage_factor is not None and not has_classifier:
+            raise BadInput("systematics.leakage_factor: no model of the score is a classifier; its cut says what leaks")
         if self.leakage_factor is not None and not has_nr_background:
             raise BadInput("systematics.leakage_factor: backgrounds.components have no nuclear recoils, "
                            "whose acceptance says what a leak is")  # fmt: skip

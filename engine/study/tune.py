@@ -12,7 +12,6 @@ from engine.study.search import Dimension, Pruning, Space, dimensions, flat
 from engine.study.section import Axis, Distinct, Positive, Section
 
 MASSES_GEV = (30.0, 50.0, 100.0)
-BENCHMARK_SIGMA_CM2 = 6.5e-48  # EPJC paper, section 4
 ER_LEAKAGE, T3 = "er_leakage", "t3"  # objectives of a search that are no Z of a statistic
 
 
@@ -20,7 +19,7 @@ class Tune(Section):
     """A scan over R on a pool of its own, of the size of the scan's.
 
     `R`: the grid that is the curve; `more_trials`: further ones, where the grid says that it is worth looking. The
-    signals are WIMPs of each mass with one cross-section, or any other signal with one strength, at one exposure.
+    signals are those of each mass with one size (the benchmark's unless said), at one exposure.
     `statistics`: all those of the study that look at the score, unless said; their options are in `toys.options`.
     `objective`: the one whose worst Z over the masses is made as large as R can make it.
 
@@ -32,8 +31,7 @@ class Tune(Section):
     R: Axis
     more_trials: int = Field(20, ge=0, le=1000)
     m_chi_GeV: Annotated[tuple[Positive, ...], Distinct] = Field(MASSES_GEV, min_length=1)
-    sigma_si_cm2: Positive = BENCHMARK_SIGMA_CM2
-    strength: Positive = 1.0
+    size: Positive | None = None
     exposure_ty: Positive = 200.0
     statistics: Annotated[tuple[str, ...], Distinct] = ()
     objective: str = "tail_count"
@@ -51,8 +49,8 @@ class Tune(Section):
 
     def check(self, statistic: Callable, names: tuple[str, ...], axes: tuple[str, ...]) -> None:
         """Raises BadInput where this cannot be tuned; `statistic(name)` gives a module, `axes` place the signal."""
-        if other := self.model_fields_set & {"m_chi_GeV", "sigma_si_cm2", "strength"} - {*axes}:
-            raise BadInput(f"tune: the signal has no {', '.join(sorted(other))}, but {', '.join(axes)}")
+        if "m_chi_GeV" in self.model_fields_set and "m_chi_GeV" not in axes:
+            raise BadInput(f"tune: the signal has no m_chi_GeV, but {', '.join(axes)}")
         chosen = self.names(statistic, names)
         for name in chosen:
             if "score" not in statistic(name)[0].NEEDS:

@@ -15,8 +15,9 @@ import pytest
 from engine import lineage
 from engine.errors import BadInput
 from engine.physics import spectra
-from engine.physics.spectra import _cevns, be7, hep, pp, wimp_si
+from engine.physics.spectra import _cevns, _wimp, be7, hep, pp, wimp_si
 from engine.physics.spectra._fusion import neutrino_spectrum
+from engine.size import STRENGTH, Size
 
 REFERENCES = tomllib.loads((Path(__file__).parents[1] / "references" / "spectra.toml").read_text())
 SPECTRA = {
@@ -26,6 +27,8 @@ SPECTRA = {
 }
 ER_NAMES = ["pp", "be7", "pb214", "kr85", "xe136"]
 CEVNS_NAMES = ["b8", "hep", "atm", "dsnb"]
+INTERACTIONS = {"wimp_si": "SI", "wimp_sd_neutron": "SD_n_central", "wimp_sd_proton": "SD_p_central"}  # wimprates'
+WIMPS = [*INTERACTIONS, "wimp_migdal"]
 ER, CEVNS, WIMP = (REFERENCES[key] for key in ("er", "cevns", "wimp_si"))
 NEEDED = {"user_table": {"path": str(Path(__file__).parents[1] / "references" / "user_table.csv"), "kind": "ER"}}
 
@@ -37,12 +40,21 @@ def integral(rate, window_keV):
 
 def rate_of(spectrum):
     if is_signal(spectrum):
-        return partial(spectrum.rate, m_chi_GeV=50.0, sigma_si_cm2=1e-45)
+        return partial(spectrum.rate, m_chi_GeV=50.0, **sized(spectrum))
     return partial(spectrum.rate, **options_of(spectrum).model_dump())
 
 
 def is_signal(spectrum):
     return "m_chi_GeV" in signature(spectrum.rate).parameters
+
+
+def sized(spectrum, times=1.0):
+    size = spectra.size(spectrum)
+    return {size.name: times * size.reference}
+
+
+def table_of(spectrum):
+    return getattr(spectrum, "_table", _wimp.elastic_table)
 
 
 def options_of(spectrum):
@@ -70,6 +82,19 @@ def test_contract_uncertainty_stands_at_the_top(name):
     found = spectra.describe(spectrum, options_of(spectrum))
     assert found == (spectrum.KIND, getattr(spectrum, "RELATIVE_UNCERTAINTY", None))
     assert is_signal(spectrum) or spectrum.RELATIVE_UNCERTAINTY > 0
+
+
+@pytest.mark.parametrize("name", SPECTRA)
+def test_contract_size_is_the_argument_of_a_signal_with_a_mass(name):
+    spectrum = SPECTRA[name]
+    size, arguments = spectra.size(spectrum), list(signature(spectrum.rate).parameters)
+    assert isinstance(size, Size) and size.has_mass == is_signal(spectrum)
+    if not is_signal(spectrum):
+        assert size is STRENGTH
+        return
+    assert arguments[:3] == ["energy_keV", "m_chi_GeV", size.name] and size.name.endswith(f"_{size.unit}")
+    assert 0 < size.benchmark <= size.shown <= size.reference
+    assert size.meaning and size.symbol.startswith("$")
 
 
 @pytest.mark.parametrize("name", SPECTRA)
@@ -126,8 +151,8 @@ def test_uncertainties_of_the_paper(name, uncertainty):
 
 
 def test_kinds():
-    assert all(SPECTRA[name].KIND == "ER" for name in [*ER_NAMES, "xe124_ec"])
-    assert all(SPECTRA[name].KIND == "NR" for name in [*CEVNS_NAMES, "neutrons", "wimp_si"])
+    assert all(SPECTRA[name].KIND == "ER" for name in [*ER_NAMES, "xe124_ec", "wimp_migdal"])
+    assert all(SPECTRA[name].KIND == "NR" for name in [*CEVNS_NAMES, "neutrons", *INTERACTIONS])
 
 
 # Electronic recoils
@@ -231,7 +256,7 @@ def test_neutrons():
     assert per_ty == pytest.approx(reference["ces_integral"], rel=reference["rel"])
 
 
-# The signal
+# The signals: more of those but for wimp_si in test_spectra_wimp
 
 
 @pytest.mark.parametrize("mass", WIMP["integrals"])
@@ -256,36 +281,45 @@ def test_wimp_totals_of_the_cvae_study(mass, events):
     assert expected == pytest.approx(events, rel=0.001)
 
 
+def test_wimps_are_all_tested():
+    assert {name for name, spectrum in SPECTRA.items() if is_signal(spectrum)} == set(WIMPS)
+
+
+@pytest.mark.parametrize("name", INTERACTIONS)
 @pytest.mark.parametrize("m_chi_GeV", [10.0, 35.0, 100.0, 1000.0])
-def test_wimp_interpolation_agrees_with_wimprates(m_chi_GeV):
+def test_wimp_interpolation_agrees_with_wimprates(m_chi_GeV, name):
     energy_keV = np.geomspace(0.5, 100.0, 57)
-    direct = wimp_si.wimprates.rate_wimp_std(energy_keV, m_chi_GeV, 1e-45)
-    fast = wimp_si.rate(energy_keV, m_chi_GeV, 1e-45)
+    direct = _wimp.wimprates.rate_wimp_std(energy_keV, m_chi_GeV, 1e-45, interaction=INTERACTIONS[name])
+    fast = SPECTRA[name].rate(energy_keV, m_chi_GeV, 1e-45)
     np.testing.assert_allclose(fast, direct, rtol=1e-3, atol=1e-6 * direct.max())
     np.testing.assert_array_equal(fast == 0, direct == 0)
 
 
-def test_wimp_is_linear_in_sigma():
-    energy_keV = np.linspace(-1, 120, 333)
-    one, seven = wimp_si.rate(energy_keV, 50.0, 1e-47), wimp_si.rate(energy_keV, 50.0, 7e-47)
+@pytest.mark.parametrize("name", WIMPS)
+def test_wimp_is_linear_in_its_size(name):
+    energy_keV, rate = np.linspace(-1, 120, 333), SPECTRA[name].rate
+    one, seven, none = (rate(energy_keV, 50.0, **sized(SPECTRA[name], times)) for times in (1.0, 7.0, 0.0))
     np.testing.assert_allclose(seven, 7 * one, rtol=1e-12)
-    np.testing.assert_array_equal(wimp_si.rate(energy_keV, 50.0, 0.0), np.zeros(333))
+    np.testing.assert_array_equal(none, np.zeros(333))
 
 
-def test_wimp_bytes_do_not_depend_on_the_random_units():
-    energy_keV = np.linspace(0.5, 40, 100)
+@pytest.mark.parametrize("name", WIMPS)
+def test_wimp_bytes_do_not_depend_on_the_random_units(name):
+    energy_keV, spectrum = np.linspace(0.5, 40, 100), SPECTRA[name]
     results = []
     for seed in (1, 2):
         nu.reset_units(seed)
         before = nu.keV
-        wimp_si._table.cache_clear()
-        results.append(wimp_si.rate(energy_keV, 20.0, 1e-45).tobytes())
+        table_of(spectrum).cache_clear()
+        results.append(spectrum.rate(energy_keV, 20.0, 1e-45).tobytes())
         assert nu.keV == before
     assert results[0] == results[1]
 
 
-def test_wimp_table_is_made_once_per_mass():
-    wimp_si._table.cache_clear()
+@pytest.mark.parametrize("name", WIMPS)
+def test_wimp_table_is_made_once_per_mass(name):
+    spectrum = SPECTRA[name]
+    table_of(spectrum).cache_clear()
     for mass in (60.0, 60, 60.0, 70.0):
-        wimp_si.rate(np.array([5.0]), mass, 1e-47)
-    assert wimp_si._table.cache_info().misses == 2
+        spectrum.rate(np.array([5.0]), mass, 1e-47)
+    assert table_of(spectrum).cache_info().misses == 2

@@ -15,7 +15,7 @@ from scipy.special import gamma
 from engine.errors import BadInput
 from engine.inference.pools import effective_size
 from engine.physics import spectra
-from engine.physics.spectra import _cevns, _tables, neutrons, wimp_si, xe124_ec, xe136
+from engine.physics.spectra import _cevns, _tables, _wimp, neutrons, wimp_si, xe124_ec, xe136
 
 REFERENCES = tomllib.loads((Path(__file__).parents[1] / "references" / "spectra.toml").read_text())
 OPTIONS, WIMP, XE124 = (REFERENCES[key] for key in ("options", "wimp_si", "xe124_ec"))
@@ -105,32 +105,35 @@ def test_rates_are_linear_in_the_flux(name):
         )
 
 
-# The signal's halo
+# The signals' halo
+
+INTERACTIONS = {"wimp_si": "SI", "wimp_sd_neutron": "SD_n_central", "wimp_sd_proton": "SD_p_central"}  # wimprates'
+WIMPS = [*INTERACTIONS, "wimp_migdal"]
 
 
-def plain_rate(energy_keV, m_chi_GeV, rho_GeV_cm3, v0_km_s, v_esc_km_s):
-    halo = wimp_si.wimprates.StandardHaloModel(
+def plain_rate(name, energy_keV, m_chi_GeV, rho_GeV_cm3, v0_km_s, v_esc_km_s):
+    halo = _wimp.wimprates.StandardHaloModel(
         v_0=v0_km_s * nu.km / nu.s, v_esc=v_esc_km_s * nu.km / nu.s, rho_dm=rho_GeV_cm3 * nu.GeV / nu.c0**2 / nu.cm**3
     )
-    return wimp_si.wimprates.rate_wimp_std(energy_keV, m_chi_GeV, 1e-45, halo_model=halo)
+    return _wimp.wimprates.rate_wimp_std(energy_keV, m_chi_GeV, 1e-45, interaction=INTERACTIONS[name], halo_model=halo)
 
 
-def test_default_halo():
-    halo = WIMP["halo"]
-    assert wimp_si.Options().model_dump() == halo
+@pytest.mark.parametrize("name", WIMPS)
+def test_default_halo(name):
+    halo, wimp = WIMP["halo"], load(name)
+    assert wimp.Options().model_dump(exclude={"structure"}) == halo
     energy_keV = np.linspace(0.5, 80, 200)
-    np.testing.assert_array_equal(
-        wimp_si.rate(energy_keV, 50.0, 1e-45, **halo), wimp_si.rate(energy_keV, 50.0, 1e-45)
-    )
+    np.testing.assert_array_equal(wimp.rate(energy_keV, 50.0, 1e-45, **halo), wimp.rate(energy_keV, 50.0, 1e-45))
 
 
 @pytest.mark.parametrize("halo", [(0.3, 220.0, 544.0), (0.4, 238.0, 544.0), (0.3, 238.0, 600.0), (0.55, 200.0, 500.0)])
 @pytest.mark.parametrize("m_chi_GeV", [10.0, 100.0])
-def test_halo_agrees_with_wimprates(halo, m_chi_GeV):
+@pytest.mark.parametrize("name", INTERACTIONS)
+def test_halo_agrees_with_wimprates(name, halo, m_chi_GeV):
     options = dict(zip(WIMP["halo"], halo, strict=True))
     energy_keV = np.geomspace(0.5, 100.0, 41)
-    direct = plain_rate(energy_keV, m_chi_GeV, **options)
-    fast = wimp_si.rate(energy_keV, m_chi_GeV, 1e-45, **options)
+    direct = plain_rate(name, energy_keV, m_chi_GeV, **options)
+    fast = load(name).rate(energy_keV, m_chi_GeV, 1e-45, **options)
     # wimprates integrates up to the fastest WIMP of its own v0, with steps as coarse as 1.4e-3 for a lower one
     np.testing.assert_allclose(fast, direct, rtol=2e-3, atol=1e-5 * direct.max())
 
@@ -143,22 +146,27 @@ def test_old_halo_of_the_cvae_study():
         assert before / integral(rate, reference["window_keV"]) == pytest.approx(old / new, rel=reference["rel"]), mass
 
 
+@pytest.mark.parametrize("name", WIMPS)
 @pytest.mark.parametrize("v0_km_s", [200.0, 238.0, 280.0])
-def test_recoils_reach_the_endpoint_of_their_own_halo(v0_km_s):
-    # 2 mu^2 v_max^2 / m_N with v_max = v_esc + |v0 + the Sun's and the Earth's own speed| (29 Feb 2000)
+def test_recoils_reach_the_endpoint_of_their_own_halo(v0_km_s, name):
+    # 2 mu^2 v_max^2 / m_N with v_max = v_esc + |v0 + the Sun's and the Earth's own speed| (29 Feb 2000); Migdal's is
+    # all that a WIMP can give, mu v_max^2 / 2, and stays below the table's electrons of 70 keV for a lighter WIMP
     earth_km_s = np.linalg.norm([11.1, v0_km_s + 12.2, 7.3] + 29.8 * np.array([0.9352, 0.2827, 0.2136]))
-    nucleus_GeV, m_chi_GeV = 131.293 * 0.9314941, 30.0
+    nucleus_GeV, m_chi_GeV = 131.293 * 0.9314941, 30.0 if name in INTERACTIONS else 3.0
     reduced_GeV = m_chi_GeV * nucleus_GeV / (m_chi_GeV + nucleus_GeV)
-    endpoint_keV = 2 * reduced_GeV**2 * ((544 + earth_km_s) / 299792.458) ** 2 / nucleus_GeV * 1e6
-    rate = wimp_si.rate(endpoint_keV * np.array([0.97, 1.03]), m_chi_GeV, 1e-45, v0_km_s=v0_km_s)
+    full_keV = reduced_GeV * ((544 + earth_km_s) / 299792.458) ** 2 / 2 * 1e6
+    endpoint_keV = full_keV * 4 * reduced_GeV / nucleus_GeV if name in INTERACTIONS else full_keV
+    rate = load(name).rate(endpoint_keV * np.array([0.97, 1.03]), m_chi_GeV, 1e-45, v0_km_s=v0_km_s)
     assert rate[0] > 0 and rate[1] == 0
 
 
-def test_wimp_table_is_made_once_per_halo():
-    wimp_si._table.cache_clear()
+@pytest.mark.parametrize("name", WIMPS)
+def test_wimp_table_is_made_once_per_halo(name):
+    table = getattr(load(name), "_table", _wimp.elastic_table)
+    table.cache_clear()
     for options in ({}, {"v0_km_s": 238}, {"rho_GeV_cm3": 0.4}, {"v0_km_s": 221.0}, {"v_esc_km_s": 533.0}):
-        wimp_si.rate(np.array([5.0]), 60.0, 1e-47, **options)
-    assert wimp_si._table.cache_info().misses == 3
+        load(name).rate(np.array([5.0]), 60.0, 1e-47, **options)
+    assert table.cache_info().misses == 3
 
 
 # 124Xe
@@ -225,6 +233,9 @@ def test_xe124_is_thrown_on_its_lines_with_their_charge_yields():
         ("xe136", {"shape": "flat"}, "xe136.shape: .*'pr' or 'fermi' .given: 'flat'"),
         ("neutrons", {"level": "best"}, "neutrons.level: .*'goal' or 'achieved' .given: 'best'"),
         ("wimp_si", {"v0_km_s": 0.0}, "wimp_si.v0_km_s: .*greater than 0"),
+        ("wimp_si", {"structure": "up"}, "unknown option of 'wimp_si' 'structure'"),
+        ("wimp_sd_proton", {"structure": "best"}, "wimp_sd_proton.structure: .*'central', 'up' or 'down'"),
+        ("wimp_migdal", {"v_esc_km_s": -1.0}, "wimp_migdal.v_esc_km_s: .*greater than 0"),
         ("xe124_ec", {"charge_yield_ratio_LL": 1.2}, "xe124_ec.charge_yield_ratio_LL: .*less than or equal to 1"),
         ("xe124_ec", {"width_keV": 3.0}, "xe124_ec.width_keV: .*less than or equal to 1 .given: 3.0"),
     ],
@@ -263,6 +274,6 @@ def test_shipped_fluxes_have_unit_integral(name, tolerance):
         per_MeV[0] = 1.0
 
 
-def test_a_wimp_too_light_to_be_seen_has_no_rate():
-    wimp_si = import_module("engine.physics.spectra.wimp_si")
-    assert not wimp_si.rate(np.array([0.01, 1.0, 10.0]), 0.05, 1e-45).any()
+@pytest.mark.parametrize(("name", "m_chi_GeV"), [*((name, 0.05) for name in INTERACTIONS), ("wimp_migdal", 2e-4)])
+def test_a_wimp_too_light_to_be_seen_has_no_rate(name, m_chi_GeV):
+    assert not load(name).rate(np.array([0.01, 1.0, 10.0]), m_chi_GeV, 1e-45).any()

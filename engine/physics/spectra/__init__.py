@@ -1,11 +1,14 @@
-"""Recoil spectra of the backgrounds and of the signal, in liquid natural xenon.
+"""Recoil spectra of the backgrounds and of the signals, in liquid natural xenon.
 
 **A spectrum is a file**, and its file name is the name a study uses. At its top stand `KIND` ("ER" or "NR", the
 kind of recoil), `RELATIVE_UNCERTAINTY` (1 sigma of the rate, as a fraction of it) and `LABEL` (in matplotlib's
 mathtext). `rate(energy_keV)` takes an array of true recoil energies and returns a float64 array of the same
-shape: events / (t y keV), finite and >= 0, and 0 outside the spectrum's support. A WIMP's has
-`rate(energy_keV, m_chi_GeV, sigma_si_cm2)`, linear in sigma, and no `RELATIVE_UNCERTAINTY`; every other spectrum may
-be a signal too, multiplied by a strength.
+shape: events / (t y keV), finite and >= 0, and 0 outside the spectrum's support.
+
+**A signal with a mass** says as `SIZE` what its rate is linear in: the name, unit and meaning of an axis of a study,
+for one a cross-section. Its `rate(energy_keV, m_chi_GeV, <SIZE.name>)` takes the value under that name, and it has no
+`RELATIVE_UNCERTAINTY`. Another interaction is one more file that names its own axis. Every other spectrum may be a
+signal too, multiplied by a strength; `size(spectrum)` gives the axis of either.
 
 **Options.** A spectrum with choices has a class `Options`, derived from the one here: its fields are what `rate`
 takes as keywords, with the same defaults, so that `rate(energy_keV, **options.model_dump())` works. A caller reads
@@ -23,6 +26,6 @@ pool's events of either serve that component alone.
 Names that begin with an underscore are helpers and not choices; `data` holds tables, each with its source.
 """
 
-from engine.physics.spectra._options import Options, configure, describe, has_own_events, identity
+from engine.physics.spectra._options import Options, configure, describe, has_own_events, identity, size
 
-__all__ = ["Options", "configure", "describe", "has_own_events", "identity"]
+__all__ = ["Options", "configure", "describe", "has_own_events", "identity", "size"]

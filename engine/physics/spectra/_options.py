@@ -4,8 +4,9 @@ from types import ModuleType
 from typing import Any
 
 from engine.options import Options, configure
+from engine.size import STRENGTH, Size
 
-__all__ = ["Options", "configure", "describe", "identity"]
+__all__ = ["Options", "configure", "describe", "has_own_events", "identity", "size"]
 
 
 def describe(spectrum: ModuleType, options: Options) -> tuple[str, float | None]:
@@ -25,3 +26,8 @@ def identity(spectrum: ModuleType, options: Options) -> dict[str, Any]:
 def has_own_events(spectrum: ModuleType) -> bool:
     """Whether a component of this spectrum is thrown, or read, for itself: its events serve no other."""
     return hasattr(spectrum, "throw") or hasattr(spectrum, "read")
+
+
+def size(spectrum: ModuleType) -> Size:
+    """What a signal of this spectrum is linear in: its `SIZE`, or for a signal without a mass its strength."""
+    return getattr(spectrum, "SIZE", STRENGTH)

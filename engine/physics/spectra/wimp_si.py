@@ -1,80 +1,25 @@
-"""Spin-independent elastic WIMP scattering: wimprates with the standard halo of Baxter et al. 2105.00599.
+"""Spin-independent elastic WIMP scattering on xenon nuclei, with Helm's form factor (wimprates).
 
-The halo's density and speeds are options; a study of another convention sets them (wimprates before 0.5 and much
-of the literature have v0 = 220 km/s). The Sun's and the Earth's own motions are those of wimprates.
+The halo is the standard one of Baxter et al. 2105.00599: see `Options`.
 """
 
-import warnings
-from contextlib import contextmanager
-from functools import lru_cache
-
-import numericalunits as nu
 import numpy as np
-from pydantic import Field
 
-from engine.physics.spectra._folding import HIGHEST_RECOIL_KEV, LOWEST_RECOIL_KEV, tabulate
-from engine.physics.spectra._options import Options as Base
-
-with warnings.catch_warnings():  # it announces at import that its defaults are now those we want
-    warnings.filterwarnings("ignore", message="Default WIMP parameters are changed", category=UserWarning)
-    import wimprates
+from engine.physics.spectra._wimp import RHO_GEV_CM3, V0_KM_S, V_ESC_KM_S, HaloOptions, elastic
+from engine.size import Size
 
 KIND = "NR"
 LABEL = "WIMP (SI)"
-
-TABLE_SIGMA_CM2 = 1e-45  # cm2; small, so that wimprates' quadrature stops at one pass (good to 1e-4)
-
-RHO_GEV_CM3 = 0.3  # GeV / (c2 cm3), local density of dark matter
-V0_KM_S = 238.0  # km / s, speed of the local standard of rest
-V_ESC_KM_S = 544.0  # km / s, escape speed from the galaxy; all three Baxter et al. 2105.00599
-
-
-class Options(Base):
-    """The standard halo model; the defaults are those of Baxter et al. 2105.00599."""
-
-    rho_GeV_cm3: float = Field(RHO_GEV_CM3, gt=0, description="local dark matter density, GeV / (c2 cm3)")
-    v0_km_s: float = Field(V0_KM_S, gt=0, description="speed of the local standard of rest, km / s")
-    v_esc_km_s: float = Field(V_ESC_KM_S, gt=0, description="escape speed from the galaxy, km / s")
-
-
-class _Halo(wimprates.StandardHaloModel):
-    """wimprates' halo, with speeds integrated up to the fastest WIMP of this `v_0` instead of the default one.
-
-    wimprates ends its integral at v_esc plus the Earth's speed for v_0 = 238 km/s, and takes v_esc from here.
-    """
-
-    def __init__(self, v_0, v_esc):
-        super().__init__(v_0=v_0, v_esc=wimprates.v_max(v_esc=v_esc, v_0=v_0) - wimprates.v_earth())
-        self.true_v_esc = v_esc
-
-    def velocity_dist(self, v, t):
-        return wimprates.observed_speed_dist(v, t, v_0=self.v_0, v_esc=self.true_v_esc)
-
-
-@contextmanager
-def _fixed_units():
-    """SI units in the block: numericalunits are random per process, and so would be a rate's last bits."""
-    random_units = dict(vars(nu))
-    nu.reset_units("SI")
-    try:
-        yield
-    finally:
-        vars(nu).update(random_units)
-
-
-@lru_cache(maxsize=256)
-def _table(m_chi_GeV, v0_km_s, v_esc_km_s):
-    with _fixed_units():
-        mass = m_chi_GeV * nu.GeV / nu.c0**2
-        v_0, v_esc = v0_km_s * nu.km / nu.s, v_esc_km_s * nu.km / nu.s
-        endpoint_keV = wimprates.e_max(mass, wimprates.v_max(v_esc=v_esc, v_0=v_0), wimprates.mn()) / nu.keV
-        if endpoint_keV <= LOWEST_RECOIL_KEV:  # lighter than some 0.1 GeV
-            return np.zeros_like
-        halo = _Halo(v_0, v_esc)
-        return tabulate(
-            lambda energy_keV: wimprates.rate_wimp_std(energy_keV, m_chi_GeV, TABLE_SIGMA_CM2, halo_model=halo),
-            min(endpoint_keV, HIGHEST_RECOIL_KEV),
-        )
+SIZE = Size(
+    name="sigma_si_cm2",
+    unit="cm2",
+    meaning="spin-independent WIMP-nucleon cross-section",
+    symbol=r"$\sigma_{\mathrm{SI}}$",
+    reference=1e-45,
+    benchmark=6.5e-48,  # semi-supervised search in DARWIN (Aalbers et al.), section 4
+    shown=1e-46,
+)
+Options = HaloOptions
 
 
 def rate(
@@ -91,5 +36,4 @@ def rate(
     Linear in sigma and rho. The first call for a mass and a halo takes 0.15 s, later ones milliseconds for 1e5
     energies.
     """
-    scale = rho_GeV_cm3 / RHO_GEV_CM3 * sigma_si_cm2 / TABLE_SIGMA_CM2
-    return scale * _table(float(m_chi_GeV), float(v0_km_s), float(v_esc_km_s))(energy_keV)
+    return elastic("SI", energy_keV, m_chi_GeV, sigma_si_cm2, rho_GeV_cm3, v0_km_s, v_esc_km_s)

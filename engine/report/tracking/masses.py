@@ -17,23 +17,24 @@ def curves(plan: Plan, outcome: Outcome) -> Curves:
     """
     if not plan.study.grid.m_chi_GeV:
         return {}
+    size, limit = plan.study.signal.size.name, plan.study.signal.size.named("90")
     steps = {mass: step for step, mass in enumerate(plan.study.grid.m_chi_GeV.points())}
     found: Curves = {"m_chi_GeV": [(step, mass) for mass, step in steps.items()]}
-    found["curves_sigma_si_cm2"] = [(0, size := nearest(plan))]
-    for row in results.rows_at(outcome.table, {"point": "grid", "sigma_si_cm2": size}):
+    found[f"curves_{size}"] = [(0, value := nearest(plan))]
+    for row in results.rows_at(outcome.table, {"point": "grid", size: value}):
         name = f"by_mass_{row_label(row['statistic'], row['R'])}_{label(row['exposure_ty'])}ty"
         _add(found, f"z_{name}", steps[row["m_chi_GeV"]], row["z_median"])
         _add(found, f"p_{name}", steps[row["m_chi_GeV"]], row["p_median"])
-    for row in outcome.limits.to_pylist():
+    for row in outcome["limits"].table.to_pylist():
         if row["m_chi_GeV"] in steps:
-            name = f"limit_sigma_90_cm2_by_mass_{label(row['exposure_ty'])}ty"
-            _add(found, name, steps[row["m_chi_GeV"]], row["sigma_90_cm2"])
+            name = f"limit_{limit}_by_mass_{label(row['exposure_ty'])}ty"
+            _add(found, name, steps[row["m_chi_GeV"]], row[limit])
     return found
 
 
 def nearest(plan: Plan) -> float:
     """The grid's cross-section (cm2) that is nearest to the benchmark's by ratio; 0 only if there is no other."""
-    at, sizes = plan.study.at["sigma_si_cm2"], plan.study.grid.sigma_si_cm2.points()
+    at, sizes = plan.study.benchmark_signal.value, plan.study.grid.size.points()
     return min(sizes, key=lambda size: abs(math.log(size / at)) if size > 0 else math.inf)
 
 

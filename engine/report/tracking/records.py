@@ -2,54 +2,58 @@
 
 import csv
 import io
+import json
 import math
 from dataclasses import replace
 
 import numpy as np
 
 import zoo
-from engine import lineage, plugins
+from engine import lineage, plugins, stages
 from engine.assembly import results
-from engine.assembly.scores import TERMS
 from engine.lineage import label, row_label
-from engine.plan.event_plan import SLOTS, Shard
+from engine.plan.event_plan import Shard
 from engine.plan.plan import Plan
 from engine.report import summary
 from engine.report.tracking import Model, Rank, Record, masses, ranking
 from engine.report.tracking.journal import Page, environment, pages
 from engine.report.tracking.record import PARTIAL
 from engine.run.pipeline import Outcome
-from engine.stages import limits, reach
+from engine.schemas import TERMS
+from engine.stages import STAGES, limits, reach, tables
 from engine.store.parts import Part, encode
 from engine.store.store import Ledger, Store
 
 FIGURES = {
-    "vae": {"posterior_predictive", "elbo_energy", "latent", "reconstruction"}, "classifier": {"roc", "confusion"},
-}  # fmt: skip
-COVERAGE = ("exposure_ty", "m_chi_GeV", "sigma_90_cm2", "n_toys", "coverage", "coverage_low", "coverage_high")
+    "autoencoder": {"posterior_predictive", "elbo_energy", "latent", "reconstruction"},
+    "classifier": {"roc", "confusion"},
+}  # by kind of model
+COVERAGE = ("exposure_ty", "m_chi_GeV", "n_toys", "coverage", "coverage_low", "coverage_high")
 
 
 def opening(name: str, plan: Plan) -> Record:
     """The scan as it is known before it runs: parameters, inputs, where it runs; no result."""
     study = plan.study
-    tags = {"stage": "scan", "study": name, "vae": plan.models["vae"], "classifier": plan.models["classifier"]}
-    files = {"study.json": study.model_dump_json(indent=1).encode()}
-    parameters = _flat(study.model_dump(mode="json", exclude={"detector": {"constants"}}))
+    tags = {"stage": "scan", "study": name} | plan.models
+    fields = study.fields()
+    files = {"study.json": json.dumps(fields, indent=1).encode()}
+    parameters = _flat({key: value for key, value in fields.items() if key != "detector"}
+                       | {"detector": {k: v for k, v in fields["detector"].items() if k != "constants"}})  # fmt: skip
     inputs = {purpose: _digest(purpose, plan.shards[purpose]) for purpose in ("train", "test", "pool")}
-    return Record(
-        plan.table, f"{name}-{plan.table[:8]}", parameters, {}, {}, files, tags | environment(), inputs
-    )
+    return Record(plan.table, f"{name}-{plan.table[:8]}", parameters, {}, {}, files, tags | environment(), inputs)
 
 
 def records(name: str, plan: Plan, store: Store, outcome: Outcome, files: dict[str, bytes]) -> list[Record]:
     """The scan, with its fits in it; `files` are the figures by name."""
     ledger, best = Ledger(store), ranking.headline(plan, outcome.table)
-    fits = [_fit(plan, ledger, slot, _numbers(outcome, slot), _files(outcome, slot, files), ranking.rank(plan, best))
-            for slot in SLOTS]  # fmt: skip
-    more = [_fit(sibling, ledger, slot) for sibling in plan.siblings for slot in SLOTS]
+    rank, diagnosed = ranking.rank(plan, best), outcome["diagnostics"]
+    fits = [
+        _fit(plan, ledger, role, diagnosed.numbers(role), _files(outcome, role, files), rank) for role in plan.fitted
+    ]
+    more = [_fit(sibling, ledger, role) for sibling in plan.siblings for role in sibling.fitted]
     passes, begun = pages(store, plan.table), opening(name, plan)
     made = {"table_sha256": ledger.entries[plan.table].sha256} | (passes[-1].environment if passes else {})
-    at_its_end = {"progress": [(sum(map(len, plan.items.values())), 1.0)]}
+    at_its_end = {"progress": [(sum(map(len, stages.items(plan).values())), 1.0)]}
     return [replace(
         begun,
         metrics=_finite(_metrics(plan, outcome, best)),
@@ -69,22 +73,20 @@ def partial(name: str, outcome: Outcome, files: dict[str, bytes]) -> Record:
     return replace(begun, files=begun.files | beside, tags=begun.tags | {PARTIAL: str(outcome.n_failed)})
 
 
-def _numbers(outcome: Outcome, slot: str) -> dict[str, float]:
-    found = outcome.diagnostics
-    return found.of_network if slot == "vae" else found.numbers(slot)
-
-
-def _files(outcome: Outcome, slot: str, figures: dict[str, bytes]) -> dict[str, bytes]:
-    mine = {name: data for name, data in figures.items() if name.partition(".")[0] in FIGURES[slot]}
-    return outcome.diagnostics.files[slot] | mine
+def _files(outcome: Outcome, role: str, figures: dict[str, bytes]) -> dict[str, bytes]:
+    """The tables and figures of the model in a role; of several models of one kind, the names of figures end in it."""
+    shown = FIGURES.get(outcome.plan.family(role).KIND, set())
+    names = shown | {f"{name}_{role}" for name in shown}
+    mine = {name: data for name, data in figures.items() if name.partition(".")[0] in names}
+    return outcome["diagnostics"].files(role) | mine
 
 
 def _fit(
-    plan: Plan, ledger: Ledger, slot: str, numbers: dict[str, float] | None = None,
+    plan: Plan, ledger: Ledger, role: str, numbers: dict[str, float] | None = None,
     files: dict[str, bytes] | None = None, rank: Rank | None = None,
 ) -> Record:  # fmt: skip
     """A fit with what is known of it; of one with a further seed that is its curves alone."""
-    model, item = plan.fitted[slot], plan.models[slot]
+    model, item = plan.fitted[role], plan.models[role]
     family, data = plugins.load("zoo", model.name), ledger.read(item)
     fitted = zoo.load(data, family)
     mine = (numbers or {}) | ({} if rank is None else {"z": rank.z})
@@ -93,12 +95,12 @@ def _fit(
     return Record(
         lineage=item,
         name=f"{short}-{item[:8]}",
-        parameters={"family": model.name, "seed": plan.study.seed_of(model),
-                    "representation": plan.study.view(model)} | model.config,
+        parameters={"family": model.name, "seed": plan.study.seed_of(model), "representation": plan.study.view(model)}
+        | model.config,
         metrics=_finite(mine),
         curves={key: list(enumerate(values, start=1)) for key, values in fitted.history.items()},
         files=files or {},
-        tags={"stage": "fit", "family": model.name, "slot": slot, "kind": family.KIND} | environment(),
+        tags={"stage": "fit", "family": model.name, "role": role, "kind": family.KIND} | environment(),
         inputs={"train": _digest("train", plan.training(model))},
         model=Model(model.name, short, data, example, tuple(TERMS[family.KIND].names), rank),
     )
@@ -113,10 +115,11 @@ def _example(ledger: Ledger, shards: list[Shard]) -> np.ndarray:
 
 def _metrics(plan: Plan, outcome: Outcome, best: dict | None) -> dict[str, float]:
     """The headline, every Z at the benchmark, how good the models are, reach and limits."""
-    study, metrics = plan.study, dict(outcome.diagnostics.metrics)
+    study, metrics = plan.study, {}
     if best:
-        metrics |= {name: best[name] for name in ("R", "beta", "exposure_ty")} | {"z": ranking.z(best)}
+        metrics |= {name: best[name] for name in ("R", "exposure_ty")} | {"z": ranking.z(best)}
         metrics |= {"p": best["p_median"] if best["p_exact"] is None else best["p_exact"]}
+    metrics |= plan.score_parameters if all(isinstance(v, float) for v in plan.score_parameters.values()) else {}
     metrics |= {f"effective_events_{name}": n for name, n in outcome.population.effective_events().items()}
     for row in results.rows_at(outcome.table, study.at):
         exposure = f"{label(row['exposure_ty'])}ty"
@@ -124,7 +127,10 @@ def _metrics(plan: Plan, outcome: Outcome, best: dict | None) -> dict[str, float
         metrics |= {f"z_{score}_{exposure}": row["z_median"], f"z_count_{exposure}": row["z_count"]}
         of_law = {"z_exact": row["z_exact"], "z_seed_error": row["z_seed_error"]}
         metrics |= {f"{name}_{score}_{exposure}": z for name, z in of_law.items() if z is not None}
-    return metrics | reach.metrics(outcome.reach) | limits.metrics(outcome.limits, study.at.get("m_chi_GeV"))
+    for stage in STAGES:
+        if hasattr(stage, "metrics"):
+            metrics |= stage.metrics(outcome[stage.NAME], study)
+    return metrics
 
 
 def _seconds(passes: list[Page]) -> dict[str, list[tuple[int, float]]]:
@@ -139,14 +145,13 @@ def _seconds(passes: list[Page]) -> dict[str, list[tuple[int, float]]]:
 
 def _tables(plan: Plan, ledger: Ledger, outcome: Outcome) -> dict[str, bytes]:
     """All tables as they are in the store, and the coverage that toys found."""
-    files = {"table.parquet": ledger.read(plan.table)}
-    if plan.reach:
-        files["reach.parquet"] = ledger.read(plan.reach_table)
-    if plan.limits:
-        files["limits.parquet"] = ledger.read(plan.limit_table)
-    checked = [row for row in outcome.limits.to_pylist() if row["coverage"] is not None]
+    made = {stage.NAME: stage.table_item(plan) for stage in (tables, reach, limits)}
+    names = {tables.NAME: "table.parquet", reach.NAME: "reach.parquet", limits.NAME: "limits.parquet"}
+    files = {names[name]: ledger.read(item) for name, item in made.items() if item}
+    checked = [row for row in outcome["limits"].table.to_pylist() if row["coverage"] is not None]
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([COVERAGE, *([row[name] for name in COVERAGE] for row in checked)])
+    columns = *COVERAGE[:2], plan.study.signal.size.named("90"), *COVERAGE[2:]
+    csv.writer(text, lineterminator="\n").writerows([columns, *([row[name] for name in columns] for row in checked)])
     return files | ({"coverage.csv": text.getvalue().encode()} if checked else {})
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import PurePosixPath
 
+from engine import stages
 from engine.plan.plan import Plan
 from engine.progress import Silent
 from engine.report import tracking
@@ -22,7 +23,7 @@ def followed(name: str, plan: Plan, store: Store, uri: str | None, progress: Sil
     `again` is the command that sends what an outage withholds. A scan that raises leaves a FAILED run, one that the
     user stops a KILLED one; the next attempt goes on with either.
     """
-    total = sum(map(len, plan.items.values()))
+    total = sum(map(len, stages.items(plan).values()))
     live = tracking.Live(
         Journal(progress, store, plan.table), records.opening(name, plan), total,
         lambda: uri or tracking.default_uri(store.folder()), lambda error: _warn(error, uri, again),

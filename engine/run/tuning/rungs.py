@@ -1,31 +1,38 @@
-"""What a task does for one trial of a search: fit to a rung, score the pool, and say what the models are worth."""
+"""A trial of a search over the models' fields: fit to a rung, score the pool, and say what the models are worth."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 
 import zoo
-from engine import plugins, schemas
-from engine.assembly import scores, training
+from engine import schemas
+from engine.assembly import population as assembled
+from engine.assembly import training
 from engine.assembly.samples import sample
+from engine.cluster.sampler import Told, Trial
 from engine.inference.population import Population
 from engine.plan.event_plan import Shard
 from engine.plan.search_plan import SearchPlan, Values
+from engine.run.state import Run
 from engine.run.tuning import objectives, search_tables
 from engine.run.tuning.objectives import er_leakage
-from engine.stages import work
+from engine.stages import events, models, scores
 from engine.store.checkpoints import Checkpoint
 from engine.store.parts import Entry, Part, decode
 from engine.store.store import Store, read
+from engine.store.units import Unit
 
+NAME, STALLS = "rungs", False
 COMPLETE, DIVERGED, UNDERWAY = "complete", "diverged", "underway"
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What all trials share. training: stored parts by slot; features: by representation, in the order of the pool;
+    """What all trials share. training: stored parts by role; features: by representation, in the order of the pool;
     population: with the terms of the models that no trial changes; signals: weights (pool,) by mass."""
 
     plan: SearchPlan
@@ -39,78 +46,122 @@ class Diverged(ValueError):
     """A model whose terms are no numbers."""
 
 
-def keep(plan: SearchPlan, shard: Shard, slots: list[str], models: dict[str, bytes]) -> list[Part]:
+def prepare(run: Run) -> Inputs:
+    """Training events, models that stay, the pool as networks see it and with their terms."""
+    run.repair()
+    plan, ledger = run.plan, run.ledger
+    run.stage(events)
+    run.stage(models)
+    run.compute("features", [*scores.items(plan), *plan.beside["features"]], keep, partial(_shards, run))
+    pool = assembled.population(plan, ledger, "tune", (), roles=plan.fixed)
+    return Inputs(
+        plan,
+        {role: [ledger.entries[s.item] for s in plan.training(plan.fitted[role])] for role in plan.searched},
+        {view: [ledger.entries[plan.feature_item(shard, view)] for shard in plan.shards["tune"]]
+         for view in plan.views},
+        pool,
+        assembled.signals(plan, pool, plan.points),
+    )  # fmt: skip
+
+
+def _shards(run: Run, missing: set[str]) -> Iterable[Unit]:
+    """Shards of the pool that lack their features, or the terms of a model that stays."""
+    plan, shared = run.plan, run.share(run.plan)
+    fitted = run.share({role: run.ledger.read(plan.models[role]) for role in plan.fixed})
+    for shard in plan.shards["tune"]:
+        roles = [role for role in plan.fixed if plan.score_item(shard, role) in missing]
+        made = shard.item, *(plan.feature_item(shard, view) for view in plan.views)
+        if roles or not missing.isdisjoint(made):
+            made = *made, *(plan.score_item(shard, role) for role in roles)
+            yield Unit((shared, shard, roles, fitted), items=made, name=f"tuning events of {shard.kind}")
+
+
+def n_rungs(plan: SearchPlan) -> int:
+    """How often a trial is looked at."""
+    return len(plan.fractions)
+
+
+def fits(plan: SearchPlan, values: Values) -> set[str]:
+    """Items of the models that a trial fits."""
+    of_trial = plan.of(values)
+    return {of_trial.models[role] for role in plan.searched}
+
+
+def arguments(run: Run, values: Values, rung: int) -> tuple:
+    """What `work` is given beside the inputs: with the stored models of this trial by role."""
+    of_trial = run.plan.of(values)
+    known = {role: run.ledger.entries.get(of_trial.models[role]) for role in run.plan.searched}
+    return run.store, values, rung, {role: entry for role, entry in known.items() if entry}
+
+
+def keep(plan: SearchPlan, shard: Shard, roles: list[str], fitted: dict[str, bytes]) -> list[Part]:
     """A shard of the pool as a scan makes it, with what the networks see of its selected events."""
-    columns, seen = sample(plan, shard, [*map(plan.view, slots), *plan.views])
-    parts, selected = work.scored(plan, shard, columns, seen, slots, models), columns["selected"]
+    columns, seen = sample(plan, shard, [*map(plan.view, roles), *plan.views])
+    parts, selected = scores.scored(plan, shard, columns, seen, roles, fitted), columns["selected"]
     for view in plan.views:
         item = plan.feature_item(shard, view)
-        table = work.with_features(pa.table({"event": columns["event"][selected]}), seen[view][selected])
+        table = events.with_features(pa.table({"event": columns["event"][selected]}), seen[view][selected])
         parts.append(Part(f"features/{item}.parquet", (item,), table))
     return parts
 
 
-def climb(inputs: Inputs, store: Store, values: Values, rung: int, finished: dict[str, Entry]) -> Iterator[Part]:
+def work(inputs: Inputs, store: Store, values: Values, rung: int, finished: dict[str, Entry]) -> Iterator[Part]:
     """One row (`search_tables.RUNGS`) for a trial at a rung, after the models whose last epoch that was.
 
-    finished: stored models of this trial by slot. A fit that diverges is an answer, and no failure.
+    finished: stored models of this trial by role. A fit that diverges is an answer, and no failure.
     """
     plan = inputs.plan.of(values)
     try:
-        fitted = {slot: _fitted(plan, slot, rung, inputs, store, finished.get(slot)) for slot in plan.searched}
+        fitted = {role: _fitted(plan, role, rung, inputs, store, finished.get(role)) for role in plan.searched}
         found = _worth(plan, rung, inputs, _terms(plan, fitted, store, inputs.features))
-        for slot, model in fitted.items():
-            if _is_last(plan, slot, rung) and slot not in finished:
-                item = plan.models[slot]
+        for role, model in fitted.items():
+            if _is_last(plan, role, rung) and role not in finished:
+                item = plan.models[role]
                 yield Part(f"models/{item}.safetensors", (item,), zoo.save(model))
-        epochs = {f"epochs_{slot}": len(model.history["validation_loss"]) for slot, model in fitted.items()}
+        epochs = ", ".join(f"{role}: {len(model.history['validation_loss'])}" for role, model in fitted.items())
     except (zoo.NonFiniteLoss, Diverged) as error:
-        found, epochs = {"state": DIVERGED, "reason": str(error)}, {}
+        found, epochs = {"state": DIVERGED, "reason": str(error)}, None
     item = plan.rung_item(rung)
-    row = dict.fromkeys(search_tables.RUNGS.names) | found | epochs | {"lineage": item}
-    table = schemas.table(search_tables.RUNGS, {name: [row[name]] for name in search_tables.RUNGS.names})
-    yield Part(f"rungs/{item}.parquet", (item,), table)
+    row = dict.fromkeys(search_tables.RUNGS.names) | found | {"epochs": epochs, "lineage": item}
+    yield Part(f"{NAME}/{item}.parquet", (item,), schemas.of_rows(search_tables.RUNGS, [row]))
 
 
-def _is_last(plan: SearchPlan, slot: str, rung: int) -> bool:
-    return plan.epochs(slot, rung) == getattr(plan.study.models, slot).config["epochs"]
+def _is_last(plan: SearchPlan, role: str, rung: int) -> bool:
+    return plan.epochs(role, rung) == plan.fitted[role].config["epochs"]
 
 
-def _fitted(
-    plan: SearchPlan, slot: str, rung: int, inputs: Inputs, store: Store, finished: Entry | None
-) -> zoo.Fitted:
-    """The model of a slot at a rung: of its last epoch the stored one, else fitted on from the rung before."""
-    if finished and _is_last(plan, slot, rung):
-        return zoo.load(read(store, finished), plugins.load("zoo", getattr(plan.study.models, slot).name))
-    item, epochs = plan.models[slot], [plan.epochs(slot, number) for number in range(rung + 1)]
+def _fitted(plan: SearchPlan, role: str, rung: int, inputs: Inputs, store: Store, finished: Entry | None) -> zoo.Fitted:
+    """The model of a role at a rung: of its last epoch the stored one, else fitted on from the rung before."""
+    if finished and _is_last(plan, role, rung):
+        return zoo.load(read(store, finished), plan.family(role))
+    item, epochs = plan.models[role], [plan.epochs(role, number) for number in range(rung + 1)]
     # each rung has a state of its own: another trial with this model may still be at an earlier one
     before = next((f"{item}-{n}" for n in reversed(epochs) if n < epochs[-1]), None)
-    every_s = None if _is_last(plan, slot, rung) else 0  # a rung before the last ends with its state written
+    every_s = None if _is_last(plan, role, rung) else 0  # a rung before the last ends with its state written
     checkpoint = Checkpoint(store, f"{item}-{epochs[-1]}", every_s, before)
-    features, labels = training.gather(store, inputs.training[slot])
-    return work.train(plan, slot, features, labels, checkpoint, until=epochs[-1])
+    features, labels = training.gather(store, inputs.training[role])
+    return models.train(plan, role, features, labels, checkpoint, until=epochs[-1])
 
 
 def _terms(
     plan: SearchPlan, fitted: dict[str, zoo.Fitted], store: Store, entries: dict[str, list[Entry]]
-) -> dict[str, np.ndarray]:
-    """Terms (pool,) of these models, shard by shard as a scan scores them."""
-    parts: dict[str, list[np.ndarray]] = {}
+) -> dict[str, dict[str, np.ndarray]]:
+    """Terms (pool,) of these models by role, shard by shard as a scan scores them."""
+    parts: dict[str, list[pa.Table]] = {role: [] for role in fitted}
     for view, entry in ((view, entry) for view, of_view in entries.items() for entry in of_view):
         column = decode(read(store, entry), ["features"])["features"].combine_chunks()
         features = column.flatten().to_numpy().reshape(len(column), column.type.list_size)
-        for slot in (slot for slot in fitted if plan.view(slot) == view):
-            table = scores.evaluate(fitted[slot], features)
-            for name in table.column_names:
-                parts.setdefault(name, []).append(table[name].to_numpy())
-    terms = {name: np.concatenate(some) for name, some in parts.items()}
-    for name, values in terms.items():
+        for role in (role for role in fitted if plan.view(role) == view):
+            parts[role].append(scores.evaluate(fitted[role], features))
+    terms = {role: {name: np.concatenate([part[name].to_numpy() for part in some]) for name in some[0].column_names}
+             for role, some in parts.items()}  # fmt: skip
+    for name, values in (pair for of_role in terms.values() for pair in of_role.items()):
         if bad := np.count_nonzero(~np.isfinite(values)):
             raise Diverged(f"{bad} of {len(values)} pool events have no finite {name}")
     return terms
 
 
-def _worth(plan: SearchPlan, rung: int, inputs: Inputs, terms: dict[str, np.ndarray]) -> dict:
+def _worth(plan: SearchPlan, rung: int, inputs: Inputs, terms: dict[str, dict[str, np.ndarray]]) -> dict:
     """Columns of `search_tables.RUNGS`: the leakage that trials are compared by, and at the last rung the objective."""
     pool = inputs.population.pool
     population = replace(inputs.population, pool=replace(pool, terms=pool.terms | terms))
@@ -125,3 +176,36 @@ def _worth(plan: SearchPlan, rung: int, inputs: Inputs, terms: dict[str, np.ndar
         "state": COMPLETE, "R": R, "objective": measured.value, "objective_error": measured.error,
         "m_chi_GeV": measured.m_chi_GeV,
     }  # fmt: skip
+
+
+def told(plan: SearchPlan, rung: pa.Table) -> Told:
+    """A row as the sampler takes it: of a large objective the report is minus the leakage, so that large is good."""
+    (row,) = rung.to_pylist()
+    if row["state"] == DIVERGED:
+        return Told(None, None)
+    if row["state"] == COMPLETE:
+        return Told(None, row["objective"])
+    better = objectives.of(plan.tune.objective).LARGER_IS_BETTER
+    return Told(-row["er_leakage"] if better else row["er_leakage"], None)
+
+
+def reason(rung: pa.Table) -> str:
+    """Why a trial did not end."""
+    return rung["reason"][0].as_py()
+
+
+def table(plan: SearchPlan, ended: list[Trial], parts: list[pa.Table], best: Trial) -> pa.Table:
+    """All trials by number, with a column per field; parts: what was said of each at its last rung."""
+    words, rows = objectives.words(plan), []
+    for trial, part in zip(ended, parts, strict=True):
+        (row,) = part.to_pylist()
+        rows.append(row | {"trial": trial.number, "best": trial is best, "objective_is": words,
+                           "rungs": len(trial.reports), "state": trial.state}
+                    | {key: cell(value) for key, value in trial.values.items()})  # fmt: skip
+    values = {one.key: [cell(trial.values[one.key]) for trial in ended] for one in plan.dimensions}
+    return schemas.of_rows(search_tables.searched(values), rows)
+
+
+def cell(value: object) -> object:
+    """A value in a table: lists are words."""
+    return json.dumps(value) if isinstance(value, list | tuple) else value

@@ -1,102 +1,76 @@
-"""The search over the models' fields: one pool for all, a task for every trial and rung -> table and the best trial."""
+"""Tuning: a pool of its own, trials that a sampler asks for, a task for each -> a table and the best trial.
 
-import json
+A scan over R is a search in one dimension, whose first trials are the grid. What a trial is, a module says: `trials` of
+an R, `rungs` of the models' fields. Both follow from the study and from what their trials said, so that a second pass
+asks for the same.
+"""
+
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import partial
+from types import ModuleType
 
 import pyarrow as pa
 
-from engine import schemas
-from engine.assembly import assemble
 from engine.cluster import storage
-from engine.cluster.sampler import Rules, Search, Told, Trial
+from engine.cluster.sampler import COMPLETE, Copy, Rules, Search, Told, Trial
 from engine.errors import TaskFailed
-from engine.plan.search_plan import SearchPlan, Values
-from engine.run import pipeline, tasks
-from engine.run.pipeline import Run
-from engine.run.tuning import objectives, rungs, search_tables
-from engine.run.tuning.rungs import COMPLETE, DIVERGED
-from engine.stages import work
+from engine.plan.search_plan import SearchPlan, tuning_plan
+from engine.plan.tune_plan import TunePlan, Values
+from engine.run import pipeline
+from engine.run.state import Run
+from engine.run.status import Stage, Status, counts, damaged_parts, reasons
+from engine.run.tuning import objectives, rungs, trials
+from engine.stages import items
 from engine.store import checkpoints
 from engine.store.parts import Part
-from engine.store.store import Store
+from engine.store.store import Ledger, Store
 from engine.store.units import Unit
 from engine.study import Study
-from engine.study.tune import ER_LEAKAGE, T3
 
 
 @dataclass(frozen=True)
-class Searched:
-    """A finished search: its table (`search_tables`), where it is, the best trial, the first, what was done."""
+class Tuned:
+    """A finished tuning: the table of its trials, where it is, the best and the first trial, what was done for it."""
 
-    plan: SearchPlan
+    plan: TunePlan
     item: str
     table: pa.Table
     path: str
-    best: dict
-    first: dict
+    best: Values
+    first: Values
     computed: dict[str, int]
 
 
-def run(study: Study, store: Store, storage_url: str | None = None, **options: object) -> Searched:
-    """The whole search, resumed where it stands; options and errors are those of `engine.run.pipeline.run`.
+def kind_of(plan: TunePlan) -> ModuleType:
+    """What a trial of a plan is."""
+    return rungs if isinstance(plan, SearchPlan) else trials
+
+
+def run(study: Study, store: Store, storage_url: str | None = None, **options: object) -> Tuned:
+    """The whole tuning, resumed where it stands; options and errors are those of `engine.run.pipeline.run`.
 
     storage_url: where Optuna keeps a copy of the trials, see `engine.cluster.storage`. Raises TaskFailed where no trial
     reached the end.
     """
-    plan = SearchPlan(study)
+    plan = tuning_plan(study)
     plan.check()
     place = storage.opened(storage_url, store.folder())
     with pipeline.opened(plan, store, **options) as state:
-        evaluation = Evaluation(state, _prepared(state))
-        search = Search(evaluation, plan.dimensions, plan.own, rules(plan))
+        evaluation = Evaluation(state, kind_of(plan).prepare(state))
+        search = Search(evaluation, plan.dimensions, plan.first, rules(plan))
         if place is not None:
             search.copy = storage.Stored(place, f"recoilscan-{plan.search_item}", search)
-        trials = search.run()
+        ended = search.run()
         evaluation.forget()
-        state.computed["rungs"] = evaluation.computed
-        return _finish(state, trials)
+        return _finish(state, ended)
 
 
-def rules(plan: SearchPlan) -> Rules:
+def rules(plan: TunePlan) -> Rules:
     """How the search of a study goes."""
-    tune, pruning = plan.tune, plan.tune.pruning
+    pruning = plan.tune.pruning
     chosen = pruning.model_dump(include={"pruner", "startup_trials", "reduction_factor"}) if pruning else {}
-    better = objectives.of(tune.objective).LARGER_IS_BETTER
-    return Rules(tune.trials, plan.study.seed, better, rungs=len(plan.fractions), **chosen)
-
-
-def _prepared(run: Run) -> rungs.Inputs:
-    """What all trials share: training events, models that stay, the pool as networks see it and with their terms."""
-    run.repair()
-    plan, ledger = run.plan, run.ledger
-    run.stage("events", plan.items["events"], work.simulate, partial(tasks.simulations, run))
-    run.stage("models", plan.items["models"], work.fit, partial(tasks.fits, run), stall_s=None)
-    pool = plan.items["scores"] + plan.items["features"]
-    run.stage("features", pool, rungs.keep, partial(_shards, run))
-    population = assemble.population(plan, ledger, "tune", (), slots=plan.fixed)
-    return rungs.Inputs(
-        plan,
-        {slot: [ledger.entries[s.item] for s in plan.training(getattr(plan.study.models, slot))]
-         for slot in plan.searched},
-        {view: [ledger.entries[plan.feature_item(shard, view)] for shard in plan.shards["tune"]]
-         for view in plan.views},
-        population,
-        assemble.signals(plan, population, plan.points),
-    )  # fmt: skip
-
-
-def _shards(run: Run, missing: set[str]) -> Iterable[Unit]:
-    """Shards of the pool that lack their features, or the terms of a model that stays."""
-    plan, shared = run.plan, run.share(run.plan)
-    models = run.share({slot: run.ledger.read(plan.models[slot]) for slot in plan.fixed})
-    for shard in plan.shards["tune"]:
-        slots = [slot for slot in plan.fixed if plan.score_item(shard, slot) in missing]
-        items = shard.item, *(plan.feature_item(shard, view) for view in plan.views)
-        if slots or not missing.isdisjoint(items):
-            items = *items, *(plan.score_item(shard, slot) for slot in slots)
-            yield Unit((shared, shard, slots, models), items=items, name=f"tuning events of {shard.kind}")
+    better = objectives.of(plan.tune.objective).LARGER_IS_BETTER
+    return Rules(plan.n_trials, plan.study.seed, better, rungs=kind_of(plan).n_rungs(plan), **chosen)
 
 
 @dataclass
@@ -104,25 +78,22 @@ class Evaluation:
     """What several trials are worth at a rung: a task for each that the store does not have."""
 
     run: Run
-    inputs: rungs.Inputs
-    computed: int = 0
+    inputs: object
     shared: list = field(default_factory=list)
     begun: set[str] = field(default_factory=set)
 
-    def __call__(self, asked: list[Values], rung: int) -> list[Told]:
+    def __call__(self, values: list[Values], rung: int) -> list[Told]:
         """What the sampler is told of every trial, in order. Checkpoints are kept until the next round begins."""
-        plan, ledger = self.run.plan, self.run.ledger
-        plans = [plan.of(values) for values in asked]
+        plan, ledger, kind = self.run.plan, self.run.ledger, kind_of(self.run.plan)
         if rung == 0:
             self.forget()
-        self.begun = {one.models[slot] for one in plans for slot in plan.searched} | self.begun
-        of_item = {one.rung_item(rung): (one, values) for one, values in zip(plans, asked, strict=True)}
-        for entry in ledger.check([*of_item, *(item for one in plans for item in one.models.values())]):
+        self.begun = self.begun.union(*(kind.fits(plan, one) for one in values))
+        of_item = {plan.trial_item(one, rung): one for one in values}
+        for entry in ledger.check([*of_item, *self.begun]):
             self.run.put_aside(entry)
-        self.run.stage("rungs", list(of_item), rungs.climb, partial(self._units, of_item, rung), stall_s=None)
-        self.computed += self.run.computed["rungs"]
-        rows = [ledger.table(one.rung_item(rung)).to_pylist()[0] for one in plans]
-        return [told(plan, row) for row in rows]
+        self.run.compute(kind.NAME, list(of_item), kind.work, lambda missing: self._units(of_item, rung, missing),
+                         stalls=kind.STALLS)  # fmt: skip
+        return [kind.told(plan, ledger.table(plan.trial_item(one, rung))) for one in values]
 
     def forget(self) -> None:
         """Removes the checkpoints of what has ended."""
@@ -130,71 +101,100 @@ class Evaluation:
             checkpoints.discard(self.run.store, self.begun)
         self.begun = set()
 
-    def _units(self, of_item: dict[str, tuple[SearchPlan, Values]], rung: int, missing: set[str]) -> Iterable[Unit]:
-        if not self.shared:
-            self.shared = [self.run.share(self.inputs)]
-        for item, (plan, values) in of_item.items():
+    def _units(self, of_item: dict[str, Values], rung: int, missing: set[str]) -> Iterable[Unit]:
+        self.shared = self.shared or [self.run.share(self.inputs)]
+        for item, values in of_item.items():
             if item in missing:
-                known = {slot: self.run.ledger.entries.get(plan.models[slot]) for slot in plan.searched}
-                finished = {slot: entry for slot, entry in known.items() if entry}
-                arguments = *self.shared, self.run.store, values, rung, finished
-                yield Unit(arguments, items=(item,), name=f"trial of {values}, rung {rung}")
+                arguments = *self.shared, *kind_of(self.run.plan).arguments(self.run, values, rung)
+                words = ", ".join(f"{key} = {value}" for key, value in values.items())
+                yield Unit(arguments, items=(item,), name=f"trial of {words}, rung {rung}")
 
 
-def told(plan: SearchPlan, row: dict) -> Told:
-    """A row as the sampler takes it: of a large objective the report is minus the leakage, so that large is good."""
-    if row["state"] == DIVERGED:
-        return Told(None, None)
-    if row["state"] == COMPLETE:
-        return Told(None, row["objective"])
-    better = objectives.of(plan.tune.objective).LARGER_IS_BETTER
-    return Told(-row["er_leakage"] if better else row["er_leakage"], None)
-
-
-def _finish(run: Run, trials: list[Trial]) -> Searched:
-    plan, ledger = run.plan, run.ledger
-    last = [plan.of(trial.values).rung_item(trial.last_rung) for trial in trials]
-    item = plan.searched_item(last)
-    path = f"tables/{item}.parquet"
-    run.computed["tables"] = int(item not in ledger.entries or bool(ledger.check([item])))
-    if run.computed["tables"]:
-        rows = [ledger.table(one).to_pylist()[0] for one in last]
-        run.commit(Part(path, (item,), table(plan, trials, rows)))
-    found = ledger.table(item)
-    rows = found.to_pylist()
-    best = next(row for row in rows if row["best"])
-    return Searched(plan, item, found, run.store.where(path), best, rows[0], run.computed)
-
-
-def table(plan: SearchPlan, trials: list[Trial], rows: list[dict]) -> pa.Table:
-    """All trials by number, with a column per field; rows: what was said of each at its last rung.
-
-    Raises TaskFailed where none reached the end.
-    """
-    best, better = best_of(trials, objectives.of(plan.tune.objective).LARGER_IS_BETTER), word(plan)
-    beside = [{"trial": t.number, "best": t is best, "objective_is": better, "rungs": len(t.reports), "state": t.state}
-              for t in trials]  # fmt: skip
+def _finish(run: Run, ended: list[Trial]) -> Tuned:
+    plan, ledger, kind = run.plan, run.ledger, kind_of(run.plan)
+    last = [plan.trial_item(trial.values, trial.last_rung) for trial in ended]
+    best = best_of(ended, objectives.of(plan.tune.objective).LARGER_IS_BETTER)
     if best is None:
-        raise TaskFailed(f"none of {len(trials)} trials ended: {rows[0]['reason']}")
-    found = [row | mine for row, mine in zip(rows, beside, strict=True)]
-    values = {one.key: [cell(t.values[one.key]) for t in trials] for one in plan.dimensions}
-    columns = {name: [row[name] for row in found] for name in search_tables.SEARCHED.names}
-    return schemas.table(search_tables.searched(values), columns | values)
+        raise TaskFailed(f"none of {len(ended)} trials ended: {kind.reason(ledger.table(last[0]))}")
+    item = plan.table_of(last)
+    path = f"tables/{item}.parquet"
+    missing = item not in ledger.entries or bool(ledger.check([item]))
+    run.computed["tables"] = int(missing)
+    if missing:
+        run.commit(Part(path, (item,), kind.table(plan, ended, [ledger.table(one) for one in last], best)))
+    return Tuned(plan, item, ledger.table(item), run.store.where(path), best.values, ended[0].values, run.computed)
 
 
-def best_of(trials: list[Trial], larger_is_better: bool) -> Trial | None:
-    """The trial with the best value, of equal ones the first; None if none ended."""
-    ended = [trial for trial in trials if trial.state == COMPLETE]
-    return min(ended, key=lambda trial: -trial.value if larger_is_better else trial.value, default=None)
+def best_of(ended: list[Trial], larger_is_better: bool) -> Trial | None:
+    """The trial with the best value; of equal ones the middle one in the order of their values, if these are numbers
+    of one field, else the first; None if none ended."""
+    complete = [trial for trial in ended if trial.state == COMPLETE]
+    if not complete:
+        return None
+    top = (max if larger_is_better else min)(trial.value for trial in complete)
+    equal = [trial for trial in complete if trial.value == top]
+    if all(len(trial.values) == 1 for trial in equal):
+        by_value = {tuple(trial.values.values()): trial for trial in reversed(equal)}
+        return by_value[sorted(by_value)[(len(by_value) - 1) // 2]]
+    return equal[0]
 
 
-def word(plan: SearchPlan) -> str:
-    """What the objective is, for a column."""
-    tune = plan.tune
-    named = {ER_LEAKAGE: "er_leakage", T3: f"t3 of {tune.t3_of} (t y)"}
-    return named.get(tune.objective, f"worst Z of {tune.objective} (sigma)")
+class _Unknown(Exception):
+    """What follows rests on something that is not there."""
 
 
-def cell(value: object) -> object:
-    """A value in a table: lists are words."""
-    return json.dumps(value) if isinstance(value, list | tuple) else value
+@dataclass
+class _Ended(Copy):
+    trials: list[Trial] = field(default_factory=list)
+
+    def ended(self, trial: Trial) -> None:
+        self.trials.append(trial)
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """Trials that have ended, items asked for so far, the table's item if all have.
+
+    A round is told whole: what some of its trials said counts when all of them have.
+    """
+
+    ended: list[Trial]
+    items: list[str]
+    table: str | None
+
+
+def replay(plan: TunePlan, ledger: Ledger) -> Replayed:
+    """The trials gone through again with what a ledger has of them."""
+    copy, requested, table, kind = _Ended(), [], None, kind_of(plan)
+
+    def evaluate(values: list[Values], rung: int) -> list[Told]:
+        of_trials = [plan.trial_item(one, rung) for one in values]
+        requested.extend(item for item in of_trials if item not in requested)
+        if any(item not in ledger.entries for item in of_trials) or ledger.check(of_trials):
+            raise _Unknown
+        return [kind.told(plan, ledger.table(item)) for item in of_trials]
+
+    try:
+        ended = Search(evaluate, plan.dimensions, plan.first, rules(plan), copy).run()
+        table = plan.table_of([plan.trial_item(trial.values, trial.last_rung) for trial in ended])
+    except _Unknown:
+        pass  # as far as it goes
+    return Replayed(copy.trials, requested, table)
+
+
+def status(study: Study, store: Store) -> Status:
+    """The tuning of a study as it is in the store. Raises BadInput where the study cannot be tuned."""
+    plan, ledger = tuning_plan(study), Ledger(store)
+    plan.check()
+    damaged, kind = damaged_parts(plan, ledger), kind_of(plan)
+    beforehand = {folder: made for folder, made in items(plan).items() if folder not in (kind.NAME, "tables")}
+    by_stage, _, failed = counts(beforehand, ledger, damaged)
+    found = replay(plan, ledger)
+    without = reasons(ledger.failures, (item for item in found.items if item not in ledger.entries))
+    broken = [entry.path for entry in ledger.check(found.items)]
+    by_stage["trials"] = Stage(len(found.ended), plan.n_trials, len(without), len(broken), 0)
+    table = store.where(ledger.entries[found.table].path) if found.table in ledger.entries else None
+    corrupt = [*ledger.unreadable, *dict.fromkeys([*damaged, *broken])]
+    best = best_of(found.ended, objectives.of(plan.tune.objective).LARGER_IS_BETTER)
+    said = best and f"trial {best.number}, {best.values}: {objectives.words(plan)} = {best.value:.4g}"
+    return Status(store.exists, by_stage, corrupt, failed | without, None, table, [], best=said)

@@ -11,8 +11,7 @@ _MEASURED = [
     column("R", pa.float64(), "", "weight of H_B in the score, of the grid the one that serves best", True),
     column("m_chi_GeV", pa.float64(), "GeV/c2", "the WIMP mass where the objective is worst", True),
     column("er_leakage", pa.float64(), "", "ER above the TS of 30 % of NR, least over R; prunes trials", True),
-    column("epochs_vae", pa.int64(), "", "epochs that the autoencoder was trained; null: not by this search", True),
-    column("epochs_classifier", pa.int64(), "", "epochs that the classifier was trained; null: not by this one", True),
+    column("epochs", pa.string(), "", "epochs that each model was trained by this search; null: it diverged", True),
     column("reason", pa.string(), "", "why a trial diverged", True),
     column("lineage", pa.string(), "", "digest of everything that made this row"),
 ]

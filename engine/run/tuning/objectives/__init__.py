@@ -7,7 +7,7 @@ alone, which no monotone map of TS changes. Each is a file of this package with
 - `rank(plan, population, signals, R)` -> float, large where this R is good: by it R is chosen;
 - `measure(plan, population, signals, R)` -> `Measure`, at the R that was chosen.
 
-The population holds the scores of this R; signals: weights (pool,) by mass, at the strength of `assemble.REFERENCE`.
+The population holds the scores of this R; signals: weights (pool,) by mass, at the reference of the signal's size.
 An objective that is the name of a statistic is `worst_z`.
 """
 
@@ -18,9 +18,9 @@ from types import ModuleType
 import numpy as np
 
 from engine import plugins
-from engine.assembly import scores
 from engine.inference.population import Population
 from engine.plan.tune_plan import TunePlan
+from engine.study.tune import ER_LEAKAGE, T3
 
 
 @dataclass(frozen=True)
@@ -49,4 +49,11 @@ def best_R(plan: TunePlan, population: Population, signals: dict, objective: Mod
 
 def scored(plan: TunePlan, population: Population, R: float) -> Population:
     """The population with the scores of this R."""
-    return population.with_scores({R: scores.anomaly_score(population.pool.terms, plan.beta, R)})
+    return population.with_scores({R: plan.ts(population.pool.terms, R)})
+
+
+def words(plan: TunePlan) -> str:
+    """What the objective of a study is, for a column."""
+    tune = plan.tune
+    named = {ER_LEAKAGE: "er_leakage", T3: f"t3 of {tune.t3_of} (t y)"}
+    return named.get(tune.objective, f"worst Z of {tune.objective} (sigma)")

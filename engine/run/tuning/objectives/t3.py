@@ -4,7 +4,6 @@ R is the one of the largest worst Z at the section's exposure: an exposure for e
 a small fit. `[reach]` gives the range, p and power.
 """
 
-from engine.assembly import assemble
 from engine.inference import reach
 from engine.inference.population import Population
 from engine.plan.tune_plan import TunePlan
@@ -19,7 +18,7 @@ def measure(plan: TunePlan, population: Population, signals: dict, R: float) -> 
     asked, choice, longest = plan.study.reach, plan.choice(R), None
     aim = reach.Aim(asked.p, asked.power)
     for point in plan.points:
-        weights = signals[point.m_chi_GeV] * (point.size / assemble.REFERENCE[plan.study.signal.axes[-1]])
+        weights = signals[point.m_chi_GeV] * plan.signal_at(point).scale
         found, search = reach.find(population, choice, weights, aim, *asked.exposure_ty)
         if longest is None or found.exposure_ty > longest[0].exposure_ty:
             longest = found, search, weights, point.m_chi_GeV

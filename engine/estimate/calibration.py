@@ -1,0 +1,100 @@
+"""Costs measured on a small copy of a study, in memory, through the stages that a scan of it goes through."""
+
+import copy
+import time
+from dataclasses import replace
+
+from engine import plugins
+from engine.errors import BadInput, said
+from engine.estimate.costs import Cost, Costs
+from engine.estimate.estimate import of_stage
+from engine.plan.members import JointPlan, plan_of
+from engine.run.state import Run
+from engine.stages import STAGES, trait
+from engine.store.scratch import Scratch
+from engine.store.store import Ledger
+from engine.study import Study, parse
+
+MOST = {
+    "events": {"train_per_kind": 1000, "test_per_kind": 200},
+    "pool": {"er_events": 10_000, "nr_events": 10_000, "component_events": 2000},
+    "toys": {"null": 2000, "signal": 2000},
+    "limits": {"check_toys": 200},
+}  # fmt: skip
+EPOCHS = 2
+SECTIONS_LEFT_OUT = ("tune",)
+
+
+def shrunk(raw: dict, study: Study) -> dict:
+    """A study as written, with few events, toys and epochs, and one mass and size of the grid."""
+    small = {name: value for name, value in copy.deepcopy(raw).items() if name not in SECTIONS_LEFT_OUT}
+    for section, most in MOST.items():
+        sizes = {name: min(getattr(getattr(study, section), name), n) for name, n in most.items()}
+        small[section] = small.get(section, {}) | sizes
+    grid, size = study.grid, study.signal.size
+    written = {name: axis for name, axis in small.get("grid", {}).items() if name not in ("refine", "size", size.name)}
+    small["grid"] = written | {size.name: {"values": [_middle(grid.size.points())]}}
+    if grid.m_chi_GeV:
+        small["grid"]["m_chi_GeV"] = {"values": [_middle(grid.masses)]}
+    small["training"] = small.get("training", {}) | {"workers": 1, "gpus_per_worker": 0}
+    if study.limits.check_m_chi_GeV:
+        masses = {_middle(study.grid.masses), study.benchmark_signal.m_chi_GeV}
+        small["limits"]["check_m_chi_GeV"] = [mass for mass in study.limits.check_m_chi_GeV if mass in masses]
+    for models in [small.get("models", {}), *small.get("compare", {}).get("alternatives", {}).values()]:
+        for name, model in models.items():
+            models[name] = model | _few_epochs(model)
+    return small
+
+
+def _few_epochs(model: dict) -> dict:
+    family = plugins.load("zoo", model["name"])
+    epochs = getattr(family.Config(), "epochs", None) if hasattr(family, "Config") else None
+    return {} if epochs is None else {"epochs": min(model.get("epochs", epochs), EPOCHS)}
+
+
+def _middle(points: tuple | list):
+    return sorted(points)[len(points) // 2]
+
+
+def calibrated(raw: dict, study: Study, costs: Costs) -> Costs:
+    """Costs with the factor that every stage of a small copy of the study was dearer; raises BadInput.
+
+    The copy is scanned twice, with two seeds: the first time compiles. What cannot be done keeps its cost.
+    """
+    small, took = shrunk(raw, study), {}
+    for seed in (study.seed + 1, study.seed):
+        took, failed = timed(parse(small | {"seed": seed}))
+    factors = {}
+    for stage, (amounts, cost) in took.items():
+        priced, _ = costs.of(stage, amounts)
+        if priced.core_s and cost.core_s:
+            factors[stage] = Cost(cost.core_s / priced.core_s, cost.n_bytes / priced.n_bytes if priced.n_bytes else 1.0)
+    how = "measured on a small copy of the study"
+    return replace(
+        costs, factors=factors, how="; ".join([how, *(f"not {name}: {why}" for name, why in failed.items())])
+    )
+
+
+def timed(study: Study) -> tuple[dict[str, tuple[dict[str, float], Cost]], dict[str, str]]:
+    """Of every stage of a scan in memory: amounts of work and what they took; and why stages could not be done."""
+    store, joint, took, failed = Scratch(), plan_of(study), {}, {}
+    of_all = Run(joint, store, Ledger(store))
+    of_one = of_all.under(joint.parts[0]) if isinstance(joint, JointPlan) else of_all
+    for stage in STAGES:
+        if not hasattr(stage, "work"):
+            continue
+        of = of_all if trait(stage, "OF_ALL") else of_one
+        missing = set(stage.items(of.plan)) if of.plan.has(stage.NAME) else set()
+        if not missing:
+            continue
+        begun = time.process_time()
+        try:
+            of.stage(stage)
+        except BadInput:
+            raise
+        except Exception as error:
+            failed[stage.NAME] = said(error)
+            break
+        core_s, n_bytes = time.process_time() - begun, sum(store.sizes(f"{stage.NAME}/").values())
+        took[stage.NAME] = of_stage(stage, of.plan, missing - set(of.unanswered(missing))), Cost(core_s, n_bytes)
+    return took, failed

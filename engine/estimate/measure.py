@@ -1,0 +1,68 @@
+"""Measures the costs that ship: `python -m engine.estimate.measure > costs.toml`, some twenty minutes on a quiet core.
+
+A small study for every statistic and every family of the zoo; what a unit costs solves their stages' times together.
+"""
+
+import sys
+
+import numpy as np
+import tomlkit
+from scipy.optimize import nnls
+
+from engine import plugins
+from engine.estimate.calibration import shrunk, timed
+from engine.estimate.costs import Cost, pace
+from engine.study import parse, read
+
+STATISTICS, ZOO = "engine.inference.teststats", "zoo"
+LESS = {
+    "toys": {"null": 1000, "signal": 1000, "exact": "all"},
+    "reach": {"enabled": True, "by_toys": True, "toys_m_chi_GeV": [50], "exposure_ty": [2, 100]},
+    "limits": {"check_m_chi_GeV": [50]},
+    "systematics": {"constants": {"g1": 0.02}},
+}  # fmt: skip
+
+Row = tuple[dict[str, float], Cost]
+
+
+def studies() -> list[dict]:
+    """As they are written: the shipped quickstart with one statistic, or with one family in its role of the score."""
+    raw = {name: value for name, value in read("quickstart").items() if name != "tune"} | LESS
+    made = [raw | {"toys": LESS["toys"] | {"statistics": [name]}} for name in plugins.names(STATISTICS)]
+    for name in plugins.names(ZOO):
+        role = {"autoencoder": "vae", "classifier": "classifier"}.get(plugins.load(ZOO, name).KIND)
+        if role:
+            made.append(raw | {"models": {role: {"name": name}}, "toys": LESS["toys"] | {"statistics": ["count"]}})
+    return made
+
+
+def solved(rows: list[Row]) -> dict[str, Cost]:
+    """The costs of units, none negative, with which all rows' relative errors are least."""
+    names = sorted({name for amounts, _ in rows for name, amount in amounts.items() if amount})
+    matrix = np.array([[amounts.get(name, 0.0) for name in names] for amounts, _ in rows])
+    columns = []
+    for values in ([cost.core_s for _, cost in rows], [cost.n_bytes for _, cost in rows]):
+        weights = 1 / np.maximum(values, 1e-3)
+        scale = (matrix * weights[:, None]).max(axis=0)
+        columns.append(nnls(matrix * weights[:, None] / scale, np.array(values) * weights)[0] / scale)
+    return {name: Cost(*pair) for name, *pair in zip(names, *columns, strict=True)}
+
+
+def main() -> None:
+    """Writes the costs to standard output, and what it is at to standard error."""
+    of_stage: dict[str, list[Row]] = {}
+    for number, raw in enumerate(todo := studies(), start=1):
+        small = shrunk(raw, parse(raw))
+        for seed in (1, 2):  # the first time compiles
+            took, failed = timed(parse(small | {"seed": seed}))
+        print(f"{number} of {len(todo)}", *(f"{name}: {why}" for name, why in failed.items()), file=sys.stderr)
+        for stage, row in took.items():
+            of_stage.setdefault(stage, []).append(row)
+    costs = {stage: {name: [float(f"{cost.core_s:.3g}"), float(f"{cost.n_bytes:.3g}")]
+                     for name, cost in solved(rows).items()} for stage, rows in of_stage.items()}  # fmt: skip
+    print("# By engine/estimate/measure.py: [seconds of a core, bytes] of a unit; pace: of the machine they are from.")
+    print(tomlkit.dumps({"pace": round(pace(5.0), 1), "costs": costs}), end="")
+
+
+if __name__ == "__main__":
+    main()

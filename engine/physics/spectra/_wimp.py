@@ -1,0 +1,103 @@
+"""WIMPs on xenon: wimprates with the standard halo of Baxter et al. 2105.00599, and what their spectra share.
+
+The halo's density and speeds are options; a study of another convention sets them (wimprates before 0.5 and much
+of the literature have v0 = 220 km/s). The Sun's and the Earth's own motions are those of wimprates.
+"""
+
+import warnings
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Literal
+
+import numericalunits as nu
+import numpy as np
+from pydantic import Field
+
+from engine.physics.spectra._folding import HIGHEST_RECOIL_KEV, LOWEST_RECOIL_KEV, tabulate
+from engine.physics.spectra._options import Options as Base
+
+with warnings.catch_warnings():  # it announces at import that its defaults are now those we want
+    warnings.filterwarnings("ignore", message="Default WIMP parameters are changed", category=UserWarning)
+    import wimprates
+
+TABLE_SIGMA_CM2 = 1e-45  # cm2; small, so that wimprates' quadrature stops at one pass (good to 1e-4)
+
+RHO_GEV_CM3 = 0.3  # GeV / (c2 cm3), local density of dark matter
+V0_KM_S = 238.0  # km / s, speed of the local standard of rest
+V_ESC_KM_S = 544.0  # km / s, escape speed from the galaxy; all three Baxter et al. 2105.00599
+
+
+class HaloOptions(Base):
+    """The standard halo model; the defaults are those of Baxter et al. 2105.00599."""
+
+    rho_GeV_cm3: float = Field(RHO_GEV_CM3, gt=0, description="local dark matter density, GeV / (c2 cm3)")
+    v0_km_s: float = Field(V0_KM_S, gt=0, description="speed of the local standard of rest, km / s")
+    v_esc_km_s: float = Field(V_ESC_KM_S, gt=0, description="escape speed from the galaxy, km / s")
+
+
+class SpinOptions(HaloOptions):
+    """The halo, and where in the band of nuclear theory the spins of 129Xe and 131Xe lie.
+
+    Klos et al. 1304.7684 give a band for what two-body currents add; "central" is its middle, as collaborations
+    quote their limits.
+    """
+
+    structure: Literal["central", "up", "down"] = Field("central", description="structure function within its band")
+
+
+class Halo(wimprates.StandardHaloModel):
+    """wimprates' halo, with speeds integrated up to the fastest WIMP of this `v_0` instead of the default one.
+
+    wimprates ends its integral at v_esc plus the Earth's speed for v_0 = 238 km/s, and takes v_esc from here. Made
+    and used within `fixed_units`.
+    """
+
+    def __init__(self, v0_km_s, v_esc_km_s):
+        v_0, v_esc = v0_km_s * nu.km / nu.s, v_esc_km_s * nu.km / nu.s
+        self.v_max = wimprates.v_max(v_esc=v_esc, v_0=v_0)
+        super().__init__(v_0=v_0, v_esc=self.v_max - wimprates.v_earth())
+        self.true_v_esc = v_esc
+
+    def velocity_dist(self, v, t):
+        return wimprates.observed_speed_dist(v, t, v_0=self.v_0, v_esc=self.true_v_esc)
+
+
+@contextmanager
+def fixed_units():
+    """SI units in the block: numericalunits are random per process, and so would be a rate's last bits."""
+    random_units = dict(vars(nu))
+    nu.reset_units("SI")
+    try:
+        yield
+    finally:
+        vars(nu).update(random_units)
+
+
+def scale(sigma_cm2: float, rho_GeV_cm3: float) -> float:
+    """What a table is multiplied by: tables are for TABLE_SIGMA_CM2 and the default density."""
+    return rho_GeV_cm3 / RHO_GEV_CM3 * sigma_cm2 / TABLE_SIGMA_CM2
+
+
+def elastic(
+    interaction: str, energy_keV: np.ndarray, m_chi_GeV: float, sigma_cm2: float,
+    rho_GeV_cm3: float, v0_km_s: float, v_esc_km_s: float,
+) -> np.ndarray:  # fmt: skip
+    """Nuclear recoils of one of wimprates' interactions: events / (t y keV) up to the endpoint, at most 200 keV."""
+    table = elastic_table(interaction, float(m_chi_GeV), float(v0_km_s), float(v_esc_km_s))
+    return scale(sigma_cm2, rho_GeV_cm3) * table(energy_keV)
+
+
+@lru_cache(maxsize=256)
+def elastic_table(interaction, m_chi_GeV, v0_km_s, v_esc_km_s):
+    """The same as a function of energy_keV, for TABLE_SIGMA_CM2 and the default density; made once."""
+    with fixed_units():
+        halo, mass = Halo(v0_km_s, v_esc_km_s), m_chi_GeV * nu.GeV / nu.c0**2
+        endpoint_keV = wimprates.e_max(mass, halo.v_max, wimprates.mn()) / nu.keV
+        if endpoint_keV <= LOWEST_RECOIL_KEV:  # lighter than some 0.1 GeV
+            return np.zeros_like
+        return tabulate(
+            lambda energy_keV: wimprates.rate_wimp_std(
+                energy_keV, m_chi_GeV, TABLE_SIGMA_CM2, interaction=interaction, halo_model=halo
+            ),
+            min(endpoint_keV, HIGHEST_RECOIL_KEV),
+        )

@@ -1,0 +1,130 @@
+"""Where units of work are done: on Ray, or one after the other in this process. The bytes are the same."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Protocol
+
+from threadpoolctl import threadpool_limits
+
+from engine.errors import BadInput, StoreFault, TaskFailed, said
+from engine.store.parts import Entry, Failure, Part
+from engine.store.store import Store
+from engine.store.units import Group, Unit, perform
+
+STALL_S = 900.0  # without the end of any task, after which a scan is taken for dead
+AT_ONCE = 32  # units that one process does together: those with equal arguments share what is made of them
+
+Work = Callable[..., Iterable[Part]]
+
+
+@dataclass(frozen=True)
+class Job:
+    """Units of one stage: what does them, where their parts go, and how they may end.
+
+    tolerant: a unit without an answer is a Failure, and the others go on; stalls: that no task ends for STALL_S is an
+    error; group: processes that share a unit.
+    """
+
+    work: Work
+    units: Iterable[Unit]
+    store: Store
+    n_items: int
+    tolerant: bool = False
+    stalls: bool = True
+    group: Group | None = None
+
+
+class Executor(Protocol):
+    """Does jobs."""
+
+    def share(self, value: object) -> object:
+        """Puts a big input where all units can read it; returns what they are to be handed."""
+
+    def do(self, job: Job) -> Iterator[list[Entry | Failure]]:
+        """Does every unit and yields what was committed, as it comes; raises BadInput, StoreFault, TaskFailed."""
+
+    def close(self) -> None:
+        """Frees what was started."""
+
+
+class InProcess:
+    """One unit after the other, here: a breakpoint anywhere in their work stops the scan."""
+
+    def share(self, value: object) -> object:
+        """The value itself."""
+        return value
+
+    def do(self, job: Job) -> Iterator[list[Entry | Failure]]:
+        """As an executor does; one thread, as tasks on Ray have, so that the bytes are theirs."""
+        if job.group:
+            raise BadInput(f"training.workers = {job.group.workers}, training.gpus_per_worker = "
+                           f"{job.group.gpus_per_worker} need Ray: give --workers 1 or more")  # fmt: skip
+        source = iter(job.units)
+        while units := list(islice(source, AT_ONCE)):
+            try:
+                with threadpool_limits(1):
+                    done = perform(job.work, job.store, units, (), job.tolerant)
+            except (BadInput, StoreFault):
+                raise
+            except Exception as error:
+                name = f"{units[0].name}: " if len(units) == 1 and units[0].name else ""
+                raise TaskFailed(f"{name}{said(error)}") from error
+            yield [*done.entries, *done.failures]
+
+    def close(self) -> None:
+        """Nothing was started."""
+
+
+@dataclass
+class OnRay:
+    """A cluster that starts when the first work is missing: a local one of n processes, or the one at `address`."""
+
+    address: str | None = None
+    n: int | None = None
+    resources: ExitStack = field(default_factory=ExitStack)
+    cpus: int = 0
+
+    def _start(self) -> int:
+        from engine.cluster import nodes  # Ray takes seconds to import: who has work pays
+
+        if not self.cpus:
+            self.cpus = self.resources.enter_context(nodes.cluster(self.address, self.n))
+        return self.cpus
+
+    def share(self, value: object) -> object:
+        """A reference into the cluster's object store."""
+        from engine.cluster import nodes
+
+        self._start()
+        return nodes.share(value)
+
+    def do(self, job: Job) -> Iterator[list[Entry | Failure]]:
+        """As an executor does, in tasks or, of a job with a group, in groups of processes."""
+        from engine.cluster import fan_out, trainer
+
+        cpus = self._start()
+        if job.group:
+            return trainer.train(job.work, job.units, job.store, cpus, **vars(job.group))
+        return fan_out.fan_out(
+            job.work, job.units, job.store, cpus,
+            n_items=job.n_items, tolerant=job.tolerant, stall_s=STALL_S if job.stalls else None,
+        )  # fmt: skip
+
+    def close(self) -> None:
+        """Ends a local Ray, leaves another's cluster."""
+        self.resources.close()
+
+
+def executor(address: str | None, workers: int | None) -> Executor:
+    """What does the work: of no workers this process. Raises BadInput where nobody listens at an address."""
+    if workers == 0:
+        if address:
+            raise BadInput("--workers 0 works in this process, --address on a cluster: give one")
+        return InProcess()
+    if address:
+        from engine.cluster import nodes
+
+        nodes.check_address(address)
+    return OnRay(address, workers)

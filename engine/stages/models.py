@@ -1,0 +1,98 @@
+"""The models behind the score, each fitted to the training events that its family asks for."""
+
+from collections.abc import Iterable
+from functools import partial
+
+import numpy as np
+
+import zoo
+from engine import plugins
+from engine.assembly import training
+from engine.assembly.inputs import Inputs
+from engine.plan.event_plan import VERSIONS, EventPlan
+from engine.store import checkpoints, timings
+from engine.store.checkpoints import Checkpoint
+from engine.store.parts import Entry, Part
+from engine.store.store import Store
+from engine.store.timings import Timing
+from engine.store.units import Group, Unit, totals
+
+NAME, VERSION, SCHEMA = "models", VERSIONS["models"], None
+OF_ALL, STALLS = True, False
+TIMED = 512  # events that are scored to see how fast that is: a batch
+
+
+def items(plan: EventPlan) -> list[str]:
+    """A fit of every model."""
+    return [plan.models[role] for role in plan.roles]
+
+
+def amounts(plan: EventPlan, missing: set[str]) -> dict[str, float]:
+    """Events times epochs, by family; an early stop saves some."""
+    made = [(model, sum(shard.n_thrown for shard in plan.training(model)))
+            for role, model in plan.fitted.items() if plan.models[role] in missing]  # fmt: skip
+    return totals((model.name, n * model.config.get("epochs", 1)) for model, n in made)
+
+
+def units(inputs: Inputs, missing: set[str]) -> Iterable[Unit]:
+    """A fit each."""
+    for role, model in inputs.plan.fitted.items():
+        item = inputs.plan.models[role]
+        if item in missing:
+            entries = [inputs.ledger.entries[shard.item] for shard in inputs.plan.training(model)]
+            yield Unit((inputs.plan, role, inputs.store, entries), items=(item,), name=f"fit of {model.name}")
+
+
+def group(plan: EventPlan) -> Group | None:
+    """The processes that share a fit; None where it is one task."""
+    training = plan.study.training
+    return None if training.in_process else Group(training.workers, training.gpus_per_worker)
+
+
+def work(plan: EventPlan, role: str, store: Store, entries: list[Entry], device: str = "cpu") -> list[Part]:
+    """Fits the model of a role to the training parts, and notes beside it how fast that was."""
+    item = plan.models[role]
+    features, labels = training.gather(store, entries)
+    checkpoint = Checkpoint(store, item)
+    goes_on = checkpoint.read() is not None
+    with timings.stopwatch() as timing:
+        fitted = train(plan, role, features, labels, checkpoint, device=device)
+    training_s = None if goes_on else timing.training_s
+    timings.write(store, item, Timing(training_s, scored_per_s(fitted, features)))
+    return [Part(f"{NAME}/{item}.safetensors", (item,), zoo.save(fitted))]
+
+
+def train(
+    plan: EventPlan, role: str, features: np.ndarray, labels: np.ndarray, checkpoint: Checkpoint, *,
+    until: int | None = None, device: str = "cpu",
+) -> zoo.Fitted:  # fmt: skip
+    """The model of a role, fitted up to an epoch if one is given, on one torch thread.
+
+    Goes on from the checkpoint of a fit that was killed; one that cannot be read is set aside.
+    """
+    model = plan.fitted[role]
+    family = plugins.load("zoo", model.name)
+    fit_from = partial(
+        zoo.fit, family, zoo.configure(family, model.config), features, labels, seed=plan.study.seed_of(model),
+        threads=1, save=checkpoint.offer, until=until, lineage=plan.models[role], device=device,
+        precision=plan.study.training.precision,
+    )  # fmt: skip
+    try:
+        return fit_from(resume=checkpoint.read())
+    except zoo.BadCheckpoint:
+        checkpoint.set_aside()
+        return fit_from()
+
+
+def scored_per_s(fitted: zoo.Fitted, features: np.ndarray) -> float:
+    """Events per second that a model scores, the second time: the first one warms up."""
+    batch = features[:TIMED]
+    zoo.terms(fitted, batch)
+    with timings.stopwatch() as timing:
+        zoo.terms(fitted, batch)
+    return len(batch) / timing.training_s
+
+
+def finish(inputs: Inputs) -> None:
+    """Removes what was kept of unfinished fits."""
+    checkpoints.discard(inputs.store, items(inputs.plan))

@@ -1,0 +1,77 @@
+"""Test and pool events, simulated and scored in one stream: truth and per-event terms of every model, no features."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pyarrow as pa
+
+import zoo
+from engine import schemas
+from engine.assembly.inputs import Inputs
+from engine.assembly.samples import Columns, Features, sample
+from engine.plan.event_plan import VERSIONS, EventPlan, Shard
+from engine.store.parts import Part
+from engine.store.units import Unit, totals
+
+NAME, VERSION, SCHEMA = "scores", VERSIONS["scores"], schemas.TERMS
+OF_ALL, REREAD = True, True
+
+
+def items(plan: EventPlan) -> list[str]:
+    """Truth and terms of every shard that is scored."""
+    return [item for shard in shards(plan) for item in (shard.item, *_of(plan, shard, plan.roles))]
+
+
+def _of(plan: EventPlan, shard: Shard, roles: Iterable[str]) -> list[str]:
+    return [plan.score_item(shard, role) for role in roles]
+
+
+def shards(plan: EventPlan) -> list[Shard]:
+    """Those of the plan's purposes, and of pools that are thrown for systematics alone."""
+    return [shard for purpose in plan.scored for shard in plan.shards[purpose]] + plan.varied_shards
+
+
+def amounts(plan: EventPlan, missing: set[str]) -> dict[str, float]:
+    """Events to be thrown, by what is made of them, and to be scored, by family."""
+    made = []
+    for shard in shards(plan):
+        roles = [role for role in plan.roles if plan.score_item(shard, role) in missing]
+        views = {plan.view(role) for role in roles} or ({"events"} if shard.item in missing else set())
+        made += [(name, shard.n_thrown) for name in (*views, *(plan.fitted[role].name for role in roles))]
+    return totals(made)
+
+
+def units(inputs: Inputs, missing: set[str]) -> Iterable[Unit]:
+    """A shard of scored events each, with the roles that are missing."""
+    plan, shared = inputs.plan, inputs.share(inputs.plan)
+    models = inputs.share({role: inputs.ledger.read(plan.models[role]) for role in plan.roles})
+    for shard in shards(plan):
+        roles = [role for role in plan.roles if plan.score_item(shard, role) in missing]
+        if roles or shard.item in missing:
+            made = shard.item, *_of(plan, shard, roles)
+            yield Unit((shared, shard, roles, models), items=made, name=shard.words)
+
+
+def work(plan: EventPlan, shard: Shard, roles: list[str], models: dict[str, bytes]) -> list[Part]:
+    """A shard of test or pool events, made and scored in one stream: its features are never stored.
+
+    Events are made once, and one representation after the other is made of them, for all models that read it.
+    """
+    return scored(plan, shard, *sample(plan, shard, [plan.view(role) for role in roles]), roles, models)
+
+
+def scored(
+    plan: EventPlan, shard: Shard, columns: Columns, features: Features, roles: list[str], models: dict[str, bytes]
+) -> list[Part]:
+    """A sample of a shard as parts: its truth, and the terms of these roles' models."""
+    parts = [Part(f"events/{shard.item}.parquet", (shard.item,), schemas.table(schemas.EVENTS, columns))]
+    for role in roles:
+        terms = evaluate(zoo.load(models[role], plan.family(role)), features[plan.view(role)][columns["selected"]])
+        item = plan.score_item(shard, role)
+        parts.append(Part(f"{NAME}/{item}.parquet", (item,), terms))
+    return parts
+
+
+def evaluate(fitted: zoo.Fitted, features: np.ndarray) -> pa.Table:
+    """One row per event: `recon` and `kl` (without beta) of an autoencoder, `logit` of a classifier."""
+    return schemas.table(schemas.TERMS[fitted.family.KIND], zoo.terms(fitted, features))
