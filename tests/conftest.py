@@ -147,8 +147,8 @@ def surrogate():
         kind = np.repeat([0, 1], n_per_kind).astype(np.int8)
         noise, energy = rng.standard_normal((2, 2 * n_per_kind)), rng.uniform(2, 60, 2 * n_per_kind)
         n_events = len(kind)
-        terms = {"recon": 100 * noise[0] + nr_recon * kind, "kl": np.zeros(n_events),
-                 "logit": 10 + noise[1] + 3.5 * kind}  # fmt: skip
+        terms = {"vae": {"recon": 100 * noise[0] + nr_recon * kind, "kl": np.zeros(n_events)},
+                 "classifier": {"logit": 10 + noise[1] + 3.5 * kind}}  # fmt: skip
         pool = Pool(kind, energy, np.full(n_events, 1 / 58), np.arange(n_events) % 2, np.array([n_per_kind] * 2),
                     np.ones(n_events), np.ones(n_events), terms)  # fmt: skip
         backgrounds = [Background("er", "ER", lambda e: np.full(len(e), 20 / 58), 0.0),

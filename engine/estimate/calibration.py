@@ -68,11 +68,10 @@ def calibrated(raw: dict, study: Study, costs: Costs) -> Costs:
     for stage, (amounts, cost) in took.items():
         priced, _ = costs.of(stage, amounts)
         if priced.core_s and cost.core_s:
-            factors[stage] = Cost(cost.core_s / priced.core_s, cost.n_bytes / priced.n_bytes if priced.n_bytes else 1.0)
-    how = "measured on a small copy of the study"
-    return replace(
-        costs, factors=factors, how="; ".join([how, *(f"not {name}: {why}" for name, why in failed.items())])
-    )
+            bytes_more = cost.n_bytes / priced.n_bytes if priced.n_bytes else 1.0
+            factors[stage] = Cost(cost.core_s / priced.core_s, bytes_more)
+    how = ["measured on a small copy of the study", *(f"not {name}: {why}" for name, why in failed.items())]
+    return replace(costs, factors=factors, how="; ".join(how))
 
 
 def timed(study: Study) -> tuple[dict[str, tuple[dict[str, float], Cost]], dict[str, str]]:
