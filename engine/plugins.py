@@ -5,16 +5,18 @@ import importlib
 import importlib.util
 import pkgutil
 import sys
+from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 
 from engine.errors import BadInput, unknown
 
 
-def names(package: str) -> list[str]:
+@lru_cache
+def names(package: str) -> tuple[str, ...]:
     """The choices that ship in a package: its public modules."""
     path = importlib.import_module(package).__path__
-    return sorted(m.name for m in pkgutil.iter_modules(path) if not m.name.startswith("_"))
+    return tuple(sorted(m.name for m in pkgutil.iter_modules(path) if not m.name.startswith("_")))
 
 
 def load(package: str, name: str, *contract: str) -> ModuleType:
@@ -34,22 +36,48 @@ def load(package: str, name: str, *contract: str) -> ModuleType:
 
 def _from_path(name: str) -> ModuleType:
     try:
-        return importlib.import_module(name)
+        module = importlib.import_module(name)
     except ImportError as error:
         raise BadInput(f"cannot import {name!r}: {error}") from error
+    _imported.setdefault(name, _hash_of_source(name))
+    return module
 
 
 def _from_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise BadInput(f"no such file: {str(path)!r}")
+    return _executed(path.resolve(), path.read_bytes())
+
+
+@lru_cache
+def _executed(path: Path, content: bytes) -> ModuleType:
+    """The module of a user's file: executed once in a process, and again when its text has changed."""
     spec = importlib.util.spec_from_file_location(f"user.{path.stem}", path)
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # dataclasses look themselves up there
-    spec.loader.exec_module(module)
+    exec(compile(content, path, "exec"), module.__dict__)
     return module
 
 
+_imported: dict[str, str] = {}  # by dotted path, the hash of the source that this process imported
+
+
+def _hash_of_source(name: str) -> str:
+    spec = importlib.util.find_spec(name)
+    if spec is None or not spec.origin or not Path(spec.origin).is_file():
+        raise BadInput(f"{name!r} has no source file, whose text would name what it computes")
+    return hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()
+
+
 def identity(package: str, name: str) -> str:
-    """What a choice is called in a digest: its name, or the hash of the text of a user's file."""
-    if name.endswith(".py") and name not in names(package):
+    """What a choice is called in a digest: its name, or the hash of the text of a user's file.
+
+    Raises BadInput for a module that was edited after this process imported it.
+    """
+    if name in names(package):
+        return name
+    if name.endswith(".py"):
         return hashlib.sha256(Path(name).read_bytes()).hexdigest()
-    return name
+    now = _hash_of_source(name)
+    if _imported.setdefault(name, now) != now:
+        raise BadInput(f"{name!r} was edited after this process imported it: start it anew")
+    return now

@@ -34,23 +34,23 @@ class Relay(Silent):
         self.inner = inner
 
     def stage(self, name: str, total: int, reused: int) -> None:
-        """As it came."""
+        """A stage begins."""
         self.inner.stage(name, total, reused)
 
     def advance(self, n_items: int) -> None:
-        """As it came."""
+        """Items have ended."""
         self.inner.advance(n_items)
 
     def done(self) -> None:
-        """As it came."""
+        """A stage has ended."""
         self.inner.done()
 
     def note(self, line: str) -> None:
-        """As it came."""
+        """A line."""
         self.inner.note(line)
 
     def close(self) -> None:
-        """As it came."""
+        """No more stages."""
         self.inner.close()
 
 
@@ -90,7 +90,7 @@ class Lines(Silent):
 
 
 class Bars(Lines):
-    """The same, with a live bar and an estimate of what is left."""
+    """Lines, with a live bar and an estimate of what is left."""
 
     bar: Progress | None = None
 

@@ -335,7 +335,7 @@ def row_order(size: Size) -> list[str]:
 
 
 def nullable(schema: pa.Schema) -> pa.Schema:
-    """The same for rows of which not everything is known."""
+    """A schema for rows of which not everything is known: every column may be null."""
     return pa.schema([field.with_nullable(True) for field in schema], schema.metadata)
 
 

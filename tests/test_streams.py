@@ -11,22 +11,22 @@ FIRST, SHARDS = 3, 12  # the first ones compile kernels and fill pools of memory
 WORKER = """
 import sys
 import numpy as np
-from engine import plugins, study, work
+from engine import plugins, study
+from engine.assembly.samples import sample
 from engine.plan.plan import Plan
-from engine.samples import sample
+from engine.stages import scores
 import zoo
 
 path, first, shards, keep = sys.argv[1], *map(int, sys.argv[2:])
 plan = Plan(study.load(path, ("pool.er_events=40000", "models.vae.epochs=1", "models.classifier.epochs=1")))
 counts, models = np.random.default_rng(1).poisson(3, (90, 3835)), {}
-for slot in plan.models:
-    model = getattr(plan.study.models, slot)
+for role, model in plan.fitted.items():
     family = plugins.load("zoo", model.name)
     labels = np.arange(90) % len(family.TRAINS_ON)
-    models[slot] = zoo.save(zoo.fit(family, zoo.configure(family, model.config), counts, labels, seed=1))
+    models[role] = zoo.save(zoo.fit(family, zoo.configure(family, model.config), counts, labels, seed=1))
 kept = []
 for number, shard in enumerate(plan.shards["pool"][:shards], start=1):
-    parts = work.score(plan, shard, list(models), models)
+    parts = scores.work(plan, shard, list(models), models)
     assert len(parts) == 3 and len(parts[0].content) == shard.n_thrown
     if keep:
         kept.append(sample(plan, shard, ["vector"])[1])

@@ -1,9 +1,9 @@
-"""Beside each stage's version, the hash of its output on a tiny input: a forgotten version bump fails here.
+"""Beside every version the hash of its output on a tiny input: a forgotten version bump fails here.
 
-When a hash changes on purpose, raise the stage's version in `engine.plan.plan.VERSIONS` and put the new pair here.
+When a hash changes on purpose, raise the version and put the new pair here; of a figure, look at it.
 Floats are rounded to six significant digits first, since another CPU type may differ in the last bits. Training
-amplifies those, so fitted models and their scores are held by the means of their columns, to three digits; and
-toys and cells run on terms made from the truth, so that no network moves them.
+amplifies those, so fitted models and what follows from their scores are held by the means of columns, to three digits;
+everything else runs on terms made from the truth, so that no network moves it.
 """
 
 import hashlib
@@ -11,119 +11,79 @@ import hashlib
 import numpy as np
 import pyarrow as pa
 import pytest
-from studies import TINY
+from studies import PAIRS, TINY
 
-from engine import study
-from engine.assembly import assemble
-from engine.plan import asked
+from engine import stages, study
+from engine.assembly import population
 from engine.plan.event_plan import VERSIONS
-from engine.plan.plan import Plan
+from engine.plan.members import JointPlan, plan_of
 from engine.plan.tune_plan import TunePlan
-from engine.run.tuning import trials
-from engine.stages import compute, work
-from engine.store.parts import Entry, Part, encode, sha256
-from engine.store.store import Ledger, Store
+from engine.report import figures
+from engine.run import pipeline
+from engine.run.state import Run
+from engine.run.tuning import search, trials
+from engine.stages import STAGES, reach, scores
+from engine.store.parts import Part
+from engine.store.scratch import Scratch
+from engine.store.store import Ledger
 
-KNOWN = {
-    "events": (1, "202fa8"),
-    "scores": ((1, 1), "5becc5"),
-    "nulls": (2, "9d6130"),
-    "cells": (2, "9d23d2"),
-    "trials": (2, "88a691"),
-    "diagnostics": (1, "b1410d"),
-}
+KNOWN = {}
+FIGURES = {}
 
-SMALL = (
+FEW = (
     "events.train_per_kind=100", "events.test_per_kind=100", "pool.er_events=400", "pool.nr_events=400",
     "toys.null=1000", "toys.signal=1000", "grid.exposure_ty.values=[5]", "grid.m_chi_GeV.values=[50]",
+)  # fmt: skip
+SMALL = (
+    *FEW, "toys.statistics=['tail_count','extended_poisson']", "limits.check_toys=100",
+    "reach.enabled=true", "reach.by_toys=true", "reach.exposure_ty=[5,10]", "reach.p=0.05",
+    "systematics.rates=true", "systematics.constants={g1=0.02}",
     "models.vae.epochs=1", "models.classifier.epochs=1",
     "tune.R={values=[1,100]}", "tune.exposure_ty=5", "tune.m_chi_GeV=[50]",
 )  # fmt: skip
+SEARCH = (
+    *SMALL[:-3], "toys.statistics=['tail_count']", "reach.enabled=false", "systematics={}",
+    "tune.R={values=[1,100]}", "tune.m_chi_GeV=[50]", "tune.exposure_ty=5", "tune.trials=2",
+    "tune.search.models.classifier.learning_rate={log=[1e-4,1e-2]}",
+)  # fmt: skip
+COMPARED = (*FEW, "grid.sigma_si_cm2.values=[1e-47]", "reach.enabled=false", "training.n_seeds=1")
+BY_MEANS = {"models", "scores", "diagnostics", "diagnostic_tables", "rungs", "searched", "tuned"}  # networks move them
+HELD = {"auc", "accuracy", "precision_at_35_percent_nr", "n_er", "n_nr", "ppc_sd", "test_mean", "test_sd", "recon"}
 
 
-class Bench:
-    """Runs the stages' own functions one after the other, without a cluster."""
-
-    def __init__(self, folder, study_path):
-        self.plan = Plan(study.load(str(study_path), SMALL))
-        self.store = Store(str(folder))
-        self.ledger = Ledger(self.store)
-        self.output = {}
-
-    def add(self, stage: str, parts: list) -> None:
-        for part in parts:
-            data = encode(part)
-            self.store.put_new(part.path, data)
-            self.ledger.add([Entry(part.path, sha256(data), part.items)])
-            self.output.setdefault(stage, []).append(part.content)
-
-    def simulate_and_fit(self) -> None:
-        plan = self.plan
-        for shard in plan.shards["train"]:
-            self.add("events", work.simulate(plan, shard))
-        for slot in plan.models:
-            model = getattr(plan.study.models, slot)
-            entries = [self.ledger.entries[shard.item] for shard in plan.training(model)]
-            self.add("models", work.fit(plan, slot, self.store, entries))
-        models = {slot: self.ledger.read(item) for slot, item in plan.models.items()}
-        for shard in plan.shards["test"] + plan.shards["pool"]:
-            events, *scored = work.score(plan, shard, list(plan.models), models)
-            self.add("unscored", [events])
-            self.add("scores", scored)
-
-    def diagnose(self) -> None:
-        plan, entries, populations = self.plan, self.ledger.entries, asked.populations(self.plan)
-        scored = {name: [(entries[shard.item], entries[plan.score_item(shard, "classifier")]) for shard in shards]
-                  for name, shards in populations.items()}  # fmt: skip
-        events = {name: [entries[shard.item] for shard in shards] for name, shards in populations.items()}
-        training = [entries[shard.item] for shard in plan.shards["train"]]
-        self.add("diagnostics", compute.classifier(plan, self.store, scored))
-        self.add("diagnostics", compute.floor(plan, self.store, training, events))
-        model = self.ledger.read(plan.models["vae"])
-        self.add("diagnostics", compute.network(plan, model, asked.sampled(plan)))
-
-    def add_truth(self, purpose: str) -> None:
-        plan = self.plan
-        for shard in plan.shards[purpose]:
-            self.add("truth", work.score(plan, shard, [], {}))
-            for slot in plan.models:
-                item = plan.score_item(shard, slot)
-                self.add("terms", [Part(f"scores/{item}.parquet", (item,), terms(self.ledger.table(shard.item), slot))])
-
-    def throw_toys(self) -> None:
-        plan = self.plan
-        self.add_truth("pool")
-        population = assemble.population(plan, self.ledger)
-        for hypothesis in ("null", "background"):
-            self.add("nulls", work.background_toys(plan, population, 5.0, hypothesis, [0]))
-        toys = {name: assemble.toys(plan, self.ledger, 5.0, name) for name in ("null", "background")}
-        weights = assemble.signal_weights(plan.study.signal, population, 50.0)
-        sigmas = list(plan.study.grid.sigma_si_cm2.points())
-        self.add("cells", work.cells(plan, population, toys, weights, 5.0, 50.0, sigmas))
-
-    def tune(self) -> None:
-        plan = TunePlan(self.plan.study)
-        self.add_truth("tune")
-        population = assemble.population(plan, self.ledger, "tune", ())
-        signals = assemble.signals(plan, population, plan.points)
-        self.add("trials", trials.trial(plan, population, signals, 100.0))
+def begun(path, settings, plan=plan_of) -> Run:
+    """A pass in memory, whose stages are done one after the other in this process."""
+    store = Scratch()
+    return Run(plan(study.load(str(path), settings)), store, Ledger(store))
 
 
-def terms(truth: pa.Table, slot: str) -> pa.Table:
+def add_truth(run: Run, purpose: str = "pool") -> None:
+    """The events of a purpose, with terms that are made of them."""
+    for shard in [*run.plan.shards[purpose], *(run.plan.varied_shards if purpose == "pool" else ())]:
+        for part in scores.work(run.plan, shard, [], {}):
+            run.commit(part)
+        truth = run.ledger.table(shard.item)
+        for role in run.plan.roles:
+            item = run.plan.score_item(shard, role)
+            run.commit(Part(f"scores/{item}.parquet", (item,), terms(truth, run.plan.family(role).KIND)))
+
+
+def terms(truth: pa.Table, kind: str) -> pa.Table:
     """Terms as a network might give them, but made of the truth."""
     events = truth.filter(truth["selected"])
     cs1, cs2, ces, drift = (events[name].to_numpy() for name in ("cs1_pe", "cs2_pe", "ces_keVee", "drift_us"))
-    if slot == "classifier":
+    if kind == "classifier":
         return pa.table({"logit": 20 * (2.3 - np.log10(cs2 / cs1))})
     return pa.table({"recon": -1e4 - 10 * ces, "kl": 20 + drift / 100})
 
 
 def fingerprint(tables: list[pa.Table]) -> str:
-    """Six hexadecimal digits of all numbers, rounded, and all words but the digests."""
+    """Six hexadecimal digits of all numbers, rounded, all words but the digests, and what columns say they are."""
     state = hashlib.sha256()
     for table in tables:
-        for name in sorted(set(table.column_names) - {"lineage", "item"}):
-            column = table[name].combine_chunks()
+        for name in sorted(set(table.column_names) - {"lineage", "item", "reason"}):
+            field, column = table.schema.field(name), table[name].combine_chunks()
+            state.update(repr((name, str(field.type), sorted((field.metadata or {}).items()))).encode())
             column = column.flatten() if pa.types.is_list(column.type) else column
             if pa.types.is_floating(column.type):
                 state.update(" ".join(f"{x:.6g}" for x in column.to_numpy(zero_copy_only=False)).encode())
@@ -137,40 +97,115 @@ def means(tables: list[pa.Table]) -> str:
     columns = {}
     for table in tables:
         for name in table.column_names:
-            columns.setdefault(name, []).append(table[name].to_numpy())
+            if pa.types.is_floating(table.schema.field(name).type) and table[name].null_count < len(table):
+                columns.setdefault(name, []).append(table[name].to_numpy())
     said = " ".join(f"{name} {np.nanmean(np.concatenate(columns[name])):.3g}" for name in sorted(columns))
     return hashlib.sha256(said.encode()).hexdigest()[:6]
 
 
+def drawn(figure) -> str:
+    """What a figure shows, to three digits: lines, points, colours, words."""
+    numbers, words = [], []
+    for axes in figure.axes:
+        numbers += [np.ravel(line.get_xydata()) for line in axes.lines]
+        for one in axes.collections:
+            numbers += [np.ravel(np.ma.filled(np.ma.asarray(part, float), np.nan))
+                        for part in (one.get_offsets(), one.get_array()) if part is not None]  # fmt: skip
+        words += [axes.get_title(), axes.get_xlabel(), axes.get_ylabel(), axes.get_xscale(), axes.get_yscale()]
+        words += [text.get_text() for text in axes.texts] + axes.get_legend_handles_labels()[1]
+    return repr(([" ".join(f"{x:.3g}" for x in some) for some in numbers], words))
+
+
 @pytest.fixture(scope="module")
-def output(tmp_path_factory):
-    study_path = TINY
-    fits, toys = (Bench(tmp_path_factory.mktemp(name), study_path) for name in ("fits", "toys"))
-    fits.simulate_and_fit()
-    fits.diagnose()
-    toys.throw_toys()
-    toys.tune()
-    return fits.output | toys.output
+def fits():
+    """A tiny scan as far as networks go."""
+    run = begun(TINY, SMALL)
+    pipeline.score(run)
+    run.stage(stages.diagnostics)
+    return run
 
 
-@pytest.mark.parametrize("stage", ["events", "nulls", "cells", "trials"])
-def test_a_stage_that_changed_has_a_new_version(output, stage):
-    assert (VERSIONS[stage], fingerprint(output[stage])) == KNOWN[stage]
+@pytest.fixture(scope="module")
+def toys(fits):
+    """A tiny scan from scored events on, whose terms no network has made."""
+    run = begun(TINY, SMALL)
+    add_truth(run)
+    return run
 
 
-def test_models_that_changed_have_a_new_version(output):
-    assert ((VERSIONS["models"], VERSIONS["scores"]), means(output["scores"])) == KNOWN["scores"]
+@pytest.fixture(scope="module")
+def outcome(toys, fits):
+    """The end of that scan; what is said of networks is that of the other."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stages.diagnostics, "units", lambda inputs, missing: ())
+        patch.setattr(stages.diagnostics, "table_item", lambda plan: None)
+        patch.setattr(stages.diagnostics, "result", lambda inputs: None)
+        return pipeline.evaluate(toys)
 
 
-def test_diagnostics_that_changed_have_a_new_version(output):
-    """By what trained networks leave alike: a map of their latent space is as chaotic as they are."""
-    held = {"auc", "accuracy", "precision_at_35_percent_nr", "n_er", "n_nr", "ppc_sd", "test_mean", "test_sd", "recon"}
-    tables = [table.select(sorted(held & set(table.column_names))) for table in output["diagnostics"]]
-    assert (VERSIONS["diagnostics"], means([table for table in tables if table.num_columns])) == KNOWN["diagnostics"]
+@pytest.fixture(scope="module")
+def pairs():
+    run = begun(PAIRS, COMPARED, JointPlan)
+    add_truth(run)
+    run.stage(stages.paired)
+    return run
+
+
+@pytest.fixture(scope="module")
+def output(fits, toys, outcome, pairs):
+    """All tables, by what has a version: [version, tables]."""
+    made = {}
+    for stage in STAGES:
+        run = pairs if stage is stages.paired else fits if stage in (*pipeline.FIRST, stages.diagnostics) else toys
+        if hasattr(stage, "items") and stage is not stages.models:
+            made[stage.NAME] = stage.VERSION, [run.ledger.table(item) for item in stage.items(run.plan)]
+        if hasattr(stage, "table_item"):
+            made[stage.TABLES] = getattr(stage, "TABLE_VERSION", stage.VERSION), [stage.table(run.plan, run.ledger)]
+    made["scores"] = (VERSIONS["models"], VERSIONS["scores"]), made["scores"][1]
+    made["reach"] = (reach.VERSION, reach.TOYS_VERSION), made["reach"][1]
+    tune = begun(TINY, SMALL, TunePlan)
+    add_truth(tune, "tune")
+    pool = population.population(tune.plan, tune.ledger, "tune", ())
+    inputs = trials.Inputs(tune.plan, pool, population.signals(tune.plan, pool, tune.plan.points))
+    made["trials"] = VERSIONS["trials"], [part.content for part in trials.work(inputs, 100.0)]
+    return made | searched()
+
+
+def searched() -> dict:
+    """A scan over R and a search over a field, each with its table."""
+    made = {}
+    for name, rung, settings in (("tuned", None, SMALL), ("searched", "rungs", SEARCH)):
+        store = Scratch()
+        tuned = search.run(study.load(str(TINY), settings), store, workers=0)
+        made[name] = VERSIONS[name], [tuned.table]
+        if rung:
+            items = [item for item, entry in Ledger(store).entries.items() if entry.path.startswith(f"{rung}/")]
+            made[rung] = (VERSIONS[rung], VERSIONS["features"]), [Ledger(store).table(item) for item in items]
+    return made
+
+
+def test_what_changed_has_a_new_version(output):
+    held = {name: (version, (means if name in BY_MEANS else fingerprint)(tables))
+            for name, (version, tables) in output.items()}  # fmt: skip
+    assert held == KNOWN
+
+
+def test_every_version_is_held(output):
+    named = {"table": "tables", "models": "scores", "features": "rungs"}
+    assert {named.get(name, name) for name in VERSIONS} <= output.keys()
+
+
+def test_figures_are_those_that_were_looked_at(outcome, monkeypatch):
+    seen = {}
+    monkeypatch.setattr(figures, "diagnosed", lambda *_: iter(()))
+    monkeypatch.setattr(figures.plots, "render", lambda figure, format: drawn(figure).encode())
+    for name, data in figures.draw(outcome.plan, outcome).items():
+        seen[name] = hashlib.sha256(data).hexdigest()[:6]
+    assert seen == FIGURES
 
 
 def test_the_fingerprint_sees_a_changed_number(output):
-    table = output["cells"][0]
+    table = output["cells"][1][0]
     p = table["p_median"].to_numpy().copy()
     p[0] *= 1 + 1e-4
     changed = table.set_column(table.column_names.index("p_median"), table.schema.field("p_median"), pa.array(p))

@@ -88,7 +88,7 @@ def reconstruct(fitted: Fitted, features: np.ndarray) -> np.ndarray:
 
 
 def resample(fitted: Fitted, features: np.ndarray, seed: int) -> np.ndarray:
-    """The same at one z of each event, drawn from q(z|x) by a generator with this seed."""
+    """(n, n_features) reconstructions at one z of each event, drawn from q(z|x) by a generator with this seed."""
     _require_autoencoder(fitted)
     noise = torch.Generator().manual_seed(state(seed, RESAMPLE))
     batches = _evaluate(fitted, lambda module, x: fitted.family.resample(module, x, noise), features)

@@ -36,7 +36,7 @@ class Clock:
     last: dict[str, tuple[tuple, Any]] = field(default_factory=dict)
 
     def around(self, function: Callable, name: str = "") -> Callable:
-        """The same function, timed."""
+        """The function, timed."""
 
         def timed(*arguments, **named):
             start = time.process_time()

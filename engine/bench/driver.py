@@ -91,7 +91,7 @@ def _wall_s(work: Callable[[list[int]], list[Part]], n_units: int, workers: int)
 
 
 def resumed(n_cells: int) -> Resumed:
-    """The same in a process of its own, on a store that is made first; n_cells is one of SIDES."""
+    """What a resume costs, in a process of its own and on a store that is made first; n_cells is one of SIDES."""
     with tempfile.TemporaryDirectory() as folder:
         fill(Store(folder), plan(n_cells))
         command = [sys.executable, "-m", "engine.bench.driver", str(n_cells), folder]
@@ -130,16 +130,16 @@ def resume(n_cells: int, folder: str) -> Resumed:
     """What a driver does before it knows that nothing is missing, and the table after."""
     imports_MB = _peak_MB()
     clock = [time.perf_counter()]
-    asked = plan(n_cells)
-    items = list(asked.cells)
+    grid_plan = plan(n_cells)
+    items = list(grid_plan.cells)
     clock.append(time.perf_counter())
     ledger = Ledger(Store(folder))
     damaged: list[Entry] = ledger.check(items)
     missing = [item for item in items if item not in ledger.entries]
     clock.append(time.perf_counter())
     assert not (damaged or missing or ledger.orphans("cells/")[1])
-    exact = dict.fromkeys(asked.exact, "not computed here")
-    tables.table(asked, ledger, exact)
+    exact = dict.fromkeys(grid_plan.exact, "not computed here")
+    tables.table(grid_plan, ledger, exact)
     clock.append(time.perf_counter())
     plan_s, decide_s, table_s = (after - before for before, after in zip(clock, clock[1:], strict=False))
     return Resumed(n_cells, plan_s, decide_s, table_s, _peak_MB(), imports_MB)

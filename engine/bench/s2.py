@@ -33,7 +33,7 @@ def fast_s2(tpc: TPC, light: Light) -> tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def plain_s2(rng: np.random.Generator, tpc: TPC, light: Light) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The same in distribution, photon by photon: one histogram of times, one choice of tubes."""
+    """S2 pulses photon by photon: one histogram of times, one choice of tubes; in distribution those of `_s2`."""
     charges = _pulses.charge_table(tpc.double_pe_probability, tpc.spe_resolution)
     edges, waveforms, hits, areas = tpc.s2_sample_ns * np.arange(tpc.s2_samples + 1), [], [], []
     for drift_us, electrons, x, y in zip(light.drift_us, light.electrons, light.x, light.y, strict=True):

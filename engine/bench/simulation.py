@@ -57,7 +57,7 @@ def vectors(energy_keV: np.ndarray) -> Simulated:
 
 
 def plain_vectors(energy_keV: np.ndarray) -> Simulated:
-    """The same with every S2 photon followed by itself, as otherwise those of faint S2s alone are."""
+    """`vectors` with every S2 photon followed by itself, as otherwise those of faint S2s alone are."""
     with patch.object(_s2, "FEW_PHOTONS", np.iinfo(np.int64).max):
         return vectors(energy_keV)
 
@@ -69,7 +69,7 @@ def images(energy_keV: np.ndarray) -> Simulated:
 
 
 def plain_images(energy_keV: np.ndarray) -> Simulated:
-    """The same with every S2 photon followed by itself, and each image drawn large and shrunk."""
+    """`images` with every S2 photon followed by itself, and each image drawn large and shrunk."""
     with patch.object(_s2, "FEW_PHOTONS", np.iinfo(np.int64).max):
         columns, readout = events.simulate(xenonnt.CONSTANTS, "ER", energy_keV, "bench")
     drawn = [plain_image(readout, event, xenonnt.CONSTANTS) for event in range(len(energy_keV))]

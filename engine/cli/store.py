@@ -79,13 +79,13 @@ def track(
     parsed, place = load(study, tuple(settings or ())), Store(store, create=False)
     later = again("track", study, store, settings, tracking)
     if parsed.compare:
-        told = comparison.track(study, parsed, place, tracking, later, again("scan", study, store, settings))
+        sent = comparison.track(study, parsed, place, tracking, later, again("scan", study, store, settings))
     else:
         outcome = finished(parsed, place, again("scan", study, store, settings))
-        told = tracked.send_scan(
+        sent = tracked.send_scan(
             stem(study), outcome, place, tracked.figures(outcome, place), tracking, reporter(False), later
         )  # fmt: skip
-    if not told:
+    if not sent:
         raise typer.Exit(1)
 
 

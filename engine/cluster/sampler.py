@@ -19,10 +19,10 @@ TOGETHER = 5  # trials per round: they run side by side, however many workers th
 COMPLETE, PRUNED, DIVERGED = "complete", "pruned", "diverged"
 
 
-class Told(NamedTuple):
-    """What an evaluation says: `report` at an early rung, `value` at the last; neither where a fit diverged."""
+class Objective(NamedTuple):
+    """What an evaluation says: `intermediate` at an early rung, `value` at the last; neither where a fit diverged."""
 
-    report: float | None
+    intermediate: float | None
     value: float | None
 
 
@@ -63,7 +63,7 @@ class Trial:
 class Copy:
     """Where a search is copied to as it goes on; this one keeps nothing."""
 
-    def asked(self, trial: Trial, drawn: dict[str, Any]) -> None:
+    def begun(self, trial: Trial, drawn: dict[str, Any]) -> None:
         """A trial begins; drawn: its values as distributions have them."""
 
     def reported(self, trial: Trial, step: int) -> None:
@@ -99,7 +99,7 @@ class Rules:
         return optuna.pruners.NopPruner()
 
 
-Evaluate = Callable[[list[dict[str, Any]], int], list[Told]]
+Evaluate = Callable[[list[dict[str, Any]], int], list[Objective]]
 
 
 class Search:
@@ -130,34 +130,34 @@ class Search:
         return done
 
     def _ask(self, number: int) -> tuple[Trial, optuna.Trial]:
-        asked = self.study.ask(self.axes)
-        values = {d.key: d.value(_plain(d, asked.params[d.key])) for d in self.dimensions}
+        suggested = self.study.ask(self.axes)
+        values = {d.key: d.value(_plain(d, suggested.params[d.key])) for d in self.dimensions}
         trial = Trial(number, values | (self.first[number] if number < len(self.first) else {}))
-        self.copy.asked(trial, asked.params | {d.key: drawn(d, trial.values[d.key]) for d in self.dimensions})
-        return trial, asked
+        self.copy.begun(trial, suggested.params | {d.key: drawn(d, trial.values[d.key]) for d in self.dimensions})
+        return trial, suggested
 
     def _round(self, pairs: list[tuple[Trial, optuna.Trial]]) -> None:
         for rung in range(self.rules.rungs):
             if not pairs:
                 return
-            going = []
-            for (trial, asked), told in zip(pairs, self.evaluate([t.values for t, _ in pairs], rung), strict=True):
-                if told.report is None:
-                    self._end(trial, asked, told.value)
+            going, evaluated = [], self.evaluate([trial.values for trial, _ in pairs], rung)
+            for (trial, suggested), objective in zip(pairs, evaluated, strict=True):
+                if objective.intermediate is None:
+                    self._end(trial, suggested, objective.value)
                 else:
-                    self._report(trial, asked, told.report, self.rules.reduction_factor**rung)
-                    going.append((trial, asked))
-            pairs = [(trial, asked) for trial, asked in going if not self._is_pruned(trial, asked)]
+                    self._report(trial, suggested, objective.intermediate, self.rules.reduction_factor**rung)
+                    going.append((trial, suggested))
+            pairs = [(trial, suggested) for trial, suggested in going if not self._is_pruned(trial, suggested)]
 
-    def _report(self, trial: Trial, asked: optuna.Trial, report: float, step: int) -> None:
+    def _report(self, trial: Trial, suggested: optuna.Trial, report: float, step: int) -> None:
         trial.reports.append(report)
-        asked.report(report, step)
+        suggested.report(report, step)
         self.copy.reported(trial, step)
 
-    def _end(self, trial: Trial, asked: optuna.Trial, value: float | None) -> None:
+    def _end(self, trial: Trial, suggested: optuna.Trial, value: float | None) -> None:
         trial.state, trial.value = DIVERGED if value is None else COMPLETE, value
         # a fit that diverged is as bad as can be: failed trials would be forgotten, and asked for again
-        self.study.tell(asked, self.worst if value is None else value)
+        self.study.tell(suggested, self.worst if value is None else value)
         self.copy.ended(trial)
 
     @property
@@ -165,11 +165,11 @@ class Search:
         """What no trial can be below."""
         return -math.inf if self.rules.larger_is_better else math.inf
 
-    def _is_pruned(self, trial: Trial, asked: optuna.Trial) -> bool:
-        if not asked.should_prune():
+    def _is_pruned(self, trial: Trial, suggested: optuna.Trial) -> bool:
+        if not suggested.should_prune():
             return False
         trial.state = PRUNED
-        self.study.tell(asked, state=TrialState.PRUNED)
+        self.study.tell(suggested, state=TrialState.PRUNED)
         self.copy.ended(trial)
         return True
 

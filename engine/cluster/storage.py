@@ -111,7 +111,7 @@ class Stored(Copy):
         for trial in self._trials(TrialState.RUNNING):
             self.study.tell(trial.number, state=TrialState.FAIL)
 
-    def asked(self, trial: Trial, drawn: dict) -> None:
+    def begun(self, trial: Trial, drawn: dict) -> None:
         """Enqueues the trial with its values and begins it, unless it has ended here before."""
         if trial.number in self.ended_before:
             return

@@ -39,8 +39,8 @@ def train(
     """
     gpus = int(ray.cluster_resources().get("GPU", 0))
     if workers > cpus or workers * gpus_per_worker > gpus:
-        asked = f"training.workers = {workers}, training.gpus_per_worker = {gpus_per_worker}"
-        raise BadInput(f"{asked}: the cluster has {cpus} CPUs and {gpus} GPUs")
+        request = f"training.workers = {workers}, training.gpus_per_worker = {gpus_per_worker}"
+        raise BadInput(f"{request}: the cluster has {cpus} CPUs and {gpus} GPUs")
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", POLL_S)
     for unit in units:
         yield _result(_trainer(work, unit.arguments, store, workers, gpus_per_worker, unit.items[0]))

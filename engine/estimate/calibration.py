@@ -26,16 +26,22 @@ SECTIONS_LEFT_OUT = ("tune",)
 
 
 def shrunk(raw: dict, study: Study) -> dict:
-    """A study as written, with few events, toys and epochs, and one mass and size of the grid."""
+    """A study as written, of few events, toys and epochs, with one mass and size and the ends of the exposures."""
     small = {name: value for name, value in copy.deepcopy(raw).items() if name not in SECTIONS_LEFT_OUT}
     for section, most in MOST.items():
         sizes = {name: min(getattr(getattr(study, section), name), n) for name, n in most.items()}
         small[section] = small.get(section, {}) | sizes
     grid, size = study.grid, study.signal.size
     written = {name: axis for name, axis in small.get("grid", {}).items() if name not in ("refine", "size", size.name)}
-    small["grid"] = written | {size.name: {"values": [_middle(grid.size.points())]}}
+    exposures = sorted(grid.exposure_ty.points())
+    exposures = {exposures[0], exposures[-1], *([study.ranking.exposure_ty] if study.compare else ())}
+    small["grid"] = written | {
+        size.name: {"values": [_middle(grid.size.points())]}, "exposure_ty": {"values": sorted(exposures)},
+    }  # fmt: skip
     if grid.m_chi_GeV:
         small["grid"]["m_chi_GeV"] = {"values": [_middle(grid.masses)]}
+    masses = dict.fromkeys(("m_chi_GeV", "toys_m_chi_GeV"), []) if study.signal.size.has_mass else {}
+    small["reach"] = small.get("reach", {}) | masses | {"groups": 2}
     small["training"] = small.get("training", {}) | {"workers": 1, "gpus_per_worker": 0}
     if study.limits.check_m_chi_GeV:
         masses = {_middle(study.grid.masses), study.benchmark_signal.m_chi_GeV}

@@ -32,7 +32,8 @@ class Cost:
 class Costs:
     """Costs of a unit, by stage and what it is a unit of (`amounts` of a stage).
 
-    factors: by stage, how much dearer it was in a copy of the study; how: what all this was measured on.
+    factors: by stage, how much dearer it was in a copy of the study; how: what all this was measured on. The last words
+    of a name are its unit: "by toys", "with error".
     """
 
     known: dict[str, dict[str, Cost]]
@@ -45,13 +46,15 @@ class Costs:
         for name, amount in amounts.items():
             if name not in known:
                 unknown.append(name)
-            total += known.get(name, _dearest(known)) * amount
+            total += known.get(name, _dearest(known, name)) * amount
         factor = self.factors.get(stage, Cost(1.0, 1.0))
         return Cost(total.core_s * factor.core_s, total.n_bytes * factor.n_bytes), tuple(unknown) if known else ()
 
 
-def _dearest(known: dict[str, Cost]) -> Cost:
-    return max(known.values(), key=lambda cost: cost.core_s, default=Cost(0.0, 0.0))
+def _dearest(known: dict[str, Cost], name: str) -> Cost:
+    unit = name.partition(" ")[2]
+    alike = [cost for other, cost in known.items() if other.partition(" ")[2] == unit]
+    return max(alike, key=lambda cost: cost.core_s, default=Cost(0.0, 0.0))
 
 
 def shipped() -> Costs:

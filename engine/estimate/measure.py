@@ -16,8 +16,10 @@ from engine.study import parse, read
 
 STATISTICS, ZOO = "engine.inference.teststats", "zoo"
 LESS = {
+    "score": {"R": [1e4]},
     "toys": {"null": 1000, "signal": 1000, "exact": "all"},
-    "reach": {"enabled": True, "by_toys": True, "toys_m_chi_GeV": [50], "exposure_ty": [2, 100]},
+    "grid": {"m_chi_GeV": {"values": [50]}, "sigma_si_cm2": {"values": [1e-47]}, "exposure_ty": {"values": [20]}},
+    "reach": {"enabled": True, "by_toys": True, "exposure_ty": [5, 50], "p": 0.02},
     "limits": {"check_m_chi_GeV": [50]},
     "systematics": {"constants": {"g1": 0.02}},
 }  # fmt: skip

@@ -13,9 +13,9 @@ from engine.plan import variations
 from engine.study import Model, Study
 
 # A stage's version is raised whenever its output changes for unchanged fields; a test holds its output's hash.
-VERSIONS = {"events": 1, "models": 1, "scores": 1, "nulls": 2, "cells": 2, "exact": 2, "table": 3}
+VERSIONS = {"events": 1, "models": 1, "scores": 1, "nulls": 2, "cells": 3, "exact": 3, "table": 4}
 VERSIONS |= {"paired": 1}
-VERSIONS |= {"trials": 2, "tuned": 1, "features": 1, "rungs": 2, "searched": 1}
+VERSIONS |= {"trials": 3, "tuned": 2, "features": 1, "rungs": 3, "searched": 2}
 
 SHARD = 2000  # events thrown per shard: a second or two of work
 POOLS = ("pool", "tune")  # scored events of the scan, and those on which R is chosen: alike, and none in common
@@ -46,6 +46,7 @@ class EventPlan:
     study: Study
     scored = ("test", "pool")  # the purposes whose events are scored
     stages = None  # names of the stages that it asks for; None: of all
+    tabled = True  # whether rows of its stages become tables
 
     def has(self, stage: str) -> bool:
         """Whether the plan asks for a stage."""
@@ -85,8 +86,8 @@ class EventPlan:
     @cached_property
     def varied_shards(self) -> list[Shard]:
         """Shards of all pools that are thrown for systematics alone."""
-        asked = [v.shift for v in variations.variations(self.study) if v.shift]
-        shards = {shard.item: shard for shift in asked for shard in self.pool_shards("pool", shift) if shard.shift}
+        shifts = [v.shift for v in variations.variations(self.study) if v.shift]
+        shards = {shard.item: shard for shift in shifts for shard in self.pool_shards("pool", shift) if shard.shift}
         return list(shards.values())
 
     @property
@@ -99,7 +100,9 @@ class EventPlan:
         backgrounds = self.study.backgrounds
         module, options = backgrounds.spectrum(name)
         n_events = module.n_rows(options) if hasattr(module, "read") else self.study.pool.component_events
-        fields = {"component": plugins.identity("engine.physics.spectra", name), "source": self._own_source(name)}
+        own_name = name != backgrounds.spectrum_name(name)
+        component = name if own_name else plugins.identity("engine.physics.spectra", name)
+        fields = {"component": component, "source": self._own_source(name)}
         if hasattr(module, "read"):
             shift = ()  # recorded events are what they are
         fields |= _if_shifted(shift) | ({"purpose": purpose} if purpose != "pool" else {})
@@ -220,7 +223,7 @@ class EventPlan:
         return self.stream_key_of("pool")
 
     def stream_key_of(self, purpose: str) -> tuple:
-        """The same of either pool."""
+        """What names the random streams of toys from the pool of a purpose: pool or tune."""
         return (self.study.seed, lineage.digest("pool", 1, None, [shard.item for shard in self.shards[purpose]]))
 
     @staticmethod

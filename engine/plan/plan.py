@@ -137,9 +137,9 @@ class Plan(EventPlan):
         return lineage.digest("cells", VERSIONS["cells"], fields, [toys])
 
     def place(self, point: Point) -> dict:
-        """What makes a row beside its statistic and score: where it is, and the signal."""
+        """What makes a row beside its statistic and score: where it is, the signal, and f0, whose floor it tells."""
         at = {"m_chi_GeV": point.m_chi_GeV, "size": point.size, "exposure_ty": point.exposure_ty}
-        return at | {"signal": self.signal}
+        return at | {"signal": self.signal, "density": self.study.score.density}
 
     @cached_property
     def exact(self) -> dict[str, Cell]:
@@ -192,11 +192,11 @@ class Plan(EventPlan):
         """What rows say of the study and no number follows from: names of choices, and what they were chosen on."""
         study = self.study
         return [study.detector.name, study.views, study.tuned_on, study.signal.name, study.pair, study.toys.statistics,
-                [self.window(kind) for kind in KINDS]]  # fmt: skip
+                [self.window(kind) for kind in KINDS], study.score.name, self.score_parameters]  # fmt: skip
 
     @cached_property
     def siblings(self) -> list["Sibling"]:
-        """The same pair fitted with further seeds, whose spread is an error of this one."""
+        """Plans of this study's models fitted with further seeds, whose spread is an error of this one."""
         return [Sibling(self.study.reseeded(more)) for more in range(1, self.study.training.n_seeds)]
 
     @property
@@ -232,6 +232,7 @@ class Sibling(Plan):
     """
 
     stages = ("exact", "reach")
+    tabled = False
 
     @property
     def by_toys(self) -> list[Wanted]:

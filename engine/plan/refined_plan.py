@@ -43,7 +43,7 @@ class Refined(Plan):
         return self.section.pair(self.study.toys, self.study.score)
 
     def with_round(self, points: tuple[Point, ...]) -> "Refined":
-        """The same with one round more."""
+        """The plan with one round more."""
         return replace(self, rounds=(*self.rounds, points))
 
     @cached_property
@@ -75,11 +75,11 @@ class Refined(Plan):
 
     @cached_property
     def exact(self) -> dict[str, Cell]:
-        """The same of exact laws."""
+        """Exact laws of the points that the study names, and of the added ones."""
         return self.named.exact | self.all_added.exact
 
     def rows(self) -> Iterator[tuple[Cell, tuple[str | None, str | None]]]:
-        """The same as a plan's; added points are between those that the study names."""
+        """Every row of the table, as `Plan.rows`; added points are between those that the study names."""
         toys, exact = ({place: item for item, place in found.items()} for found in (self.cells, self.exact))
         for place in ((point, *pair) for point in self.points for pair in self.wanted):
             if place in toys or place in exact:

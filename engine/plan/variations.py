@@ -35,14 +35,14 @@ def variations(study: Study) -> tuple[Variation, ...]:
     return (*_variations(study.systematics), *_refits(study)) if study.systematics else ()
 
 
-def _variations(asked: Systematics) -> Iterator[Variation]:
-    if (factor := asked.leakage_factor) is not None:
+def _variations(section: Systematics) -> Iterator[Variation]:
+    if (factor := section.leakage_factor) is not None:
         yield Variation("leakage", UP, factor)
         yield Variation("leakage", DOWN, 1 / factor)
         yield Variation("leakage", AVERAGED, factor)
-    if asked.rates:
+    if section.rates:
         yield Variation("rates", DRAWN, 1.0)
-    for name, amount in asked.constants.items():
+    for name, amount in section.constants.items():
         yield Variation(name, UP, amount)
         yield Variation(name, DOWN, -amount)
 

@@ -26,7 +26,7 @@ class Run(Inputs):
     others: dict[int, "Run"] = field(default_factory=dict)  # by the identity of their plans
 
     def under(self, plan: EventPlan) -> "Run":
-        """The same pass over another plan: the same each time it is asked for, so that its population is made once."""
+        """This pass over another plan; one object a plan, so that its population is made once."""
         if id(plan) not in self.others:
             self.others[id(plan)] = replace(self, plan=plan)
         return self.others[id(plan)]

@@ -69,7 +69,7 @@ def _of_stage(stage: ModuleType, plan: EventPlan) -> dict[str, list[str]]:
     if not plan.has(stage.NAME):
         return {}
     made = {stage.NAME: stage.items(plan)} if hasattr(stage, "items") else {}
-    if hasattr(stage, "table_item"):
+    if hasattr(stage, "table_item") and plan.tabled:
         item = stage.table_item(plan)
         made[stage.TABLES] = [] if item is None else [item]
     return made

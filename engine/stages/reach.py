@@ -20,10 +20,10 @@ from engine.store.store import Ledger
 from engine.store.units import Unit, totals
 from engine.study import SignalPoint, Study
 
-NAME, VERSION, SCHEMA = "reach", 2, reach_schemas.REACH_ROW
+NAME, VERSION, SCHEMA = "reach", 3, reach_schemas.REACH_ROW
 MAY_FAIL, STALLS = True, False  # a search is a task of many laws, any of which may take its time
 TABLES, table_schema = "reach_tables", reach_schemas.reach
-TABLE_VERSION, TOYS_VERSION = 3, 1
+TABLE_VERSION, TOYS_VERSION = 4, 2
 ORACLE, COUNT = "known_signal", "count"  # what a reach is compared with
 
 Target = tuple[float | None, str, float | None, float]  # R, the name of a statistic, m_chi_GeV, size
@@ -75,13 +75,13 @@ def _item(plan: Plan, stage: str, version: int, pair: Wanted, place: tuple, numb
 
 
 def amounts(plan: Plan, missing: set[str]) -> dict[str, float]:
-    """Searches, by statistic; those by toys in toys times the smallest exposure."""
-    toys, name = plan.study.toys, plan.study.toys.statistic_name
+    """Searches and those of their jack-knives, by statistic; by toys, in toys times the smallest exposure."""
+    toys, section, name = plan.study.toys, plan.study.reach, plan.study.toys.statistic_name
     named = {statistic: name(statistic) for statistic in toys.statistics}
-    by_laws = [named.get(target[1], target[1]) for item, target in by_law(plan).items() if item in missing]
-    drawn = (toys.null + toys.signal) * plan.study.reach.exposure_ty[0]
-    drawing = [f"{named[target[1]]} by toys" for item, target in by_toys(plan).items() if item in missing]
-    return totals([*((statistic, 1) for statistic in by_laws), *((statistic, drawn) for statistic in drawing)])
+    by_laws = [named.get(of[1], of[1]) for item, of in by_law(plan).items() if item in missing]
+    drawn = (toys.null + toys.signal) * section.exposure_ty[0] * (1 + (section.toys_groups or 0))
+    drawing = [f"{named[of[1]]} by toys" for item, of in by_toys(plan).items() if item in missing]
+    return totals([*((one, 1 + section.groups) for one in by_laws), *((one, drawn) for one in drawing)])
 
 
 def units(inputs: Inputs, missing: set[str]) -> Iterable[Unit]:

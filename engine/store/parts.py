@@ -114,7 +114,7 @@ def decode(data: bytes, columns: list[str] | None = None) -> pa.Table:
 
 
 def batches(data: bytes, columns: list[str], n_rows: int) -> Iterator[pa.RecordBatch]:
-    """The same as a stream: n_rows at a time (the last may be shorter), and no more of the table in memory."""
+    """A part's table as a stream: n_rows at a time (the last may be shorter), and no more of it in memory."""
     parquet = pq.ParquetFile(io.BytesIO(data), page_checksum_verification=True)
     return parquet.iter_batches(n_rows, columns=columns)
 

@@ -214,7 +214,7 @@ class Ledger:
             yield np.array(places)[mine.drop_null().to_numpy()], part.filter(mine.is_valid())
 
     def rows(self, items: list[str], column: str, columns: list[str] | None = None) -> pa.Table:
-        """The same at once, in the items' order."""
+        """The rows of these items as one table, in the items' order; `column` names the item of a row."""
         places, parts = zip(*self.pieces(items, column, columns), strict=True)
         order = np.argsort(np.concatenate(places), kind="stable")
         return pa.concat_tables(parts).unify_dictionaries().take(order)

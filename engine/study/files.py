@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from engine.errors import BadInput, unknown
 from engine.study.sources import Signal
-from engine.study.study import Study
+from engine.study.study import SIZED, Study
 
 
 def shipped() -> list[str]:
@@ -62,7 +62,7 @@ def parse(raw: dict[str, Any], name: str = "study") -> Study:
     try:
         return Study.model_validate(raw)
     except ValidationError as error:
-        raise BadInput(f"{name}: {_explain(error, _size_name(raw))}") from error
+        raise BadInput(f"{name}: {_explain(error, _signal(raw))}") from error
 
 
 def _override(raw: dict[str, Any], text: str) -> None:
@@ -81,27 +81,31 @@ def _override(raw: dict[str, Any], text: str) -> None:
     raw[last] = parsed
 
 
-def _size_name(raw: dict[str, Any]) -> str:
-    """The name that a study has for what its signal is linear in, as far as one can tell."""
+def _signal(raw: dict[str, Any]) -> Signal:
+    """A study's signal; where it has a fault, which is then what is said, that of a study that names none."""
     try:
-        return Signal.model_validate(raw.get("signal", {})).size.name
+        return Signal.model_validate(raw.get("signal", {}))
     except ValueError:
-        return "sigma_si_cm2"
+        return Signal()
 
 
-def _explain(error: ValidationError, size: str) -> str:
+def _explain(error: ValidationError, signal: Signal) -> str:
+    # the signal and the score first, which say what keys other sections have
     # a misspelt key comes before the key that is missing because of it
     # and what we say ourselves before what a union's other branches would have liked
-    def rank(fault: dict) -> tuple[bool, bool]:
-        return fault["type"] != "extra_forbidden", "error" not in fault.get("ctx", {})
+    def rank(fault: dict) -> tuple[bool, bool, bool]:
+        says_keys = fault["loc"][:1] in (("signal",), ("score",))
+        return not says_keys, fault["type"] != "extra_forbidden", "error" not in fault.get("ctx", {})
 
-    first = min(error.errors(), key=rank)
-    loc = [size if part == "size" else part for part in first["loc"] if part != "alternatives"]
+    size, first = signal.size, min(error.errors(), key=rank)
+    loc = [size.name if part == "size" else part for part in first["loc"] if part != "alternatives"]
     place = ".".join(str(part) for part in loc if "[" not in str(part))  # without a union's branches
     if first["type"] == "extra_forbidden":
         *path, key = first["loc"]
-        accepted = [size if name == "size" else name for name in _fields(path)]
-        return f"{'.'.join(map(str, loc[:-1]))}: {unknown('key', key, accepted)}".removeprefix(": ")
+        accepted = [size.name if name == "size" else name for name in _fields(path)
+                    if size.has_mass or name != "m_chi_GeV"]  # fmt: skip
+        why = f" with the signal {signal.name!r}" if path[:1] in [[name] for name in SIZED] else ""
+        return f"{'.'.join(map(str, loc[:-1]))}: {unknown('key', key, accepted)}{why}".removeprefix(": ")
     cause = first.get("ctx", {}).get("error")
     message = str(cause) if isinstance(cause, ValueError) else f"{first['msg']} (given: {first['input']!r})"
     return f"{place}: {message}".removeprefix(": ")

@@ -55,7 +55,7 @@ class Reach(Section):
         return self._at({at["m_chi_GeV"], *self.m_chi_GeV} if "m_chi_GeV" in at else {None}, at)
 
     def toys_places(self, at: dict[str, float]) -> list[tuple[float | None, float]]:
-        """The same for the statistics that only toys serve; none where they are not asked for."""
+        """(m_chi_GeV, size) for the statistics that only toys serve; none where these are not asked for."""
         if not (self.enabled and self.by_toys):
             return []
         return self._at(set(self.toys_m_chi_GeV or [at["m_chi_GeV"]]) if "m_chi_GeV" in at else {None}, at)

@@ -4,7 +4,7 @@ from functools import cached_property
 from types import ModuleType
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from engine import plugins
 from engine.errors import BadInput, unknown
@@ -86,13 +86,14 @@ class Grid(Section):
     exposure_ty: Axis
     refine: Refine | None = None
 
-    @model_validator(mode="after")
-    def _physical(self) -> "Grid":
-        for name, axis in (("m_chi_GeV", self.m_chi_GeV), ("size", self.size), ("exposure_ty", self.exposure_ty)):
-            for value in axis.points() if axis else ():
-                if value < 0 or (value == 0 and name != "size"):
-                    raise BadInput(f"{name}: {value:g} must be {'0 or more' if name == 'size' else 'above 0'}")
-        return self
+    @field_validator("m_chi_GeV", "size", "exposure_ty")
+    @classmethod
+    def _physical(cls, axis: Axis | None, info: ValidationInfo) -> Axis | None:
+        may_be_zero = info.field_name == "size"
+        for value in axis.points() if axis else ():
+            if value < 0 or (value == 0 and not may_be_zero):
+                raise BadInput(f"{value:g} must be {'0 or more' if may_be_zero else 'above 0'}")
+        return axis
 
     @property
     def masses(self) -> tuple[float | None, ...]:

@@ -203,7 +203,7 @@ class SignalPoint:
 
     @property
     def columns(self) -> dict[str, float | None]:
-        """The same as columns of a table, where a signal without a mass has a null."""
+        """Its values as columns of a table, where a signal without a mass has a null."""
         return {"m_chi_GeV": self.m_chi_GeV, self.signal.size.name: self.value}
 
     @property

@@ -147,7 +147,7 @@ class Study(Section):
 
     @property
     def members(self) -> dict[str, "Study"]:
-        """The same study with each combination of models by its name; without a comparison its own alone."""
+        """A study for each combination of models, by its name; without a comparison this one alone."""
         if self.compare is None:
             return {self.pair: self}
         combinations = self.compare.members(self.fitted, self.kinds)
@@ -163,7 +163,7 @@ class Study(Section):
         return self.compare.ranking(self.toys, self.score, self.grid.exposure_ty.points())
 
     def reseeded(self, more: int) -> "Study":
-        """The same with networks fitted once, with seeds that are so much larger; its events stay as they are."""
+        """A study whose networks are fitted once, with seeds that are so much larger, to the same events."""
         models = {name: model.model_copy(update={"seed": self.seed_of(model) + more})
                   for name, model in self.models.items()}  # fmt: skip
         once = self.training.model_copy(update={"n_seeds": 1})
@@ -291,6 +291,9 @@ def _with_roles(raw: dict, score: Score) -> dict:
     filled = {name: models.get(name, {"name": family}) for name, family in families.items()} | models
     if not isinstance(compare, dict):
         return raw | {"models": filled}
+    accepted = {*score.wanted, *Compare.model_fields} - {"alternatives"}
+    if strange := [key for key in compare if key not in {*accepted, "alternatives"}]:
+        raise BadInput(f"compare: {unknown('key', strange[0], accepted)}")
     alternatives = {role: compare[role] for role in score.wanted if role in compare}
     if both := [role for role in alternatives if score.roles.get(role, role) in models]:
         raise BadInput(f"models.{both[0]} and compare.{both[0]} are both given; put the one among the others")

@@ -6,8 +6,10 @@ import pyarrow.csv
 import pytest
 from scipy.stats import norm
 
-from engine.assembly.contours import contours, read_overlay, write_csv
+from engine.assembly.contours import contours, fields, read_overlay, write_csv
 from engine.errors import BadInput
+from engine.physics.spectra.wimp_si import SIZE
+from engine.size import STRENGTH
 
 SIGMAS = [1e-49, 1e-48, 1e-47, 1e-46]
 
@@ -16,20 +18,20 @@ def make_table(z, sigmas=SIGMAS, m=50.0, tail=None, spread=1.1, R=0.0):
     p = norm.sf(z)
     tails = tail or ["counted"] * len(sigmas)
     return pa.Table.from_pylist([
-        {"exposure_ty": 200.0, "statistic": "tail_count", "vae": None, "classifier": "mlp",
-         "beta": None, "R": R, "rates": "idealised", "m_chi_GeV": m, "sigma_si_cm2": s, "z_median": zi,
+        {"exposure_ty": 200.0, "statistic": "tail_count", "models": "classifier = mlp",
+         "score": "classifier", "R": R, "rates": "idealised", "m_chi_GeV": m, "sigma_si_cm2": s, "z_median": zi,
          "tail": t, "p_low": pi / spread, "p_high": min(pi * spread, 1.0)}
         for s, zi, pi, t in zip(sigmas, z, p, tails, strict=True)
     ], schema=SCHEMA)  # fmt: skip
 
 
-TEXT = ("statistic", "vae", "classifier", "rates", "tail")
-NUMBERS = ("exposure_ty", "beta", "R", "m_chi_GeV", "sigma_si_cm2", "z_median", "p_low", "p_high")
+TEXT = ("statistic", "models", "score", "rates", "tail")
+NUMBERS = ("exposure_ty", "R", "m_chi_GeV", "sigma_si_cm2", "z_median", "p_low", "p_high")
 SCHEMA = pa.schema([(name, pa.string()) for name in TEXT] + [(name, pa.float64()) for name in NUMBERS])
 
 
 def one(table, level=2.0):
-    (row,) = contours(table, (level,)).to_pylist()
+    (row,) = contours(table, SIZE, (level,)).to_pylist()
     return row
 
 
@@ -37,7 +39,7 @@ def test_a_plane_linear_in_log_sigma_is_recovered_exactly_for_every_mass():
     sigmas, masses = np.geomspace(1e-49, 1e-45, 7), [10.0, 50.0, 1000.0]
     tables = [make_table(1.3 * (np.log10(sigmas) + 49) - 0.001 * m, sigmas, m=m) for m in masses]
     shuffled = pa.concat_tables(tables).take(np.random.default_rng(1).permutation(21))
-    found = contours(shuffled)
+    found = contours(shuffled, SIZE)
     assert found.num_rows == 9
     assert found.select(["m_chi_GeV", "level_sigma"]).to_pylist()[:2] == [
         {"m_chi_GeV": 10.0, "level_sigma": 1.0},
@@ -50,9 +52,9 @@ def test_a_plane_linear_in_log_sigma_is_recovered_exactly_for_every_mass():
 
 def test_the_errors_enclose_the_contour():
     row = one(make_table([0.1, 0.9, 2.4, 3.3]))
-    assert row["sigma_low_cm2"] < row["sigma_si_cm2"] < row["sigma_high_cm2"]
+    assert row["sigma_si_low_cm2"] < row["sigma_si_cm2"] < row["sigma_si_high_cm2"]
     row = one(make_table([0.1, 0.9, 2.4, 3.3], spread=1.0))
-    np.testing.assert_allclose([row["sigma_low_cm2"], row["sigma_high_cm2"]], row["sigma_si_cm2"], rtol=1e-12)
+    np.testing.assert_allclose([row["sigma_si_low_cm2"], row["sigma_si_high_cm2"]], row["sigma_si_cm2"], rtol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -98,27 +100,37 @@ def test_certain_p_values_move_the_crossing_to_a_grid_point():
     table = table.set_column(table.schema.get_field_index("p_low"), "p_low", [[0.4, 0.15, 0.0, 0.0]])
     table = table.set_column(table.schema.get_field_index("p_high"), "p_high", [[1.0, 1.0, 0.002, 1e-4]])
     row = one(table)
-    assert row["sigma_low_cm2"] == pytest.approx(1e-48)
-    assert row["sigma_high_cm2"] == pytest.approx(1e-47)
+    assert row["sigma_si_low_cm2"] == pytest.approx(1e-48)
+    assert row["sigma_si_high_cm2"] == pytest.approx(1e-47)
 
 
 def test_settings_keep_apart_and_two_rows_for_one_point_are_refused():
     low, high = make_table([0, 1, 3, 4]), make_table([0, 0, 1, 3], R=1e5)
-    both = contours(pa.concat_tables([high, low]), (2.0,))
+    both = contours(pa.concat_tables([high, low]), SIZE, (2.0,))
     assert both["R"].to_pylist() == [0.0, 1e5]
     assert both["sigma_si_cm2"][0].as_py() < both["sigma_si_cm2"][1].as_py()
     with pytest.raises(BadInput, match="two rows for one sigma_si_cm2"):
-        contours(pa.concat_tables([low, low]))
+        contours(pa.concat_tables([low, low]), SIZE)
 
 
 def test_an_empty_table_has_empty_contours_of_the_same_columns():
-    empty = contours(make_table([], []))
+    empty = contours(make_table([], []), SIZE)
     assert empty.num_rows == 0
-    assert empty.schema == contours(make_table([0, 1, 3, 4])).schema
+    assert empty.schema == contours(make_table([0, 1, 3, 4]), SIZE).schema
+
+
+def test_columns_are_named_by_what_the_signal_is_linear_in():
+    of_wimp, of_strength = ([field.name for field in fields(size)] for size in (SIZE, STRENGTH))
+    assert of_wimp[1:4] == ["sigma_si_cm2", "sigma_si_low_cm2", "sigma_si_high_cm2"]
+    assert of_strength[1:4] == ["strength", "strength_low", "strength_high"] and of_wimp[4:] == of_strength[4:]
+    plane = make_table([0.1, 0.9, 2.4, 3.3])
+    renamed = plane.rename_columns(["strength" if name == SIZE.name else name for name in plane.column_names])
+    (row,), same = contours(renamed, STRENGTH, (2.0,)).to_pylist(), one(plane)
+    assert [row[name] for name in of_strength] == [same[name] for name in of_wimp] and row["bracket_high"] == 1e-47
 
 
 def test_csv_reads_back(tmp_path):
-    found = contours(make_table([0, 1, 2.5, 2.8]))
+    found = contours(make_table([0, 1, 2.5, 2.8]), SIZE)
     text = write_csv(found)
     assert text == write_csv(found)
     (tmp_path / "contours.csv").write_bytes(text)

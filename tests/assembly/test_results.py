@@ -8,19 +8,22 @@ import pytest
 from studies import TINY
 
 from engine import schemas, study
-from engine.assembly import assemble
 from engine.assembly.columns import empty
 from engine.assembly.results import rows_at, spread
+from engine.assembly.rows import joined
 from engine.bench import driver
 from engine.inference.significance import z_one_sided
+from engine.physics.spectra.wimp_si import SIZE
 from engine.plan.plan import Plan
+from engine.stages import tables
 from engine.store.parts import Part
 from engine.store.store import Ledger, Store
 from engine.store.units import commit
 
 SETTINGS = ("toys.statistics=['count','tail_count','extended_poisson','excess_scan']", "training.n_seeds=3")
 PER_PART = 7
-TAILS = {"tail": ("counted", "kde", "bound"), "exact_tail": ("exact", "bound")}
+RESULTS = schemas.results(SIZE)
+TAILS = {"tail": ("counted", "kde", "bound"), "exact_tail": ("exact", "exact", "bound")}
 
 
 def random_value(rng, field):
@@ -64,15 +67,14 @@ def row_by_row(plan, parts, failed):
         of_seeds = [z_of(parts[item]) for sibling in plan.siblings
                     for item, place in sibling.exact.items() if place == (point, R, statistic)]  # fmt: skip
         z = row["z_exact"] if row["exact_tail"] == "exact" else None
-        rows.append(row | {
-            "m_chi_GeV": point.m_chi_GeV, "sigma_si_cm2": point.size, "strength": None,
+        rows.append(row | joined(plan, point, R, statistic) | {
+            "m_chi_GeV": point.m_chi_GeV, "sigma_si_cm2": point.size,
             "exposure_ty": point.exposure_ty, "R": R, "statistic": statistic, "point": point.origin,
             "level": point.level, "lineage": items[0] or items[1],
             "reason": "; ".join(dict.fromkeys(reasons)) or None, "z_seed_error": spread([z, *of_seeds]),
         })  # fmt: skip
-    columns = {name: [row[name] for row in rows] for name in schemas.RESULTS.names}
-    found = schemas.table(schemas.nullable(schemas.RESULTS) if failed else schemas.RESULTS, columns)
-    return found.sort_by([(name, "ascending") for name in schemas.ROW_ORDER])
+    found = schemas.of_rows(schemas.nullable(RESULTS) if failed else RESULTS, rows)
+    return found.sort_by([(name, "ascending") for name in schemas.row_order(SIZE)])
 
 
 def z_of(exact):
@@ -82,7 +84,7 @@ def z_of(exact):
 def one_row(toys, exact, tail):
     """What toys and the law say of a row, either of which may be missing."""
     exact = exact or dict.fromkeys(schemas.EXACT.names)
-    row = dict.fromkeys(schemas.RESULTS.names) | exact | (toys or {"n_toys_null": 0, "n_toys_signal": 0})
+    row = dict.fromkeys(RESULTS.names) | exact | (toys or {"n_toys_null": 0, "n_toys_signal": 0})
     if exact["p_exact"] is not None:
         row["z_exact"] = z_one_sided(exact["p_exact"])
     if toys and exact["p_exact"] is not None:
@@ -107,7 +109,7 @@ def stored(request, tmp_path_factory):
     """A plan whose rows are random, with them by item: laws beside all toys, and laws in place of toys' p."""
     asked = "toys.exact='all'" if request.param == "all" else "toys.tail='exact'"
     plan, store = Plan(study.load(str(TINY), (*SETTINGS, asked))), Store(str(tmp_path_factory.mktemp("random")))
-    rng = np.random.default_rng(5)
+    rng = np.random.default_rng(7)  # with which every column has a number somewhere
     laws = [*plan.exact, *(item for sibling in plan.siblings for item in sibling.exact)]
     cells, exact = fill(store, rng, "cells", schemas.CELLS, list(plan.cells)), fill(
         store, rng, "exact", schemas.EXACT, laws)  # fmt: skip
@@ -120,7 +122,7 @@ def test_columns_are_the_rows_of_a_loop(stored, share):
     rng = np.random.default_rng(8)
     items = [*plan.cells, *plan.exact]
     failed = {item: str(rng.choice(["one reason", "another"])) for item in items if rng.random() < share}
-    found, expected = assemble.table(plan, ledger, failed), row_by_row(plan, parts, failed)
+    found, expected = tables.table(plan, ledger, failed), row_by_row(plan, parts, failed)
     assert found.schema.equals(expected.schema, check_metadata=True) and len(found) == len(expected) > 50
     for row, other in zip(found.to_pylist(), expected.to_pylist(), strict=True):
         assert repr(row) == repr(other)  # NaN as NaN, and -0.0 as itself
@@ -128,11 +130,23 @@ def test_columns_are_the_rows_of_a_loop(stored, share):
         assert found[name].null_count < len(found) or share > 0
 
 
+def test_every_row_has_the_words_of_the_study_and_of_its_statistic(stored):
+    """No part knows them."""
+    plan, ledger, _ = stored
+    said = {"models": "vae = dense_vae, classifier = mlp_classifier", "score": "elbo_and_classifier, beta = 10",
+            "detector": "darwin", "representation": "vector", "signal": "wimp_si", "rates": "prior_predictive",
+            "tuned_on": "nothing"}  # fmt: skip
+    rows = tables.table(plan, ledger).to_pylist()
+    assert all(row[name] == words for row in rows for name, words in said.items())
+    assert {row["statistic"] for row in rows if not row["monotone_invariant"]} == {"extended_poisson"}
+    assert not {*said, "monotone_invariant"} & {*schemas.CELLS.names, *schemas.EXACT.names}
+
+
 def test_a_table_of_one_statistic_is_its_rows(stored):
     plan, ledger, _ = stored
-    whole, pair = assemble.table(plan, ledger), plan.wanted[0]
+    whole, pair = tables.table(plan, ledger), plan.wanted[0]
     mine = [row for row in whole.to_pylist() if (row["R"], row["statistic"]) == pair]
-    assert repr(assemble.table(plan, ledger, only=pair).to_pylist()) == repr(mine)
+    assert repr(tables.table(plan, ledger, only=pair).to_pylist()) == repr(mine)
     assert repr(rows_at(whole, dict(zip(("R", "statistic"), pair, strict=True)))) == repr(mine) and mine
     without = rows_at(whole, {"R": None})
     assert without and all(row["R"] is None for row in without)
@@ -141,9 +155,9 @@ def test_a_table_of_one_statistic_is_its_rows(stored):
 def test_rows_of_an_unanswered_law_say_why_in_both_words_once(stored):
     plan, ledger, _ = stored
     cell, law = next(items for _, items in plan.rows() if all(items))
-    row = next(row for row in assemble.table(plan, ledger, {cell: "a", law: "b"}).to_pylist() if row["lineage"] == cell)
+    row = next(row for row in tables.table(plan, ledger, {cell: "a", law: "b"}).to_pylist() if row["lineage"] == cell)
     assert row["reason"] == "a; b" and row["n_toys_null"] == 0 and row["p_median"] is None
-    row = next(row for row in assemble.table(plan, ledger, {cell: "a", law: "a"}).to_pylist() if row["lineage"] == cell)
+    row = next(row for row in tables.table(plan, ledger, {cell: "a", law: "a"}).to_pylist() if row["lineage"] == cell)
     assert row["reason"] == "a"
 
 
@@ -163,7 +177,7 @@ def test_a_row_of_the_table_takes_its_bytes_and_few_more(tmp_path, monkeypatch):
     ledger, before = Ledger(store), pa.total_allocated_bytes()
     tracemalloc.start()
     try:
-        found = assemble.table(plan, ledger)
+        found = tables.table(plan, ledger)
         # Arrow's own peak is left out: it is the process's, with every test before
         peak_bytes = tracemalloc.get_traced_memory()[1] + pa.total_allocated_bytes() - before
     finally:

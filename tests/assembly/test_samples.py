@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from engine import study
-from engine.assembly import assemble
+from engine.assembly.population import signal_weights, signals
 from engine.assembly.samples import sample
 from engine.errors import BadInput
 from engine.inference.cells import Choice, background_block
@@ -18,9 +18,9 @@ from engine.physics.detectors import darwin
 from engine.physics.representations import vector
 from engine.plan.plan import Plan
 from engine.report import physics_report
-from engine.stages import work
-from engine.store.parts import Entry, encode, sha256
-from engine.store.store import Ledger, Store
+from engine.run import pipeline
+from engine.stages import items as items_of
+from engine.store.store import Store
 
 SMALL = {
     "seed": 3,
@@ -56,23 +56,9 @@ def raw(path, components=("pp", "surface", "xe124_ec"), **options):
 def scored(path, tmp_path_factory):
     """Plan and population after every stage before toys."""
     plan, store = Plan(study.parse(raw(path))), Store(str(tmp_path_factory.mktemp("store")))
-    ledger = Ledger(store)
-
-    def add(parts):
-        for part in parts:
-            data = encode(part)
-            store.put_new(part.path, data)
-            ledger.add([Entry(part.path, sha256(data), part.items)])
-
-    for shard in plan.shards["train"]:
-        add(work.simulate(plan, shard))
-    for slot in plan.models:
-        entries = [ledger.entries[shard.item] for shard in plan.training(getattr(plan.study.models, slot))]
-        add(work.fit(plan, slot, store, entries))
-    models = {slot: ledger.read(item) for slot, item in plan.models.items()}
-    for shard in plan.shards["pool"]:
-        add(work.score(plan, shard, list(plan.models), models))
-    return plan, assemble.population(plan, ledger)
+    with pipeline.opened(plan, store, workers=0) as run:
+        pipeline.score(run)
+        return plan, run.population
 
 
 def test_a_pool_has_a_kind_for_each_component_with_events_of_its_own(scored):
@@ -132,7 +118,7 @@ def test_events_of_captures_lie_below_the_electron_recoil_band(path):
 
 
 def items(path, *arguments, **options):
-    return Plan(study.parse(raw(path, *arguments, **options))).items
+    return items_of(Plan(study.parse(raw(path, *arguments, **options))))
 
 
 def test_a_component_of_its_own_leaves_the_events_of_the_others(path):
@@ -140,7 +126,7 @@ def test_a_component_of_its_own_leaves_the_events_of_the_others(path):
     recoils = [shard for shard in both.shards["pool"] if shard.kind in ("ER", "NR")]
     assert recoils == plain.shards["pool"]
     assert [s.n_thrown for s in both.shards["pool"] if s.kind == "surface"] == [2000, 300]
-    assert plain.items["models"] == both.items["models"] and plain.stream_key != both.stream_key
+    assert items_of(plain)["models"] == items_of(both)["models"] and plain.stream_key != both.stream_key
 
 
 def test_another_rate_keeps_the_scores_and_draws_new_toys(path):
@@ -196,7 +182,7 @@ def test_a_path_is_absolute_since_a_worker_may_have_another_folder(path, monkeyp
     monkeypatch.chdir(path.parent)
     parsed = study.parse(raw(path.name))
     assert parsed.backgrounds.spectrum("surface")[1].path == str(path)
-    assert Plan(parsed).items == items(path)
+    assert items_of(Plan(parsed)) == items(path)
 
 
 @pytest.mark.parametrize("name", ["ER", "NR"])
@@ -226,23 +212,23 @@ def test_a_toy_too_full_of_signal_is_refused_with_its_point(scored, path):
     full = extended(path, m_chi_GeV=[50], sigma_si_cm2=[1e-47, 1e-42, 1e-38], exposure_ty=[5])
     said = r"m_chi_GeV = 50, sigma_si_cm2 = 1e-38, exposure_ty = 5: \d.*e\+09 signal events .* at most 1e\+06"
     with pytest.raises(BadInput, match=said):
-        assemble.signals(full, population, full.points)
+        signals(full, population, full.points)
     some = [point for point in full.points if point.size < 1e-40]
-    assert set(assemble.signals(full, population, some)) == {50.0}
+    assert set(signals(full, population, some)) == {50.0}
 
 
 def test_a_toy_too_full_of_background_is_refused_with_its_point(scored, path):
     _, population = scored
     full = extended(path, m_chi_GeV=[50], sigma_si_cm2=[0.0], exposure_ty=[5, 1e6])
     with pytest.raises(BadInput, match=r"exposure_ty = 1e\+06: .* background events are expected in a toy"):
-        assemble.signals(full, population, full.points)
+        signals(full, population, full.points)
 
 
 def test_signals_are_made_for_the_masses_that_are_asked_for(scored, path):
     _, population = scored
     plan = extended(path, m_chi_GeV=[20, 50, 100], sigma_si_cm2=[1e-47], exposure_ty=[5])
     wanted = [point for point in plan.points if point.m_chi_GeV in (20, 100)]
-    found = assemble.signals(plan, population, wanted)
-    assert set(found) == {20.0, 100.0} and assemble.signals(plan, population, []) == {}
-    expected = assemble.signal_weights(plan.study.signal, population, 20.0)
+    found = signals(plan, population, wanted)
+    assert set(found) == {20.0, 100.0} and signals(plan, population, []) == {}
+    expected = signal_weights(plan.study.signal.at(20.0), population)
     np.testing.assert_array_equal(found[20.0], expected)

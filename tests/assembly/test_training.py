@@ -64,7 +64,7 @@ def test_no_events_are_a_case(tmp_path):
 MEMORY = """
 import sys, tracemalloc
 import numpy as np, pyarrow as pa
-from engine import training
+from engine.assembly import training
 from engine.store.parts import decode
 from engine.store.store import Ledger, Store
 how, folder, times = sys.argv[1:]

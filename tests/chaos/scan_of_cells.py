@@ -6,13 +6,13 @@ usage: scan_of_cells.py ADDRESS STORE LOG N_CELLS; LOG has a line for every cell
 import os
 import sys
 import time
-from types import SimpleNamespace
 
 import pyarrow as pa
 
 from engine import lineage
 from engine.progress import Silent
-from engine.run.state import Run, Workers
+from engine.run.executors import OnRay
+from engine.run.state import Run
 from engine.store.parts import Part
 from engine.store.store import Ledger, Store
 from engine.store.units import Unit
@@ -41,20 +41,32 @@ def note(log: str, number: int) -> None:
     os.close(descriptor)
 
 
+class Asked:
+    """As much of a plan as a pass over it looks at: these items by folder, which no stage makes."""
+
+    def __init__(self, **beside: list[str]):
+        self.beside = beside
+
+    @staticmethod
+    def has(stage: str) -> bool:
+        return False
+
+
 def main(address: str, uri: str, log: str, n_cells: int) -> None:
     store, cells = Store(uri), {digest(number): number for number in range(n_cells)}
     table = lineage.digest("table", 1, list(cells))
-    plan = SimpleNamespace(items={"cells": list(cells), "tables": [table]})
-    run = Run(plan, store, Ledger(store), Silent(), Workers(address or None))
-    with run.workers.resources:
+    run = Run(Asked(cells=list(cells), tables=[table]), store, Ledger(store), Silent(), OnRay(address or None))
+    try:
         run.repair()
-        run.stage(
+        run.compute(
             "cells", list(cells), work,
             lambda missing: [Unit((log,), number, (item,), f"cell {number}")
                              for item, number in cells.items() if item in missing],
         )  # fmt: skip
         if table not in run.ledger.entries:
             run.commit(Part(f"tables/{table}.parquet", (table,), run.ledger.rows(list(cells), "lineage")))
+    finally:
+        run.executor.close()
 
 
 if __name__ == "__main__":

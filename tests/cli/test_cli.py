@@ -33,7 +33,7 @@ def test_an_unknown_study_is_one_line(recoilscan):
 
 def test_a_wrong_option_is_exit_code_2(run_here, tiny):
     assert "No such option" in run_here("scan", tiny, "--worker", 2, check=2).stderr
-    assert "--workers" in run_here("scan", tiny, "--workers", 0, check=2).stderr
+    assert "--workers" in run_here("scan", tiny, "--workers", -1, check=2).stderr
 
 
 def test_plot_without_a_scan_says_what_to_do(recoilscan, tiny):

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from engine.cluster.sampler import COMPLETE, DIVERGED, PRUNED, Copy, Rules, Search, Told
-from engine.cluster.tuner import TOGETHER
+from engine.cluster.sampler import COMPLETE, DIVERGED, PRUNED, TOGETHER, Copy, Rules, Search, Told
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ class Climb(Hill):
 
 
 def search(evaluate, trials=20, seed=1, dimensions=(BETA, HIDDEN, WIDTH), own=OWN, copy=None, **rules):
-    return Search(evaluate, dimensions, own, Rules(trials, seed, rules.pop("larger", True), **rules), copy).run()
+    return Search(evaluate, dimensions, [own], Rules(trials, seed, rules.pop("larger", True), **rules), copy).run()
 
 
 def test_the_study_as_it_is_comes_first_and_values_have_their_types():
@@ -70,6 +69,52 @@ def test_the_study_as_it_is_comes_first_and_values_have_their_types():
 def test_a_value_outside_its_space_is_not_forced_into_it():
     trials = search(Hill(), trials=3, own=OWN | {"beta": 1e6})
     assert trials[0].values["beta"] <= 100 and trials[0].values["width"] == 16
+
+
+GRID = [0.1, 1.0, 4.0, 10.0, 50.0, 100.0]
+
+
+def from_grid(evaluate, trials, seed=1, grid=GRID):
+    """A search over beta alone, whose first trials are a grid."""
+    return Search(evaluate, (BETA,), [{"beta": x} for x in grid], Rules(trials, seed, True)).run()
+
+
+def test_a_grid_comes_first_and_untouched_in_a_round_of_its_own_then_rounds_of_a_fixed_size():
+    hill = Hill()
+    trials = from_grid(hill, len(GRID) + 2 * TOGETHER + 1)
+    assert hill.calls[0] == (0, GRID)
+    assert [len(asked) for _, asked in hill.calls[1:]] == [TOGETHER, TOGETHER, 1]
+    assert [trial.values["beta"] for trial in trials[: len(GRID)]] == GRID
+    assert all(GRID[0] <= trial.values["beta"] <= GRID[-1] for trial in trials)
+
+
+@pytest.mark.parametrize("grid", [GRID[::-1], [4.0, 100.0, 0.1, 50.0, 10.0, 1.0], GRID[:2]])
+def test_trials_of_the_grid_are_there_whatever_the_order(grid):
+    first, other = from_grid(Hill(), len(grid), grid=sorted(grid)), from_grid(Hill(), len(grid), grid=grid)
+    values, others = ({trial.values["beta"]: trial.value for trial in trials} for trials in (first, other))
+    assert values == others and sorted(others) == sorted(grid)
+
+
+def test_further_trials_come_nearer_to_the_top_than_the_grid():
+    values = [trial.value for trial in from_grid(Hill(), len(GRID) + 30)]
+    assert max(values) > -0.01 > -0.08 > max(values[: len(GRID)])
+
+
+def test_a_second_pass_over_a_grid_asks_for_the_same_and_another_seed_for_others():
+    first, again, other = Hill(), Hill(), Hill()
+    for hill, seed in ((first, 1), (again, 1), (other, 2)):
+        from_grid(hill, len(GRID) + 5, seed)
+    assert first.calls == again.calls != other.calls
+
+
+def test_a_value_may_be_minus_infinity():
+    class Abyss(Hill):
+        def told(self, values, rung):
+            return Told(None, -math.inf) if values["beta"] < 10 else super().told(values, rung)
+
+    trials = from_grid(Abyss(), len(GRID) + 15)
+    assert trials[0].value == -math.inf and trials[0].state == COMPLETE
+    assert max(trials, key=lambda trial: trial.value).values["beta"] >= 10
 
 
 def test_the_same_seed_asks_the_same_and_more_trials_begin_with_those_of_fewer():

@@ -52,7 +52,7 @@ def dying(after):
 
 
 def search(place, evaluate=evaluate):
-    one = Search(evaluate, FIELDS, OWN, RULES)
+    one = Search(evaluate, FIELDS, [OWN], RULES)
     one.copy = Stored(place, "mine", one)
     return one
 
@@ -113,7 +113,7 @@ def test_after_a_death_no_trial_is_left_running_and_none_has_ended_twice(place, 
     agree(trials, ended)
     assert not [t for t in copies if not t.state.is_finished()]
     assert len(ended) == sum(t.state != TrialState.FAIL for t in copies)
-    assert trials == Search(evaluate, FIELDS, OWN, RULES).run(), "the copy changes nothing of the search"
+    assert trials == Search(evaluate, FIELDS, [OWN], RULES).run(), "the copy changes nothing of the search"
 
 
 def test_trials_that_were_waiting_are_failed_too(place):
@@ -149,7 +149,7 @@ def test_without_the_repair_a_torn_line_breaks_the_next_trial(tmp_path):
     path = tmp_path / JOURNAL
     path.write_bytes(path.read_bytes() + b'{"op_code": 4, "worker_')
     with pytest.raises((AssertionError, AttributeError, TaskFailed)):
-        torn = Search(lambda *_: [Told(None, 1.0)], FIELDS, OWN, Rules(1, 1, True))
+        torn = Search(lambda *_: [Told(None, 1.0)], FIELDS, [OWN], Rules(1, 1, True))
         torn.copy = Stored(JournalStorage(JournalFileBackend(str(path))), "other", torn)
         torn.run()
 
@@ -165,8 +165,16 @@ def test_a_store_without_a_folder_has_no_copy_unless_a_url_is_given():
     assert opened(None, None) is None
 
 
-@pytest.mark.parametrize("url", ["mysql://u:secret@h/d", "somewhere", "sqlite:////nowhere/at/all/x.db",
-                                 "postgresql://u:secret@127.0.0.1:1/d", "postgresql://u@127.0.0.1:1/d?password=secret"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://u:secret@h/d",
+        "somewhere",
+        "sqlite:////nowhere/at/all/x.db",
+        "postgresql://u:secret@127.0.0.1:1/d",
+        "postgresql://u@127.0.0.1:1/d?password=secret",
+    ],
+)
 def test_what_cannot_be_opened_is_one_line_without_a_password(url):
     with pytest.raises(BadInput) as error:
         opened(url, None)

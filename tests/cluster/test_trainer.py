@@ -68,10 +68,7 @@ def refuse(folder: str, device: str) -> list[Part]:
 
 def train(work, *task, cpus=2, workers=2):
     store = Store(task[0])
-    spread = trainer.train(
-        work, [Unit(task)], store, cpus, workers=workers, gpus_per_worker=0, name=lambda task: "fit"
-    )  # fmt: skip
-    ((entry,),) = spread
+    ((entry,),) = trainer.train(work, [Unit(task, items=("fit",))], store, cpus, workers=workers, gpus_per_worker=0)
     return zoo.load(store.get(entry.path), importlib.import_module("zoo.dense_vae"))
 
 

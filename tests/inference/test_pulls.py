@@ -7,7 +7,7 @@ import pytest
 from engine.assembly import results
 from engine.assembly.columns import empty
 from engine.inference.teststats import centred, extended_poisson, tail_count
-from engine.stages import work
+from engine.stages import exact as stage
 
 N_LINEAGES, N_TOYS = 200, 1000
 SIGNAL = {extended_poisson: 10.0, centred: 3.0, tail_count: 6.0}  # events on 63: one to two sigma
@@ -27,9 +27,9 @@ def pulls_of(population, choice, expected, cells_of):
     for i in range(N_LINEAGES):
         cell = cells_of(population, [choice], ("pulls", i), [expected])[0][0].significance
         found.append({"p_median": cell.p, "tail": cell.tail, "n_below": cell.n_below, "n_toys_null": N_TOYS,
-                      "n_toys_signal": N_TOYS} | work.exact_values(null, alternative, cell.q_median))  # fmt: skip
+                      "n_toys_signal": N_TOYS} | stage.values(null, alternative, cell.q_median))  # fmt: skip
     columns = results.pulls(as_columns(found), np.full(len(found), True))
-    exact = work.exact_values(null, alternative, None)
+    exact = stage.values(null, alternative, None)
     pulls = [np.where(column.known, column.values, np.nan) for column in columns]
     return np.transpose(pulls), exact["q_exact"], exact["p_exact"]
 

@@ -11,6 +11,7 @@ from engine.errors import BadInput
 from engine.plan.members import JointPlan, plan_of
 from engine.plan.plan import Plan
 from engine.plan.tune_plan import TunePlan
+from engine.stages import items, reach
 
 MLP, CNN = {"name": "mlp_classifier", "hidden": [8]}, {"name": "cnn_classifier", "representation": "image"}
 RAW = {
@@ -62,7 +63,7 @@ def test_r_is_not_tuned_for_many_pairs_at_once():
 class TestPairs:
     def test_every_pair_is_a_member_and_the_floor_is_always_among_them(self):
         assert list(parsed().members) == ["dense_vae-mlp", "dense_vae-cnn", "dense_vae-floor"]
-        floor = parsed().members["dense_vae-floor"].models.classifier
+        floor = parsed().members["dense_vae-floor"].fitted["classifier"]
         assert (floor.name, floor.representation) == ("summary_classifier", "summary")
         named = {"classifier": {"own": {"name": "summary_classifier", "representation": "summary", "epochs": 3}}}
         assert list(parsed(compare=named).members) == ["dense_vae-own"]
@@ -76,13 +77,13 @@ class TestPairs:
     def test_a_member_is_what_the_study_of_that_pair_alone_would_be(self):
         of_pair = {"vae": RAW["models"]["vae"], "classifier": CNN}
         alone = study.parse({"grid": RAW["grid"], "models": of_pair})
-        assert Plan(parsed().members["dense_vae-cnn"]).items == Plan(alone).items
+        assert items(Plan(parsed().members["dense_vae-cnn"])) == items(Plan(alone))
 
-    def test_a_yardstick_is_blind_and_invariant_and_the_studys_own(self):
-        assert vars(parsed().yardstick) == {"statistic": "tail_count", "R": 2.5e5, "exposure_ty": 20.0}
+    def test_a_ranking_is_blind_and_invariant_and_the_studys_own(self):
+        assert vars(parsed().ranking) == {"statistic": "tail_count", "R": 2.5e5, "exposure_ty": 20.0}
         both = {"statistics": ["tail_count", "known_signal", "excess_scan"]}
-        assert parsed(toys=both).yardstick.statistic == "excess_scan"
-        assert parsed(toys=both, **compare(statistic="tail_count", exposure_ty=5)).yardstick.exposure_ty == 5.0
+        assert parsed(toys=both).ranking.statistic == "excess_scan"
+        assert parsed(toys=both, **compare(statistic="tail_count", exposure_ty=5)).ranking.exposure_ty == 5.0
 
 
 class TestJointPlan:
@@ -90,12 +91,13 @@ class TestJointPlan:
         plan = JointPlan(parsed())
         assert set(plan.models.values()) == {item for one in plan.members.values() for item in one.models.values()}
         assert len(plan.models) == 4
-        for stage, items in plan.items.items():
-            assert len(items) == len(set(items)), stage
-            wanted = {item for one in plan.members.values() for item in one.items.get(stage, ())}
-            assert wanted == set(items) or stage == "paired"
+        of_members = [items(one) for one in plan.members.values()]
+        for stage, some in items(plan).items():
+            assert len(some) == len(set(some)), stage
+            wanted = {item for one in of_members for item in one.get(stage, ())}
+            assert wanted == set(some) or stage == "paired"
         events = {shard.item for purpose in ("test", "pool") for shard in plan.shards[purpose]}
-        assert len(plan.items["scores"]) == len(events) * (1 + 4)
+        assert len(items(plan)["scores"]) == len(events) * (1 + 4)
 
     def test_events_are_kept_as_each_model_sees_them(self):
         seen = {(shard.representation, shard.kind) for shard in JointPlan(parsed()).shards["train"]}
@@ -104,24 +106,24 @@ class TestJointPlan:
     def test_the_ruler_is_no_concern_of_what_is_measured(self):
         one, other = JointPlan(parsed()), JointPlan(parsed(**compare(exposure_ty=5)))
         assert set(one.paired.values()).isdisjoint(other.paired.values()) and one.comparison != other.comparison
-        assert one.items | {"paired": None} == other.items | {"paired": None}
+        assert items(one) | {"paired": None} == items(other) | {"paired": None}
 
 
 class TestSeeds:
     def test_more_fits_leave_the_first_as_it_is(self):
         one, three = (Plan(parsed(compare=None, training={"n_seeds": n})) for n in (1, 3))
-        assert one.models == three.models and one.items["cells"] == three.items["cells"]
-        assert one.table != three.table and one.reach_table != three.reach_table
-        assert plan_of(one.study).items == one.items
+        assert one.models == three.models and items(one)["cells"] == items(three)["cells"]
+        assert one.table != three.table and reach.table_item(one) != reach.table_item(three)
+        assert items(plan_of(one.study)) == items(one)
 
     def test_further_fits_differ_in_their_seed_and_ask_for_laws_alone(self):
         plan = Plan(parsed(compare=None, training={"n_seeds": 3}))
-        assert [s.study.seed_of(s.study.models.vae) for s in plan.siblings] == [2, 3]
+        assert [s.study.seed_of(s.study.models["vae"]) for s in plan.siblings] == [2, 3]
         first, second = plan.siblings
         assert not {*first.models.values(), *plan.models.values()} & {*second.models.values()}
         assert first.stream_key == plan.stream_key and first.shards == plan.shards
         assert len(first.exact) == 2 * 2 and not first.cells  # two exposures, two statistics, at the benchmark
-        assert list(first.reach.values()) == list(plan.reach.values())
+        assert list(reach.by_law(first).values()) == list(reach.by_law(plan).values())
         assert set(plan_of(plan.study).models.values()) == {
             item for one in (plan, first, second) for item in one.models.values()
         }  # fmt: skip

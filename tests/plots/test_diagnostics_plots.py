@@ -120,6 +120,11 @@ def test_roc_states_auc_and_leakage_of_every_row(classified):
     assert styles[:3] == [("C0", "-"), ("C0", "--"), ("0.45", "-")]
 
 
+def test_roc_has_a_colour_for_every_classifier_of_a_score():
+    axes = roc(table(row(), row(3.0, role="second"), row(6.0, role="floor"))).axes[0]
+    assert [line.get_color() for line in axes.lines if len(line.get_xdata()) > 100][:3] == ["C0", "C1", "0.45"]
+
+
 def test_a_row_of_the_confusion_matrix_is_shares_of_one_kind(classified):
     panels = confusion(classified).axes
     assert len(panels) == 3

@@ -11,15 +11,18 @@ from scipy.stats import norm
 
 from engine.assembly.contours import contours
 from engine.errors import BadInput
+from engine.physics.spectra.wimp_si import SIZE
 from engine.plots import render
 from engine.plots.exposure import p_against_exposure
 from engine.plots.plane import log_edges, plane
 from engine.plots.scores import score_distribution
+from engine.size import STRENGTH
 
 MASSES = np.geomspace(10, 1000, 9)
 SIGMAS = np.concatenate([[0.0], np.geomspace(1e-49, 1e-46, 10)])
 EXPOSURES = (20.0, 60.0, 200.0, 600.0)
-SETTING = {"vae": "dense_vae", "classifier": "mlp_classifier", "beta": 10.0, "rates": "prior_predictive"}
+SETTING = {"models": "vae = dense_vae, classifier = mlp_classifier", "score": "elbo_and_classifier, beta = 10",
+           "rates": "prior_predictive"}  # fmt: skip
 POINT = {"exposure_ty": 200.0, "statistic": "extended_poisson", "R": 2.5e5}
 
 
@@ -59,9 +62,9 @@ def pool():
 def figure(request, table, pool):
     ts, backgrounds, signals = pool
     if request.param == "plane":
-        return plane(table, contours(table), **POINT, benchmark=(50, 6.5e-48))
+        return plane(table, contours(table, SIZE), SIZE, **POINT, benchmark=(50, 6.5e-48))
     if request.param == "exposure":
-        return p_against_exposure(table, m_chi_GeV=float(MASSES[3]), sigma_si_cm2=float(SIGMAS[7]))
+        return p_against_exposure(table, SIZE, m_chi_GeV=float(MASSES[3]), sigma_si_cm2=float(SIGMAS[7]))
     return score_distribution(ts, backgrounds, signals, exposure_ty=200.0, R=2.5e5)
 
 
@@ -74,7 +77,7 @@ def test_a_figure_renders_to_the_same_bytes_twice(figure):
 
 def test_drawing_leaves_no_global_figure_and_no_style_behind(table):
     before = dict(matplotlib.rcParams)
-    render(plane(table, contours(table), **POINT), "png")
+    render(plane(table, contours(table, SIZE), SIZE, **POINT), "png")
     assert dict(matplotlib.rcParams) == before
     assert not matplotlib.pyplot.get_fignums()
 
@@ -85,9 +88,9 @@ def test_an_unknown_format_lists_the_known_ones(figure):
 
 
 def test_the_plane_shows_the_contour_table_the_bound_cells_and_the_overlays(table):
-    curves = contours(table)
+    curves = contours(table, SIZE)
     limit = ("limit", MASSES, MASSES * 1e-49)
-    figure = plane(table, curves, **POINT, overlays=[limit], benchmark=(50, 6.5e-48))
+    figure = plane(table, curves, SIZE, **POINT, overlays=[limit], benchmark=(50, 6.5e-48))
     axes = figure.axes[0]
     drawn = {line.get_gid(): line for line in axes.lines}
     for level in (1.0, 2.0, 3.0):
@@ -105,9 +108,9 @@ def test_the_plane_shows_the_contour_table_the_bound_cells_and_the_overlays(tabl
 
 def test_the_plane_shows_a_limit_as_a_dashed_curve_of_its_own(table):
     """By mass, at the exposure that is shown; broken where there is none, and no contour of Z."""
-    rows = [{"exposure_ty": x, "m_chi_GeV": m, "sigma_90_cm2": None if m == MASSES[3] else m * x * 1e-51}
+    rows = [{"exposure_ty": x, "m_chi_GeV": m, "sigma_si_90_cm2": None if m == MASSES[3] else m * x * 1e-51}
             for x in EXPOSURES for m in MASSES[::-1]]  # fmt: skip
-    figure = plane(table, contours(table), **POINT, limits=pa.Table.from_pylist(rows))
+    figure = plane(table, contours(table, SIZE), SIZE, **POINT, limits=pa.Table.from_pylist(rows))
     (line,) = [line for line in figure.axes[0].lines if line.get_gid() == "limit"]
     assert line.get_linestyle() == "--" and line.get_label() == "90 % CL limit, profile likelihood"
     np.testing.assert_array_equal(line.get_xdata(), MASSES)
@@ -117,17 +120,26 @@ def test_the_plane_shows_a_limit_as_a_dashed_curve_of_its_own(table):
 
 def test_the_plane_without_bounds_has_no_hatch_and_no_legend():
     table = pa.Table.from_pylist([make_row(m, 1e-48, 200.0, "extended_poisson", 2.5e5) for m in MASSES])
-    figure = plane(table, contours(table), **POINT)
+    figure = plane(table, contours(table, SIZE), SIZE, **POINT)
     assert not [one for one in figure.axes[0].collections if isinstance(one, PatchCollection)]
     assert not figure.legends
 
 
 def test_the_mesh_leaves_a_missing_cell_open_and_drops_sigma_zero(table):
     rows = [row for row in table.to_pylist() if POINT.items() <= row.items()]
-    axes = plane(pa.Table.from_pylist(rows[:-1]), contours(table), **POINT).axes[0]
+    axes = plane(pa.Table.from_pylist(rows[:-1]), contours(table, SIZE), SIZE, **POINT).axes[0]
     z = axes.collections[0].get_array()
     assert z.shape == (len(SIGMAS) - 1, len(MASSES))
     assert np.ma.getmaskarray(z).sum() == 1
+
+
+def test_a_figure_says_its_models_the_numbers_of_the_score_and_the_size_by_its_symbol(table):
+    said = p_against_exposure(table, SIZE, m_chi_GeV=float(MASSES[3]), sigma_si_cm2=float(SIGMAS[7])).axes[0]
+    place, setting = said.get_title("left").split("\n")
+    assert place.startswith(r"$m_\chi$ = ") and SIZE.symbol in place and place.endswith("cm$^2$")
+    assert setting == r"dense vae + mlp classifier, $\beta$ = 10; NR window ces; prior predictive rates"
+    axes = plane(table, contours(table, SIZE), SIZE, **POINT).axes[0]
+    assert axes.get_ylabel() == SIZE.label and axes.get_title("left").endswith(setting)
 
 
 def test_log_edges_lie_midway():
@@ -137,28 +149,28 @@ def test_log_edges_lie_midway():
 
 def test_the_exposure_plot_follows_a_strength_where_there_is_no_plane():
     rows = [make_row(50.0, 6.5e-48 * s, x, "tail_count", 2.5e5, strength=s) for s in (1.0, 3.0) for x in EXPOSURES]
-    table = pa.Table.from_pylist([row | {"m_chi_GeV": None, "sigma_si_cm2": None} for row in rows])
-    axes = p_against_exposure(table, strength=3.0).axes[0]
+    table = pa.Table.from_pylist([row | {"m_chi_GeV": None} for row in rows]).drop_columns(["sigma_si_cm2"])
+    axes = p_against_exposure(table, STRENGTH, strength=3.0).axes[0]
     assert axes.get_title("left").startswith("strength = 3\n")
     drawn = next(line for line in axes.lines if len(line.get_xdata()) == len(EXPOSURES) and line.get_marker() == "o")
     np.testing.assert_array_equal(drawn.get_ydata(), [row["p_median"] for row in rows if row["strength"] == 3.0])
     with pytest.raises(BadInput, match="no row with strength = 2.0; there is 1.0, 3.0"):
-        p_against_exposure(table, strength=2.0)
+        p_against_exposure(table, STRENGTH, strength=2.0)
 
 
 def test_a_missing_value_and_a_mixed_table_are_refused(table):
     with pytest.raises(BadInput, match=r"exposure_ty = 7\.0; there is 20\.0, 60\.0, 200\.0, 600\.0"):
-        plane(table, contours(table), **POINT | {"exposure_ty": 7.0})
+        plane(table, contours(table, SIZE), SIZE, **POINT | {"exposure_ty": 7.0})
     with pytest.raises(BadInput, match=r"no row with m_chi_GeV = 11; there is 10\.0"):
-        p_against_exposure(table, m_chi_GeV=11, sigma_si_cm2=1e-47)
-    other = make_row(10.0, 1e-47, 200.0, "tail_count", 0.0, beta=1.0)
+        p_against_exposure(table, SIZE, m_chi_GeV=11, sigma_si_cm2=1e-47)
+    other = make_row(10.0, 1e-47, 200.0, "tail_count", 0.0, score="elbo_and_classifier, beta = 1")
     mixed = pa.concat_tables([table, pa.Table.from_pylist([other])])
-    with pytest.raises(BadInput, match=r"one figure shows one beta, the rows have 1\.0, 10\.0"):
-        p_against_exposure(mixed, m_chi_GeV=10, sigma_si_cm2=1e-47)
+    with pytest.raises(BadInput, match="one figure shows one score, the rows have .*beta = 1, .*beta = 10"):
+        p_against_exposure(mixed, SIZE, m_chi_GeV=10, sigma_si_cm2=1e-47)
 
 
 def test_exposure_has_a_series_per_statistic_and_R_and_arrows_at_bounds(table):
-    figure = p_against_exposure(table, m_chi_GeV=float(MASSES[3]), sigma_si_cm2=float(SIGMAS[7]))
+    figure = p_against_exposure(table, SIZE, m_chi_GeV=float(MASSES[3]), sigma_si_cm2=float(SIGMAS[7]))
     axes, labels = figure.axes[0], [text.get_text() for text in figure.legends[0].texts]
     assert len(labels) == 5 and "count alone" in labels
     arrows = [line for line in axes.lines if line.get_marker() == matplotlib.markers.CARETDOWNBASE]

@@ -5,24 +5,26 @@ import pyarrow as pa
 import pytest
 from scipy.stats import norm
 
+from engine.physics.spectra.wimp_si import SIZE
 from engine.plots import render
 from engine.plots.weight import SIDES, p_against_R
+from engine.size import STRENGTH
 
 WEIGHTS = np.geomspace(1, 1e7, 8)
 INVARIANT = {"extended_poisson": False, "conditional": False, "tail_count": True}
-SETTING = {"vae": "dense_vae", "classifier": "mlp_classifier", "beta": 10.0, "rates": "prior_predictive"}
+SETTING = {"models": "vae = dense_vae, classifier = mlp_classifier", "score": "elbo_and_classifier, beta = 10",
+           "rates": "prior_predictive"}  # fmt: skip
 
 
 def make_row(R, mass, name):
     z = 2.0 if not INVARIANT[name] else 6 / (1 + (np.log10(R) - 5) ** 2)
     p = float(norm.sf(z))
     return {
-        "R": R, "m_chi_GeV": mass, "statistic": name, "sigma_si_cm2": None if mass is None else 6.5e-48,
-        "strength": 1.0 if mass is None else None, "exposure_ty": 200.0, "z_count": 0.8,
+        "R": R, "m_chi_GeV": mass, "statistic": name, "exposure_ty": 200.0, "z_count": 0.8,
         "p_median": max(p, 1e-4), "p_low": 0.0 if p < 1e-4 else p * 0.9, "p_high": max(p, 1e-4) * 1.1,
         "tail": "bound" if p < 1e-4 else "counted", "p_exact": None if name == "conditional" else p,
         "monotone_invariant": INVARIANT[name], "nr_window": "ces",
-    } | SETTING  # fmt: skip
+    } | ({"strength": 1.0} if mass is None else {"sigma_si_cm2": 6.5e-48}) | SETTING  # fmt: skip
 
 
 def make_table(masses):
@@ -31,7 +33,7 @@ def make_table(masses):
 
 @pytest.fixture(scope="module")
 def figure():
-    return p_against_R(make_table((30.0, 100.0)), 1e5, 1e4, 1e6)
+    return p_against_R(make_table((30.0, 100.0)), SIZE, 1e5, 1e4, 1e6)
 
 
 def drawn(axes):
@@ -61,5 +63,6 @@ def test_the_best_R_and_its_error_are_marked(figure):
 
 def test_it_renders_to_the_same_bytes_twice_and_without_a_mass(figure):
     assert render(figure, "png") == render(figure, "png")
-    alone = p_against_R(make_table((None,)), 1e5, 1e4, 1e6)
+    alone = p_against_R(make_table((None,)), STRENGTH, 1e5, 1e4, 1e6)
+    assert alone.get_suptitle().startswith("strength = 1, 200 t y; best R = $10^{5}$\n")
     assert len(alone.axes) == 2 and render(alone, "pdf")[:4] == b"%PDF"

@@ -1,14 +1,14 @@
 """Models of one study that read different representations of the same events."""
 
+import pyarrow as pa
 import pytest
 
-from engine import study
+from engine import stages, study
 from engine.lineage import digest
-from engine.physics import events
+from engine.physics import events as physics
 from engine.plan.plan import Plan
-from engine.run import tasks
-from engine.stages import work
-from engine.store.parts import Entry, encode, sha256
+from engine.run.state import Run
+from engine.stages import events, models, scores
 from engine.store.store import Ledger, Store
 
 SMALL = {
@@ -19,7 +19,7 @@ SMALL = {
     "grid": {"m_chi_GeV": {"values": [50]}, "sigma_si_cm2": {"values": [1e-47]}, "exposure_ty": {"values": [5]}},
 }
 KNOWN = {
-    "events": "098956341df877a3787f0fd2", "models": "4feaa44d27e411b9745ade23", "scores": "1758b0e23178527b2bca3fb4",
+    "events": "432432b830dab288406edee7", "models": "4740fcbcf42a32667659c320", "scores": "7229f1666bcc3007d3cbfdda",
 }  # fmt: skip
 VAE = {"name": "dense_vae", "hidden": [8], "latent": 2, "batch_size": 50, "epochs": 1}
 FLOOR = {"name": "summary_classifier", "hidden": [4], "epochs": 1}
@@ -33,13 +33,12 @@ def plan(vae=None, classifier=None, **changes) -> Plan:
 class TestDigests:
     def test_those_of_a_study_that_names_no_representation_are_as_ever(self, tiny):
         """Held as they were before models could name one: stores that exist stay of use."""
-        items = Plan(study.load(str(tiny))).items
-        held = {stage: digest("held", 1, None, items[stage]) for stage in ("events", "models", "scores")}
-        assert held == KNOWN
+        items = stages.items(Plan(study.load(str(tiny))))
+        assert {stage: digest("held", 1, None, sorted(items[stage])) for stage in KNOWN} == KNOWN
 
     def test_to_name_what_is_the_studys_anyway_changes_nothing(self):
         implicit, named = plan(), plan(vae={"representation": "vector", "seed": 3})
-        assert implicit.items == named.items
+        assert stages.items(implicit) == stages.items(named)
 
     def test_a_model_follows_its_own_representation_and_seed_alone(self):
         plain, other, seeded = plan(), plan(vae={"representation": "summary"}), plan(vae={"seed": 4})
@@ -47,11 +46,11 @@ class TestDigests:
             assert changed.models["vae"] != plain.models["vae"]
             assert changed.models["classifier"] == plain.models["classifier"]
             assert changed.shards["pool"] == plain.shards["pool"]
-        assert seeded.shards == plain.shards and seeded.study.seed_of(seeded.study.models.vae) == 4
+        assert seeded.shards == plain.shards and seeded.study.seed_of(seeded.study.models["vae"]) == 4
 
     def test_the_studys_representation_is_no_concern_of_a_model_that_names_its_own(self):
         named = {"vae": {"representation": "image"}}
-        assert plan(**named).items["models"] == plan(**named, representation={"name": "image"}).items["models"]
+        assert plan(**named).models == plan(**named, representation={"name": "image"}).models
 
     def test_training_events_are_kept_for_those_who_look_at_them(self):
         train = plan().shards["train"]
@@ -64,58 +63,45 @@ class TestDigests:
         assert plan(vae={"representation": "summary"}).study.views == "summary"
 
 
-class Bench:
-    """Runs simulate, fit and score without a cluster, and counts simulations."""
+class Scored:
+    """Simulated, fitted and scored in this process; counts simulations while it scores."""
 
     def __init__(self, plan: Plan, folder, monkeypatch):
-        self.plan, self.store, self.simulated = plan, Store(str(folder)), 0
-        self.ledger = Ledger(self.store)
-        simulate = events.simulate
+        self.plan, store, self.simulated = plan, Store(str(folder)), 0
+        self.run = Run(plan, store, Ledger(store))
+        self.run.stage(events)
+        self.run.stage(models)
+        simulate = physics.simulate
 
         def counting(*arguments):
             self.simulated += 1
             return simulate(*arguments)
 
-        monkeypatch.setattr(events, "simulate", counting)
+        monkeypatch.setattr(physics, "simulate", counting)
+        self.run.stage(scores)
 
-    def share(self, value):
-        return value
-
-    def add(self, parts) -> list:
-        made = list(parts)
-        for part in made:
-            data = encode(part)
-            self.store.put_new(part.path, data)
-            self.ledger.add([Entry(part.path, sha256(data), part.items)])
-        return made
-
-    def score_pool(self) -> dict[str, bytes]:
-        """Terms by slot of the first shard."""
-        for unit in tasks.simulations(self, set(self.plan.items["events"])):
-            self.add(work.simulate(*unit.arguments))
-        for unit in tasks.fits(self, set(self.plan.items["models"])):
-            self.add(work.fit(*unit.arguments))
-        self.simulated = 0
-        wanted = next(iter(tasks.scorings(self, set(self.plan.items["scores"]))))
-        _, *terms = self.add(work.score(*wanted.arguments))
-        return dict(zip(self.plan.models, (encode(part) for part in terms), strict=True))
+    @property
+    def terms(self) -> dict[str, list[pa.Table]]:
+        """Of every shard, by role."""
+        shards, ledger = scores.shards(self.plan), self.run.ledger
+        return {role: [ledger.table(self.plan.score_item(shard, role)) for shard in shards] for role in self.plan.roles}
 
 
 @pytest.fixture(scope="module")
 def of_two(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        bench = Bench(plan(), tmp_path_factory.mktemp("two"), patch)
-        return bench, bench.score_pool()
+        return Scored(plan(), tmp_path_factory.mktemp("two"), patch)
 
 
 def test_a_shard_is_simulated_once_for_all_representations(of_two):
-    bench, terms = of_two
-    assert bench.simulated == 1 and len(terms) == 2
-    assert len({len(bench.ledger.table(shard.item, ["features"])) for shard in bench.plan.shards["train"][:2]}) == 1
+    shards = scores.shards(of_two.plan)
+    assert of_two.simulated == len(shards) == 4
+    assert [len(tables) for tables in of_two.terms.values()] == [4, 4]
+    held = [of_two.run.ledger.table(shard.item, ["features"]) for shard in of_two.plan.shards["train"]]
+    assert len({len(table) for table in held[:2]}) == 1
 
 
 def test_a_models_terms_are_those_of_a_study_that_has_its_representation_alone(of_two, tmp_path, monkeypatch):
-    alone = plan(vae={"representation": "summary"})
-    found = Bench(alone, tmp_path, monkeypatch).score_pool()
-    assert found["classifier"] == of_two[1]["classifier"]
-    assert found["vae"] != of_two[1]["vae"]
+    alone = Scored(plan(vae={"representation": "summary"}), tmp_path, monkeypatch).terms
+    assert alone["classifier"] == of_two.terms["classifier"]
+    assert alone["vae"] != of_two.terms["vae"]

@@ -1,6 +1,5 @@
 """Architectures beside each other: one pass, the same toys, and tables that say which is better and how surely."""
 
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -8,8 +7,8 @@ import pytest
 from scipy import stats
 from studies import PAIRS
 
-from engine import schemas, study
-from engine.assembly.results import spread
+from engine import schemas, stages, study
+from engine.assembly.results import Result, spread
 from engine.inference.exact.counts import CountLaw
 from engine.inference.significance import z_one_sided
 from engine.plots import comparison as figures
@@ -17,24 +16,24 @@ from engine.report import comparison_report
 from engine.run import comparison, pipeline
 from engine.run.status import status
 from engine.stages import pair_schemas, paired, reach
-from engine.stages.reach_schemas import REACH
+from engine.stages.reach_schemas import reach as reach_schema
 from engine.store import timings
 from engine.store.store import Ledger, Store
 
 
 @pytest.fixture(scope="module")
-def scanned(one_ray, tmp_path_factory):
+def scanned(tmp_path_factory):
     """The finished comparison, its study and its store."""
     parsed, store = study.load(str(PAIRS)), Store(str(tmp_path_factory.mktemp("pairs")))
     assert comparison.finished(parsed, store) is None
-    return comparison.run(parsed, store, workers=2), parsed, store
+    return comparison.run(parsed, store, workers=0), parsed, store
 
 
 class TestScan:
     def test_everything_is_computed_once_and_then_never_again(self, scanned):
         found, parsed, store = scanned
-        assert sum(found.computed.values()) == sum(map(len, found.plan.items.values()))
-        again = comparison.run(parsed, store, workers=2)
+        assert sum(found.computed.values()) == sum(map(len, stages.items(found.plan).values()))
+        again = comparison.run(parsed, store, workers=0)
         assert not any(again.computed.values())
         assert again.ranking.equals(found.ranking) and again.differences.equals(found.differences)
         assert comparison.finished(parsed, store).ranking.equals(found.ranking)
@@ -47,7 +46,7 @@ class TestScan:
 
     def test_a_scan_of_one_pair_finds_all_it_needs(self, scanned):
         found, parsed, store = scanned
-        outcome = pipeline.run(parsed.members["dense-mlp"], store, workers=1)
+        outcome = pipeline.run(parsed.members["dense-mlp"], store, workers=0)
         assert not any(outcome.computed.values())
         assert outcome.table.equals(found.outcomes["dense-mlp"].table)
 
@@ -55,14 +54,14 @@ class TestScan:
         found, parsed, store = scanned
         comparison_report.keep(found, store)
         found_there = status(parsed, store)
-        assert (found_there.missing, found_there.done) == (0, sum(map(len, found.plan.items.values())))
+        assert (found_there.missing, found_there.done) == (0, sum(map(len, stages.items(found.plan).values())))
         assert pq.read_table(found_there.table).equals(found.ranking)
 
 
 class TestTables:
     def test_ranked_by_z_and_the_floor_is_a_row(self, scanned):
         ranking = scanned[0].ranking
-        assert ranking.schema.equals(pair_schemas.COMPARISON)
+        assert ranking.schema.equals(pair_schemas.comparison(("vae", "classifier")))
         z = ranking["z"].to_pylist()
         assert z == sorted(z, reverse=True) and ranking["rank"].to_pylist() == [1, 2]
         assert set(ranking["pair"].to_pylist()) == {"dense-mlp", "dense-floor"}
@@ -113,7 +112,7 @@ class TestReport:
 
     def test_the_figure_names_every_pair(self, scanned):
         found = scanned[0]
-        figure = figures.ranking(found.ranking, found.differences)
+        figure = figures.ranking(found.ranking, found.differences, ("vae", "classifier"))
         shown = [label.get_text() for label in figure.axes[0].get_yticklabels()]
         assert shown == found.ranking["pair"].to_pylist()
         reached = [t3 is not None for t3 in found.ranking["t3_ty"].to_pylist()]
@@ -172,13 +171,14 @@ def test_a_spread_needs_two_that_are_known(values, expected):
 
 
 def test_an_exposure_says_its_seed_error_in_words_and_metrics():
-    row = dict.fromkeys(REACH.names) | {
+    parsed = study.load(str(PAIRS))
+    row = dict.fromkeys(reach_schema(parsed.signal.size).names) | {
         "statistic": "tail_count", "R": 1.0, "status": "found", "t3_ty": 30.0, "t3_error_ty": 2.0,
         "t3_seed_error_ty": 5.0, "from_ty": 1.0, "to_ty": 99.0, "pool_limited": False, "method": "exact",
     }  # fmt: skip
-    table = pa.Table.from_pylist([row])
-    assert "30 +- 2 +- 5 (seed) t y" in next(reach.lines(table))
-    assert reach.metrics(table) == {"t3_ty_tail_count_R1": 30.0, "t3_seed_error_ty_tail_count_R1": 5.0}
+    found = Result(pa.Table.from_pylist([row]), None)
+    assert "30 +- 2 +- 5 (seed) t y" in next(reach.lines(found, parsed))
+    assert reach.metrics(found, parsed) == {"t3_ty_tail_count_R1": 30.0, "t3_seed_error_ty_tail_count_R1": 5.0}
 
 
 def test_a_model_without_a_timing_has_none(tmp_path):

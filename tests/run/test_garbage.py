@@ -7,7 +7,7 @@ import time
 import pyarrow as pa
 import pytest
 
-from engine import study
+from engine import stages, study
 from engine.errors import BadInput
 from engine.plan.plan import Plan
 from engine.run import garbage
@@ -26,12 +26,12 @@ def store(tiny, tmp_path):
     place = Store(str(tmp_path / "store"))
     ledger = Ledger(place)
     for settings in ((), MORE):
-        for stage, items in Plan(study.load(str(tiny), settings)).items.items():
+        for stage, items in stages.items(Plan(study.load(str(tiny), settings))).items():
             for item in items:
                 put(place, ledger, f"{stage}/{item}.parquet", item)
         ledger.flush()
     put(place, None, "nulls/orphan.parquet", "of-nobody")
-    put(place, None, "nulls/known.parquet", Plan(study.load(str(tiny))).items["nulls"][0])
+    put(place, None, "nulls/known.parquet", Plan(study.load(str(tiny))).nulls[0])
     for plan in (Plan(study.load(str(tiny))), Plan(study.load(str(tiny), MORE))):
         place.put(f"figures/{plan.table}/roc.png", b"x" * 1000)
         place.put(f"partial/{plan.table}.parquet", b"x")
@@ -60,7 +60,7 @@ def age(folder, hours):
 def test_what_two_studies_share_stays_and_what_one_alone_had_goes(store, tiny):
     small, large = study.load(str(tiny)), study.load(str(tiny), MORE)
     found = garbage.find([small], store)
-    mine, theirs = ({item for items in Plan(one).items.values() for item in items} for one in (small, large))
+    mine, theirs = ({item for items in stages.items(Plan(one)).values() for item in items} for one in (small, large))
     stem = {one.path.split("/")[-1].split(".")[0] for one in found.objects}
     assert stem >= theirs - mine and not stem & mine
     assert stem - theirs == {"orphan", "of-nobody", "a", "roc"}  # "known" holds an item that is asked for

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from scanned import computed, tracked
 
-from engine import schemas, study
+from engine import schemas, stages, study
 from engine.plan.plan import Plan
 from engine.run import pipeline
 from engine.run.status import Status
@@ -27,7 +27,7 @@ def copy(reference, tmp_path):
 
 
 def run(parsed: study.Study, store) -> pipeline.Outcome:
-    return pipeline.run(parsed, Store(str(store)), workers=2)
+    return pipeline.run(parsed, Store(str(store)), workers=0)
 
 
 def status(study_path, store) -> Status:
@@ -37,7 +37,7 @@ def status(study_path, store) -> Status:
 class TestTable:
     def test_it_has_the_schema_and_every_row_once(self, reference, tiny):
         table, plan = pq.read_table(reference.table), Plan(study.load(str(tiny)))
-        assert table.schema.equals(schemas.RESULTS)
+        assert table.schema.equals(schemas.results(plan.study.signal.size))
         assert table.column("lineage").to_pylist() == [
             item for item in table.column("lineage").to_pylist() if item in plan.cells
         ]
@@ -134,13 +134,13 @@ class TestDamage:
         assert found.missing >= 1
         assert (found.table is None) == (stage == "tables")
 
-    def test_it_is_set_aside_computed_again_and_reported(self, one_ray, copy, reference, tiny, run_here):
+    def test_it_is_set_aside_computed_again_and_reported(self, copy, reference, tiny, run_here):
         damaged = [sorted((copy / stage).iterdir())[0] for stage in ("scores", "nulls", "tables")]
         for path in damaged:
             flip(path)
         missing = status(tiny, copy).missing
-        log = run_here("scan", tiny, "--store", copy, "--workers", 2).stdout
-        assert computed(log) == (missing, sum(map(len, Plan(study.load(str(tiny))).items.values())), 3)
+        log = run_here("scan", tiny, "--store", copy, "--workers", 0).stdout
+        assert computed(log) == (missing, sum(map(len, stages.items(Plan(study.load(str(tiny)))).values())), 3)
         for path in damaged:
             assert f"corrupt: {path.parent.name}/{path.name}" in log
             assert path.read_bytes() == (reference.store / path.parent.name / path.name).read_bytes()
@@ -156,12 +156,12 @@ def flip(path) -> None:
 class TestExtension:
     """One store grows: a wider grid, then more toys; and it ends where one wide run would."""
 
-    def test_only_what_is_new_is_computed(self, one_ray, copy, tiny, tmp_path):
+    def test_only_what_is_new_is_computed(self, copy, tiny, tmp_path):
         wide = ("grid.m_chi_GeV={values=[20,50,100]}",)
         more = (*wide, "toys.null=2500", "toys.signal=2500")
         grown = run(study.load(str(tiny), wide), copy)
-        nothing = dict.fromkeys(("events", "models", "scores", "nulls", "exact", "reach", "reach_tables", "diagnostics",
-                                 "diagnostic_tables"), 0)  # fmt: skip
+        nothing = dict.fromkeys(("events", "models", "scores", "nulls", "exact", "reach", "reach_tables", "systematics",
+                                 "diagnostics", "diagnostic_tables"), 0)  # fmt: skip
         assert grown.computed == nothing | {"cells": 12, "limits": 2, "tables": 1, "limit_tables": 1}
         rows = grown.table.filter(pc.field("m_chi_GeV") != 100)
         first = pq.read_table(next((copy / "tables").glob(f"{Plan(study.load(str(tiny))).table}*")))
@@ -186,4 +186,4 @@ def test_status_json_names_the_table_and_counts(reference, tiny, recoilscan):
     found = json.loads(recoilscan("status", tiny, "--store", reference.store, "--json").stdout)
     assert found["table"] == str(reference.table)
     assert (found["missing"], found["corrupt"]) == (0, 0)
-    assert found["done"] == sum(map(len, Plan(study.load(str(tiny))).items.values()))
+    assert found["done"] == sum(map(len, stages.items(Plan(study.load(str(tiny)))).values()))

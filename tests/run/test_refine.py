@@ -12,7 +12,7 @@ import pytest
 from scipy.stats import norm
 from studies import TINY
 
-from engine import schemas, study
+from engine import schemas, stages, study
 from engine.assembly import contours
 from engine.errors import BadInput
 from engine.plan import lattice
@@ -31,16 +31,19 @@ COARSE = (
 FINE = (*COARSE, "grid.refine={statistic='count',log10_sigma=0.1}")
 
 
+SIZE = study.load(str(TINY)).signal.size
+
+
 def load(*settings):
     return study.load(str(TINY), settings)
 
 
-def run(folder, *settings, workers=2):
+def run(folder, *settings, workers=0):
     return pipeline.run(load(*settings), Store(str(folder)), workers=workers)
 
 
 @pytest.fixture(scope="module")
-def coarse(one_ray, tmp_path_factory):
+def coarse(tmp_path_factory):
     """A store in which the study has run without rounds."""
     folder = tmp_path_factory.mktemp("coarse") / "store"
     run(folder, *COARSE)
@@ -66,16 +69,16 @@ class TestScan:
     def test_every_contour_is_known_as_well_as_asked(self, refined):
         _, outcome = refined
         z = {(row["m_chi_GeV"], row["sigma_si_cm2"]): row["z_median"] for row in rows(outcome.table).to_pylist()}
-        found = contours.contours(rows(outcome.table)).to_pylist()
+        found = contours.contours(rows(outcome.table), SIZE).to_pylist()
         assert len(found) == 6 and {row["status"] for row in found} <= {"found", "bound_limited"}
         for row in found:
-            low, high, level = row["bracket_low_cm2"], row["bracket_high_cm2"], row["level_sigma"]
+            low, high, level = row["bracket_low"], row["bracket_high"], row["level_sigma"]
             assert not lattice.is_wider(low, high, 0.1)
             assert z[row["m_chi_GeV"], low] < level <= z[row["m_chi_GeV"], high]
 
     def test_the_table_says_which_round_added_a_row(self, refined):
         _, outcome = refined
-        assert outcome.table.schema.equals(schemas.RESULTS)
+        assert outcome.table.schema.equals(schemas.results(SIZE))
         levels = {row["sigma_si_cm2"]: row["level"] for row in rows(outcome.table).to_pylist()}
         assert all((levels[sigma] == 0) == (sigma in (1e-48, 1e-47, 1e-46, 1e-45)) for sigma in levels)
         assert set(levels.values()) == set(range(1 + len(outcome.plan.rounds)))
@@ -96,15 +99,16 @@ class TestScan:
         files = figures.draw(outcome.plan, outcome)
         lines = pa.csv.read_csv(pa.BufferReader(files["contours.csv"])).to_pylist()
         mine = [row for row in lines if row["statistic"] == "count"]
-        assert max(lattice.width(row["bracket_low_cm2"], row["bracket_high_cm2"]) for row in mine) <= 0.1
+        assert max(lattice.width(row["bracket_low"], row["bracket_high"]) for row in mine) <= 0.1
         other = [row for row in lines if row["statistic"] != "count" and row["status"] == "found"]
-        assert {round(lattice.width(row["bracket_low_cm2"], row["bracket_high_cm2"]), 6) for row in other} == {1.0}
+        assert {round(lattice.width(row["bracket_low"], row["bracket_high"]), 6) for row in other} == {1.0}
         assert "plane_count_20ty.png" in files
 
     def test_what_a_study_names_is_what_it_was(self, refined, coarse):
         plan, named = refined[1].plan, Plan(load(*COARSE))
-        for stage, items in named.items.items():
-            assert stage == "tables" or set(items) <= set(plan.items[stage])
+        made = stages.items(plan)
+        for stage, items in stages.items(named).items():
+            assert stage == "tables" or set(items) <= set(made[stage])
         assert plan.table != named.table
         first = pipeline.finished(load(*COARSE), Store(str(coarse))).table
         assert refined[1].table.filter(pc.field("level") == 0).equals(first)
@@ -116,16 +120,16 @@ def rows(table: pa.Table) -> pa.Table:
 
 
 class TestDeterminism:
-    def test_a_killed_scan_goes_on_with_fewer_workers_to_the_same_bytes(self, refined, copy, monkeypatch):
-        asked = refine.asked
+    def test_a_killed_scan_goes_on_on_a_cluster_to_the_same_bytes(self, refined, copy, monkeypatch):
+        next_points = refine.next_points
 
         def killed(plan, found):
             if len(plan.rounds) == 2:
                 raise KeyboardInterrupt
-            return asked(plan, found)
+            return next_points(plan, found)
 
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            patch.setattr(refine, "asked", killed)
+            patch.setattr(refine, "next_points", killed)
             run(copy, *FINE)
         before = status(load(*FINE), Store(str(copy)))
         known = before.refine["rounds"]
@@ -185,7 +189,7 @@ def curve(z_of_log_sigma, sigmas, tails=None, m=50.0):
     """A table of results of one mass."""
     z = [float(z_of_log_sigma(np.log10(sigma))) for sigma in sigmas]
     return pa.Table.from_pylist([
-        {"exposure_ty": 20.0, "statistic": "count", "vae": "v", "classifier": "c", "beta": 1.0, "R": 1.0,
+        {"exposure_ty": 20.0, "statistic": "count", "models": "vae = v", "score": "s", "R": 1.0,
          "rates": "idealised", "m_chi_GeV": m, "sigma_si_cm2": sigma, "z_median": zi, "tail": tail,
          "p_median": norm.sf(zi), "p_low": norm.sf(zi), "p_high": norm.sf(zi),
          "p_exact": None, "z_exact": None, "exact_tail": None}
@@ -207,7 +211,7 @@ def plan_of(section="", *more):
 
 def asked(table, section=""):
     plan = plan_of(section)
-    return refine.asked(plan, contours.contours(table, plan.asked.z))
+    return refine.next_points(plan, contours.contours(table, SIZE, plan.section.z))
 
 
 class TestDecision:
@@ -246,9 +250,9 @@ class TestDecision:
 
     def test_rounds_end(self):
         plan = plan_of(",max_rounds=1")
-        lines = contours.contours(curve(rising, SIGMAS))
-        plan = plan.with_round(refine.asked(plan, lines))
-        assert refine.asked(plan, lines) == ()
+        lines = contours.contours(curve(rising, SIGMAS), SIZE)
+        plan = plan.with_round(refine.next_points(plan, lines))
+        assert refine.next_points(plan, lines) == ()
 
     def test_a_benchmark_that_is_asked_for_is_a_point_of_the_grid_once(self):
         plan = plan_of("", "benchmark={m_chi_GeV=50,sigma_si_cm2=1e-47}", "grid.sigma_si_cm2.log=[3e-48,3e-45]")

@@ -34,7 +34,7 @@ def kill(process, stage: str, store, delay_s: float) -> None:
 
 @pytest.mark.slow
 def test_one_worker_gives_the_bytes_of_two(reference, tiny, tmp_path):
-    """Drivers of one worker each give these bytes in tests/test_two_drivers.py, too, and a cluster with one CPU in
+    """Drivers of one worker each give these bytes in tests/run/test_two_drivers.py, too, and a cluster with one CPU in
     tests/k8s/test_launch_jobs.py."""
     outcome = pipeline.run(study.load(str(tiny)), Store(str(tmp_path / "one")), workers=1)
     assert (tmp_path / "one" / "tables" / reference.table.name).read_bytes() == reference.table.read_bytes()

@@ -6,10 +6,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from engine import study
+from engine import stages, study
 from engine.plan.plan import Plan
 from engine.plots.coverage import COLOURS, coverage
-from engine.run import request as asked
+from engine.run import request
 from engine.run.coverage import LETTERS, STATES
 from engine.run.status import status
 from engine.store.parts import Entry, Failure, Part, encode, sha256
@@ -26,11 +26,11 @@ def finished(tiny, place):
     """A store with a part for every item, whatever is in it; and the study."""
     parsed, store = study.load(str(tiny)), Store(str(place))
     plan, ledger = Plan(parsed), Ledger(store)
-    for stage, items in plan.items.items():
+    for stage, items in stages.items(plan).items():
         for item in items:
             add(store, ledger, Part(f"{stage}/{item}.parquet", (item,), pa.table({"item": [item]})))
     ledger.flush()
-    asked.keep(store, "tiny", plan)
+    request.keep(store, "tiny", plan)
     return parsed, store
 
 
@@ -108,11 +108,11 @@ def test_what_the_last_scan_asked_for_and_this_one_does_not_is_stale(finished, t
 
 
 def test_a_new_version_of_a_stage_is_named(finished):
-    plan = Plan(finished[0])
-    now = asked.of_plan(plan)
-    before = asked.Asked(now.fields | {"version": now.fields["version"] | {"cells": 1}}, now.items | {"cells": ["x"]})
-    assert asked.stale(before, now) == {"cells": ["x"]}
-    assert asked.first_difference(before.fields, now.fields) == "version.cells: 1 -> 2"
+    now = request.of_plan(Plan(finished[0]))
+    fields = now.fields | {"version": now.fields["version"] | {"cells": 1}}
+    before = request.Request(fields, now.items | {"cells": ["x"]})
+    assert request.stale(before, now) == {"cells": ["x"]}
+    assert request.first_difference(before.fields, now.fields) == f"version.cells: 1 -> {stages.cells.VERSION}"
 
 
 def test_a_wider_grid_makes_nothing_stale_but_its_tables(finished, tiny):
@@ -132,12 +132,14 @@ def test_the_map_is_drawn(finished, tiny, place, run_here, tmp_path):
     assert (tmp_path / "map.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_map_has_a_tile_for_every_point():
+def test_the_map_has_a_tile_for_every_point(tiny):
     states = np.array([[0, 1], [2, 3], [-1, 0]])
-    figure = coverage([states], [20.0], [10.0, 50.0], [1e-48, 1e-47, 1e-46], "sigma_si_cm2")
+    size = study.load(str(tiny)).signal.size
+    figure = coverage([states], [20.0], [10.0, 50.0], [1e-48, 1e-47, 1e-46], size)
     (image,) = figure.axes[0].get_images()
     assert np.array_equal(image.get_array(), states)
     colours = [tuple(image.cmap(image.norm(state))) for state in range(-1, 4)]
     assert len(set(colours)) == 5
     assert [text.get_text() for text in figure.legends[0].get_texts()] == list(COLOURS) == list(STATES)
+    assert figure.axes[0].get_ylabel() == size.label
     assert "40% done" in figure.axes[0].get_title(loc="left")

@@ -7,10 +7,13 @@ from sklearn.metrics import roc_auc_score
 
 from engine import schemas, study
 from engine.diagnostics import classification, latent, posterior
-from engine.plan import asked
 from engine.plan.plan import Plan
+from engine.stages import diagnostics
+from engine.stages.diagnostics import CLASSIFIER, FLOOR, NETWORK
 
-OF_TASKS = {"model", "role", "population", "lineage"}
+OF_PARTS = {"population", "lineage"}
+FLOORS, CLASSIFIERS = (FLOOR, CLASSIFIER), ("classifier", CLASSIFIER)
+AUTOENCODERS = {("vae", what) for what in NETWORK}
 
 
 def two_gaussians(n_er=20_000, n_nr=30_000, distance=2.0, seed=3):
@@ -35,7 +38,7 @@ class TestClassification:
             assert row[f"{name}_low"] < row[name] < row[f"{name}_high"]
             half_width = (row[f"{name}_high"] - row[f"{name}_low"]) / 2
             assert half_width == pytest.approx(np.sqrt(leakage / 20_000), rel=0.25)
-        assert set(row) | OF_TASKS == set(schemas.DIAGNOSTICS.names)
+        assert set(row) | OF_PARTS == set(schemas.CLASSIFIED.names)
 
     def test_every_event_is_in_the_confusion_matrix_once(self):
         is_nr = np.array([False, False, False, True, True, True, True])
@@ -77,7 +80,7 @@ class TestClassification:
         row = classification.evaluate(is_nr, np.arange(len(is_nr), dtype=float), np.ones(len(is_nr)))
         assert row["auc"] is row["precision"] is row["er_leakage_at_30_percent_nr_low"] is None
         assert row["n_er"] + row["n_nr"] == len(is_nr) and len(row["roc_er_leakage"]) == 0
-        assert set(row) | OF_TASKS == set(schemas.DIAGNOSTICS.names)
+        assert set(row) | OF_PARTS == set(schemas.CLASSIFIED.names)
 
     def test_nothing_called_nr_has_no_precision(self):
         row = classification.evaluate(np.array([False, True]), np.array([-2.0, -1.0]), np.ones(2))
@@ -136,28 +139,28 @@ class TestItems:
 
     def items(self, tiny, *settings):
         plan = Plan(study.load(str(tiny), settings))
-        return plan.diagnostics, plan.diagnostic_table
+        return diagnostics.item_of(plan), diagnostics.table_item(plan)
 
     @pytest.mark.parametrize(
         ("setting", "changed"),
         [
             ("score.R=[1.0]", set()),
             ("toys.null=1600", set()),
-            ("models.classifier.epochs=3", {"classifier"}),
-            ("models.vae.epochs=3", set(asked.NETWORK)),
-            ("pool.er_events=6000", {"classifier", "floor"}),
-            ("events.test_per_kind=250", {"classifier", "floor", *asked.NETWORK}),
-            ("seed=4", {"classifier", "floor", *asked.NETWORK}),
+            ("models.classifier.epochs=3", {CLASSIFIERS}),
+            ("models.vae.epochs=3", AUTOENCODERS),
+            ("pool.er_events=6000", {CLASSIFIERS, FLOORS}),
+            ("events.test_per_kind=250", {CLASSIFIERS, FLOORS, *AUTOENCODERS}),
+            ("seed=4", {CLASSIFIERS, FLOORS, *AUTOENCODERS}),
         ],
     )
     def test_an_item_follows_what_it_is_made_of(self, tiny, setting, changed):
         (before, table), (after, table_after) = self.items(tiny), self.items(tiny, setting)
         assert {what for what in before if before[what] != after[what]} == changed
-        assert (table != table_after) == bool(changed & {"classifier", "floor"})
+        assert (table != table_after) == bool(changed & {CLASSIFIERS, FLOORS})
 
     def test_populations_are_named_by_their_ranges(self, tiny):
         plan = Plan(study.load(str(tiny), ("events.energy_keV=[1.5,50]", "backgrounds.er_window_keVee=[2,8]")))
-        found = asked.populations(plan)
+        found = diagnostics.populations(plan)
         assert list(found) == ["uniform_1.5_50_keV", "window_2_8_keVee"]
         assert {shard.purpose for shard in found["window_2_8_keVee"]} == {"pool"}
-        assert [shard.kind for shard in asked.sampled(plan)] == ["ER", "NR"]
+        assert [shard.kind for shard in diagnostics.sampled(plan)] == ["ER", "NR"]

@@ -6,17 +6,22 @@ import numpy as np
 import pytest
 from studies import TINY
 
-from engine import schemas, study
-from engine.assembly import assemble
+from engine import schemas, stages, study
+from engine.assembly.inputs import Inputs
+from engine.assembly.population import signal_weights
+from engine.assembly.results import Result
 from engine.errors import BadInput
 from engine.inference import experiments
 from engine.inference.pools import TOY_HALF
+from engine.physics.spectra.wimp_si import SIZE
 from engine.plan.plan import Plan
 from engine.report.figures import draw
 from engine.report.tracking import records
 from engine.run import pipeline
+from engine.size import STRENGTH
 from engine.stages import limits
-from engine.store.store import Store
+from engine.store.store import Ledger, Store
+from engine.store.units import commit
 
 SMALL = (
     "events.train_per_kind=300", "pool.er_events=4000", "pool.nr_events=4000", "toys.null=1000", "toys.signal=1000",
@@ -30,29 +35,49 @@ def load(*settings, path=TINY):
 
 
 @pytest.fixture(scope="module")
-def scanned(one_ray, tmp_path_factory):
+def scanned(tmp_path_factory):
     store = Store(str(tmp_path_factory.mktemp("limits") / "store"))
-    return pipeline.run(load(*SMALL), store, workers=2), store
+    return pipeline.run(load(*SMALL), store, workers=0), store
 
 
 @pytest.fixture(scope="module")
 def found(scanned):
-    return {(row["exposure_ty"], row["m_chi_GeV"]): row for row in scanned[0].limits.to_pylist()}
+    return {(row["exposure_ty"], row["m_chi_GeV"]): row for row in scanned[0]["limits"].table.to_pylist()}
+
+
+def item_at(plan, *place):
+    """The item of the limit at an exposure and mass."""
+    return next(item for item, where in limits.places(plan).items() if where == place)
+
+
+def named(row):
+    """A row of a part under the names that the table has."""
+    return {SIZE.named(name.removeprefix("limit_")) if name in schemas.LIMITS_ON_SIZE else name: value
+            for name, value in row.items()}  # fmt: skip
+
+
+def computed(plan, population, weights, place):
+    """The row at a place, under the names that the table has."""
+    (part,) = limits.work(plan, population, weights, place[0], [place[1]])
+    return named(part.content.to_pylist()[0])
 
 
 class TestScan:
     def test_every_mass_has_a_limit_at_every_exposure(self, scanned, found):
-        assert scanned[0].limits.schema.remove_metadata().equals(schemas.LIMITS, check_metadata=True)
-        assert schemas.LIMITS.field("sigma_90_cm2").metadata[b"unit"] == b"cm2"
+        schema = scanned[0]["limits"].table.schema.remove_metadata()
+        assert schema.equals(schemas.limits(SIZE), check_metadata=True)
+        assert schemas.limits(SIZE).field("sigma_si_90_cm2").metadata[b"unit"] == b"cm2"
         assert list(found) == [(t, m) for t in (20.0, 80.0) for m in (20.0, 50.0, 100.0)]
         for row in found.values():
-            assert row["sigma_low_cm2"] < row["sigma_90_cm2"] < row["sigma_high_cm2"]
-            assert row["power_constrained_cm2"] == pytest.approx(row["sigma_low_cm2"], rel=0.1)  # 0.16 against 0.1587
+            assert row["sigma_si_low_cm2"] < row["sigma_si_90_cm2"] < row["sigma_si_high_cm2"]
+            assert row["sigma_si_power_constrained_cm2"] == pytest.approx(
+                row["sigma_si_low_cm2"], rel=0.1
+            )  # 0.16 against 0.1587
             assert row["method"] == "asymptotic" and row["statistic"] == "profile_likelihood" and row["model_dependent"]
 
     def test_a_limit_falls_with_exposure_but_never_faster_than_one_without_background(self, found):
         for mass in (20.0, 50.0, 100.0):
-            assert 1 < found[20.0, mass]["sigma_90_cm2"] / found[80.0, mass]["sigma_90_cm2"] <= 4.01
+            assert 1 < found[20.0, mass]["sigma_si_90_cm2"] / found[80.0, mass]["sigma_si_90_cm2"] <= 4.01
 
     def test_toys_check_the_masses_that_are_named_and_no_other(self, found):
         for (_, mass), row in found.items():
@@ -67,64 +92,74 @@ class TestScan:
         outcome, row = scanned[0], found[80.0, 50.0]
         assert row["n_background"] == pytest.approx(outcome.population.n_background(80.0))
         assert row["left_out"] == ""
-        weights = assemble.signal_weights(outcome.plan.study.signal, outcome.population, 50.0)
-        assert row["n_signal"] == pytest.approx(80 * weights.sum() * row["sigma_90_cm2"] / 1e-45)
+        weights = signal_weights(outcome.plan.study.signal.at(50.0), outcome.population)
+        assert row["n_signal"] == pytest.approx(80 * weights.sum() * row["sigma_si_90_cm2"] / 1e-45)
         assert row["pool_limited"] == (min(row["signal_pool_size"], row["background_pool_size"]) < 400)
 
     def test_what_exists_is_not_computed_again(self, scanned):
         outcome, store = scanned
         assert outcome.computed["limits"] == 6 and outcome.computed["limit_tables"] == 1
-        again = pipeline.run(outcome.plan.study, store, workers=2)
+        again = pipeline.run(outcome.plan.study, store, workers=0)
         assert not any(again.computed.values())
-        assert again.limits.equals(outcome.limits) and again.limits_path == outcome.limits_path
-        assert pipeline.finished(outcome.plan.study, store).limits.equals(outcome.limits)
+        assert again["limits"].table.equals(outcome["limits"].table) and again["limits"].path == outcome["limits"].path
+        assert pipeline.finished(outcome.plan.study, store)["limits"].table.equals(outcome["limits"].table)
 
     def test_lost_rows_are_computed_alone_and_come_out_the_same(self, scanned):
         outcome, store = scanned
-        ledger = pipeline.Ledger(store)
-        ledger.set_aside(ledger.entries[outcome.plan.limit_item(80.0, 50.0)])
+        ledger = Ledger(store)
+        lost = ledger.entries[item_at(outcome.plan, 80.0, 50.0)]  # a part may hold the masses of one exposure
+        ledger.set_aside(lost)
         ledger.flush()
-        again = pipeline.run(outcome.plan.study, store, workers=2)
-        assert {name: n for name, n in again.computed.items() if n} == {"limits": 1}
-        assert limits.table(again.plan, pipeline.Ledger(store)).equals(outcome.limits)
+        again = pipeline.run(outcome.plan.study, store, workers=0)
+        assert {name: n for name, n in again.computed.items() if n} == {"limits": len(lost.items)}
+        assert len(lost.items) <= 3
+        assert limits.table(again.plan, Ledger(store)).equals(outcome["limits"].table)
 
     def test_a_limit_does_not_depend_on_what_else_is_missing(self, scanned, found):
         """One mass by itself: the row that it has among others."""
-        outcome, _ = scanned
-        weights = limits.signals(outcome.plan, outcome.population, {outcome.plan.limit_item(80.0, 50.0)})
-        assert list(weights) == [50.0]
-        (part,) = limits.compute(outcome.plan, outcome.population, weights, 80.0, [50.0])
-        assert part.content.to_pylist() == [found[80.0, 50.0]]
+        outcome, store = scanned
+        item = item_at(outcome.plan, 80.0, 50.0)
+        (unit,) = limits.units(Inputs(outcome.plan, store, outcome.ledger), {item})
+        assert unit.items == (item,) and unit.name == "limit at 50 GeV, 80 t y"
+        *_, weights, exposure_ty = unit.arguments
+        assert list(weights) == [50.0] and exposure_ty == 80.0 and unit.piece == 50.0
+        row = computed(outcome.plan, outcome.population, weights, (80.0, 50.0))
+        assert row["lineage"] == item and {**found[80.0, 50.0], **row} == found[80.0, 50.0]
 
-    def test_a_signal_that_the_pool_does_not_hold_has_no_limit(self, scanned):
+    def test_a_signal_that_the_pool_does_not_hold_has_no_limit(self, scanned, tmp_path):
         plan, population = scanned[0].plan, scanned[0].population
-        (part,) = limits.compute(plan, population, {20.0: np.zeros(len(population.pool.kind))}, 80.0, [20.0])
-        (row,) = part.content.to_pylist()
-        assert row["method"] == "none" and row["pool_limited"]
-        assert [row[name] for name in (*limits.LIMIT, *limits.CHECK)] == [None] * 10
-        assert list(limits.lines(part.content, 20.0)) == ["limit at 20 GeV, 80 t y: none, the pool has no signal event"]
-        assert limits.metrics(part.content, 20.0) == {}
+        store, masses = Store(str(tmp_path)), [20.0, 50.0, 100.0]
+        ledger, nothing = Ledger(store), dict.fromkeys(masses, np.zeros(len(population.pool.kind)))
+        for exposure_ty in plan.exposures:
+            ledger.add(commit(store, limits.work(plan, population, nothing, exposure_ty, masses)))
+        limited = Result(limits.table(plan, ledger), None)
+        for row in limited.table.to_pylist():
+            assert row["method"] == "none" and row["pool_limited"]
+            assert [row[name] for name in (*named(dict.fromkeys(limits.LIMIT)), *limits.CHECK)] == [None] * 10
+        said = list(limits.lines(limited, plan.study))
+        assert said[1] == "limit at 50 GeV, 80 t y: none, the pool has no signal event" and len(said) == 2
+        assert limits.metrics(limited, plan.study) == {}
 
     def test_a_component_that_one_half_lacks_is_left_out_and_named(self, scanned, found):
         plan, population = scanned[0].plan, scanned[0].population
         weights = population.weights.copy()
         weights[population.names.index("atm"), population.pool.half == TOY_HALF] = 0.0
         lacking = replace(population, weights=weights, laws={})
-        signal = limits.signals(plan, population, {plan.limit_item(80.0, 100.0)})
-        (row,) = limits.compute(plan, lacking, signal, 80.0, [100.0])[0].content.to_pylist()
+        signal = {100.0: signal_weights(plan.study.signal.at(100.0), population)}
+        row = computed(plan, lacking, signal, (80.0, 100.0))
         assert row["left_out"] == "atm" and row["n_background"] < found[80.0, 100.0]["n_background"]
-        assert row["sigma_90_cm2"] < found[80.0, 100.0]["sigma_90_cm2"]
+        assert row["sigma_si_90_cm2"] < found[80.0, 100.0]["sigma_si_90_cm2"]
 
     def test_it_is_said_drawn_and_recorded(self, scanned, found):
         outcome, store = scanned
-        said = list(limits.lines(outcome.limits, 50.0))
+        said = list(limits.lines(outcome["limits"], outcome.plan.study))
         assert len(said) == 2
         row = found[20.0, 50.0]
-        assert said[0].startswith(f"limit at 50 GeV, 20 t y: {row['sigma_90_cm2']:.3g} [")
+        assert said[0].startswith(f"limit at 50 GeV, 20 t y: {row['sigma_si_90_cm2']:.3g} [")
         assert "toys cover" in said[0] and "at 20 GeV" in said[0] and "at 100 GeV" not in said[0]
         assert draw(outcome.plan, outcome)["plane_count_20ty.png"][:4] == b"\x89PNG"
         (scan,) = records.records("tiny", outcome.plan, store, outcome, {})
-        assert scan.metrics["limit_sigma_90_cm2_20ty"] == row["sigma_90_cm2"]
+        assert scan.metrics["limit_sigma_si_90_cm2_20ty"] == row["sigma_si_90_cm2"]
 
 
 def test_background_like_signal_is_counted_above_the_signals_median():
@@ -136,7 +171,8 @@ def test_background_like_signal_is_counted_above_the_signals_median():
 
 class TestPlan:
     def test_masses_are_those_of_grid_benchmark_and_check(self, tiny):
-        places = Plan(load("limits.check_m_chi_GeV=[500]", "benchmark.m_chi_GeV=35", path=tiny)).limits.values()
+        plan = Plan(load("limits.check_m_chi_GeV=[500]", "benchmark.m_chi_GeV=35", path=tiny))
+        places = limits.places(plan).values()
         assert sorted({mass for _, mass in places}) == [20.0, 35.0, 50.0, 500.0]
 
     def test_a_signal_without_a_mass_has_none(self, tmp_path):
@@ -151,25 +187,25 @@ class TestPlan:
             load(path=tmp_path / "own.toml")
         (tmp_path / "own.toml").write_text(text.replace("[limits]\ncheck_m_chi_GeV = [50]\ncheck_toys = 200\n", ""))
         plan = Plan(load(path=tmp_path / "own.toml"))
-        assert plan.limits == {} and plan.items["limits"] == plan.items["limit_tables"] == []
-        table, path = limits.stored(plan, None, None)
-        assert table.schema.equals(schemas.LIMITS) and len(table) == 0 and path is None
+        asked = stages.items(plan)
+        assert limits.places(plan) == {} and asked["limits"] == asked["limit_tables"] == []
+        found = stages.result(limits, Inputs(plan, None, None))
+        assert found.table.schema.equals(schemas.limits(STRENGTH)) and len(found.table) == 0 and found.path is None
 
     def test_they_can_be_left_out_and_nothing_else_changes(self, tiny):
         on, off = Plan(load(path=tiny)), Plan(load("limits.enabled=false", path=tiny))
-        assert len(on.limits) == 4 and off.limits == {}
-        others = set(on.items) - {"limits", "limit_tables"}
-        assert all(on.items[stage] == off.items[stage] for stage in others)
+        assert len(limits.places(on)) == 4 and limits.places(off) == {}
+        assert stages.items(on) | {"limits": [], "limit_tables": []} == stages.items(off)
 
     def test_another_network_or_score_leaves_them_and_another_pool_does_not(self, tiny):
         plan = Plan(load(path=tiny))
         for setting in ("models.vae.epochs=3", "score.R=[1.0]", "grid.sigma_si_cm2.values=[1e-46]", "toys.null=2000"):
-            assert Plan(load(setting, path=tiny)).limits == plan.limits
+            assert limits.places(Plan(load(setting, path=tiny))) == limits.places(plan)
         for setting in ("pool.er_events=6000", "seed=4", "limits.power=0.3", "backgrounds.rates='idealised'"):
-            assert set(Plan(load(setting, path=tiny)).limits).isdisjoint(plan.limits)
+            assert set(limits.items(Plan(load(setting, path=tiny)))).isdisjoint(limits.items(plan))
 
     def test_more_toys_change_the_checked_masses_alone(self, tiny):
-        a, b = Plan(load(path=tiny)).limits, Plan(load("limits.check_toys=300", path=tiny)).limits
+        a, b = (limits.places(Plan(load(*more, path=tiny))) for more in ((), ("limits.check_toys=300",)))
         assert {a[item] for item in set(a) & set(b)} == {(20.0, 20.0), (50.0, 20.0)} and len(a) == len(b) == 4
 
 

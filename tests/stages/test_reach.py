@@ -3,13 +3,17 @@
 import pytest
 from studies import TINY
 
-from engine import study
+from engine import stages, study
+from engine.assembly.inputs import Inputs
+from engine.assembly.population import choices, signal_weights
 from engine.errors import BadInput
+from engine.inference.reach import Aim, read
+from engine.physics.spectra.wimp_si import SIZE
 from engine.plan.plan import Plan
 from engine.report.figures import draw
 from engine.run import pipeline
 from engine.stages import reach, reach_schemas
-from engine.store.store import Store
+from engine.store.store import Ledger, Store
 
 ON = "reach.enabled=true"
 
@@ -28,17 +32,15 @@ def load(path, *settings):
 
 
 @pytest.fixture(scope="module")
-def scanned(one_ray, tmp_path_factory):
-
-    tiny = TINY
+def scanned(tmp_path_factory):
     store = Store(str(tmp_path_factory.mktemp("reach") / "store"))
-    return pipeline.run(load(tiny, ON, *SMALL), store, workers=2), store
+    return pipeline.run(load(TINY, ON, *SMALL), store, workers=0), store
 
 
 class TestScan:
     def test_every_statistic_stands_beside_the_oracle_and_the_count(self, scanned):
-        table = scanned[0].reach
-        assert table.schema.equals(reach_schemas.REACH)
+        table = scanned[0]["reach"].table
+        assert table.schema.equals(reach_schemas.reach(SIZE))
         rows = {(row["statistic"], row["m_chi_GeV"]): row for row in table.to_pylist()}
         beside = {"known_signal", "count"}
         wanted = {(name, mass) for name in {"counting_veto", "tail_count"} | beside for mass in (50.0, 100.0)}
@@ -53,12 +55,13 @@ class TestScan:
 
     def test_the_veto_reaches_what_poisson_says(self, scanned):
         """From t3_ty on, 30 % of the signal stands out of what the veto leaves; a per cent before, it does not."""
-        from engine.inference.reach import Aim, read
-
-        outcome, (row, *_) = scanned[0], [r for r in scanned[0].reach.to_pylist() if r["statistic"] == "counting_veto"]
+        outcome, (row, *_) = (
+            scanned[0],
+            [r for r in scanned[0]["reach"].table.to_pylist() if r["statistic"] == "counting_veto"],
+        )
         assert row["status"] == "found" and row["t3_error_ty"] > 0
-        (choice,) = reach.assemble.choices(outcome.plan, [(None, "counting_veto")])
-        weights = reach.assemble.signal_weights(outcome.plan.study.signal, outcome.population, row["m_chi_GeV"])
+        (choice,) = choices(outcome.plan, [(None, "counting_veto")])
+        weights = signal_weights(outcome.plan.study.signal.at(row["m_chi_GeV"]), outcome.population)
         weights *= row["sigma_si_cm2"] / 1e-45
         aim = Aim(row["p_false_alarm"], row["power"])
         before, after = (read(outcome.population, choice, weights, row["t3_ty"] * f, aim).z for f in (0.99, 1.001))
@@ -66,76 +69,78 @@ class TestScan:
 
     def test_toys_give_an_interval_and_the_pool_an_error(self, scanned):
         outcome = scanned[0]
-        found = {row["m_chi_GeV"]: row for row in outcome.reach.to_pylist() if row["method"] == "toys"}
+        found = {row["m_chi_GeV"]: row for row in outcome["reach"].table.to_pylist() if row["method"] == "toys"}
         row = found[50.0]
         assert row["status"] == "found"
         assert row["t3_low_ty"] < row["t3_ty"] < row["t3_high_ty"] and 0 < row["t3_error_ty"] < row["t3_ty"]
         interval = f"({row['t3_low_ty']:.4g} to {row['t3_high_ty']:.4g})"
         said = f"{row['t3_ty']:.4g} {interval} +- {row['t3_error_ty']:.2g} (pool) t y, by toys"
-        assert any(said in line for line in reach.lines(outcome.reach))
+        assert any(said in line for line in reach.lines(outcome["reach"], outcome.plan.study))
 
     def test_what_exists_is_not_sought_again(self, scanned):
         outcome, store = scanned
-        assert outcome.computed["reach"] == len(outcome.plan.items["reach"]) == 12
-        again = pipeline.run(outcome.plan.study, store, workers=2)
+        assert outcome.computed["reach"] == len(reach.items(outcome.plan)) == 12
+        again = pipeline.run(outcome.plan.study, store, workers=0)
         assert not any(again.computed.values())
-        assert again.reach.equals(outcome.reach) and again.reach_path == outcome.reach_path
-        assert pipeline.finished(outcome.plan.study, store).reach.equals(outcome.reach)
+        assert again["reach"].table.equals(outcome["reach"].table) and again["reach"].path == outcome["reach"].path
+        assert pipeline.finished(outcome.plan.study, store)["reach"].table.equals(outcome["reach"].table)
 
     @pytest.mark.parametrize("statistic", ["counting_veto", "template_likelihood"])
     def test_a_lost_row_is_sought_alone_and_comes_out_the_same(self, scanned, statistic):
         outcome, store = scanned
-        sought = outcome.plan.reach | outcome.plan.reach_by_toys
+        sought = reach.targets(outcome.plan)
         item = next(item for item, (_, name, *_) in sought.items() if name == statistic)
-        ledger = pipeline.Ledger(store)
+        ledger = Ledger(store)
         ledger.set_aside(ledger.entries[item])
         ledger.flush()
-        again = pipeline.run(outcome.plan.study, store, workers=2)
+        again = pipeline.run(outcome.plan.study, store, workers=0)
         assert {name: n for name, n in again.computed.items() if n} == {"reach": 1}
-        assert reach.table(again.plan, pipeline.Ledger(store)).equals(outcome.reach)
+        assert reach.table(again.plan, Ledger(store)).equals(outcome["reach"].table)
 
     def test_it_is_said_and_drawn(self, scanned):
         outcome, _ = scanned
-        said = list(reach.lines(outcome.reach))
+        said = list(reach.lines(outcome["reach"], outcome.plan.study))
         assert len(said) == 12 and all("t y" in line for line in said)
-        veto = next(row for row in outcome.reach.to_pylist() if row["statistic"] == "counting_veto")
+        veto = next(row for row in outcome["reach"].table.to_pylist() if row["statistic"] == "counting_veto")
         assert any(f"T3 at 50 GeV: counting_veto {veto['t3_ty']:.4g} +- " in line for line in said)
-        assert reach.metrics(outcome.reach)["t3_ty_counting_veto_50GeV"] == veto["t3_ty"]
+        assert reach.metrics(outcome["reach"], outcome.plan.study)["t3_ty_counting_veto_50GeV"] == veto["t3_ty"]
         assert draw(outcome.plan, outcome)["t3_against_mass.png"][:4] == b"\x89PNG"
 
 
 class TestPlan:
     def test_a_study_without_a_known_law_seeks_nothing(self, tiny):
         plan = Plan(load(tiny, ON, "toys.statistics=['template_likelihood']"))
-        assert plan.reach == {} and plan.items["reach"] == plan.items["reach_tables"] == []
+        asked = stages.items(plan)
+        assert reach.targets(plan) == {} and asked["reach"] == asked["reach_tables"] == []
 
     def test_it_can_be_left_out_and_nothing_else_changes(self, tiny):
         on, off = Plan(load(tiny, ON)), Plan(load(tiny, ON, "reach.enabled=false"))
-        assert len(on.reach) == 4 and off.reach == {}
-        others = set(on.items) - {"reach", "reach_tables"}
-        assert all(on.items[stage] == off.items[stage] for stage in others)
+        assert len(reach.targets(on)) == 4 and reach.targets(off) == {}
+        assert stages.items(on) | {"reach": [], "reach_tables": []} == stages.items(off)
 
     @pytest.mark.parametrize(
         "setting", ["exposure_ty=[20,60]", "power=0.8", "p=1e-4", "groups=3", "sigma_si_cm2=1e-47"]
     )
     def test_every_choice_has_its_own_row(self, tiny, setting):
         a, b = Plan(load(tiny, ON)), Plan(load(tiny, ON, f"reach.{setting}"))
-        assert set(a.reach).isdisjoint(b.reach) and a.table == b.table
+        assert set(reach.items(a)).isdisjoint(reach.items(b)) and a.table == b.table
 
     def test_another_mass_leaves_the_first(self, tiny):
         a, b = Plan(load(tiny, ON)), Plan(load(tiny, ON, "reach.m_chi_GeV=[50,100]"))
-        assert set(a.reach) < set(b.reach) and len(b.reach) == 8
+        assert set(reach.items(a)) < set(reach.items(b)) and len(reach.items(b)) == 8
 
     def test_toys_are_asked_for_and_seek_what_has_no_law(self, tiny):
         settings = ON, "toys.null=7408", "toys.statistics=['tail_count','template_likelihood']"
         off, on = (Plan(load(tiny, *settings, f"reach.by_toys={said}")) for said in ("false", "true"))
-        assert off.reach_by_toys == {} and set(off.reach) < set(on.reach)
-        assert [(name, mass) for _, name, mass, _ in on.reach_by_toys.values()] == [
+        assert reach.by_toys(off) == {} and set(reach.by_law(off)) < set(reach.by_law(on))
+        assert [(name, mass) for _, name, mass, _ in reach.by_toys(on).values()] == [
             ("template_likelihood", mass) for mass in (20.0, 50.0, 500.0)]  # fmt: skip
-        beside = {(name, mass) for item, (_, name, mass, _) in on.reach.items() if item not in off.reach}
+        beside = {
+            (name, mass) for item, (_, name, mass, _) in reach.by_law(on).items() if item not in reach.by_law(off)
+        }
         assert beside == {(name, mass) for name in ("known_signal", "count") for mass in (20.0, 500.0)}
-        (at_benchmark,) = Plan(load(tiny, *settings, "reach.by_toys=true", "reach.toys_m_chi_GeV=[]")).reach_by_toys
-        assert at_benchmark in on.reach_by_toys
+        at_benchmark = Plan(load(tiny, *settings, "reach.by_toys=true", "reach.toys_m_chi_GeV=[]"))
+        assert len(reach.by_toys(at_benchmark)) == 1 and set(reach.by_toys(at_benchmark)) < set(reach.by_toys(on))
 
     def test_the_error_of_toys_is_a_choice_of_its_own(self, tiny):
         settings = ON, "toys.null=7408", "reach.by_toys=true", "toys.statistics=['template_likelihood']"
@@ -143,14 +148,15 @@ class TestPlan:
             Plan(load(tiny, *settings, f"reach.{more}"))
             for more in ("groups=3", "groups=5", "toys_pool_error=false")
         )  # fmt: skip
-        assert set(three.reach_by_toys).isdisjoint(five.reach_by_toys) and without.study.reach.toys_groups is None
-        assert set(three.reach_by_toys).isdisjoint(without.reach_by_toys)
+        assert set(reach.by_toys(three)).isdisjoint(reach.by_toys(five)) and without.study.reach.toys_groups is None
+        assert set(reach.by_toys(three)).isdisjoint(reach.by_toys(without))
 
     def test_toys_serve_a_study_without_any_law_and_change_with_their_number(self, tiny):
         settings = ON, "reach.by_toys=true", "toys.statistics=['template_likelihood']"
         few, many = (Plan(load(tiny, *settings, f"toys.null={n}")) for n in (7408, 9000))
-        assert len(few.reach_by_toys) == 3 and len(few.reach) == 6
-        assert set(few.reach_by_toys).isdisjoint(many.reach_by_toys) and set(few.reach) == set(many.reach)
+        assert len(reach.by_toys(few)) == 3 and len(reach.by_law(few)) == 6
+        assert set(reach.by_toys(few)).isdisjoint(reach.by_toys(many))
+        assert set(reach.by_law(few)) == set(reach.by_law(many))
 
 
 def test_too_few_toys_for_three_sigma_are_named(tiny):
@@ -162,13 +168,21 @@ def test_too_few_toys_for_three_sigma_are_named(tiny):
         load(tiny, *settings, without)
 
 
+def of(plan, population):
+    """What a stage is given of this plan, with a population that no store holds."""
+    inputs = Inputs(plan, None, None)
+    inputs.population = population
+    return inputs
+
+
 def test_toys_that_would_be_too_full_are_named(tiny, surrogate):
-    settings = ON, "toys.null=7408", "toys.statistics=['template_likelihood']", "reach.sigma_si_cm2=1e-38"
+    statistics = "toys.statistics=['tail_count', 'template_likelihood']"
+    settings = ON, "toys.null=7408", statistics, "reach.sigma_si_cm2=1e-38"
     by_law, by_toys = (Plan(load(tiny, *settings, f"reach.by_toys={said}")) for said in ("false", "true"))
     population = surrogate(0.0)
-    reach.signals(by_law, population, set(by_law.reach))
+    assert len(list(reach.units(of(by_law, population), set(reach.items(by_law))))) == 3  # a law has no toys
     with pytest.raises(BadInput, match="sigma_si_cm2 = 1e-38.* signal events are expected in a toy"):
-        reach.signals(by_toys, population, {*by_toys.reach, *by_toys.reach_by_toys})
+        next(iter(reach.units(of(by_toys, population), set(reach.items(by_toys)))))
 
 
 @pytest.mark.parametrize(
@@ -177,7 +191,7 @@ def test_toys_that_would_be_too_full_are_named(tiny, surrogate):
         ("exposure_ty=[50,20]", "low < high"), ("exposure_ty=[0,20]", "greater than 0"), ("p=0.7", "less than 0.5"),
         ("power=1.0", "less than or equal to 0.9"), ("groups=1", "greater than or equal to 2"),
         ("m_chi_GeV=[50,50]", "twice"), ("toys_m_chi_GeV=[0]", "greater than 0"),
-        ("strength=2.0", "has no strength"), ("exposures=[1,2]", "exposure_ty"),
+        ("strength=2.0", "unknown key 'strength' .*sigma_si_cm2"), ("exposures=[1,2]", "exposure_ty"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_named(tiny, setting, said):

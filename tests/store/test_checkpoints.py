@@ -11,12 +11,11 @@ from studies import TINY
 
 from engine import study
 from engine.plan.plan import Plan
-from engine.run import pipeline
-from engine.stages import work
+from engine.stages import events, models
 from engine.store import checkpoints
 from engine.store.checkpoints import Checkpoint, discard
-from engine.store.parts import Entry, encode, sha256
 from engine.store.store import Store
+from engine.store.units import Group, commit
 from zoo._checkpoint import KEY
 from zoo._fitted import metadata
 
@@ -31,34 +30,31 @@ def store(tmp_path):
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory):
     """The training parts of a small study, in a store."""
-
     path = str(TINY)
     plan, store = Plan(study.load(path, SETTINGS)), Store(str(tmp_path_factory.mktemp("simulated")))
-    entries = []
-    for shard in plan.training(plan.study.models.vae):
-        for part in work.simulate(plan, shard):
-            data = encode(part)
-            store.put_new(part.path, data)
-            entries.append(Entry(part.path, sha256(data), part.items))
+    shards = plan.training(plan.study.models["vae"])
+    entries = [entry for shard in shards for entry in commit(store, events.work(plan, shard))]
     return path, plan, store, entries
 
 
 FIT = """
 import json, sys
-from engine import checkpoints, study, work
+from engine import study
+from engine.stages import models
+from engine.store import checkpoints
 from engine.store.parts import Entry
 from engine.store.store import Store
 from engine.plan.plan import Plan
 path, settings, uri, entries = json.loads(sys.argv[1])
 checkpoints.EVERY_S = 0.0
 entries = [Entry(path, digest, tuple(items)) for path, digest, items in entries]
-work.fit(Plan(study.load(path, tuple(settings))), "vae", Store(uri), entries)
+models.work(Plan(study.load(path, tuple(settings))), "vae", Store(uri), entries)
 """
 
 
 def test_a_killed_fit_goes_on_from_the_store_to_the_same_bytes(simulated, monkeypatch):
     path, plan, store, entries = simulated
-    (undisturbed,) = work.fit(plan, "vae", store, entries)
+    (undisturbed,) = models.work(plan, "vae", store, entries)
     assert store.list("checkpoints") == []  # it took less than EVERY_S
     checkpoint = Checkpoint(store, plan.models["vae"])
     arguments = json.dumps([path, SETTINGS, store.uri, [[e.path, e.sha256, e.items] for e in entries]])
@@ -71,10 +67,10 @@ def test_a_killed_fit_goes_on_from_the_store_to_the_same_bytes(simulated, monkey
     done, offered = epochs(checkpoint.read()), []
     assert 2 <= done < 25
     monkeypatch.setattr(Checkpoint, "offer", lambda self, state: offered.append(epochs(state())))
-    (resumed,) = work.fit(plan, "vae", store, entries)
+    (resumed,) = models.work(plan, "vae", store, entries)
     assert offered == list(range(done + 1, 26))
     assert resumed == undisturbed
-    discard(store, plan.items["models"])
+    discard(store, models.items(plan))
     assert store.list("checkpoints") == []
 
 
@@ -84,9 +80,9 @@ def epochs(state: bytes) -> int:
 
 def test_a_checkpoint_that_cannot_be_read_is_set_aside(simulated):
     _, plan, store, entries = simulated
-    (wanted,) = work.fit(plan, "vae", store, entries)
+    (wanted,) = models.work(plan, "vae", store, entries)
     store.put(f"checkpoints/{plan.models['vae']}.safetensors", b"half of i")
-    (found,) = work.fit(plan, "vae", store, entries)
+    (found,) = models.work(plan, "vae", store, entries)
     assert found == wanted
     assert store.list("checkpoints") == [] and len(store.list("aside/checkpoints")) == 1
 
@@ -116,6 +112,10 @@ def test_how_a_model_is_trained_is_part_of_it_where_it_moves_bits(tiny):
     assert Plan(study.load(str(tiny), ("training.workers=1",))).models == plain
 
 
-def test_one_process_never_pays_for_a_group(tiny, monkeypatch):
-    monkeypatch.setattr(pipeline.trainer, "train", None)
-    assert pipeline._trainer(Plan(study.load(str(tiny)))) is None
+def test_one_process_never_pays_for_a_group(tiny):
+    def group(*settings):
+        return models.group(Plan(study.load(str(tiny), settings)))
+
+    assert group() is group("training.workers=1") is None
+    assert group("training.workers=2") == Group(2, 0)
+    assert group("training.gpus_per_worker=1") == Group(1, 1)

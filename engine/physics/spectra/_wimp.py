@@ -89,7 +89,7 @@ def elastic(
 
 @lru_cache(maxsize=256)
 def elastic_table(interaction, m_chi_GeV, v0_km_s, v_esc_km_s):
-    """The same as a function of energy_keV, for TABLE_SIGMA_CM2 and the default density; made once."""
+    """The rate as a function of energy_keV, for TABLE_SIGMA_CM2 and the default density; made once."""
     with fixed_units():
         halo, mass = Halo(v0_km_s, v_esc_km_s), m_chi_GeV * nu.GeV / nu.c0**2
         endpoint_keV = wimprates.e_max(mass, halo.v_max, wimprates.mn()) / nu.keV

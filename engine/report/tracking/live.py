@@ -26,7 +26,7 @@ class Live(Relay):
         self.client = self.run = None
         self.begun = False
         self.n_done = 0
-        self.told, self.told_s = -1, time.monotonic()
+        self.logged, self.logged_s = -1, time.monotonic()
 
     def stage(self, name: str, total: int, reused: int) -> None:
         """The first one begins the run, or goes on with it."""
@@ -40,7 +40,7 @@ class Live(Relay):
         """A point of progress every EVERY_S seconds."""
         super().advance(n_items)
         self.n_done += n_items
-        if time.monotonic() - self.told_s > EVERY_S:
+        if time.monotonic() - self.logged_s > EVERY_S:
             self._safely(self._tell)
 
     def done(self) -> None:
@@ -60,13 +60,13 @@ class Live(Relay):
         if not runs.is_whole(run):
             self.client, self.run = client, run
             # a scan that goes on repeats no point
-            self.told = round(run.data.metrics.get("progress", -1.0) * self.total)
+            self.logged = round(run.data.metrics.get("progress", -1.0) * self.total)
 
     def _tell(self) -> None:
-        if self.run and self.n_done > self.told:
+        if self.run and self.n_done > self.logged:
             share = self.n_done / self.total
             self.client.log_metric(self.run.info.run_id, "progress", share, step=self.n_done)
-            self.told, self.told_s = self.n_done, time.monotonic()
+            self.logged, self.logged_s = self.n_done, time.monotonic()
 
     def _safely(self, act: Callable[[], None]) -> None:
         try:

@@ -40,6 +40,6 @@ def rank(plan: Plan, row: dict | None) -> Rank | None:
 def ground(plan: Plan, row: dict) -> str:
     """Digest of what Z depends on beside models and R: pool, background, signal, exposure, statistic."""
     study = plan.study
-    asked = [study.backgrounds, plan.signal, study.at, row["exposure_ty"], row["statistic"],
+    fields = [study.backgrounds, plan.signal, study.at, row["exposure_ty"], row["statistic"],
              study.toys.statistic(row["statistic"])[1]]  # fmt: skip
-    return lineage.digest("ground", 1, asked, [shard.item for shard in plan.shards["pool"]])[:12]
+    return lineage.digest("ground", 1, fields, [shard.item for shard in plan.shards["pool"]])[:12]

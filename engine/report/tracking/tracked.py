@@ -69,7 +69,7 @@ def send_partial(
 def send_scan(
     name: str, outcome: Outcome, store: Store, files: dict[str, bytes], uri: str | None, progress: Silent, again: str
 ) -> bool:
-    """The same of a finished scan; `files` are its figures by name."""
+    """Sends a finished scan; `files` are its figures by name. Returns whether the server took it."""
     return send(records.records(name, outcome.plan, store, outcome, files), store, uri, progress, again)
 
 

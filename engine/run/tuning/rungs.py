@@ -13,7 +13,7 @@ from engine import schemas
 from engine.assembly import population as assembled
 from engine.assembly import training
 from engine.assembly.samples import sample
-from engine.cluster.sampler import Told, Trial
+from engine.cluster.sampler import Objective, Trial
 from engine.inference.population import Population
 from engine.plan.event_plan import Shard
 from engine.plan.search_plan import SearchPlan, Values
@@ -178,15 +178,15 @@ def _worth(plan: SearchPlan, rung: int, inputs: Inputs, terms: dict[str, dict[st
     }  # fmt: skip
 
 
-def told(plan: SearchPlan, rung: pa.Table) -> Told:
+def evaluated(plan: SearchPlan, rung: pa.Table) -> Objective:
     """A row as the sampler takes it: of a large objective the report is minus the leakage, so that large is good."""
     (row,) = rung.to_pylist()
     if row["state"] == DIVERGED:
-        return Told(None, None)
+        return Objective(None, None)
     if row["state"] == COMPLETE:
-        return Told(None, row["objective"])
+        return Objective(None, row["objective"])
     better = objectives.of(plan.tune.objective).LARGER_IS_BETTER
-    return Told(-row["er_leakage"] if better else row["er_leakage"], None)
+    return Objective(-row["er_leakage"] if better else row["er_leakage"], None)
 
 
 def reason(rung: pa.Table) -> str:

@@ -12,7 +12,7 @@ from types import ModuleType
 import pyarrow as pa
 
 from engine.cluster import storage
-from engine.cluster.sampler import COMPLETE, Copy, Rules, Search, Told, Trial
+from engine.cluster.sampler import COMPLETE, DIVERGED, Copy, Objective, Rules, Search, Trial
 from engine.errors import TaskFailed
 from engine.plan.search_plan import SearchPlan, tuning_plan
 from engine.plan.tune_plan import TunePlan, Values
@@ -82,7 +82,7 @@ class Evaluation:
     shared: list = field(default_factory=list)
     begun: set[str] = field(default_factory=set)
 
-    def __call__(self, values: list[Values], rung: int) -> list[Told]:
+    def __call__(self, values: list[Values], rung: int) -> list[Objective]:
         """What the sampler is told of every trial, in order. Checkpoints are kept until the next round begins."""
         plan, ledger, kind = self.run.plan, self.run.ledger, kind_of(self.run.plan)
         if rung == 0:
@@ -93,7 +93,7 @@ class Evaluation:
             self.run.put_aside(entry)
         self.run.compute(kind.NAME, list(of_item), kind.work, lambda missing: self._units(of_item, rung, missing),
                          stalls=kind.STALLS)  # fmt: skip
-        return [kind.told(plan, ledger.table(plan.trial_item(one, rung))) for one in values]
+        return [kind.evaluated(plan, ledger.table(plan.trial_item(one, rung))) for one in values]
 
     def forget(self) -> None:
         """Removes the checkpoints of what has ended."""
@@ -106,8 +106,12 @@ class Evaluation:
         for item, values in of_item.items():
             if item in missing:
                 arguments = *self.shared, *kind_of(self.run.plan).arguments(self.run, values, rung)
-                words = ", ".join(f"{key} = {value}" for key, value in values.items())
-                yield Unit(arguments, items=(item,), name=f"trial of {words}, rung {rung}")
+                yield Unit(arguments, items=(item,), name=f"trial of {words(values)}, rung {rung}")
+
+
+def words(values: Values) -> str:
+    """The values of a trial, field by field."""
+    return ", ".join(f"{key} = {value}" for key, value in values.items())
 
 
 def _finish(run: Run, ended: list[Trial]) -> Tuned:
@@ -146,16 +150,28 @@ class _Unknown(Exception):
 @dataclass
 class _Ended(Copy):
     trials: list[Trial] = field(default_factory=list)
+    underway: list[Trial] = field(default_factory=list)
+
+    def begun(self, trial: Trial, drawn: dict) -> None:
+        self.underway.append(trial)
 
     def ended(self, trial: Trial) -> None:
+        self.underway.remove(trial)
         self.trials.append(trial)
+
+    def part(self, said: list[Objective | None]) -> None:
+        """What the trials under way said, in their order, of a round that is not whole: None of who said nothing."""
+        for trial, objective in zip(list(self.underway), said, strict=True):
+            if objective and objective.intermediate is None:
+                trial.state, trial.value = DIVERGED if objective.value is None else COMPLETE, objective.value
+                self.ended(trial)
 
 
 @dataclass(frozen=True)
 class Replayed:
     """Trials that have ended, items asked for so far, the table's item if all have.
 
-    A round is told whole: what some of its trials said counts when all of them have.
+    A round is told whole: what some of its trials said moves the search when all of them have.
     """
 
     ended: list[Trial]
@@ -167,12 +183,17 @@ def replay(plan: TunePlan, ledger: Ledger) -> Replayed:
     """The trials gone through again with what a ledger has of them."""
     copy, requested, table, kind = _Ended(), [], None, kind_of(plan)
 
-    def evaluate(values: list[Values], rung: int) -> list[Told]:
+    def evaluate(values: list[Values], rung: int) -> list[Objective]:
         of_trials = [plan.trial_item(one, rung) for one in values]
         requested.extend(item for item in of_trials if item not in requested)
-        if any(item not in ledger.entries for item in of_trials) or ledger.check(of_trials):
+        broken = {item for entry in ledger.check(of_trials) for item in entry.items}
+        known = [item in ledger.entries and item not in broken for item in of_trials]
+        said = [kind.evaluated(plan, ledger.table(item)) if there else None
+                for item, there in zip(of_trials, known, strict=True)]  # fmt: skip
+        if not all(known):
+            copy.part(said)
             raise _Unknown
-        return [kind.told(plan, ledger.table(item)) for item in of_trials]
+        return said
 
     try:
         ended = Search(evaluate, plan.dimensions, plan.first, rules(plan), copy).run()
@@ -196,5 +217,5 @@ def status(study: Study, store: Store) -> Status:
     table = store.where(ledger.entries[found.table].path) if found.table in ledger.entries else None
     corrupt = [*ledger.unreadable, *dict.fromkeys([*damaged, *broken])]
     best = best_of(found.ended, objectives.of(plan.tune.objective).LARGER_IS_BETTER)
-    said = best and f"trial {best.number}, {best.values}: {objectives.words(plan)} = {best.value:.4g}"
+    said = best and f"trial {best.number}, {words(best.values)}: {objectives.words(plan)} = {best.value:.4g}"
     return Status(store.exists, by_stage, corrupt, failed | without, None, table, [], best=said)

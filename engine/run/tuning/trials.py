@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from engine import schemas
 from engine.assembly import population as assembled
 from engine.assembly import rows
-from engine.cluster.sampler import Told, Trial
+from engine.cluster.sampler import Objective, Trial
 from engine.inference import cells
 from engine.inference.cells import Choice
 from engine.inference.jackknife import z_pool_error
@@ -136,9 +136,9 @@ def objective(trial: pa.Table, statistic: str) -> tuple[float, float | None, flo
     return worst["z_exact"], worst["z_pool_error"], worst["m_chi_GeV"]
 
 
-def told(plan: TunePlan, trial: pa.Table) -> Told:
+def evaluated(plan: TunePlan, trial: pa.Table) -> Objective:
     """The objective, as the sampler takes it."""
-    return Told(None, objective(trial, plan.tune.objective)[0])
+    return Objective(None, objective(trial, plan.tune.objective)[0])
 
 
 def reason(trial: pa.Table) -> str:

@@ -15,9 +15,7 @@ AT = {"m_chi_GeV": 50.0, "sigma_si_cm2": 6.5e-48}
 
 @pytest.fixture(scope="module")
 def plan_of():
-
-    path = TINY
-    return lambda *settings: Plan(study.load(str(path), settings))
+    return lambda *settings: Plan(study.load(str(TINY), settings))
 
 
 def row(statistic="tail_count", R: float | None = 1e4, z=1.0, **other) -> dict:

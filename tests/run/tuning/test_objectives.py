@@ -5,10 +5,11 @@ import pytest
 from scipy.stats import norm
 
 from engine import study
-from engine.assembly import assemble
+from engine.assembly import population as assembled
 from engine.inference import reach
 from engine.plan.search_plan import SearchPlan
-from engine.run.tuning import objectives, trials, tuning
+from engine.plan.tune_plan import TunePlan
+from engine.run.tuning import objectives, trials
 from engine.run.tuning.objectives import er_leakage, t3, worst_z
 
 SETTINGS = (
@@ -22,7 +23,7 @@ def case(tiny, surrogate):
     def make(nr_recon, *settings):
         plan = SearchPlan(study.load(str(tiny), (*SETTINGS, *settings)))
         population = surrogate(nr_recon)
-        return plan, population, assemble.signals(plan, population, plan.points)
+        return plan, population, assembled.signals(plan, population, plan.points)
 
     return make
 
@@ -76,9 +77,9 @@ def test_of_equal_ranks_the_middle_R_is_chosen(case):
 
 def test_the_worst_z_is_the_one_that_the_scan_over_R_finds(case):
     plan, population, signals = case(300.0)
-    (part,) = trials.trial(plan, population, signals, 100.0)
+    (part,) = trials.work(trials.Inputs(TunePlan(plan.study), population, signals), 100.0)
     found = worst_z.measure(plan, objectives.scored(plan, population, 100.0), signals, 100.0)
-    assert (found.value, found.error, found.m_chi_GeV) == tuning.objective(part.content, "tail_count")
+    assert (found.value, found.error, found.m_chi_GeV) == trials.objective(part.content, "tail_count")
 
 
 def test_the_exposure_for_three_sigma_is_that_of_the_mass_that_needs_most(case):
@@ -88,7 +89,7 @@ def test_the_exposure_for_three_sigma_is_that_of_the_mass_that_needs_most(case):
     found = t3.measure(plan, with_R, signals, 100.0)
     alone = []
     for point in plan.points:
-        weights = signals[point.m_chi_GeV] * (point.size / assemble.REFERENCE["sigma_si_cm2"])
+        weights = signals[point.m_chi_GeV] * (point.size / plan.study.signal.size.reference)
         alone.append(reach.find(with_R, plan.choice(100.0), weights, reach.Aim(1.35e-3, 0.5), 0.5, 500)[0].exposure_ty)
     assert found.value == pytest.approx(max(alone), rel=2e-3) and min(alone) < 0.9 * max(alone)
     assert found.m_chi_GeV == plan.points[int(np.argmax(alone))].m_chi_GeV

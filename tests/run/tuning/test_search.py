@@ -3,6 +3,7 @@
 import json
 import shutil
 import tomllib
+from dataclasses import replace
 
 import numpy as np
 import optuna
@@ -12,12 +13,13 @@ import pytest
 from engine import study
 from engine.errors import BadInput, TaskFailed
 from engine.plan.search_plan import SearchPlan
-from engine.report import searched
+from engine.report import tuned
+from engine.run import executors
+from engine.run.executors import InProcess
 from engine.run.state import Run
 from engine.run.status import Stage
-from engine.run.tuning import progress as tuning_status
 from engine.run.tuning import rungs, search
-from engine.stages import work
+from engine.stages import models, scores
 from engine.store.checkpoints import FOLDER
 from engine.store.store import Ledger, Store
 from engine.store.units import commit
@@ -40,33 +42,35 @@ class Died(Exception):
 
 @pytest.fixture
 def alone(monkeypatch):
-    """Stages in this process, without Ray; tasks in another order or up to a death where they are asked for."""
+    """Work in this process; tasks in another order or up to a death where they are asked for."""
 
     class Way:
         backwards, left = False, None
 
-    def stage(self, name, items, work, units, **options):
-        missing = {item for item in items if item not in self.ledger.entries}
-        self.computed[name] = len(missing)
-        listed = list(units(missing)) if missing else []
+    do = InProcess.do
+
+    def until_death(job):
+        listed = list(job.units)
         for unit in listed[::-1] if Way.backwards else listed:
-            if name == "rungs" and Way.left is not None:
+            if job.work is rungs.work and Way.left is not None:
                 if not Way.left:
                     raise Died
                 Way.left -= 1
-            self.ledger.add(commit(self.store, work(*unit.arguments)))
-        self.ledger.flush()
+            yield unit
 
-    monkeypatch.setattr(Run, "stage", stage)
-    monkeypatch.setattr(Run, "share", lambda self, value: value)
+    monkeypatch.setattr(executors, "AT_ONCE", 1)  # what was done before a death is committed
+    monkeypatch.setattr(InProcess, "do", lambda self, job: do(self, replace(job, units=until_death(job))))
     return Way
+
+
+def run(parsed, store, storage_url=None):
+    return search.run(parsed, store, storage_url, workers=0)
 
 
 @pytest.fixture(scope="module")
 def events(tmp_path_factory):
     """A store with all that trials share: written once, copied by every test."""
-    folder = tmp_path_factory.mktemp("shared") / "store"
-    return folder
+    return tmp_path_factory.mktemp("shared") / "store"
 
 
 @pytest.fixture
@@ -78,23 +82,20 @@ def load(tiny):
 def store(events, alone, load, tmp_path):
     """A store of one's own, in which events, fixed models and the pool are there."""
     if not events.exists():
-        run = Run(SearchPlan(load()), Store(str(events)), Ledger(Store(str(events))), None)
-        run.repair()
-        search._prepared(run)
+        place = Store(str(events))
+        rungs.prepare(Run(SearchPlan(load()), place, Ledger(place)))
     shutil.copytree(events, tmp_path / "store")
     return Store(str(tmp_path / "store"))
 
 
 @pytest.fixture
 def inputs(store, load):
-    run = Run(SearchPlan(load()), store, Ledger(store), None)
-    run.repair()
-    return search._prepared(run)
+    return rungs.prepare(Run(SearchPlan(load()), store, Ledger(store)))
 
 
 def climbed(inputs, store, rung, values=VALUES, finished=None):
-    *models, row = rungs.climb(inputs, store, values, rung, finished or {})
-    return models, row.content.to_pylist()[0]
+    *fitted, row = rungs.work(inputs, store, values, rung, finished or {})
+    return fitted, row.content.to_pylist()[0]
 
 
 class TestRungs:
@@ -102,14 +103,14 @@ class TestRungs:
         plan, entries = inputs.plan.of(VALUES), inputs.training["vae"]
         climbed(inputs, store, 0)
         (model,), row = climbed(inputs, store, 1)
-        (whole,) = work.fit(plan, "vae", store, entries)
+        (whole,) = models.work(plan, "vae", store, entries)
         assert (model.path, model.items) == (whole.path, whole.items) and model.content == whole.content
-        assert (row["state"], row["epochs_vae"], row["epochs_classifier"]) == ("complete", 4, None)
+        assert (row["state"], row["epochs"]) == ("complete", "vae: 4")
         assert row["objective"] == row["er_leakage"], "the objective here, which both take the least of"
 
     def test_a_rung_shows_the_model_there_whatever_else_is_known(self, inputs, store):
-        models, row = climbed(inputs, store, 0)
-        assert not models and (row["state"], row["epochs_vae"], row["objective"]) == ("underway", 2, None)
+        fitted, row = climbed(inputs, store, 0)
+        assert not fitted and (row["state"], row["epochs"], row["objective"]) == ("underway", "vae: 2", None)
         (whole,), _ = climbed(inputs, store, 1)
         (entry,) = commit(store, [whole])
         assert climbed(inputs, store, 0) == ([], row), "not that of the end, nor from its checkpoint"
@@ -118,34 +119,34 @@ class TestRungs:
     def test_a_model_that_is_there_is_not_fitted_again(self, inputs, store, monkeypatch):
         (model,), row = climbed(inputs, store, 1)
         (entry,) = commit(store, [model])
-        monkeypatch.setattr(work, "train", None)
+        monkeypatch.setattr(models, "train", None)
         assert climbed(inputs, store, 1, finished={"vae": entry}) == ([], row)
 
     def test_the_second_rung_goes_on_from_the_first(self, inputs, store, monkeypatch):
         climbed(inputs, store, 0)
-        seen, plain = [], work.zoo.fit
+        seen, plain = [], models.zoo.fit
 
         def fit(*arguments, resume=None, **options):
             seen.append(resume is not None)
             return plain(*arguments, resume=resume, **options)
 
-        monkeypatch.setattr(work.zoo, "fit", fit)
+        monkeypatch.setattr(models.zoo, "fit", fit)
         climbed(inputs, store, 1)
         assert seen == [True]
 
     def test_terms_of_the_pool_are_those_of_an_ordinary_scoring(self, inputs, store):
         plan = inputs.plan.of(VALUES)
         (model,), _ = climbed(inputs, store, 1)
-        parts = [work.score(plan, shard, ["vae"], {"vae": model.content})[1] for shard in plan.shards["tune"]]
-        fitted = work.zoo.load(model.content, work.plugins.load("zoo", "dense_vae"))
+        parts = [scores.work(plan, shard, ["vae"], {"vae": model.content})[1] for shard in plan.shards["tune"]]
+        fitted = models.zoo.load(model.content, plan.family("vae"))
         found = rungs._terms(inputs.plan, {"vae": fitted}, store, inputs.features)
         for name in ("recon", "kl"):
-            np.testing.assert_array_equal(found[name], np.concatenate([part.content[name] for part in parts]))
+            np.testing.assert_array_equal(found["vae"][name], np.concatenate([part.content[name] for part in parts]))
 
     def test_a_fit_that_diverges_is_a_row_that_says_why(self, inputs, store):
-        models, row = climbed(inputs, store, 1, VALUES | {"models.vae.learning_rate": 1e30})
-        assert not models and row["state"] == "diverged" and "dense_vae" in row["reason"]
-        assert row["objective"] is row["er_leakage"] is None
+        fitted, row = climbed(inputs, store, 1, VALUES | {"models.vae.learning_rate": 1e30})
+        assert not fitted and row["state"] == "diverged" and "dense_vae" in row["reason"]
+        assert row["objective"] is row["er_leakage"] is row["epochs"] is None
 
     def test_each_part_of_a_trial_is_named_by_what_makes_it(self, load):
         plan = SearchPlan(load())
@@ -165,7 +166,7 @@ def undisturbed(store, events, load):
     done = events.parent / "done"
     if not done.exists():
         shutil.copytree(store.folder(), done)
-        DONE[events] = search.run(load(), Store(str(done)))
+        DONE[events] = run(load(), Store(str(done)))
     shutil.copytree(done, store.folder(), dirs_exist_ok=True)
     return DONE[events]
 
@@ -177,6 +178,21 @@ def copies(store):
     return optuna.load_study(study_name=name, storage=opened(None, store.folder())).trials
 
 
+def of_row(row):
+    """The values of a trial, as a search has them."""
+    return {"models.vae.beta": row["models.vae.beta"], "models.vae.hidden": json.loads(row["models.vae.hidden"])}
+
+
+def plain(values):
+    """With lists, as a table says them."""
+    return json.loads(json.dumps(values))
+
+
+def best_of(found):
+    (row,) = (row for row in found.table.to_pylist() if row["best"])
+    return row
+
+
 class TestSearch:
     def test_the_table_has_every_trial_with_its_values(self, undisturbed):
         rows = undisturbed.table.to_pylist()
@@ -186,13 +202,14 @@ class TestSearch:
         assert set(states) == {"complete", "pruned"}
         for row in rows:
             assert (row["objective"] is None) == (row["state"] == "pruned")
-            assert row["epochs_vae"] == (2 if row["state"] == "pruned" else 4)
+            assert row["epochs"] == ("vae: 2" if row["state"] == "pruned" else "vae: 4")
         best = min((row for row in rows if row["objective"] is not None), key=lambda row: row["objective"])
-        assert [row["trial"] for row in rows if row["best"]] == [best["trial"]] == [undisturbed.best["trial"]]
+        assert [row["trial"] for row in rows if row["best"]] == [best["trial"]]
+        assert plain(undisturbed.best) == of_row(best) and plain(undisturbed.first) == of_row(rows[0])
 
     def test_again_it_computes_nothing_and_no_checkpoint_is_left(self, undisturbed, store, load):
         assert undisturbed.computed["rungs"] > 7 and not store.list(FOLDER)
-        again = search.run(load(), store)
+        again = run(load(), store)
         assert set(again.computed.values()) == {0} and again.table.equals(undisturbed.table)
 
     @pytest.mark.parametrize("left", [0, 3, 6])
@@ -203,9 +220,9 @@ class TestSearch:
         other = Store(str(tmp_path / "other"))
         alone.backwards, alone.left = True, left
         with pytest.raises(Died):
-            search.run(load(), other)
+            run(load(), other)
         alone.left = None
-        resumed = search.run(load(), other)
+        resumed = run(load(), other)
         assert resumed.item == undisturbed.item
         assert other.get(f"tables/{resumed.item}.parquet") == store.get(f"tables/{resumed.item}.parquet")
         assert undisturbed.computed["rungs"] == resumed.computed["rungs"] + left, "what had ended is not done again"
@@ -213,69 +230,67 @@ class TestSearch:
         assert all(trial.state.is_finished() for trial in ended) and len(ended) == 7
 
     def test_status_tells_its_trials_as_far_as_they_follow(self, undisturbed, store, load):
-        whole = tuning_status.status(load(), store)
+        whole = search.status(load(), store)
         assert whole.by_stage["trials"] == Stage(7, 7, 0, 0, 0)
         assert whole.table == store.where(f"tables/{undisturbed.item}.parquet")
-        assert whole.best.startswith(f"trial {undisturbed.best['trial']}, ")
-        further = tuning_status.status(load("tune.trials=9"), store)
+        assert whole.best.startswith(f"trial {best_of(undisturbed)['trial']}, models.vae.beta = ")
+        further = search.status(load("tune.trials=9"), store)
         assert further.by_stage["trials"] == Stage(5, 9, 0, 0, 0), "the second round is not whole"
         assert further.best.startswith("trial ") and further.table is None
 
     def test_more_trials_begin_with_those_of_fewer(self, undisturbed, store, load):
-        more = search.run(load("tune.trials=9"), store)
+        more = run(load("tune.trials=9"), store)
         columns = ["trial", "state", "objective", "models.vae.beta", "lineage"]
         assert more.table.slice(0, 7).select(columns).equals(undisturbed.table.select(columns))
 
     def test_a_lost_rung_is_computed_again(self, undisturbed, store, load):
         path = store.folder() / next(one for one in store.list("rungs"))
         path.write_bytes(path.read_bytes()[:-20])
-        again = search.run(load(), store)
+        again = run(load(), store)
         assert again.computed["rungs"] == 1 and again.table.equals(undisturbed.table)
 
     def test_where_every_trial_diverges_the_reason_is_said(self, store, load):
         with pytest.raises(TaskFailed, match=r"none of 3 trials ended: .*dense_vae"):
-            search.run(load("tune.search.models.vae.learning_rate={log=[1e29,1e30]}", "tune.trials=3",
+            run(load("tune.search.models.vae.learning_rate={log=[1e29,1e30]}", "tune.trials=3",
                             "models.vae.learning_rate=1e29"), store)  # fmt: skip
 
     def test_a_storage_that_cannot_be_opened_is_bad_input_before_any_work(self, load, tmp_path):
         with pytest.raises(BadInput, match="storage"):
-            search.run(load(), Store(str(tmp_path / "new")), "mysql://u:p@h/d")
+            run(load(), Store(str(tmp_path / "new")), "mysql://u:p@h/d")
         assert not list((tmp_path / "new").iterdir())
 
 
 class TestWhatIsLeft:
     def test_the_study_with_the_best_values_is_a_study_and_says_what_it_was_tuned_on(self, undisturbed, tiny, load):
-        raw = study.read(str(tiny), SMALL)
-        found = study.parse(tomllib.loads(searched.study_text(undisturbed, raw)))
-        best = undisturbed.best
-        assert found.models.vae.config["beta"] == best["models.vae.beta"] and found.score.R == (best["R"],)
-        assert list(found.models.vae.config["hidden"]) == json.loads(best["models.vae.hidden"])
-        assert found.models.classifier == load().models.classifier and found.tune == load().tune
+        found = study.parse(tomllib.loads(tuned.study_text(undisturbed, study.document(str(tiny), SMALL))))
+        best, vae = best_of(undisturbed), found.models["vae"]
+        assert vae.config["beta"] == best["models.vae.beta"] and found.score.R == (best["R"],)
+        assert list(vae.config["hidden"]) == json.loads(best["models.vae.hidden"])
+        assert found.models["classifier"] == load().models["classifier"] and found.tune == load().tune
         assert found.tuned_on.startswith("R, models.vae.beta, models.vae.hidden: er_leakage")
-        assert SearchPlan(found).models["vae"] == undisturbed.plan.of(
-            {"models.vae.beta": best["models.vae.beta"], "models.vae.hidden": json.loads(best["models.vae.hidden"])}
-        ).models["vae"], "a scan with it fits nothing anew"
+        of_trial = undisturbed.plan.of(undisturbed.best)
+        assert SearchPlan(found).models["vae"] == of_trial.models["vae"], "a scan with it fits nothing anew"
 
     def test_models_that_were_not_named_are_named(self, undisturbed, tiny):
-        raw = study.read(str(tiny), SMALL)
-        del raw["models"]
-        assert study.parse(tomllib.loads(searched.study_text(undisturbed, raw))).models.vae.name == "dense_vae"
+        written = study.document(str(tiny), SMALL)
+        del written["models"]
+        assert study.parse(tomllib.loads(tuned.study_text(undisturbed, written))).models["vae"].name == "dense_vae"
 
     def test_a_record_for_the_search_and_one_for_every_trial(self, undisturbed, tiny):
-        files = searched.files(undisturbed, study.read(str(tiny), SMALL))
+        files = tuned.files(undisturbed, study.document(str(tiny), SMALL))
         assert files["objective_against_fields.png"][:4] == b"\x89PNG"
-        (whole,) = searched.records("mine", undisturbed, files)
+        (whole,) = tuned.records("mine", undisturbed, files)
         trials = whole.children
-        assert whole.metrics["objective"] == undisturbed.best["objective"] and len(trials) == 7
+        assert whole.metrics["objective"] == best_of(undisturbed)["objective"] and len(trials) == 7
         assert len({one.lineage for one in [whole, *trials]}) == 8
         assert {one.tags["search"] for one in trials} == {whole.lineage}
         assert trials[0].parameters["models.vae.beta"] == 10.0
         assert all(np.isfinite(list(one.metrics.values())).all() for one in [whole, *trials])
 
     def test_the_words_name_the_best_and_the_first(self, undisturbed):
-        said = searched.words(undisturbed)
+        said = tuned.words(undisturbed)
         assert f"models.vae.beta = {undisturbed.best['models.vae.beta']}" in said and "pruned" in said
-        assert "first trial" in said or undisturbed.first["best"]
+        assert "first trial" in said or best_of(undisturbed)["trial"] == 0
 
 
 def test_the_command_searches_on_a_cluster_and_keeps_passwords(recoilscan, run_here, tiny, tmp_path):

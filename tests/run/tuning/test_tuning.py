@@ -11,17 +11,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from engine import schemas, study
-from engine.assembly import assemble
+from engine import schemas, stages, study
+from engine.assembly import population as assembled
 from engine.assembly.samples import sample
-from engine.cluster.tuner import maximise
+from engine.cluster.sampler import COMPLETE, DIVERGED, Search, Told, Trial
 from engine.errors import BadInput
 from engine.plan.plan import Plan
-from engine.plan.tune_plan import TunePlan
+from engine.plan.tune_plan import WEIGHT, TunePlan
+from engine.report.tuned import BestR, interval
 from engine.run.status import Stage
-from engine.run.tuning import progress as tuning_status
-from engine.run.tuning import trials, tuning
-from engine.run.tuning.tuning import best, objective
+from engine.run.tuning import search, trials
 from engine.store.store import Store
 
 SMALL = (
@@ -61,16 +60,16 @@ class TestPool:
         assert not np.isin(sample(plan, mine)[0]["cs2_pe"], sample(plan, scan)[0]["cs2_pe"]).any()
 
     def test_the_section_changes_nothing_of_a_scan(self, tiny):
-        assert Plan(load(tiny)).items == Plan(study.load(str(tiny), SMALL[-2:])).items
+        assert stages.items(Plan(load(tiny))) == stages.items(Plan(study.load(str(tiny), SMALL[-2:])))
 
     def test_what_is_tuned_on_says_which_trial_it_is(self, tiny):
-        item = TunePlan(load(tiny)).trial_item(10.0)
+        item = TunePlan(load(tiny)).trial_item({WEIGHT: 10.0}, 0)
         for same in ("tune.more_trials=9", "tune.R={log=[1,10],n=3}", "grid.exposure_ty.values=[7]", "score.R=[5.0]"):
-            assert TunePlan(load(tiny, same)).trial_item(10.0) == item
+            assert TunePlan(load(tiny, same)).trial_item({WEIGHT: 10.0}, 0) == item
         for other in ("tune.m_chi_GeV=[30]", "tune.exposure_ty=50", "toys.null=2000", "tune.objective='excess_scan'"):
             statistics = "tune.statistics=['tail_count','excess_scan']"
-            before = TunePlan(load(tiny, statistics)).trial_item(10.0)
-            assert TunePlan(load(tiny, statistics, other)).trial_item(10.0) != before
+            before = TunePlan(load(tiny, statistics)).trial_item({WEIGHT: 10.0}, 0)
+            assert TunePlan(load(tiny, statistics, other)).trial_item({WEIGHT: 10.0}, 0) != before
 
 
 WRONG = [
@@ -81,7 +80,7 @@ WRONG = [
     (("tune.objective='tail_cuont'",), "did you mean 'tail_count'"),
     (("tune.R={values=[0.0,1.0]}",), "all above 0"),
     (("tune.R={values=[1.0]}",), "two values or more"),
-    (("tune.strength=2.0",), "the signal has no strength"),
+    (("tune.strength=2.0",), "unknown key 'strength'"),
     (("tune.objectiv='x'",), "did you mean 'objective'"),
 ]
 
@@ -95,8 +94,19 @@ def test_what_cannot_be_tuned_is_refused_with_the_reason(tiny, settings, said):
 
 def test_a_study_without_the_section_is_refused_before_any_work(tiny, tmp_path):
     with pytest.raises(BadInput, match=r"no \[tune\] section"):
-        tuning.run(study.load(str(tiny)), Store(str(tmp_path)))
+        search.run(study.load(str(tiny)), Store(str(tmp_path)))
     assert not list(tmp_path.iterdir())
+
+
+def ended(values: dict[float, float]) -> list[Trial]:
+    """Trials of a scan over R that all ended, in this order."""
+    return [Trial(number, {WEIGHT: R}, COMPLETE, z) for number, (R, z) in enumerate(values.items())]
+
+
+def best(of_weight: dict[float, tuple]) -> BestR:
+    """What a scan with these trials chooses and says of it."""
+    chosen = search.best_of(ended({R: value for R, (value, _, _) in of_weight.items()}), larger_is_better=True)
+    return interval(of_weight, chosen.values[WEIGHT])
 
 
 class TestBest:
@@ -115,42 +125,59 @@ class TestBest:
 
     def test_an_unknown_error_leaves_every_R_as_good(self):
         found = best(dict.fromkeys((1.0, 10.0, 100.0), (-np.inf, None, None)))
-        assert (found.R_low, found.R_high, found.error) == (1.0, 100.0, np.inf)
+        assert (found.R, found.R_low, found.R_high, found.error) == (10.0, 1.0, 100.0, np.inf)
+
+    def test_small_may_be_best_and_who_did_not_end_is_never(self):
+        trials = [*ended({1.0: 3.0, 10.0: 2.0}), Trial(2, {WEIGHT: 100.0}, DIVERGED)]
+        assert search.best_of(trials, larger_is_better=False).values == {WEIGHT: 10.0}
+        assert search.best_of(trials[2:], larger_is_better=False) is None
+
+    def test_of_equals_with_several_values_it_is_the_first(self):
+        trials = [Trial(n, {"a": a, "b": [n]}, COMPLETE, 1.0) for n, a in enumerate((3.0, 1.0, 2.0))]
+        assert search.best_of(trials, larger_is_better=True) is trials[0]
 
 
-def search(tiny, surrogate, nr_recon: float) -> tuple[tuning.Best, dict[float, float]]:
-    settings = ("tune.R={log=[1e-2,1e6],n=9}", "tune.m_chi_GeV=[50]", "toys.statistics=['tail_count']", "seed=1")
+def searched(tiny, surrogate, nr_recon: float) -> tuple[BestR, dict[float, float]]:
+    settings = ("tune.R={log=[1e-2,1e6],n=9}", "tune.m_chi_GeV=[50]", "toys.statistics=['tail_count']", "seed=1",
+                "tune.more_trials=5")  # fmt: skip
     plan = TunePlan(load(tiny, *settings))
     population = surrogate(nr_recon)
-    signals = assemble.signals(plan, population, plan.points)
+    inputs = trials.Inputs(plan, population, assembled.signals(plan, population, plan.points))
     found = {}
 
-    def evaluate(weights):
-        for R in weights:
-            (part,) = trials.trial(plan, population, signals, R)
-            found[R] = objective(part.content, "tail_count")
-        return [found[R][0] for R in weights]
+    def evaluate(asked, rung):
+        for R in (values[WEIGHT] for values in asked):
+            (part,) = trials.work(inputs, R)
+            found[R] = trials.objective(part.content, "tail_count")
+        return [Told(None, found[values[WEIGHT]][0]) for values in asked]
 
-    values = maximise(evaluate, list(plan.tune.R.points()), 5, seed=1)
-    return best(found), values
+    done = Search(evaluate, plan.dimensions, plan.first, search.rules(plan)).run()
+    assert len(done) == 9 + 5
+    chosen = search.best_of(done, larger_is_better=True)
+    return interval(found, chosen.values[WEIGHT]), {trial.values[WEIGHT]: trial.value for trial in done}
 
 
 class TestKnownCases:
     def test_where_only_H_B_separates_a_large_R_is_found(self, tiny, surrogate):
-        found, z = search(tiny, surrogate, nr_recon=0.0)
+        found, z = searched(tiny, surrogate, nr_recon=0.0)
         assert found.R_low > 3 and found.R_high == 1e6
         assert z[1e6] > z[1e-2] + 3 * found.error and z[1e-2] < 1
 
     def test_where_both_separate_the_best_R_is_near_that_of_the_best_linear_combination(self, tiny, surrogate):
         # of two Gaussians, means (300, 3.5) and widths (100, 1): R = (3.5 / 1^2) / (300 / 100^2) = 117
-        found, z = search(tiny, surrogate, nr_recon=300.0)
+        found, z = searched(tiny, surrogate, nr_recon=300.0)
         assert found.R_low <= 117 <= found.R_high
         assert found.R_low > 1 and found.R_high < 1e5
         assert found.objective > max(z[1e-2], z[1e6]) + found.error
 
 
+def _R_of(said: str) -> str:
+    """As the command calls it."""
+    return f"R = {float(re.search(r'score.R = (.*?):', said)[1]):.4g}"
+
+
 def words(tiny) -> list:
-    return ["tune", tiny, "--workers", 2, *(word for setting in SMALL for word in ("--set", setting))]
+    return ["tune", tiny, "--workers", 0, *(word for setting in SMALL for word in ("--set", setting))]
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +196,7 @@ class TestCommand:
 
     def test_the_table_has_every_trial_of_the_grid_and_further_ones(self, tuned, tiny):
         path, table = self.table(tuned[0])
-        assert table.schema.equals(schemas.TUNED) and f"table: {path}" in tuned[1]
+        assert table.schema.equals(schemas.tuned(study.load(str(tiny)).signal.size)) and f"table: {path}" in tuned[1]
         grid = table.filter(pc.field("origin") == "grid")
         assert sorted(set(grid["R"].to_pylist())) == [1.0, 100.0, 1e4, 1e6]
         assert len(set(table["R"].to_pylist())) == 6 and table.num_rows == 6 * 2 * 2
@@ -210,18 +237,18 @@ class TestCommand:
 
     def test_status_tells_the_trials_and_the_best_so_far(self, tuned, tiny, tmp_path):
         parsed = study.load(str(tiny), tuple(SMALL))
-        whole = tuning_status.status(parsed, Store(str(tuned[0] / "recoilscan-store")))
+        whole = search.status(parsed, Store(str(tuned[0] / "recoilscan-store")))
         assert whole.missing == 0 and whole.by_stage["trials"] == Stage(6, 6, 0, 0, 0)
         assert whole.table == str(self.table(tuned[0])[0])
-        assert f"best {whole.best.split(':')[0]} [" in tuned[1], "as the command said at its end"
+        assert f"best {_R_of(whole.best)} [" in tuned[1], "as the command said at its end"
         shutil.copytree(tuned[0] / "recoilscan-store", tmp_path / "part")
         for path in (tmp_path / "part" / "trials").iterdir():
-            if pq.read_table(path)["R"][0].as_py() > 1:
+            if path.stem != TunePlan(parsed).trial_item({WEIGHT: 1.0}, 0):
                 path.unlink()
-        left = tuning_status.status(parsed, Store(str(tmp_path / "part")))
+        left = search.status(parsed, Store(str(tmp_path / "part")))
         assert left.by_stage["trials"].done == 1 and left.by_stage["trials"].of == 6
-        assert left.by_stage["trials"].corrupt == len(left.corrupt) == 3, "what was asked for and is gone"
-        assert left.best.startswith("R = 1:") and left.table is None
+        assert left.by_stage["trials"].corrupt == len(left.corrupt) == 4, "what the first round asked for and is gone"
+        assert _R_of(left.best) == "R = 1" and left.table is None
 
     def test_a_file_of_the_users_is_not_overwritten(self, tuned, tiny, run_here):
         mine = tuned[0] / "mine.toml"
