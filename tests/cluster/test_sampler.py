@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from engine.cluster.sampler import COMPLETE, DIVERGED, PRUNED, TOGETHER, Copy, Rules, Search, Told
+from engine.cluster.sampler import COMPLETE, DIVERGED, PRUNED, TOGETHER, Copy, Objective, Rules, Search
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Hill:
 
     def told(self, values, rung):
         height = -(math.log(values["beta"] / 3) ** 2)
-        return Told(None, height) if rung == self.last else Told(height / 2, None)
+        return Objective(None, height) if rung == self.last else Objective(height / 2, None)
 
     last = 0
 
@@ -110,7 +110,7 @@ def test_a_second_pass_over_a_grid_asks_for_the_same_and_another_seed_for_others
 def test_a_value_may_be_minus_infinity():
     class Abyss(Hill):
         def told(self, values, rung):
-            return Told(None, -math.inf) if values["beta"] < 10 else super().told(values, rung)
+            return Objective(None, -math.inf) if values["beta"] < 10 else super().told(values, rung)
 
     trials = from_grid(Abyss(), len(GRID) + 15)
     assert trials[0].value == -math.inf and trials[0].state == COMPLETE
@@ -133,7 +133,7 @@ def test_later_trials_come_nearer_to_the_top():
 def test_small_may_be_good():
     class Valley(Hill):
         def told(self, values, rung):
-            return Told(None, -super().told(values, rung).value)
+            return Objective(None, -super().told(values, rung).value)
 
     trials = search(Valley(), 30, dimensions=(BETA,), larger=False)
     assert min(trial.value for trial in trials) < 0.01
@@ -172,7 +172,7 @@ def test_trials_of_a_round_stand_at_the_same_rung_and_decide_nothing_by_who_is_f
 def test_a_fit_that_diverges_is_the_worst_and_the_search_goes_elsewhere():
     class Cliff(Hill):
         def told(self, values, rung):
-            return Told(None, None) if values["beta"] > 9 else super().told(values, rung)
+            return Objective(None, None) if values["beta"] > 9 else super().told(values, rung)
 
     trials = search(Cliff(), 40, dimensions=(BETA,))
     assert trials[0].state == DIVERGED and trials[0].value is None
@@ -185,9 +185,9 @@ def test_a_copy_hears_all_that_happens_in_order():
         def __init__(self):
             self.said = []
 
-        def asked(self, trial, drawn):
+        def begun(self, trial, drawn):
             assert json.loads(drawn["hidden"]) == trial.values["hidden"]
-            self.said.append((trial.number, "asked"))
+            self.said.append((trial.number, "begun"))
 
         def reported(self, trial, step):
             self.said.append((trial.number, step))
@@ -199,4 +199,4 @@ def test_a_copy_hears_all_that_happens_in_order():
     trials = search(Climb(), 12, rungs=3, pruner="median", copy=heard)
     for trial in trials:
         mine = [what for number, what in heard.said if number == trial.number]
-        assert mine == ["asked", *(1, 3)[: len(trial.reports)], trial.state]
+        assert mine == ["begun", *(1, 3)[: len(trial.reports)], trial.state]

@@ -10,7 +10,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from engine.cluster import storage
-from engine.cluster.sampler import DIVERGED, Rules, Search, Told
+from engine.cluster.sampler import DIVERGED, Objective, Rules, Search
 from engine.cluster.storage import JOURNAL, PLACE, STATE, Stored, opened, repair
 from engine.errors import BadInput, TaskFailed
 from engine.urls import hidden
@@ -36,8 +36,8 @@ class Died(Exception):
 
 def evaluate(asked, rung):
     if rung == 0:
-        return [Told(-abs(values["beta"] - 3), None) for values in asked]
-    return [Told(None, None if values["beta"] > 50 else -abs(values["beta"] - 3)) for values in asked]
+        return [Objective(-abs(values["beta"] - 3), None) for values in asked]
+    return [Objective(None, None if values["beta"] > 50 else -abs(values["beta"] - 3)) for values in asked]
 
 
 def dying(after):
@@ -98,7 +98,7 @@ def test_the_copy_has_all_that_the_search_has(place):
 
 
 def test_a_fit_that_diverged_is_there_with_the_worst_value(place):
-    trials = search(place(), lambda asked, rung: [Told(None, None) for _ in asked]).run()
+    trials = search(place(), lambda asked, rung: [Objective(None, None) for _ in asked]).run()
     assert {trial.state for trial in trials} == {DIVERGED}
     assert {trial.value for trial in found(place())[0]} == {float("-inf")}
 
@@ -149,7 +149,7 @@ def test_without_the_repair_a_torn_line_breaks_the_next_trial(tmp_path):
     path = tmp_path / JOURNAL
     path.write_bytes(path.read_bytes() + b'{"op_code": 4, "worker_')
     with pytest.raises((AssertionError, AttributeError, TaskFailed)):
-        torn = Search(lambda *_: [Told(None, 1.0)], FIELDS, [OWN], Rules(1, 1, True))
+        torn = Search(lambda *_: [Objective(None, 1.0)], FIELDS, [OWN], Rules(1, 1, True))
         torn.copy = Stored(JournalStorage(JournalFileBackend(str(path))), "other", torn)
         torn.run()
 

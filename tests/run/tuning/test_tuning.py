@@ -14,7 +14,7 @@ import pytest
 from engine import schemas, stages, study
 from engine.assembly import population as assembled
 from engine.assembly.samples import sample
-from engine.cluster.sampler import COMPLETE, DIVERGED, Search, Told, Trial
+from engine.cluster.sampler import COMPLETE, DIVERGED, Objective, Search, Trial
 from engine.errors import BadInput
 from engine.plan.plan import Plan
 from engine.plan.tune_plan import WEIGHT, TunePlan
@@ -149,7 +149,7 @@ def searched(tiny, surrogate, nr_recon: float) -> tuple[BestR, dict[float, float
         for R in (values[WEIGHT] for values in asked):
             (part,) = trials.work(inputs, R)
             found[R] = trials.objective(part.content, "tail_count")
-        return [Told(None, found[values[WEIGHT]][0]) for values in asked]
+        return [Objective(None, found[values[WEIGHT]][0]) for values in asked]
 
     done = Search(evaluate, plan.dimensions, plan.first, search.rules(plan)).run()
     assert len(done) == 9 + 5
