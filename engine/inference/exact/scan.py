@@ -13,6 +13,7 @@ import numpy as np
 from numba import njit
 from scipy.special import gammaln
 
+from engine.inference import bisection
 from engine.inference.exact import rates
 
 N_THRESHOLDS = 64
@@ -184,16 +185,16 @@ class ScanLaw:
         return _mixture(boundary, increments, weights, shape, ln_factorial)
 
     def median(self) -> float:
-        """The smallest value with P(Q <= value) >= 1/2, sought from where the central rates have theirs."""
+        """The smallest value with P(Q <= value) >= 1/2, looked for from where the central rates have theirs."""
         means, weights, levels = self.nodes.means, self.nodes.weights, self.table.levels
         centre = (weights @ means)[None]
 
-        def above(place, increments, weights):
-            return self._sf(levels[place], increments, weights) > 0.5
+        def within(i, increments, weights):
+            return self._sf(levels[i], increments, weights) <= 0.5
 
-        guess = _last(lambda i: above(i, centre, np.ones(1)), 0, len(levels))
-        low, high = _bracket(lambda i: above(i, means, weights), guess, len(levels))
-        return float(levels[_last(lambda i: above(i, means, weights), low, high)])
+        guess = bisection.first(lambda i: within(i, centre, np.ones(1)), 1, len(levels)) - 1
+        low, high = _bracket(lambda i: not within(i, means, weights), guess, len(levels))
+        return float(levels[bisection.first(lambda i: within(i, means, weights), low + 1, high) - 1])
 
 
 @njit(cache=True)
@@ -202,14 +203,6 @@ def _mixture(boundary, increments, weights, shape, ln_factorial):
     for node in range(len(weights)):
         p += weights[node] * first_passage(boundary, increments[node], shape, ln_factorial)
     return p
-
-
-def _last(holds, low: int, high: int) -> int:
-    """The last place in low ... high - 1 where `holds`, which is true at low and false from some place on."""
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if holds(middle) else (low, middle)
-    return low
 
 
 def _bracket(holds, guess: int, size: int) -> tuple[int, int]:
