@@ -60,8 +60,8 @@ def backgrounds(null: Null) -> Backgrounds:
 
 def _densities(reference: Scored, seen: np.ndarray, weights: np.ndarray, events: Scored) -> np.ndarray:
     """(events, components) per PE^2; an event without S1 or S2 is put at 1 PE, on every template's floor."""
-    found = templates.estimate(reference.cs1_pe[seen], reference.cs2_pe[seen], weights)
-    return templates.densities(found, np.fmax(events.cs1_pe, 1.0), np.fmax(events.cs2_pe, 1.0))
+    fitted = templates.estimate(reference.cs1_pe[seen], reference.cs2_pe[seen], weights)
+    return templates.densities(fitted, np.fmax(events.cs1_pe, 1.0), np.fmax(events.cs2_pe, 1.0))
 
 
 def settled(unbinned: Experiment) -> Experiment:

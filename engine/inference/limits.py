@@ -97,9 +97,9 @@ def binned(unbinned: Experiment, mu: float, n_strata: int = N_STRATA) -> Experim
     """
     at_mu = np.append(np.ones(unbinned.rows.shape[1] - 1), mu)
     shares = strata.shares(unbinned.rows * at_mu)
-    found = strata.split(shares, strata.equal_weights(unbinned.content.T), n_strata)
-    merged = np.zeros((len(found), unbinned.content.shape[1]))
-    np.add.at(merged, found.index(shares), unbinned.content)
+    layers = strata.split(shares, strata.equal_weights(unbinned.content.T), n_strata)
+    merged = np.zeros((len(layers), unbinned.content.shape[1]))
+    np.add.at(merged, layers.index(shares), unbinned.content)
     return Experiment(merged, merged, unbinned.relative_sd)
 
 

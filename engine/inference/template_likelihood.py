@@ -38,8 +38,8 @@ def null(
     value, mixed = -np.log(rows.sum(axis=1)), weights.sum(axis=0)
     mean = np.average(value, weights=mixed)
     sd = np.sqrt(np.average((value - mean) ** 2, weights=mixed))
-    found = strata.split(strata.shares(rows), strata.equal_weights(weights), n_strata)
-    return Null(expected, relative_sd, found, float(mean), float(sd))
+    layers = strata.split(strata.shares(rows), strata.equal_weights(weights), n_strata)
+    return Null(expected, relative_sd, layers, float(mean), float(sd))
 
 
 def per_event(rows: np.ndarray, null: Null) -> np.ndarray:

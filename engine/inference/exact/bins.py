@@ -90,13 +90,13 @@ class DevianceLaw:
 
     def _alive(self, tilt: float, step: float, blocks: np.ndarray) -> np.ndarray:
         """The blocks that matter: all beyond the first long silence are left unseen where q is not discrete."""
-        found = [blocks[:0]]
+        alive = [blocks[:0]]
         for some in np.array_split(blocks, 1 + len(blocks) // SILENCE):
             central = np.abs(_spectrum(*self._central, tilt, step, some)).max(axis=1)
-            found.append(some[central > np.sqrt(DEAD)])
+            alive.append(some[central > np.sqrt(DEAD)])
             if self._expected.min() > SMOOTH_COUNT and central.max() < SILENT:
                 break
-        return np.concatenate(found)
+        return np.concatenate(alive)
 
 
 class _Apart:

@@ -81,15 +81,15 @@ def table(shape: Shape, n: int, *, highest_u: float | None = None) -> Table:
     k, lines = n * shape.cumulants, {}
     ln_p = TILTS * np.gradient(k, TILTS) - k
     ln_p[[0, -1]] = -np.inf  # no line through the outermost tilts
-    us, found = [], []
+    us, ln_tails = [], []
     for u in np.arange(LOWEST_U, min(np.sqrt(n) * shape.y.max(), highest_u or np.inf), STEP_U):
         chernoff = k - TILTS * u * np.sqrt(n)
         ln_tail = chernoff[TILTS >= 0].min()
         if ln_tail < LN_LAST and highest_u is None:
             break
         us.append(u)
-        found.append(_ln_tail(shape, n, u * np.sqrt(n), lines, chernoff, ln_p))
-    return Table(np.array(us), np.minimum.accumulate(np.minimum(found, 0.0)))
+        ln_tails.append(_ln_tail(shape, n, u * np.sqrt(n), lines, chernoff, ln_p))
+    return Table(np.array(us), np.minimum.accumulate(np.minimum(ln_tails, 0.0)))
 
 
 def _ln_tail(shape: Shape, n: int, q: float, lines: dict[int, Contour], chernoff: np.ndarray, ln_p: np.ndarray):

@@ -54,11 +54,11 @@ def cells(values: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarr
     values, weights = merged(values, weights)
     if len(values) <= CELLS:
         return values, weights
-    place = np.minimum((values - values[0]) * (CELLS / np.ptp(values)), CELLS - 1).astype(np.int64)
-    held = np.array([np.bincount(place, w, minlength=CELLS) for w in weights])
+    cell = np.minimum((values - values[0]) * (CELLS / np.ptp(values)), CELLS - 1).astype(np.int64)
+    held = np.array([np.bincount(cell, w, minlength=CELLS) for w in weights])
     total = held.sum(axis=0)
     used = total > 0
-    mean = np.bincount(place, values * weights.sum(axis=0), minlength=CELLS)[used] / total[used]
+    mean = np.bincount(cell, values * weights.sum(axis=0), minlength=CELLS)[used] / total[used]
     return mean, held[:, used]
 
 
@@ -198,12 +198,12 @@ class Joint:
     def _terms(self, floor: list[Shelf], tau: np.ndarray, total: np.ndarray) -> np.ndarray:
         """(counts, frequencies): E[exp(lambda S); N] over exp(ln_scale); total (components, frequencies): A_j."""
         turn = np.angle(total.sum(axis=0))  # taken out of every event, so that the arc lies where the function is
-        straight, found = total * np.exp(-1j * turn), []
+        straight, terms = total * np.exp(-1j * turn), []
         for shelf in floor:
             some = np.isin(shelf.counts, self.counts)
             counts, law = shelf.counts[some], self._law
             ln_g = generating.ln_generating(shelf.z, straight[:, :, None], law.expected, law.relative_sd)
             circle = np.exp(-1j * counts[:, None] * np.angle(shelf.z)) / shelf.n_circle
             phase = np.exp(shelf.ln_weight[some][:, None] + 1j * counts[:, None] * turn)
-            found.append(phase * (circle @ np.exp(ln_g - shelf.ln_top).T))
-        return np.concatenate(found)
+            terms.append(phase * (circle @ np.exp(ln_g - shelf.ln_top).T))
+        return np.concatenate(terms)

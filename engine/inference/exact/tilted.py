@@ -68,13 +68,13 @@ class Tail:
         `enough`: what the caller trusts at best, so that no tilt beyond it is looked at.
         """
         p = 1.0
-        for place in range(N_TILTS):
-            if place == len(self._at):
-                self._at.append(self._moments(self._tilts[place]))
-            ln_mgf, mean, _ = self._at[place]
+        for index in range(N_TILTS):
+            if index == len(self._at):
+                self._at.append(self._moments(self._tilts[index]))
+            ln_mgf, mean, _ = self._at[index]
             if not np.isfinite(ln_mgf):
                 return p
-            p = float(np.exp(ln_mgf - self._tilts[place] * mean))
+            p = float(np.exp(ln_mgf - self._tilts[index] * mean))
             if p <= enough:
                 return enough
         return p
@@ -82,10 +82,10 @@ class Tail:
     def sf(self, q: np.ndarray) -> np.ndarray:
         """P(Q >= q) for q of any shape."""
         q = np.asarray(q, dtype=np.float64) - self._ties
-        places = np.array([self._place(value) for value in q.ravel()], dtype=np.int64).reshape(q.shape)
+        indices = np.array([self._index(value) for value in q.ravel()], dtype=np.int64).reshape(q.shape)
         p = np.empty(q.shape)
-        for place in np.unique(places):
-            p[places == place] = self._contour(int(place)).sf(q[places == place])
+        for index in np.unique(indices):
+            p[indices == index] = self._contour(int(index)).sf(q[indices == index])
         return np.clip(p, SMALLEST_P, 1.0)
 
     def median(self) -> float:
@@ -98,21 +98,21 @@ class Tail:
             low, high = grid[above], grid[min(above + 1, 32)]
         return float((low + high) / 2)
 
-    def _place(self, q: float) -> int:
+    def _index(self, q: float) -> int:
         """The first tilt under which Q has a mean of at least q."""
-        for place in range(N_TILTS):
-            if place == len(self._at):
-                self._at.append(self._moments(self._tilts[place]))
-            if self._at[place][1] >= q or not np.isfinite(self._at[place][0]):
-                return place if np.isfinite(self._at[place][0]) else place - 1
+        for index in range(N_TILTS):
+            if index == len(self._at):
+                self._at.append(self._moments(self._tilts[index]))
+            if self._at[index][1] >= q or not np.isfinite(self._at[index][0]):
+                return index if np.isfinite(self._at[index][0]) else index - 1
         return N_TILTS - 1
 
-    def _contour(self, place: int) -> Contour:
-        if place not in self._contours:
-            if place >= len(self._at):
-                self._place(-np.inf)
-            self._contours[place] = self._make(self._tilts[place], *self._at[place])
-        return self._contours[place]
+    def _contour(self, index: int) -> Contour:
+        if index not in self._contours:
+            if index >= len(self._at):
+                self._index(-np.inf)
+            self._contours[index] = self._make(self._tilts[index], *self._at[index])
+        return self._contours[index]
 
     def _make(self, tilt: float, ln_mgf: float, mean: float, variance: float) -> Contour:
         sd, ln_p = float(np.sqrt(variance)), min(ln_mgf - tilt * mean, 0.0)

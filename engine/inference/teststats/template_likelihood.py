@@ -76,8 +76,8 @@ class TemplateLikelihood:
         """q of each toy."""
         if self.options.conditional:
             return template_likelihood.conditional(n_events, totals, self._prepared)
-        asked = {"profiled": self.options.profiled, "ln_n_factorial": self.options.ln_n_factorial}
-        return template_likelihood.statistic(n_events, totals, self._prepared, **asked)
+        terms = {"profiled": self.options.profiled, "ln_n_factorial": self.options.ln_n_factorial}
+        return template_likelihood.statistic(n_events, totals, self._prepared, **terms)
 
 
 def _visible(events: Scored) -> np.ndarray:
