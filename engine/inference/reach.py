@@ -122,7 +122,7 @@ def _next_value(law: Distribution, q: float) -> float | None:
 
 
 @dataclass(frozen=True)
-class Search:
+class ExposureSearch:
     """Readings by exposure, each made once; `wanted_z`: what a good one has at least."""
 
     read: Callable[[float], Reading]
@@ -195,14 +195,15 @@ class Search:
 
 def find(population: Population, choice: Choice, weights: np.ndarray, aim: Aim, low_ty: float, high_ty: float):
     """The reach of one statistic, and the search that found it."""
-    search = Search(lambda t: read(population, choice, weights, t, aim), aim.z)
+    search = ExposureSearch(lambda t: read(population, choice, weights, t, aim), aim.z)
     return search.run(low_ty, high_ty), search
 
 
 def pool_error(
-    population: Population, choice: Choice, weights: np.ndarray, aim: Aim, search: Search, reach: Reach, groups: int
-) -> float | None:
-    """Delete-a-group jack-knife error of the exposure in t y, from the finite pool (Shao & Tu 1995, section 1.2).
+    population: Population, choice: Choice, weights: np.ndarray, aim: Aim, search: ExposureSearch, reach: Reach,
+    groups: int,
+) -> float | None:  # fmt: skip
+    """Jack-knife error of the exposure in t y, from so many groups of the finite pool.
 
     Each replicate makes f0, thresholds and laws anew at the exposure found, without one group of both halves of the
     pool; its Z, across the steps (a jump from step to step has no derivative), moves the exposure by the slope

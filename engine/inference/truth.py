@@ -106,7 +106,7 @@ class Mixture:
 
 
 @dataclass(frozen=True)
-class Counted:
+class ToyLaw:
     """The law of q as toys show it."""
 
     q: np.ndarray
@@ -155,7 +155,7 @@ def toy_laws(null: Null, choice: Choice, truth: Truth, stream_key: tuple, n_toys
     for share, law in truth.laws:
         sides = [law, _with_signal(law, truth.signal)]
         values = [_values(statistic, side, (*stream_key, null.exposure_ty, i), n_toys) for i, side in enumerate(sides)]
-        laws.append((share, *map(Counted, values)))
+        laws.append((share, *map(ToyLaw, values)))
     return Mixture(tuple((s, b) for s, b, _ in laws)), Mixture(tuple((s, a) for s, _, a in laws))
 
 

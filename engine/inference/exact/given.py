@@ -46,7 +46,7 @@ class Shape:
 
 
 @dataclass(frozen=True)
-class Table:
+class TailTable:
     """ln P(S >= s | N) against u = s / sqrt(N): a spline, and beyond its end a line with the slope found there."""
 
     u: np.ndarray
@@ -76,7 +76,7 @@ class Table:
         return np.interp(-ln_p, q, u) + np.minimum(ln_p - self.ln_p[-1], 0.0) / self._slope
 
 
-def table(shape: Shape, n: int, *, highest_u: float | None = None) -> Table:
+def table(shape: Shape, n: int, *, highest_u: float | None = None) -> TailTable:
     """The tail of a sum of n >= 3 standardised values; ends where p is below exp(LN_LAST) or at highest_u."""
     k, lines = n * shape.cumulants, {}
     ln_p = TILTS * np.gradient(k, TILTS) - k
@@ -89,7 +89,7 @@ def table(shape: Shape, n: int, *, highest_u: float | None = None) -> Table:
             break
         us.append(u)
         ln_tails.append(_ln_tail(shape, n, u * np.sqrt(n), lines, chernoff, ln_p))
-    return Table(np.array(us), np.minimum.accumulate(np.minimum(ln_tails, 0.0)))
+    return TailTable(np.array(us), np.minimum.accumulate(np.minimum(ln_tails, 0.0)))
 
 
 def _ln_tail(shape: Shape, n: int, q: float, lines: dict[int, Contour], chernoff: np.ndarray, ln_p: np.ndarray):

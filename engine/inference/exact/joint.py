@@ -31,8 +31,8 @@ from engine.inference.exact.contour import (
     pool_transform,
     shelves,
 )  # fmt: skip
+from engine.inference.exact.event_sum import EventSum, merged, one_process
 from engine.inference.exact.inversion import tilts
-from engine.inference.exact.law import Law, merged, one_process
 
 CELLS = 8192  # of equal width, in which values share their mean: (range / CELLS)^2 / 12 is lost of the variance
 STRIDE = 0.5  # in standard deviations of N
@@ -63,7 +63,7 @@ def cells(values: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 @dataclass(frozen=True)
-class Line:
+class JointLine:
     """E[exp(lambda S); N] over exp(ln_scale) along Re lambda = t: h (counts, frequencies), at tau (frequencies,).
 
     first: the place of the first count; resolution: width by which ties are blurred, 0 for none that matter; ln_p: of
@@ -99,7 +99,7 @@ class Joint:
         weights, sd = np.asarray(weights, dtype=np.float64), np.asarray(relative_sd, dtype=np.float64)
         present = weights.sum(axis=1) > 0
         weights, sd = one_process(weights[present], sd[present])
-        self._law = law = Law(*cells(np.asarray(values), weights), sd, np.zeros_like)
+        self._law = law = EventSum(*cells(np.asarray(values), weights), sd, np.zeros_like)
         self._window = law.counts
         spread = np.sqrt(law.expected.sum() + np.square(law.expected * law.relative_sd).sum())
         self._stride = max(1, int(STRIDE * spread)) if smooth and self._window[0] > 3 else 1
@@ -108,7 +108,7 @@ class Joint:
         scale = law.scale()
         self._t, self._k = tilts(law, scale, -np.log(smallest_p))
         self._usable = np.flatnonzero(abs(self._t) * scale > LEAST_T)[1:-1]
-        self._lines: dict[int, Line] = {}  # by the place of the tilt among the usable ones
+        self._lines: dict[int, JointLine] = {}  # by the place of the tilt among the usable ones
 
     def tail(self, critical: Callable) -> float:
         """P(S >= s_N); critical: integers (k,) -> s_N, -inf for all that have N events and inf for none."""
@@ -169,14 +169,14 @@ class Joint:
         there = [i for i in best if i in self._lines]
         return int(there[0] if there else best[np.argmin(logsumexp(ln_bound[best], axis=1))])
 
-    def _line(self, index: int, ln_p: float) -> Line:
+    def _line(self, index: int, ln_p: float) -> JointLine:
         """The line of a tilt, as far as it is good for exp(ln_p)."""
         line = self._lines.get(index)
         if line is None or line.ln_p > ln_p + LN_LOSS:
             line = self._lines[index] = self._new_line(int(self._usable[index]), ln_p)
         return line
 
-    def _new_line(self, index: int, ln_p: float) -> Line:
+    def _new_line(self, index: int, ln_p: float) -> JointLine:
         t = float(self._t[index])
         step = 2 * np.pi / copies_apart(self._t, self._k, index, max(-ln_p, 0.0))
         seen = np.flatnonzero(self._ln_p > min(ln_p, 0.0) - LN_UNSEEN)
@@ -193,7 +193,7 @@ class Joint:
         tau = step * np.arange(h.shape[1])
         blur = TAPER / tau[-1] if left > TIES else 0.0
         ties = blur if len(self._law.values) <= FEW_VALUES else 0.0
-        return Line(int(seen[0]), t, step, tau, h * np.exp(-0.5 * (blur * tau) ** 2), ln_scale, ties, ln_p)
+        return JointLine(int(seen[0]), t, step, tau, h * np.exp(-0.5 * (blur * tau) ** 2), ln_scale, ties, ln_p)
 
     def _terms(self, floor: list[Shelf], tau: np.ndarray, total: np.ndarray) -> np.ndarray:
         """(counts, frequencies): E[exp(lambda S); N] over exp(ln_scale); total (components, frequencies): A_j."""

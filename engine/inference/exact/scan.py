@@ -32,7 +32,7 @@ def thresholds(smallest_b: float, n_background: float, *, n: int = N_THRESHOLDS,
 
 
 @dataclass(frozen=True)
-class Table:
+class LocalSignificances:
     """Local significances: minus_ln_p[k, n] = -ln P(Poisson(b_k) >= n); they do not fall along n.
 
     levels: all values that q can take, ascending.
@@ -42,7 +42,7 @@ class Table:
     levels: np.ndarray
 
 
-def table(b: np.ndarray) -> Table:
+def table(b: np.ndarray) -> LocalSignificances:
     """Local significances at thresholds with b events expected, up to the counts whose p underflows."""
     last = int(b[-1])
     while _ln_poisson(last, b[-1]) > np.log(SMALLEST_P) - 20:
@@ -51,7 +51,7 @@ def table(b: np.ndarray) -> Table:
     ln_pmf = _ln_poisson(n, np.asarray(b, dtype=np.float64)[:, None])
     minus_ln_p = -np.minimum(np.logaddexp.accumulate(ln_pmf[:, ::-1], axis=1)[:, ::-1], 0.0)
     minus_ln_p[:, 0] = 0.0
-    return Table(minus_ln_p, np.unique(minus_ln_p[minus_ln_p < -np.log(SMALLEST_P)]))
+    return LocalSignificances(minus_ln_p, np.unique(minus_ln_p[minus_ln_p < -np.log(SMALLEST_P)]))
 
 
 def _ln_poisson(n, mean):
@@ -160,7 +160,7 @@ class ScanLaw:
     """The law of q; nodes: the expected events in the bins between thresholds, as rates move them; shape (bins,): of
     the Gamma factor that each of them has besides, inf for none."""
 
-    table: Table
+    table: LocalSignificances
     nodes: rates.Nodes
     shape: np.ndarray | None = None
     known: dict = field(default_factory=dict, compare=False, repr=False)  # tails by q: points share their medians

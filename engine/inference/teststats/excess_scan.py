@@ -68,7 +68,7 @@ class ExcessScan:
         return edges[b > 0], b[b > 0]
 
     @cached_property
-    def table(self) -> scan.Table:
+    def table(self) -> scan.LocalSignificances:
         """Local significance by threshold and count."""
         return scan.table(self._thresholds[1])
 

@@ -56,7 +56,7 @@ class TemplateLikelihood:
         return self._groups.sum(density * self.null.reference.weights.sum(axis=1))
 
     @cached_property
-    def _prepared(self) -> template_likelihood.Null:
+    def _prepared(self) -> template_likelihood.TemplateNull:
         law = self._of_templates(self.null.drawn)
         grouped = self._groups.sum(law.weights.T).T
         expected = self._groups.sum(self.null.reference.weights.sum(axis=1))
