@@ -65,7 +65,7 @@ def _densities(reference: Scored, seen: np.ndarray, weights: np.ndarray, events:
 
 
 def settled(unbinned: Experiment) -> Experiment:
-    """The same in strata, which are made where they matter: at the limit itself."""
+    """An unbinned experiment in strata, which are made where they matter: at the limit itself."""
     first = limits.binned(unbinned, FIRST_EVENTS / unbinned.expected[-1])
     return limits.binned(unbinned, limits.median_limit(first).mu_90)
 

@@ -89,7 +89,7 @@ def experiment(
 
 
 def binned(unbinned: Experiment, mu: float, n_strata: int = N_STRATA) -> Experiment:
-    """The same in strata of like events at strength mu, with the pool's own contents as densities.
+    """An unbinned experiment in strata of events alike at strength mu, with the pool's own contents as densities.
 
     Some ten thousand rows become n_strata, so that a toy costs microseconds, and the Asimov data set is exact: its
     best fit is mu = 0 and nominal rates whatever the templates. Unbinned, templates that a pool of 1e4 smooths give

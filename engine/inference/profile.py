@@ -56,7 +56,10 @@ def groups(names: tuple[str, ...], relative_sd: np.ndarray, shared: dict = TABLE
 
 
 def nuisances(names: tuple[str, ...], relative_sd: np.ndarray) -> Groups:
-    """The same, where a group of Table 3 whose members were given different uncertainties is no group."""
+    """The rate nuisances of components, with relative_sd (components,), of which none is refused.
+
+    A group of Table 3 whose members were given different uncertainties is no group.
+    """
     sd = dict(zip(names, relative_sd, strict=True))
     alike = {
         group: members for group, members in TABLE_3.items() if len({sd[name] for name in members if name in sd}) == 1

@@ -31,13 +31,13 @@ class Truth:
     group: np.ndarray
 
     def without(self, group: int, groups: int) -> "Truth":
-        """The same from a pool that lacks a group."""
+        """This truth from a pool that lacks one of so many groups; what is left stands for all events."""
         kept, scale = self.group != group, groups / (groups - 1)
         laws = tuple((share, _scaled(_only(law, kept), scale)) for share, law in self.laws)
         return Truth(laws, self.signal[kept] * scale, self.group[kept])
 
     def coarse(self) -> "Truth":
-        """The same with every fourth law of an average, and of those the likely ones: enough for an error."""
+        """This truth with every fourth law of an average, and of those the likely ones: enough for an error."""
         kept = [(share, law) for share, law in self.laws[::4] if share > UNLIKELY]
         total = sum(share for share, _ in kept)
         return self if len(self.laws) == 1 else replace(self, laws=tuple((s / total, law) for s, law in kept))
@@ -150,7 +150,10 @@ def pool_law(null: Null, choice: Choice, truth: Truth) -> Mixture:
 
 
 def toy_laws(null: Null, choice: Choice, truth: Truth, stream_key: tuple, n_toys: int) -> tuple[Mixture, Mixture]:
-    """The same from n_toys toys of each truth; truths that differ share their random numbers."""
+    """Laws of q under background and with signal, from n_toys toys of each law of the truth.
+
+    stream_key: of their random numbers, which truths that differ share.
+    """
     statistic, laws = choice.prepare(null), []
     for share, law in truth.laws:
         sides = [law, _with_signal(law, truth.signal)]

@@ -100,7 +100,7 @@ class Contour:
         return float(abs(total * self.t * self.step / np.pi) / abs(self.phi[0]))
 
     def with_signal(self, values: np.ndarray, signal: np.ndarray) -> "Contour":
-        """The same line for the law with a further component, from the tables that were kept; both (k,)."""
+        """This line for the law with a further component, from the tables that were kept; both (k,)."""
         weights = signal * np.exp(self.t * values - self.kappa)
         added = pool_transform(values, weights[None], self.tau)[0] * np.exp(-1j * self.turn)
         phi = np.zeros(len(self.tau), dtype=np.complex128)

@@ -103,7 +103,7 @@ def merged(values: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def one_process(weights: np.ndarray, sd: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The same with all components of known rate as one: Poisson processes are, together."""
+    """Weights (components, n) and sd (components,) with all components of known rate as one Poisson process."""
     known = sd == 0
     if known.sum() < 2:
         return weights, sd
