@@ -7,8 +7,8 @@ them stand for all: a trapezoidal sum over a smooth bump is good to 2 exp(-2 pi^
 
 A line keeps its accuracy where the tail that it gives is not far below Chernoff's bound. Where s_N lies far below
 what S is given N, as it does where a signal makes N large, the upper tail is nearly all of P(N), and a line with
-t > 0 has it as a huge factor times a sum that nearly vanishes. So each N is taken from the side on which its tail is
-the smaller, P(S >= s_N, N) along t > 0 or P(N) less P(S < s_N, N) along t < 0, and from a line that loses little of p.
+t > 0 has it as a huge factor times a sum that nearly vanishes. Such an N is P(N) less P(S < s_N, N), along t < 0; and
+every N is taken from a line that loses little of the accuracy of p, of which there may be several.
 """
 
 from collections.abc import Callable
@@ -143,28 +143,29 @@ class Joint:
         return np.array([self._law.ln_terms(t)[:: self._stride] for t in self._t[self._usable]])
 
     def _some(self, s: np.ndarray) -> float:
-        """The part of those N whose s is finite, each from the side on which its tail is the smaller."""
+        """The part of those N whose s is finite, each from a line that loses little of the accuracy of their sum."""
         finite, t = np.isfinite(s), self._t[self._usable]
         s = np.where(finite, s, 0.0)
         ln_bound = self._ln_terms - t[:, None] * s  # Chernoff's, of P(S >= s, N) for t > 0 and P(S < s, N) for t < 0
-        mostly = ln_bound[t < 0].min(axis=0) < ln_bound[t > 0].min(axis=0)
-        ln_bound = np.where((t < 0)[:, None] == mostly, ln_bound, np.inf)
-        p, least = float(self._p[finite & mostly].sum()), ln_bound.min(axis=0)
-        ln_p = max(np.log(max(p, np.finfo(float).tiny)), least[finite].max(initial=-np.inf))
-        left = np.flatnonzero(finite & (least > ln_p - LN_COPIES))
+        upper, lower = ln_bound[t > 0].min(axis=0), ln_bound[t < 0].min(axis=0)
+        ln_p = np.minimum(upper, self._ln_p)[finite].max(initial=-np.inf)
+        mostly = (upper > ln_p + LN_LOSS) & (lower < upper)
+        ln_bound, least = np.where((t < 0)[:, None] == mostly, ln_bound, np.inf), np.where(mostly, lower, upper)
+        p, left = float(self._p[finite & mostly].sum()), np.flatnonzero(finite & (least > ln_p - LN_COPIES))
+        enough = max(ln_p + LN_LOSS, least[left].max(initial=-np.inf))
         while len(left):
-            index = self._index(ln_bound[:, left], ln_p)
-            served = ln_bound[index, left] <= ln_p + LN_LOSS
+            index = self._index(ln_bound[:, left], enough)
+            served = ln_bound[index, left] <= enough
             p += self._line(index, ln_p).tail(s, left[served]).sum()
             left = left[~served]
         return p
 
-    def _index(self, ln_bound: np.ndarray, ln_p: float) -> int:
-        """Of the tilt whose line serves most of the counts, of one that is there already if it does.
+    def _index(self, ln_bound: np.ndarray, enough: float) -> int:
+        """Of the tilt whose bounds are small enough for most of the counts, of one with a line already if there is one.
 
         ln_bound (usable tilts, counts).
         """
-        served = (ln_bound <= ln_p + LN_LOSS).sum(axis=1)
+        served = (ln_bound <= enough).sum(axis=1)
         best = np.flatnonzero(served == served.max())
         there = [i for i in best if i in self._lines]
         return int(there[0] if there else best[np.argmin(logsumexp(ln_bound[best], axis=1))])
