@@ -155,9 +155,9 @@ class Joint:
         enough = max(ln_p + LN_LOSS, least[left].max(initial=-np.inf))
         while len(left):
             index = self._index(ln_bound[:, left], enough)
-            served = ln_bound[index, left] <= enough
-            p += self._line(index, ln_p).tail(s, left[served]).sum()
-            left = left[~served]
+            served = left[ln_bound[index, left] <= enough]
+            p += self._line(index, ln_p, s, served).tail(s, served).sum()
+            left = np.setdiff1d(left, served)
         return p
 
     def _index(self, ln_bound: np.ndarray, enough: float) -> int:
@@ -170,24 +170,32 @@ class Joint:
         there = [i for i in best if i in self._lines]
         return int(there[0] if there else best[np.argmin(logsumexp(ln_bound[best], axis=1))])
 
-    def _line(self, index: int, ln_p: float) -> JointLine:
-        """The line of a tilt, as far as it is good for exp(ln_p)."""
+    def _line(self, index: int, ln_p: float, s: np.ndarray, served: np.ndarray) -> JointLine:
+        """The line of a tilt, as far as it is good for exp(ln_p) and these of the counts."""
         line = self._lines.get(index)
         if line is None or line.ln_p > ln_p + LN_LOSS:
-            line = self._lines[index] = self._new_line(int(self._usable[index]), ln_p)
+            ln_weight = np.full(len(s), -np.inf)
+            ln_weight[served] = -self._t[self._usable[index]] * s[served]
+            ln_weight -= (self._ln_terms[index] + ln_weight)[served].max()
+            line = self._lines[index] = self._new_line(int(self._usable[index]), ln_p, ln_weight)
         return line
 
-    def _new_line(self, index: int, ln_p: float) -> JointLine:
+    def _new_line(self, index: int, ln_p: float, ln_weight: np.ndarray) -> JointLine:
+        """Frequencies are added until the terms, weighted as the tail weighs them (counts,), have died out.
+
+        A term that is small beside others before it is weighted would be cut off too early.
+        """
         t = float(self._t[index])
         step = 2 * np.pi / copies_apart(self._t, self._k, index, max(-ln_p, 0.0))
         seen = np.flatnonzero(self._ln_p > min(ln_p, 0.0) - LN_UNSEEN)
         wanted = (self._window >= self.counts[seen[0]]) & (self._window <= self.counts[seen[-1]])
         floor, ln_scale, _, weights = shelves(self._law, t, wanted)
+        weight = np.exp(np.minimum(ln_weight[seen[0] : seen[-1] + 1] + ln_scale, LN_LARGEST))[:, None]
         parts = []
         for block in range(MOST_BLOCKS):
             tau = step * np.arange(block * ROWS, (block + 1) * ROWS)
             parts.append(self._terms(floor, tau, pool_transform(self._law.values, weights, tau)))
-            left = abs(parts[-1][:, -ROWS // 2 :]).max() / abs(parts[0][:, 0]).max()
+            left = (weight * abs(parts[-1][:, -ROWS // 2 :])).max() / (weight * abs(parts[0][:, :1])).max()
             if left < np.exp(LN_SILENT):
                 break
         h = np.concatenate(parts, axis=1)

@@ -105,7 +105,7 @@ def test_rates_drawn_and_a_signal_against_the_law_of_a_sum(fewer, scale):
     sd = [0.1, 0.5, 0.0]
     law = conditional.law(fewer, values, weights, sd)
     for q in (0.01, 0.1, 0.5, 1.0, 6.0, 15.0):
-        assert law.sf(q) == pytest.approx(by_sums(fewer, values, weights, sd, q), rel=2e-4)
+        assert law.sf(q) == pytest.approx(by_sums(fewer, values, weights, sd, q), rel=1e-7)
 
 
 @pytest.mark.parametrize("fisher", [False, True])
