@@ -59,13 +59,13 @@ def background_block(
     statistics = prepare(population, exposure_ty, choices)
     drawn = _quantities(population, exposure_ty, choices, statistics)
     totals = toys.background_totals(rng, counts, law.weights, drawn)
-    found = [totals[:, place] for place in drawn.places]
+    by_choice = [totals[:, columns] for columns in drawn.places]
     if hypothesis == "null":
         for column, statistic in enumerate(statistics):
             if hasattr(statistic, "widen"):
                 rng = toys.stream(*population.stream_key, exposure_ty, "widen", block)
-                found[column] = statistic.widen(found[column], rng)
-    return counts.sum(axis=1), found
+                by_choice[column] = statistic.widen(by_choice[column], rng)
+    return counts.sum(axis=1), by_choice
 
 
 @dataclass(frozen=True)
@@ -186,10 +186,10 @@ def _signal_q(population, signal_weights, signal_key, mean, exposure_ty, choices
         counts, totals = _signal_block(rng, population.signal(signal_weights), mean, quantities)
         some = slice(start, min(start + toys.BLOCK, n_toys))
         n = some.stop - some.start
-        for statistic, place, drawn, out in zip(statistics, quantities.places, background, q, strict=True):
+        for statistic, columns, drawn, out in zip(statistics, quantities.places, background, q, strict=True):
             for step in range(len(mean)):
                 n_events = drawn.n_events[some] + counts[:n, step]
-                out[some, step] = statistic.q(n_events, drawn.totals[some] + totals[:n, step, place])
+                out[some, step] = statistic.q(n_events, drawn.totals[some] + totals[:n, step, columns])
     return q
 
 

@@ -14,7 +14,7 @@ PEAK_TO_IQR = 2.117  # makes the scale of a Gaussian its interquartile range
 
 
 @dataclass(frozen=True)
-class Component:
+class ComponentDensity:
     """A smoothed histogram in u = asinh((TS - location) / scale), which tames a score that spans decades.
 
     Location and scale are those of the peak: R H_B puts most electron recoils within some hundred nat of each
@@ -39,7 +39,7 @@ class Density:
     """A mixture of components with shares that sum to one, and a floor below which it never falls."""
 
     shares: tuple[float, ...]
-    components: tuple[Component, ...]
+    components: tuple[ComponentDensity, ...]
     floor: float
 
     def __call__(self, ts: np.ndarray) -> np.ndarray:
@@ -72,7 +72,7 @@ def estimate(ts: np.ndarray, weights: np.ndarray, *, bandwidth: float, relative_
     return Density(shares, components, float(relative_floor * peak))
 
 
-def _component(ts: np.ndarray, weights: np.ndarray, bandwidth: float) -> Component:
+def _component(ts: np.ndarray, weights: np.ndarray, bandwidth: float) -> ComponentDensity:
     used = weights > 0
     ts, weights = ts[used], weights[used]
     low, high = shortest_interval(ts, weights, PEAK)
@@ -83,7 +83,7 @@ def _component(ts: np.ndarray, weights: np.ndarray, bandwidth: float) -> Compone
     height, edges = np.histogram(u, bins=N_BINS, range=(first, last), weights=weights, density=True)
     step = edges[1] - edges[0]
     smooth = gaussian_filter1d(height, width / step, mode="constant", truncate=PADDING)
-    return Component(float(location), float(scale), float(edges[0] + step / 2), float(step), smooth)
+    return ComponentDensity(float(location), float(scale), float(edges[0] + step / 2), float(step), smooth)
 
 
 def shortest_interval(values: np.ndarray, weights: np.ndarray, share: float) -> tuple[float, float]:

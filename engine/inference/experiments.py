@@ -60,12 +60,12 @@ def backgrounds(null: Null) -> Backgrounds:
 
 def _densities(reference: Scored, seen: np.ndarray, weights: np.ndarray, events: Scored) -> np.ndarray:
     """(events, components) per PE^2; an event without S1 or S2 is put at 1 PE, on every template's floor."""
-    found = templates.estimate(reference.cs1_pe[seen], reference.cs2_pe[seen], weights)
-    return templates.densities(found, np.fmax(events.cs1_pe, 1.0), np.fmax(events.cs2_pe, 1.0))
+    fitted = templates.estimate(reference.cs1_pe[seen], reference.cs2_pe[seen], weights)
+    return templates.densities(fitted, np.fmax(events.cs1_pe, 1.0), np.fmax(events.cs2_pe, 1.0))
 
 
 def settled(unbinned: Experiment) -> Experiment:
-    """The same in strata, which are made where they matter: at the limit itself."""
+    """An unbinned experiment in strata, which are made where they matter: at the limit itself."""
     first = limits.binned(unbinned, FIRST_EVENTS / unbinned.expected[-1])
     return limits.binned(unbinned, limits.median_limit(first).mu_90)
 

@@ -1,5 +1,6 @@
-"""How much of a significance is the finite pool: groups of pool events left out in turn."""
+"""How much of a result is the finite pool: groups of its events left out in turn (Shao & Tu 1995, section 1.2)."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,25 +12,40 @@ from engine.inference.significance import z_one_sided
 GROUPS = 5
 
 
-def z_pool_error(
-    population: Population, choice: Choice, signal_weights: np.ndarray, exposure_ty: float
-) -> float | None:
-    """Delete-a-group jack-knife error of the exact Z of the median, in sigma (Shao & Tu 1995, section 1.2).
+def error(replicates: Sequence[float]) -> float:
+    """Delete-a-group jack-knife error of a value, from what it is without each of the groups, in its own unit."""
+    return float(np.sqrt((len(replicates) - 1) * np.var(replicates)))
 
-    Each replicate makes f0, thresholds and laws anew without a fifth of both halves of the pool.
-    signal_weights (pool,): selected signal events per t y at the point. None where a median experiment says nothing
-    (p = 1) without some group.
+
+def replicates(
+    population: Population, choice: Choice, signal_weights: np.ndarray, groups: int
+) -> Iterator[tuple[Population, np.ndarray]]:
+    """Without each of so many groups of both halves of the pool in turn: the population, and the signal's weights.
+
+    signal_weights (pool,): selected signal events per t y; those of what is left have the same sum on average. Only
+    the choice's score is kept, and f0 is made anew.
     """
     scores = {} if choice.R is None else {choice.R: population.ts[choice.R]}
     population = replace(population, ts=scores, laws={})
-    z = [_z(population, choice, signal_weights, exposure_ty, group) for group in range(GROUPS)]
-    return float(np.sqrt((GROUPS - 1) * np.var(z))) if np.isfinite(z).all() else None
+    for group in range(groups):
+        kept = population.pool.groups(groups) != group
+        yield population.without(group, groups), signal_weights[kept] * groups / (groups - 1)
 
 
-def _z(population: Population, choice: Choice, signal_weights: np.ndarray, exposure_ty: float, group: int) -> float:
-    kept = population.pool.groups(GROUPS) != group
-    fewer = population.without(group, GROUPS)
-    statistic = choice.prepare(fewer.null(choice.R, exposure_ty))
-    signal = fewer.signal(signal_weights[kept] * GROUPS / (GROUPS - 1)) * exposure_ty
-    null, alternative = statistic.distributions(signal)
+def z_pool_error(
+    population: Population, choice: Choice, signal_weights: np.ndarray, exposure_ty: float
+) -> float | None:
+    """Jack-knife error of the exact Z of the median, in sigma: f0, thresholds and laws anew without each group.
+
+    signal_weights (pool,): selected signal events per t y at the point. None where a median experiment says nothing
+    (p = 1) without some group.
+    """
+    without = replicates(population, choice, signal_weights, GROUPS)
+    z = [_z(fewer, choice, signal, exposure_ty) for fewer, signal in without]
+    return error(z) if np.isfinite(z).all() else None
+
+
+def _z(population: Population, choice: Choice, signal_weights: np.ndarray, exposure_ty: float) -> float:
+    statistic = choice.prepare(population.null(choice.R, exposure_ty))
+    null, alternative = statistic.distributions(population.signal(signal_weights) * exposure_ty)
     return z_one_sided(max(float(null.sf(np.array([alternative.median()]))[0]), null.smallest_p))

@@ -13,7 +13,7 @@ from scipy.optimize import brentq
 
 from engine.errors import BadInput
 from engine.inference import profile, strata
-from engine.inference.significance import CENTRAL, clopper_pearson
+from engine.inference.significance import clopper_pearson
 
 LEVEL = 0.9
 POWER = 0.16  # power constraint of Cowan et al. 1105.3166, section 4: the limit's own -1 sigma
@@ -49,7 +49,7 @@ class Limit:
     """An upper limit without signal, in units of the reference cross-section.
 
     mu_90: its median; low, high: its central 68.27 %; power_constrained: below it, an observed limit is replaced by
-    it; method: "asymptotic" or "toys".
+    it; method: "asymptotic", as it stands in tables.
     """
 
     mu_90: float
@@ -89,7 +89,7 @@ def experiment(
 
 
 def binned(unbinned: Experiment, mu: float, n_strata: int = N_STRATA) -> Experiment:
-    """The same in strata of like events at strength mu, with the pool's own contents as densities.
+    """An unbinned experiment in strata of events alike at strength mu, with the pool's own contents as densities.
 
     Some ten thousand rows become n_strata, so that a toy costs microseconds, and the Asimov data set is exact: its
     best fit is mu = 0 and nominal rates whatever the templates. Unbinned, templates that a pool of 1e4 smooths give
@@ -97,9 +97,9 @@ def binned(unbinned: Experiment, mu: float, n_strata: int = N_STRATA) -> Experim
     """
     at_mu = np.append(np.ones(unbinned.rows.shape[1] - 1), mu)
     shares = strata.shares(unbinned.rows * at_mu)
-    found = strata.split(shares, strata.equal_weights(unbinned.content.T), n_strata)
-    merged = np.zeros((len(found), unbinned.content.shape[1]))
-    np.add.at(merged, found.index(shares), unbinned.content)
+    layers = strata.split(shares, strata.equal_weights(unbinned.content.T), n_strata)
+    merged = np.zeros((len(layers), unbinned.content.shape[1]))
+    np.add.at(merged, layers.index(shares), unbinned.content)
     return Experiment(merged, merged, unbinned.relative_sd)
 
 
@@ -132,16 +132,6 @@ def z_mu(where: Experiment, counts: np.ndarray, mu: float) -> float:
     return float((q + q_asimov) / (2 * np.sqrt(q_asimov)))
 
 
-def upper_limit(where: Experiment, counts: np.ndarray, critical_z: float | None = None, level: float = LEVEL) -> float:
-    """The mu above which every strength is disfavoured at this level, or by a calibrated critical_z.
-
-    Where few events disfavour even the weakest strength it is 0: what the power constraint is for.
-    """
-    wanted = stats.norm.ppf(level) if critical_z is None else critical_z
-    best = _fit(where, counts, 1.0, hold=False)[0]
-    return _crossing(lambda mu: z_mu(where, counts, mu) - wanted, best, 1 / where.expected[-1])
-
-
 def median_limit(where: Experiment, level: float = LEVEL, power: float = POWER) -> Limit:
     """The median limit and its band, asymptotically: the mu of sqrt(q_mu,A) = Phi^-1(level) + N, N = 0, -1, +1.
 
@@ -153,15 +143,6 @@ def median_limit(where: Experiment, level: float = LEVEL, power: float = POWER) 
     one_event = 1 / where.expected[-1]
     return Limit(*(_crossing(lambda mu, n=n: np.sqrt(q_mu(where, where.asimov, mu)) - n, 0.0, one_event) for n in at),
                  "asymptotic")  # fmt: skip
-
-
-def toy_limit(
-    where: Experiment, n_toys: int, rng, critical_z: float | None = None, level: float = LEVEL, power: float = POWER
-) -> Limit:
-    """The same from the limits of n_toys experiments without signal, at the critical_z that `calibrate` gives."""
-    limits = [upper_limit(where, counts, critical_z, level) for counts in draw(where, 0.0, n_toys, rng)]
-    tail = (1 - CENTRAL) / 2
-    return Limit(*(float(np.quantile(limits, at)) for at in (0.5, tail, 1 - tail, power)), "toys")
 
 
 def calibrate(where: Experiment, mu: float, n_toys: int, rng, level: float = LEVEL) -> Calibration:

@@ -70,7 +70,7 @@ class Population:
         return replace(self, pool=fewer, ts=ts, f0=f0, weights=weights, laws={})
 
     def with_scores(self, ts: dict[float, np.ndarray]) -> "Population":
-        """The same pool and rates with these scores, and their f0; raises BadInput where one is not finite."""
+        """This population with other scores, by R (pool,), and their f0; raises BadInput where one is not finite."""
         _check_finite(ts)
         f0 = _densities(ts, self.pool, self.weights, self.bandwidth, self.relative_floor)
         return replace(self, ts=ts, f0=f0)

@@ -46,17 +46,20 @@ def groups(names: tuple[str, ...], relative_sd: np.ndarray, shared: dict = TABLE
     """
     owner = {name: group for group, members in shared.items() for name in members}
     wanted = [owner.get(name, name) for name in names]
-    found = tuple(dict.fromkeys([*(g for g in shared if g in wanted), *wanted]))
-    member = np.array([[float(group == own) for own in wanted] for group in found])
-    widths = [{float(sd) for own, sd in zip(wanted, relative_sd, strict=True) if own == group} for group in found]
-    for group, width in zip(found, widths, strict=True):
+    owners = tuple(dict.fromkeys([*(g for g in shared if g in wanted), *wanted]))
+    member = np.array([[float(group == own) for own in wanted] for group in owners])
+    widths = [{float(sd) for own, sd in zip(wanted, relative_sd, strict=True) if own == group} for group in owners]
+    for group, width in zip(owners, widths, strict=True):
         if len(width) > 1:
             raise BadInput(f"components of the nuisance {group!r} differ in relative uncertainty: {sorted(width)}")
-    return Groups(found, member, np.array([width.pop() for width in widths]))
+    return Groups(owners, member, np.array([width.pop() for width in widths]))
 
 
 def nuisances(names: tuple[str, ...], relative_sd: np.ndarray) -> Groups:
-    """The same, where a group of Table 3 whose members were given different uncertainties is no group."""
+    """The rate nuisances of components, with relative_sd (components,), of which none is refused.
+
+    A group of Table 3 whose members were given different uncertainties is no group.
+    """
     sd = dict(zip(names, relative_sd, strict=True))
     alike = {
         group: members for group, members in TABLE_3.items() if len({sd[name] for name in members if name in sd}) == 1

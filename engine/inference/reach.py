@@ -7,12 +7,13 @@ are halved, the later half first, until they are too short to matter, or too far
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
 from scipy import optimize
 
+from engine.inference import bisection, jackknife
 from engine.inference.cells import Choice
 from engine.inference.exact import Distribution
 from engine.inference.exact.counts import CountLaw
@@ -23,10 +24,11 @@ from engine.inference.significance import z_one_sided
 TOLERANCE = 1e-3  # relative, of an exposure
 SHORTEST_DIP = 2e-2  # relative: shorter bad stretches are found only where the critical value is a count
 STRIDE = 2.0  # between exposures that are tried first
-N_HELD = 2  # strides without a bad stretch: a tooth of a count is good for a factor of 2.4 at most, then may dip
+N_HELD = 2  # strides without a bad stretch: one threshold of a count is good for a factor of 2.4 at most, then a dip
 JUMP_GROWTH = 1.1  # by which a step may be larger inside a stretch than at its ends
+REACHED = 1e-9  # of the first step from a median
 SLOPE_SPAN = 1.2  # factor in exposure over which dZ / dln t is taken
-FOUND, BEYOND, BELOW = STATUSES = ("found", "beyond_range", "below_range")
+FOUND, BEYOND, BELOW = ("found", "beyond_range", "below_range")
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def _z(null: Distribution, q: float) -> float:
 
 
 def _reached(law: Distribution, power: float) -> float:
-    """The largest q with P(Q >= q) >= power; by bisection where that is not the median."""
+    """The largest q with P(Q >= q) >= power, to 1e-9 of the median or of 1; by bisection where it is not the median."""
     low = high = law.median()
     if power == 0.5:
         return low
@@ -106,10 +108,7 @@ def _reached(law: Distribution, power: float) -> float:
     step = first
     while not fails(high):
         high, step = high + step, 2 * step
-    while high - low > 1e-9 * first:
-        middle = (low + high) / 2
-        low, high = (low, middle) if fails(middle) else (middle, high)
-    return low
+    return bisection.bracket(fails, low, high, int(np.ceil(np.log2((high - low) / (REACHED * first)))))[0]
 
 
 def _next_value(law: Distribution, q: float) -> float | None:
@@ -117,13 +116,13 @@ def _next_value(law: Distribution, q: float) -> float | None:
     if isinstance(law, CountLaw):
         return float(np.ceil(q)) + 1
     if isinstance(law, ScanLaw):
-        place = int(np.searchsorted(law.table.levels, q)) + 1
-        return float(law.table.levels[min(place, len(law.table.levels) - 1)])
+        above = int(np.searchsorted(law.table.levels, q)) + 1
+        return float(law.table.levels[min(above, len(law.table.levels) - 1)])
     return None
 
 
 @dataclass(frozen=True)
-class Search:
+class ExposureSearch:
     """Readings by exposure, each made once; `wanted_z`: what a good one has at least."""
 
     read: Callable[[float], Reading]
@@ -196,26 +195,22 @@ class Search:
 
 def find(population: Population, choice: Choice, weights: np.ndarray, aim: Aim, low_ty: float, high_ty: float):
     """The reach of one statistic, and the search that found it."""
-    search = Search(lambda t: read(population, choice, weights, t, aim), aim.z)
+    search = ExposureSearch(lambda t: read(population, choice, weights, t, aim), aim.z)
     return search.run(low_ty, high_ty), search
 
 
 def pool_error(
-    population: Population, choice: Choice, weights: np.ndarray, aim: Aim, search: Search, reach: Reach, groups: int
-) -> float | None:
-    """Delete-a-group jack-knife error of the exposure in t y, from the finite pool (Shao & Tu 1995, section 1.2).
+    population: Population, choice: Choice, weights: np.ndarray, aim: Aim, search: ExposureSearch, reach: Reach,
+    groups: int,
+) -> float | None:  # fmt: skip
+    """Jack-knife error of the exposure in t y, from so many groups of the finite pool.
 
     Each replicate makes f0, thresholds and laws anew at the exposure found, without one group of both halves of the
-    pool; its Z, across the steps (a jump from tooth to tooth has no derivative), moves the exposure by the slope
+    pool; its Z, across the steps (a jump from step to step has no derivative), moves the exposure by the slope
     of Z. None where the exposure is not within the range, or Z does not rise.
     """
     if reach.status != FOUND or (slope := search.slope(reach.exposure_ty)) <= 0:
         return None
-    scores = {} if choice.R is None else {choice.R: population.ts[choice.R]}
-    mine = replace(population, ts=scores, laws={})
-    z = []
-    for group in range(groups):
-        kept = mine.pool.groups(groups) != group
-        fewer = weights[kept] * groups / (groups - 1)
-        z.append(read(mine.without(group, groups), choice, fewer, reach.exposure_ty, aim).smooth_z)
-    return float(reach.exposure_ty * np.sqrt((groups - 1) * np.var(z)) / slope)
+    without = jackknife.replicates(population, choice, weights, groups)
+    z = [read(fewer, choice, signal, reach.exposure_ty, aim).smooth_z for fewer, signal in without]
+    return reach.exposure_ty * jackknife.error(z) / slope

@@ -12,7 +12,7 @@ from functools import cache
 import numpy as np
 from scipy import stats
 
-from engine.inference import coupled
+from engine.inference import coupled, jackknife
 from engine.inference.cells import Choice, background_toys, signal_q
 from engine.inference.population import Population
 from engine.inference.reach import BELOW, BEYOND, FOUND, STRIDE, Aim
@@ -121,12 +121,11 @@ def find(
     if n_toys[0] < (least := least_null_toys(aim.p)):
         raise ValueError(f"{n_toys[0]} null toys do not resolve p = {aim.p:g}; at least {least} do")
     at = cache(lambda t: read(population, choice, weights, signal_key, t, aim.p, n_toys))
-    found = search(at, aim.power, *range_ty)
-    if groups is None or found.low_ty is None:
-        return found
-    moved = pool_moves(population, choice, weights, found.exposure_ty, aim.p, n_toys, groups)
-    sd = np.sqrt((groups - 1) * np.var(moved))
-    return replace(found, error_ty=float(found.exposure_ty * sd / _slope(at, found.exposure_ty)))
+    reach = search(at, aim.power, *range_ty)
+    if groups is None or reach.low_ty is None:
+        return reach
+    moved = pool_moves(population, choice, weights, reach.exposure_ty, aim.p, n_toys, groups)
+    return replace(reach, error_ty=reach.exposure_ty * jackknife.error(moved) / _slope(at, reach.exposure_ty))
 
 
 def pool_moves(
@@ -134,20 +133,16 @@ def pool_moves(
     n_toys: tuple[int, int], groups: int,
 ) -> np.ndarray:  # fmt: skip
     """(groups,) normal quantile of the power, templates and toys made anew without a group of both halves of the pool:
-    for a delete-a-group jack-knife (Shao & Tu 1995, section 1.2).
+    replicates of a jack-knife.
 
     All from the same random numbers (`coupled`): left to themselves, toys would add twice their own error to it.
     """
-    scores = {} if choice.R is None else {choice.R: population.ts[choice.R]}
-    mine, key = replace(population, ts=scores, laws={}), (*population.stream_key, exposure_ty, "coupled")
-    found = []
-    for group in range(groups):
-        kept, fewer = mine.pool.groups(groups) != group, mine.without(group, groups)
-        signal = fewer.signal(weights[kept] * groups / (groups - 1)) * exposure_ty
-        sides = zip((None, signal), n_toys, ("null", "with signal"), strict=True)
+    key, quantiles = (*population.stream_key, exposure_ty, "coupled"), []
+    for fewer, signal in jackknife.replicates(population, choice, weights, groups):
+        sides = zip((None, fewer.signal(signal) * exposure_ty), n_toys, ("null", "with signal"), strict=True)
         q = (coupled.q_values(fewer, choice, exposure_ty, s, n, (*key, name)) for s, n, name in sides)
-        found.append(stats.norm.ppf(_inner(power(*q, p))))
-    return np.array(found)
+        quantiles.append(stats.norm.ppf(_inner(power(*q, p))))
+    return np.array(quantiles)
 
 
 def _bracket(passes: Callable[[float], bool], low_ty: float, high_ty: float) -> tuple[float, float, float]:

@@ -14,7 +14,7 @@ def z_one_sided(p: float) -> float:
 
 
 def z_of_each(p: np.ndarray) -> np.ndarray:
-    """The same of every p; of each the number that it has alone."""
+    """One-sided significance of every p, of any shape; of each the number that it has alone."""
     return stats.norm.isf(p)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engine.inference import bisection, jackknife
 from engine.inference.cells import Choice
 from engine.inference.exact.power import P_THREE_SIGMA
 from engine.inference.hypothesis import Null
@@ -14,7 +15,7 @@ from engine.inference.significance import z_one_sided
 from engine.inference.truth import Mixture, Truth, exact_laws, pool_law, toy_laws
 
 GROUPS = 10
-STEPS = 40  # halvings of a bracket: the threshold of a continuous law to some 1e-12 of it
+HALVINGS = 40  # halvings of a bracket: the threshold of a continuous law to some 1e-12 of it
 
 
 @dataclass(frozen=True)
@@ -46,12 +47,12 @@ def effect(
     """The effect on one statistic by its exact law, or by n_toys toys where its law is not known."""
     if choice.module.EXACT is True:
         laws = [exact_laws(null, choice, truth) for truth in (nominal, varied)]
-        found = _compared(*laws, p)
-        error = found["inflation"] * _pool_error(null, choice, nominal, varied, found["threshold"])
-        return Effect(**found, inflation_error=error, method="exact")
+        compared = _compared(*laws, p)
+        error = compared["inflation"] * _pool_error(null, choice, nominal, varied, compared["threshold"])
+        return Effect(**compared, inflation_error=error, method="exact")
     laws = [toy_laws(null, choice, truth, stream_key, n_toys) for truth in (nominal, varied)]
-    found = _compared(*laws, p)
-    return Effect(**found, inflation_error=_toy_error(found, n_toys), method="toys")
+    compared = _compared(*laws, p)
+    return Effect(**compared, inflation_error=_toy_error(compared, n_toys), method="toys")
 
 
 @dataclass(frozen=True)
@@ -105,9 +106,9 @@ def _compared(nominal: tuple[Mixture, Mixture], varied: tuple[Mixture, Mixture],
         "false_alarm": (nominal[0], q), "false_alarm_varied": (varied[0], q),
         "power": (nominal[1], q), "power_varied": (varied[1], q), "power_recalibrated": (varied[1], q_varied),
     }  # fmt: skip
-    found = {name: _tail(law, value) for name, (law, value) in at.items()}
-    inflation = found["false_alarm_varied"] / found["false_alarm"]
-    return {"threshold": q, "threshold_varied": q_varied, "inflation": inflation} | found
+    tails = {name: _tail(law, value) for name, (law, value) in at.items()}
+    inflation = tails["false_alarm_varied"] / tails["false_alarm"]
+    return {"threshold": q, "threshold_varied": q_varied, "inflation": inflation} | tails
 
 
 def threshold(law: Mixture, p: float) -> float:
@@ -125,47 +126,33 @@ def threshold(law: Mixture, p: float) -> float:
 
 def _first(values: np.ndarray, law: Mixture, p: float) -> float:
     """The first of ascending values that is reached with probability p at most; the last if none is."""
-    low, high = 0, len(values) - 1
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if float(law.sf(values[middle : middle + 1])[0]) <= p else (middle + 1, high)
-    return float(values[low])
+    return float(values[bisection.first(lambda i: _tail(law, values[i]) <= p, 0, len(values) - 1)])
 
 
 def _bracketed(law: Mixture, p: float) -> float:
-    def above(q: float) -> bool:
-        return float(law.sf(np.array([q]))[0]) > p
-
-    low = law.median()
-    while not above(low):  # the likeliest truth may lie above the mean of all
+    low, step = law.median(), 1.0
+    while _tail(law, low) <= p:  # the likeliest truth may lie above the mean of all
         low -= 1 + abs(low)
-    step = 1.0
-    while above(low + step):
+    while _tail(law, low + step) > p:
         step *= 2
-    high = low + step
-    for _ in range(STEPS):
-        middle = (low + high) / 2
-        if not low < middle < high:
-            break
-        low, high = (middle, high) if above(middle) else (low, middle)
-    return high
+    return bisection.bracket(lambda q: _tail(law, q) <= p, low, low + step, HALVINGS)[1]
 
 
 def _pool_error(null: Null, choice: Choice, nominal: Truth, varied: Truth, q: float) -> float:
-    """Delete-a-group jack-knife of the inflation's relative error at a fixed threshold (Shao & Tu 1995, section 1.2).
+    """Jack-knife of the inflation's relative error at a fixed threshold.
 
     Both truths lose the same events: where they share the pool, most of its error is in both. Relative to the
     inflation it hardly depends on how finely a nuisance is averaged over.
     """
-    at, ratios = np.array([q]), []
+    ratios = []
     for group in range(GROUPS):
         fewer = (pool_law(null, choice, truth.coarse().without(group, GROUPS)) for truth in (nominal, varied))
-        alarm, alarm_varied = (float(law.sf(at)[0]) for law in fewer)
+        alarm, alarm_varied = (_tail(law, q) for law in fewer)
         ratios.append(alarm_varied / alarm)
-    return float(np.sqrt((GROUPS - 1) * np.var(ratios)) / np.mean(ratios))
+    return jackknife.error(ratios) / float(np.mean(ratios))
 
 
-def _toy_error(found: dict, n_toys: int) -> float:
+def _toy_error(compared: dict, n_toys: int) -> float:
     """Of two binomial shares, as if no random number were shared."""
-    shares = np.maximum([found["false_alarm"], found["false_alarm_varied"]], 1 / n_toys)
+    shares = np.maximum([compared["false_alarm"], compared["false_alarm_varied"]], 1 / n_toys)
     return float(shares[1] / shares[0] * np.sqrt(((1 - shares) / (shares * n_toys)).sum()))

@@ -17,7 +17,7 @@ N_STRATA = 16
 
 
 @dataclass(frozen=True)
-class Null:
+class TemplateNull:
     """Background only. expected, relative_sd (groups,); strata of the pool; mean and sd of -ln sum b f per event."""
 
     expected: np.ndarray
@@ -29,7 +29,7 @@ class Null:
 
 def null(
     rows: np.ndarray, weights: np.ndarray, expected: np.ndarray, relative_sd: np.ndarray, n_strata: int = N_STRATA
-) -> Null:
+) -> TemplateNull:
     """The null from rows (n, groups) of b_g f_g at pool events with weights (groups, n), and expected (groups,) b_g.
 
     Give it events that the templates have not seen: the moments, in the unit of `rows`, are those of the weighted
@@ -38,17 +38,17 @@ def null(
     value, mixed = -np.log(rows.sum(axis=1)), weights.sum(axis=0)
     mean = np.average(value, weights=mixed)
     sd = np.sqrt(np.average((value - mean) ** 2, weights=mixed))
-    found = strata.split(strata.shares(rows), strata.equal_weights(weights), n_strata)
-    return Null(expected, relative_sd, found, float(mean), float(sd))
+    layers = strata.split(strata.shares(rows), strata.equal_weights(weights), n_strata)
+    return TemplateNull(expected, relative_sd, layers, float(mean), float(sd))
 
 
-def per_event(rows: np.ndarray, null: Null) -> np.ndarray:
+def per_event(rows: np.ndarray, null: TemplateNull) -> np.ndarray:
     """(n, 1 + strata * groups) columns that add up over events: ln sum_g b_g f_g, and the shares by stratum."""
     return np.column_stack([np.log(rows.sum(axis=1)), null.strata.columns(strata.shares(rows))])
 
 
 def statistic(
-    n_events: np.ndarray, totals: np.ndarray, null: Null, *, profiled: bool = True, ln_n_factorial: bool = True
+    n_events: np.ndarray, totals: np.ndarray, null: TemplateNull, *, profiled: bool = True, ln_n_factorial: bool = True
 ) -> np.ndarray:
     """q = -2 ln L(sigma = 0) per toy, from n_events (toys,) and totals (toys, columns of `per_event`).
 
@@ -63,7 +63,7 @@ def statistic(
     return 2 * (half + gammaln(n_events + 1) if ln_n_factorial else half)
 
 
-def _profiled(by_stratum: np.ndarray, null: Null) -> np.ndarray:
+def _profiled(by_stratum: np.ndarray, null: TemplateNull) -> np.ndarray:
     """(toys,) minimum over theta of sum theta b - sum_k n_k ln(theta . mean share of k) + constraints.
 
     by_stratum (toys, strata, groups): summed shares; those of an event add up to one, those of a stratum to n_k.
@@ -74,7 +74,7 @@ def _profiled(by_stratum: np.ndarray, null: Null) -> np.ndarray:
     return np.array([value for _, value in fits])
 
 
-def exact(rows: np.ndarray, null: Null, *, profiled: bool = True, ln_n_factorial: bool = True) -> float:
+def exact(rows: np.ndarray, null: TemplateNull, *, profiled: bool = True, ln_n_factorial: bool = True) -> float:
     """q of one experiment from rows (N, groups) of b_g f_g at its own events: slow, and without strata."""
     counts = np.ones(len(rows))
     if profiled:
@@ -84,7 +84,7 @@ def exact(rows: np.ndarray, null: Null, *, profiled: bool = True, ln_n_factorial
     return 2 * float(half + gammaln(len(rows) + 1) if ln_n_factorial else half)
 
 
-def conditional(n_events: np.ndarray, totals: np.ndarray, null: Null) -> np.ndarray:
+def conditional(n_events: np.ndarray, totals: np.ndarray, null: TemplateNull) -> np.ndarray:
     """(toys,) sum_i -ln sum b f against what N background events give: (S - N mean) / (sqrt(N) sd); 0 for N = 0.
 
     Given N it ranks experiments as S does, and its distribution hardly depends on N, so that toys of any N stand in

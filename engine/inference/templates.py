@@ -52,8 +52,8 @@ class Template:
         return self._height(cs1_pe, cs2_pe) <= self.floor
 
     def _height(self, cs1_pe, cs2_pe):
-        place = (_coordinates(cs1_pe, cs2_pe, self.slope) - self.first[:, None]) / self.step[:, None]
-        return map_coordinates(self.height, place, order=1, mode="constant", cval=0.0)
+        bins = (_coordinates(cs1_pe, cs2_pe, self.slope) - self.first[:, None]) / self.step[:, None]
+        return map_coordinates(self.height, bins, order=1, mode="constant", cval=0.0)
 
 
 def estimate(

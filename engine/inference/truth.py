@@ -31,13 +31,13 @@ class Truth:
     group: np.ndarray
 
     def without(self, group: int, groups: int) -> "Truth":
-        """The same from a pool that lacks a group."""
+        """This truth from a pool that lacks one of so many groups; what is left stands for all events."""
         kept, scale = self.group != group, groups / (groups - 1)
         laws = tuple((share, _scaled(_only(law, kept), scale)) for share, law in self.laws)
         return Truth(laws, self.signal[kept] * scale, self.group[kept])
 
     def coarse(self) -> "Truth":
-        """The same with every fourth law of an average, and of those the likely ones: enough for an error."""
+        """This truth with every fourth law of an average, and of those the likely ones: enough for an error."""
         kept = [(share, law) for share, law in self.laws[::4] if share > UNLIKELY]
         total = sum(share for share, _ in kept)
         return self if len(self.laws) == 1 else replace(self, laws=tuple((s / total, law) for s, law in kept))
@@ -106,7 +106,7 @@ class Mixture:
 
 
 @dataclass(frozen=True)
-class Counted:
+class ToyLaw:
     """The law of q as toys show it."""
 
     q: np.ndarray
@@ -132,31 +132,34 @@ class Counted:
 
 def exact_laws(null: Null, choice: Choice, truth: Truth) -> tuple[Mixture, Mixture]:
     """Laws of q under background and with signal, events drawn from the truth and the statistic made for the null."""
-    found = []
+    laws = []
     for share, law in truth.laws:
         statistic = choice.prepare(replace(null, drawn=law, stated=null.n_background))
-        found.append((share, *statistic.distributions(truth.signal)))
-    return Mixture(tuple((s, b) for s, b, _ in found)), Mixture(tuple((s, a) for s, _, a in found))
+        laws.append((share, *statistic.distributions(truth.signal)))
+    return Mixture(tuple((s, b) for s, b, _ in laws)), Mixture(tuple((s, a) for s, _, a in laws))
 
 
 def pool_law(null: Null, choice: Choice, truth: Truth) -> Mixture:
     """The law of q under background as if the pool were the truth: for a jack-knife, which asks how far off it is."""
-    found = []
+    laws = []
     for share, law in truth.laws:
         statistic = choice.prepare(replace(null, drawn=law, stated=null.n_background))
         known = hasattr(statistic, "unwidened")
-        found.append((share, statistic.unwidened() if known else statistic.distributions(0 * truth.signal)[0]))
-    return Mixture(tuple(found))
+        laws.append((share, statistic.unwidened() if known else statistic.distributions(0 * truth.signal)[0]))
+    return Mixture(tuple(laws))
 
 
 def toy_laws(null: Null, choice: Choice, truth: Truth, stream_key: tuple, n_toys: int) -> tuple[Mixture, Mixture]:
-    """The same from n_toys toys of each truth; truths that differ share their random numbers."""
-    statistic, found = choice.prepare(null), []
+    """Laws of q under background and with signal, from n_toys toys of each law of the truth.
+
+    stream_key: of their random numbers, which truths that differ share.
+    """
+    statistic, laws = choice.prepare(null), []
     for share, law in truth.laws:
         sides = [law, _with_signal(law, truth.signal)]
         values = [_values(statistic, side, (*stream_key, null.exposure_ty, i), n_toys) for i, side in enumerate(sides)]
-        found.append((share, *map(Counted, values)))
-    return Mixture(tuple((s, b) for s, b, _ in found)), Mixture(tuple((s, a) for s, _, a in found))
+        laws.append((share, *map(ToyLaw, values)))
+    return Mixture(tuple((s, b) for s, b, _ in laws)), Mixture(tuple((s, a) for s, _, a in laws))
 
 
 def _with_signal(law: Law, signal: np.ndarray) -> Law:

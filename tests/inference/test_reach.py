@@ -1,4 +1,4 @@
-"""The exposure from which on the power stays: closed forms, teeth, and the error from the pool."""
+"""The exposure from which on the power stays: closed forms, steps, and the error from the pool."""
 
 import numpy as np
 import pytest
@@ -40,11 +40,13 @@ def poisson_is_good(b, s, exposure_ty, asked=0.5):
     return stats.poisson.sf(threshold - 1, (b + s) * exposure_ty) >= asked
 
 
-@pytest.mark.parametrize("asked", [0.5, 0.8])
-@pytest.mark.parametrize(("b", "s"), [(0.1, 0.5), (0.5, 0.8), (4.0, 2.0), (1e-4, 1.0)])
+RATES_PER_TY = [(0.1, 0.5), (0.5, 0.8), (4.0, 2.0), (1e-4, 1.0)]
+
+
+@pytest.mark.parametrize(("b", "s", "asked"), [*((*r, a) for r in RATES_PER_TY for a in (0.5, 0.8)), (33.0, 10.0, 0.5)])
 def test_a_count_against_poisson_itself(b, s, asked):
     aim = reach.Aim(AIM.p, asked)
-    search = reach.Search(count_reading(b, s, aim), aim.z)
+    search = reach.ExposureSearch(count_reading(b, s, aim), aim.z)
     found = search.run(0.1, 500.0)
     assert found.status == "found"
     exposures = np.geomspace(0.1, found.checked_to_ty, 40_000)
@@ -52,20 +54,18 @@ def test_a_count_against_poisson_itself(b, s, asked):
     assert last_bad == pytest.approx(found.exposure_ty, rel=2 * reach.TOLERANCE)
 
 
-@pytest.mark.parametrize(("b", "s"), [(0.1, 0.5), (0.5, 0.8), (33.0, 10.0)])
-def test_it_agrees_with_the_search_by_teeth(b, s):
-    def null(exposure_ty):
-        return counts.law(np.array([b * exposure_ty]), np.zeros(1))
-
-    by_teeth = power.smallest_exposure(null, lambda t: null(t).with_signal(s * t), 0.5, 100.0)
-    found = reach.Search(count_reading(b, s), AIM.z).run(0.5, 100.0)
-    assert found.exposure_ty == pytest.approx(by_teeth, rel=2 * reach.TOLERANCE)
+def test_a_background_that_does_not_grow_has_no_steps():
+    """b0 = 1 whatever the exposure: 6 events are needed, and 5.6702 expected give them half the time."""
+    null = counts.law(np.ones(1), np.zeros(1))
+    assert null.threshold(AIM.p) == 6
+    search = reach.ExposureSearch(lambda t: reach.reading(null, null.with_signal(0.5 * t), AIM), AIM.z)
+    assert 1 + 0.5 * search.run(0.1, 100.0).exposure_ty == pytest.approx(5.6702, rel=2 * reach.TOLERANCE)
 
 
-def test_bisection_alone_would_stop_at_an_earlier_tooth():
+def test_bisection_alone_would_stop_at_an_earlier_step():
     """Between a bad and a good exposure the first crossing that bisection meets is followed by a dip."""
     b, s = 0.5, 0.8
-    found = reach.Search(count_reading(b, s), AIM.z).run(1.0, 100.0)
+    found = reach.ExposureSearch(count_reading(b, s), AIM.z).run(1.0, 100.0)
     low, high = 1.0, found.exposure_ty * 0.995
     while not poisson_is_good(b, s, high):
         high *= 0.995
@@ -79,7 +79,7 @@ def test_bisection_alone_would_stop_at_an_earlier_tooth():
 def test_a_law_without_steps_against_its_closed_form(asked):
     """Z of the median grows as 0.7 sqrt(t): the exposure is ((z_p + z_power) / 0.7)^2."""
     aim = reach.Aim(AIM.p, asked)
-    search = reach.Search(lambda t: reach.reading(Gaussian(0.0), Gaussian(0.7 * np.sqrt(t)), aim), aim.z)
+    search = reach.ExposureSearch(lambda t: reach.reading(Gaussian(0.0), Gaussian(0.7 * np.sqrt(t)), aim), aim.z)
     found = search.run(1.0, 2000.0)
     expected = ((aim.z + stats.norm.ppf(asked)) / 0.7) ** 2
     assert found.exposure_ty == pytest.approx(expected, rel=reach.TOLERANCE)
@@ -90,7 +90,8 @@ def test_a_law_without_steps_against_its_closed_form(asked):
 
 
 def test_beyond_and_below_the_range():
-    weak, strong = (reach.Search(count_reading(b, s), AIM.z).run(1.0, 20.0) for b, s in ((0.5, 0.01), (0.01, 10.0)))
+    weak = reach.ExposureSearch(count_reading(0.5, 0.01), AIM.z).run(1.0, 20.0)
+    strong = reach.ExposureSearch(count_reading(0.01, 10.0), AIM.z).run(1.0, 20.0)
     assert (weak.status, weak.exposure_ty, weak.checked_to_ty) == ("beyond_range", np.inf, 20.0)
     assert (strong.status, strong.exposure_ty) == ("below_range", 1.0)
 

@@ -5,7 +5,7 @@ from numba import njit
 
 from engine.inference.exact import generating
 from engine.inference.exact.contour import shelves
-from engine.inference.exact.law import Law
+from engine.inference.exact.event_sum import EventSum
 
 TIE = 1e-10  # relative: closer values of q are one, whatever the order of their sums
 SMALLEST_P = 1e-45  # the window of N leaves out 1e-50
@@ -35,7 +35,7 @@ class Few:
     being convolutions. These are the coefficients of z and z^2 of the generating function.
     """
 
-    def __init__(self, law: Law):
+    def __init__(self, law: EventSum):
         p_none, mean, variance = _tilted_rates(law)
         none, one, self._two = np.asarray(law.penalty(np.arange(3)), dtype=np.float64)
         single = mean @ law.weights
@@ -62,7 +62,7 @@ class Few:
         return float(self._steps.at_least(q)) + pairs
 
 
-def _tilted_rates(law: Law) -> tuple[float, np.ndarray, np.ndarray]:
+def _tilted_rates(law: EventSum) -> tuple[float, np.ndarray, np.ndarray]:
     """P(N = 0), and mean and variance of theta (components,) in experiments without an event."""
     pairs = [(np.array(-b), s) for b, s in zip(law.expected, law.relative_sd, strict=True)]
     ln_none = sum(float(np.real(generating.ln_mgf(x, s))) for x, s in pairs)
@@ -84,7 +84,7 @@ def pair_tail(values, weights, tails, factors, least):
     return total
 
 
-def count_law(law: Law) -> tuple[np.ndarray, np.ndarray]:
+def count_law(law: EventSum) -> tuple[np.ndarray, np.ndarray]:
     """All N of the law's window and P(N), each with its relative accuracy."""
     floor, ln_scale, _, weights = shelves(law, 0.0, np.ones(len(law.counts), dtype=bool))
     p, total = [], weights.sum(axis=1)[:, None]
@@ -100,7 +100,7 @@ class Counted:
 
     smallest_p = SMALLEST_P
 
-    def __init__(self, law: Law):
+    def __init__(self, law: EventSum):
         p_none, mean, variance = _tilted_rates(law)
         one = mean @ law.expected
         two = (one**2 + variance @ law.expected**2) / 2

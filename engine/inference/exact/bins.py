@@ -12,7 +12,7 @@ from numba import njit
 from scipy.special import xlogy
 
 from engine.inference.exact import rates, tilted
-from engine.inference.exact.mixture import N_POINTS, Mixture
+from engine.inference.exact.bin_sums import N_POINTS, BinSums
 from engine.inference.exact.tilted import BLOCK
 
 DIVERGENCE = 0.5  # E[e^(s q)] of a Poisson count's deviance is finite below
@@ -90,13 +90,13 @@ class DevianceLaw:
 
     def _alive(self, tilt: float, step: float, blocks: np.ndarray) -> np.ndarray:
         """The blocks that matter: all beyond the first long silence are left unseen where q is not discrete."""
-        found = [blocks[:0]]
+        alive = [blocks[:0]]
         for some in np.array_split(blocks, 1 + len(blocks) // SILENCE):
             central = np.abs(_spectrum(*self._central, tilt, step, some)).max(axis=1)
-            found.append(some[central > np.sqrt(DEAD)])
+            alive.append(some[central > np.sqrt(DEAD)])
             if self._expected.min() > SMOOTH_COUNT and central.max() < SILENT:
                 break
-        return np.concatenate(found)
+        return np.concatenate(alive)
 
 
 class _Apart:
@@ -122,8 +122,8 @@ class _Together:
     """All nodes at once, by what each bin is at a few means."""
 
     def __init__(self, means: np.ndarray, expected: np.ndarray):
-        self._mixture = Mixture(means)
-        self._points = [(row, m) for row, m in zip(self._mixture.points, expected, strict=True)]
+        self._sums = BinSums(means)
+        self._points = [(row, m) for row, m in zip(self._sums.points, expected, strict=True)]
         self._known = {}
 
     def moments(self, tilt: float) -> np.ndarray:
@@ -131,7 +131,7 @@ class _Together:
         if tilt not in self._known:
             one = np.ones(1)
             at = [[_moments(np.array([p]), np.array([m]), one, tilt) for p in row] for row, m in self._points]
-            self._known[tilt] = self._mixture.sum(np.array(at)) if np.isfinite(at).all() else np.full((1, 3), np.inf)
+            self._known[tilt] = self._sums.sum(np.array(at)) if np.isfinite(at).all() else np.full((1, 3), np.inf)
         return self._known[tilt]
 
     def spectrum(self, tilt: float, step: float, blocks: np.ndarray, shares: np.ndarray) -> np.ndarray:
@@ -142,7 +142,7 @@ class _Together:
             phi = phi.reshape(N_POINTS, -1)
             ln_phi[k] = np.log(np.maximum(abs(phi), 1e-30)) + 1j * np.unwrap(np.angle(phi), axis=0)
         kept = shares > 1e-18
-        return (shares[kept] @ np.exp(self._mixture.sum(ln_phi)[kept])).reshape(len(blocks), BLOCK)
+        return (shares[kept] @ np.exp(self._sums.sum(ln_phi)[kept])).reshape(len(blocks), BLOCK)
 
 
 def _distinct(means: np.ndarray, expected: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.optimize import brentq
 
 from engine.inference.exact.atoms import pair_tail
-from engine.inference.exact.given import Shape, Table, table
+from engine.inference.exact.given import Shape, TailTable, table
 from engine.inference.exact.joint import Joint, cells
 
 EVERY_N = 48  # up to here each N has its table; beyond, tables at a few N are interpolated in 1 / sqrt(N)
@@ -35,7 +35,7 @@ class Conditional:
             raise ValueError("all events have the same density: given N there is nothing to test")
         self._shape = Shape((y - self.mean) / self.sd, p)
         self._tail = np.append(np.cumsum(p[::-1])[::-1], 0.0)
-        self._tables: dict[int, Table] = {}
+        self._tables: dict[int, TailTable] = {}
         least = 1 / np.sqrt(max(most_events, EVERY_N + 1) * 1.001)
         nodes = np.linspace(least, 1 / np.sqrt(EVERY_N), N_NODES)
         self._nodes = np.unique(np.round(nodes**-2).astype(int))
@@ -65,7 +65,7 @@ class Conditional:
             tail = np.array([pair_tail(y, *both, factor, x * np.sqrt(2) - tie) for x in u])
         return np.log(np.clip(tail, np.finfo(float).tiny, 1.0))
 
-    def _table(self, n: int) -> Table:
+    def _table(self, n: int) -> TailTable:
         if n not in self._tables:
             self._tables[n] = table(self._shape, n, highest_u=None if n < EVERY_N else HIGHEST_U)
         return self._tables[n]

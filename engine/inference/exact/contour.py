@@ -16,7 +16,7 @@ import numpy as np
 from numba import njit
 
 from engine.inference.exact import generating
-from engine.inference.exact.law import LN_R, Law
+from engine.inference.exact.event_sum import LN_R, EventSum
 
 ROWS = 64  # frequencies handled at once
 MOST_FREQUENCIES = 1 << 16
@@ -64,7 +64,7 @@ class Contour:
     """Phi along Re lambda = t, in units of exp(ln_scale).
 
     step: of tau; tau, phi (frequencies,); resolution: width by which the atoms of a discrete Q are blurred, 0
-    for none; kappa: of `Law.tilted`; turn (frequencies,): phase taken out of the background's events; tables:
+    for none; kappa: of `EventSum.tilted`; turn (frequencies,): phase taken out of the background's events; tables:
     (shelf, kernel, ln of the background's generating function) of each shelf, if kept.
     """
 
@@ -100,7 +100,7 @@ class Contour:
         return float(abs(total * self.t * self.step / np.pi) / abs(self.phi[0]))
 
     def with_signal(self, values: np.ndarray, signal: np.ndarray) -> "Contour":
-        """The same line for the law with a further component, from the tables that were kept; both (k,)."""
+        """This line for the law with a further component, from the tables that were kept; both (k,)."""
         weights = signal * np.exp(self.t * values - self.kappa)
         added = pool_transform(values, weights[None], self.tau)[0] * np.exp(-1j * self.turn)
         phi = np.zeros(len(self.tau), dtype=np.complex128)
@@ -146,7 +146,7 @@ def pool_transform(values: np.ndarray, weights: np.ndarray, tau: np.ndarray) -> 
     return out
 
 
-def shelves(law: Law, t: float, wanted: np.ndarray) -> tuple[list[Shelf], float, float, np.ndarray]:
+def shelves(law: EventSum, t: float, wanted: np.ndarray) -> tuple[list[Shelf], float, float, np.ndarray]:
     """Shelves over the wanted N (bool, one per count of the law); ln_scale, kappa and the tilted weights."""
     kappa, weights = law.tilted(t)
     mean, variance, _ = law.count_saddles(weights.sum(axis=1))
@@ -166,7 +166,7 @@ def shelves(law: Law, t: float, wanted: np.ndarray) -> tuple[list[Shelf], float,
     return out, ln_scale, kappa, weights
 
 
-def _arc(law: Law, total: np.ndarray, r: float, n_circle: int) -> tuple[np.ndarray, float]:
+def _arc(law: EventSum, total: np.ndarray, r: float, n_circle: int) -> tuple[np.ndarray, float]:
     """The circle's nodes at which the generating function is not negligible, with a margin; ln of it at r."""
     omega = 2 * np.pi / n_circle * np.arange(n_circle // 2 + 1)
     ln_g = generating.ln_generating(r * np.exp(1j * omega), total[:, None], law.expected, law.relative_sd).real
@@ -175,7 +175,7 @@ def _arc(law: Law, total: np.ndarray, r: float, n_circle: int) -> tuple[np.ndarr
     return r * np.exp(2j * np.pi / n_circle * k), float(ln_g[0])
 
 
-def contour(law: Law, t: float, period: float, wanted: np.ndarray, *, keep: bool = False) -> Contour:
+def contour(law: EventSum, t: float, period: float, wanted: np.ndarray, *, keep: bool = False) -> Contour:
     """The line through t; `keep` keeps the tables that `Contour.with_signal` needs.
 
     Frequencies are added until the transform has died out for good, or the work's bound is reached.
@@ -230,7 +230,7 @@ def _quiet(penalties: np.ndarray) -> float:
     return np.pi / steepest if steepest > 0 else np.inf
 
 
-def _alive(law: Law, floor: list[Shelf], total: np.ndarray, top: np.ndarray, terms: np.ndarray) -> np.ndarray:
+def _alive(law: EventSum, floor: list[Shelf], total: np.ndarray, top: np.ndarray, terms: np.ndarray) -> np.ndarray:
     """Frequencies at which |Phi| may be seen, by two bounds; terms: ln of E[exp(t Q); N] over the shelves' N.
 
     The generating function is largest where all phases agree; and no term in N falls slower than the N-th
@@ -246,7 +246,7 @@ def _alive(law: Law, floor: list[Shelf], total: np.ndarray, top: np.ndarray, ter
     return seen & np.array([(terms + counts * x).max() > LN_SMALL for x in ln_slowest])
 
 
-def _transform(law: Law, floor: list[Shelf], tau, turn, total: np.ndarray, tables) -> np.ndarray:
+def _transform(law: EventSum, floor: list[Shelf], tau, turn, total: np.ndarray, tables) -> np.ndarray:
     """Phi at some frequencies (f,); total (components, f): A_j; turn (f,): the phase of their sum."""
     phi, total = np.zeros(len(tau), dtype=np.complex128), total * np.exp(-1j * turn)
     for number, shelf in enumerate(floor):

@@ -28,10 +28,10 @@ class CountLaw:
 
     def sf(self, q: np.ndarray) -> np.ndarray:
         """P(N >= q) for q of any shape."""
-        place = np.ceil(np.asarray(q, dtype=np.float64)) - self.first
-        inside = np.clip(place, 0, len(self.pmf) - 1).astype(np.int64)
-        p = np.where(place <= 0, 1.0, self.upper[inside])
-        return np.maximum(np.where(place >= len(self.pmf), 0.0, p), self.smallest_p)
+        index = np.ceil(np.asarray(q, dtype=np.float64)) - self.first
+        inside = np.clip(index, 0, len(self.pmf) - 1).astype(np.int64)
+        p = np.where(index <= 0, 1.0, self.upper[inside])
+        return np.maximum(np.where(index >= len(self.pmf), 0.0, p), self.smallest_p)
 
     def median(self) -> float:
         """The smallest n with P(N <= n) >= 1/2."""

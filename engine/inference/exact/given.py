@@ -46,7 +46,7 @@ class Shape:
 
 
 @dataclass(frozen=True)
-class Table:
+class TailTable:
     """ln P(S >= s | N) against u = s / sqrt(N): a spline, and beyond its end a line with the slope found there."""
 
     u: np.ndarray
@@ -76,20 +76,20 @@ class Table:
         return np.interp(-ln_p, q, u) + np.minimum(ln_p - self.ln_p[-1], 0.0) / self._slope
 
 
-def table(shape: Shape, n: int, *, highest_u: float | None = None) -> Table:
+def table(shape: Shape, n: int, *, highest_u: float | None = None) -> TailTable:
     """The tail of a sum of n >= 3 standardised values; ends where p is below exp(LN_LAST) or at highest_u."""
     k, lines = n * shape.cumulants, {}
     ln_p = TILTS * np.gradient(k, TILTS) - k
     ln_p[[0, -1]] = -np.inf  # no line through the outermost tilts
-    us, found = [], []
+    us, ln_tails = [], []
     for u in np.arange(LOWEST_U, min(np.sqrt(n) * shape.y.max(), highest_u or np.inf), STEP_U):
         chernoff = k - TILTS * u * np.sqrt(n)
         ln_tail = chernoff[TILTS >= 0].min()
         if ln_tail < LN_LAST and highest_u is None:
             break
         us.append(u)
-        found.append(_ln_tail(shape, n, u * np.sqrt(n), lines, chernoff, ln_p))
-    return Table(np.array(us), np.minimum.accumulate(np.minimum(found, 0.0)))
+        ln_tails.append(_ln_tail(shape, n, u * np.sqrt(n), lines, chernoff, ln_p))
+    return TailTable(np.array(us), np.minimum.accumulate(np.minimum(ln_tails, 0.0)))
 
 
 def _ln_tail(shape: Shape, n: int, q: float, lines: dict[int, Contour], chernoff: np.ndarray, ln_p: np.ndarray):

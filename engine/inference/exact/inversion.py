@@ -7,7 +7,7 @@ from scipy.optimize import brentq
 
 from engine.inference.exact.atoms import SMALLEST_P, Few
 from engine.inference.exact.contour import LN_COPIES, Contour, contour, copies_apart
-from engine.inference.exact.law import LN_R, LN_WINDOW, Law
+from engine.inference.exact.event_sum import LN_R, LN_WINDOW, EventSum
 
 LN_LOSS = 5.0  # e-folds of accuracy that a line which was drawn for another q may cost
 FIRST_T, GROWTH, MOST_T = 0.1, 1.3, 150  # the first step in t, in units of 1 / sd(Q); how steps grow; how many
@@ -25,7 +25,7 @@ class Inverted:
 
     smallest_p = SMALLEST_P
 
-    def __init__(self, law: Law):
+    def __init__(self, law: EventSum):
         self.law = law
         self.few = Few(law)
         self.mass = 1 - self.few.mass
@@ -92,14 +92,14 @@ class Inverted:
         return crossing(self._many, self.few, self._saddle[0], self._saddle[-1]) if quick is None else quick
 
 
-def tilts(law: Law, sd: float, ln_deepest: float = -LN_WINDOW) -> tuple[np.ndarray, np.ndarray]:
+def tilts(law: EventSum, sd: float, ln_deepest: float = -LN_WINDOW) -> tuple[np.ndarray, np.ndarray]:
     """Ascending t, 0 among them, out to where the tail is below exp(-ln_deepest); ln E[exp(t Q); N >= 3]."""
     sides = [_side(law, sign * FIRST_T / sd, ln_deepest) for sign in (-1, 1)]
     (down, k_down), (up, k_up) = sides
     return np.array(down[:0:-1] + up), np.array(k_down[:0:-1] + k_up)
 
 
-def _side(law: Law, step: float, ln_deepest: float) -> tuple[list[float], list[float]]:
+def _side(law: EventSum, step: float, ln_deepest: float) -> tuple[list[float], list[float]]:
     """Tilts from 0 in growing steps, but never more than MOST_LN of the tail's exponent t K' - K apart."""
     t, k, ln_p = [0.0], [law.cumulant(0.0)], 0.0
     while len(t) < MOST_T and ln_p < ln_deepest:

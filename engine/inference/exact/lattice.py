@@ -51,20 +51,20 @@ class LatticeLaw:
             n = np.arange(_last(max(means.max(), expected)))
             q = excess(n[:, None], np.array([expected]))
             kept = q < CELL * (LENGTH - 1)
-            place, q = np.rint(q[kept] / CELL).astype(np.int64), q[kept]
-            weights = stats.poisson.pmf(n[kept], np.maximum(means, 1e-300)[:, None]) * np.exp(tilt * CELL * place)
-            on_lattice = np.array([np.bincount(place, row, minlength=LENGTH) for row in weights])
+            cell, q = np.rint(q[kept] / CELL).astype(np.int64), q[kept]
+            weights = stats.poisson.pmf(n[kept], np.maximum(means, 1e-300)[:, None]) * np.exp(tilt * CELL * cell)
+            on_lattice = np.array([np.bincount(cell, row, minlength=LENGTH) for row in weights])
             product *= np.fft.rfft(on_lattice, axis=1)
         return self.nodes.weights @ product
 
     def sf(self, q: np.ndarray) -> np.ndarray:
         """P(Q >= q) for q of any shape; beyond the lattice, the value at its end."""
         q = np.asarray(q, dtype=np.float64)
-        place = np.clip(np.ceil(q / CELL - 0.5 * len(self.expected) - 1e-9), 0, LENGTH // 2).astype(np.int64)
+        cell = np.clip(np.ceil(q / CELL - 0.5 * len(self.expected) - 1e-9), 0, LENGTH // 2).astype(np.int64)
         tails, mgf = self._tilted
-        best = np.argmin(np.log(mgf)[:, None] - np.multiply.outer(TILTS, place.ravel() * CELL), axis=0)
-        p = tails[best, place.ravel()].reshape(q.shape)
-        return np.where(place == 0, 1.0, np.clip(p, SMALLEST_P, 1.0))
+        best = np.argmin(np.log(mgf)[:, None] - np.multiply.outer(TILTS, cell.ravel() * CELL), axis=0)
+        p = tails[best, cell.ravel()].reshape(q.shape)
+        return np.where(cell == 0, 1.0, np.clip(p, SMALLEST_P, 1.0))
 
     def median(self) -> float:
         """The smallest cell with P(Q <= cell) >= 1/2."""

@@ -11,6 +11,8 @@ import numpy as np
 from scipy import stats
 from scipy.special import gammaln, log_ndtr, logsumexp, ndtr
 
+from engine.inference import bisection
+
 NARROW = 0.12  # up to here the truncation takes Phi(-1/0.12) = 4e-17, and sums of Gaussians stay Gaussian
 LN_SMALLEST = -680.0  # probabilities below e^-680 = 1e-295 are left out of tables
 N_QUADRATURE = 96
@@ -68,21 +70,13 @@ def _table(mean: float, relative_sd: float, ln_smallest: float) -> tuple[int, np
     """One component's probabilities wherever ln P exceeds the smallest (the law has one peak)."""
     if mean == 0:
         return 0, np.ones(1)
-    low = _edge(0, int(mean), lambda n: ln_pmf(n, mean, relative_sd) < ln_smallest)
+    low = bisection.first(lambda n: ln_pmf(n, mean, relative_sd) >= ln_smallest, 0, int(mean))
     last = int(mean) + 16
     while ln_pmf(last, mean, relative_sd) >= ln_smallest:
         last *= 2
-    high = _edge(int(mean), last, lambda n: ln_pmf(n, mean, relative_sd) >= ln_smallest)
+    high = bisection.first(lambda n: ln_pmf(n, mean, relative_sd) < ln_smallest, int(mean), last)
     pmf = [np.exp(ln_pmf(n, mean, relative_sd)) for n in np.array_split(np.arange(low, high), 1 + (high - low) // 4096)]
     return low, np.concatenate(pmf)
-
-
-def _edge(low: int, high: int, before) -> int:
-    """The first integer in low ... high for which `before` no longer holds (high if it always does)."""
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (middle + 1, high) if before(middle) else (low, middle)
-    return low
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import numpy as np
 from numba import njit
 from scipy.special import gammaln
 
+from engine.inference import bisection
 from engine.inference.exact import rates
 
 N_THRESHOLDS = 64
@@ -31,7 +32,7 @@ def thresholds(smallest_b: float, n_background: float, *, n: int = N_THRESHOLDS,
 
 
 @dataclass(frozen=True)
-class Table:
+class LocalSignificances:
     """Local significances: minus_ln_p[k, n] = -ln P(Poisson(b_k) >= n); they do not fall along n.
 
     levels: all values that q can take, ascending.
@@ -41,7 +42,7 @@ class Table:
     levels: np.ndarray
 
 
-def table(b: np.ndarray) -> Table:
+def table(b: np.ndarray) -> LocalSignificances:
     """Local significances at thresholds with b events expected, up to the counts whose p underflows."""
     last = int(b[-1])
     while _ln_poisson(last, b[-1]) > np.log(SMALLEST_P) - 20:
@@ -50,7 +51,7 @@ def table(b: np.ndarray) -> Table:
     ln_pmf = _ln_poisson(n, np.asarray(b, dtype=np.float64)[:, None])
     minus_ln_p = -np.minimum(np.logaddexp.accumulate(ln_pmf[:, ::-1], axis=1)[:, ::-1], 0.0)
     minus_ln_p[:, 0] = 0.0
-    return Table(minus_ln_p, np.unique(minus_ln_p[minus_ln_p < -np.log(SMALLEST_P)]))
+    return LocalSignificances(minus_ln_p, np.unique(minus_ln_p[minus_ln_p < -np.log(SMALLEST_P)]))
 
 
 def _ln_poisson(n, mean):
@@ -159,7 +160,7 @@ class ScanLaw:
     """The law of q; nodes: the expected events in the bins between thresholds, as rates move them; shape (bins,): of
     the Gamma factor that each of them has besides, inf for none."""
 
-    table: Table
+    table: LocalSignificances
     nodes: rates.Nodes
     shape: np.ndarray | None = None
     known: dict = field(default_factory=dict, compare=False, repr=False)  # tails by q: points share their medians
@@ -184,16 +185,16 @@ class ScanLaw:
         return _mixture(boundary, increments, weights, shape, ln_factorial)
 
     def median(self) -> float:
-        """The smallest value with P(Q <= value) >= 1/2, sought from where the central rates have theirs."""
+        """The smallest value with P(Q <= value) >= 1/2, looked for from where the central rates have theirs."""
         means, weights, levels = self.nodes.means, self.nodes.weights, self.table.levels
         centre = (weights @ means)[None]
 
-        def above(place, increments, weights):
-            return self._sf(levels[place], increments, weights) > 0.5
+        def within(i, increments, weights):
+            return self._sf(levels[i], increments, weights) <= 0.5
 
-        guess = _last(lambda i: above(i, centre, np.ones(1)), 0, len(levels))
-        low, high = _bracket(lambda i: above(i, means, weights), guess, len(levels))
-        return float(levels[_last(lambda i: above(i, means, weights), low, high)])
+        guess = bisection.first(lambda i: within(i, centre, np.ones(1)), 1, len(levels)) - 1
+        low, high = _bracket(lambda i: not within(i, means, weights), guess, len(levels))
+        return float(levels[bisection.first(lambda i: within(i, means, weights), low + 1, high) - 1])
 
 
 @njit(cache=True)
@@ -202,14 +203,6 @@ def _mixture(boundary, increments, weights, shape, ln_factorial):
     for node in range(len(weights)):
         p += weights[node] * first_passage(boundary, increments[node], shape, ln_factorial)
     return p
-
-
-def _last(holds, low: int, high: int) -> int:
-    """The last place in low ... high - 1 where `holds`, which is true at low and false from some place on."""
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if holds(middle) else (low, middle)
-    return low
 
 
 def _bracket(holds, guess: int, size: int) -> tuple[int, int]:

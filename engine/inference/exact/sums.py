@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 
 from engine.inference.exact.atoms import Counted
+from engine.inference.exact.event_sum import EventSum, merged, one_process
 from engine.inference.exact.inversion import Inverted, WithSignal
-from engine.inference.exact.law import Law, merged, one_process
 
 
 class Sums:
@@ -24,7 +24,7 @@ class Sums:
         weights, sd = weights[present], np.asarray(relative_sd, dtype=np.float64)[present]
         weights, sd = one_process(weights, sd)
         self._centre = centre = _centre(self._y, weights, sd)
-        self._law = Law(*merged(self._y - centre, weights), sd, lambda n: penalty(n) + centre * n)
+        self._law = EventSum(*merged(self._y - centre, weights), sd, lambda n: penalty(n) + centre * n)
         self._null = exact(self._law)
 
     def distribution(self, signal=None) -> Inverted | WithSignal | Counted:
@@ -43,6 +43,6 @@ def _centre(y: np.ndarray, weights: np.ndarray, sd: np.ndarray) -> float:
     return float((first.sum() + (sd**2 * b) @ first) / (b.sum() + (sd * b) @ (sd * b)))
 
 
-def exact(law: Law) -> Inverted | Counted:
+def exact(law: EventSum) -> Inverted | Counted:
     """The law by inversion, or term by term where all events carry one value and N says everything."""
     return Inverted(law) if len(law.values) > 1 else Counted(law)

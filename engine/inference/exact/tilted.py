@@ -20,7 +20,7 @@ BLOCK = 16  # frequencies per block
 
 
 @dataclass(frozen=True)
-class Contour:
+class TiltedLine:
     """The generating function along one tilt: terms[j] at frequency[j], over its value at the tilt itself.
 
     frequency (n,) in 1 / q, without those whose term vanishes; mean and variance of q under the tilt.
@@ -57,7 +57,7 @@ class Tail:
         self._moments, self._spectrum = moments, spectrum
         first = min(1 / self.sd, 0.4 * divergence)
         left = np.geomspace(divergence - first, CLOSEST * divergence, N_TILTS)
-        self._tilts, self._at, self._contours = divergence - left, [], {}
+        self._tilts, self._at, self._lines = divergence - left, [], {}
         self._ties = 0.0
         if self._is_discrete():
             self._ties = 10 * RESOLUTION * self.sd
@@ -68,13 +68,13 @@ class Tail:
         `enough`: what the caller trusts at best, so that no tilt beyond it is looked at.
         """
         p = 1.0
-        for place in range(N_TILTS):
-            if place == len(self._at):
-                self._at.append(self._moments(self._tilts[place]))
-            ln_mgf, mean, _ = self._at[place]
+        for index in range(N_TILTS):
+            if index == len(self._at):
+                self._at.append(self._moments(self._tilts[index]))
+            ln_mgf, mean, _ = self._at[index]
             if not np.isfinite(ln_mgf):
                 return p
-            p = float(np.exp(ln_mgf - self._tilts[place] * mean))
+            p = float(np.exp(ln_mgf - self._tilts[index] * mean))
             if p <= enough:
                 return enough
         return p
@@ -82,39 +82,39 @@ class Tail:
     def sf(self, q: np.ndarray) -> np.ndarray:
         """P(Q >= q) for q of any shape."""
         q = np.asarray(q, dtype=np.float64) - self._ties
-        places = np.array([self._place(value) for value in q.ravel()], dtype=np.int64).reshape(q.shape)
+        indices = np.array([self._index(value) for value in q.ravel()], dtype=np.int64).reshape(q.shape)
         p = np.empty(q.shape)
-        for place in np.unique(places):
-            p[places == place] = self._contour(int(place)).sf(q[places == place])
+        for index in np.unique(indices):
+            p[indices == index] = self._line(int(index)).sf(q[indices == index])
         return np.clip(p, SMALLEST_P, 1.0)
 
     def median(self) -> float:
         """Where P(Q >= q) passes 1/2, to a tenth of RESOLUTION."""
         low, high = self.mean - 2 * self.sd, self.mean + 2 * self.sd  # |median - mean| <= sd, for any law
-        contour = self._contour(0)
+        line = self._line(0)
         while high - low > RESOLUTION * self.sd / 10:
             grid = np.linspace(low, high, 33)
-            above = max(int((contour.sf(grid) > 0.5).sum()) - 1, 0)
+            above = max(int((line.sf(grid) > 0.5).sum()) - 1, 0)
             low, high = grid[above], grid[min(above + 1, 32)]
         return float((low + high) / 2)
 
-    def _place(self, q: float) -> int:
+    def _index(self, q: float) -> int:
         """The first tilt under which Q has a mean of at least q."""
-        for place in range(N_TILTS):
-            if place == len(self._at):
-                self._at.append(self._moments(self._tilts[place]))
-            if self._at[place][1] >= q or not np.isfinite(self._at[place][0]):
-                return place if np.isfinite(self._at[place][0]) else place - 1
+        for index in range(N_TILTS):
+            if index == len(self._at):
+                self._at.append(self._moments(self._tilts[index]))
+            if self._at[index][1] >= q or not np.isfinite(self._at[index][0]):
+                return index if np.isfinite(self._at[index][0]) else index - 1
         return N_TILTS - 1
 
-    def _contour(self, place: int) -> Contour:
-        if place not in self._contours:
-            if place >= len(self._at):
-                self._place(-np.inf)
-            self._contours[place] = self._make(self._tilts[place], *self._at[place])
-        return self._contours[place]
+    def _line(self, index: int) -> TiltedLine:
+        if index not in self._lines:
+            if index >= len(self._at):
+                self._index(-np.inf)
+            self._lines[index] = self._make(self._tilts[index], *self._at[index])
+        return self._lines[index]
 
-    def _make(self, tilt: float, ln_mgf: float, mean: float, variance: float) -> Contour:
+    def _make(self, tilt: float, ln_mgf: float, mean: float, variance: float) -> TiltedLine:
         sd, ln_p = float(np.sqrt(variance)), min(ln_mgf - tilt * mean, 0.0)
         step = 2 * np.pi / max(16 * sd, (ACCURACY - ln_p) / tilt)
         # a Gaussian smear of the tilted law, to which only a discrete one is sensitive, ends the sum at e^-21
@@ -124,8 +124,8 @@ class Tail:
         frequency = step * np.arange(len(terms))
         kept = np.abs(terms) > 1e-18
         frequency, terms = frequency[kept], terms[kept]
-        return Contour(tilt, ln_mgf, step, frequency, terms * np.exp(-((smear * frequency) ** 2) / 2))
+        return TiltedLine(tilt, ln_mgf, step, frequency, terms * np.exp(-((smear * frequency) ** 2) / 2))
 
     def _is_discrete(self) -> bool:
-        contour = self._contour(0)
-        return bool((np.abs(contour.terms[contour.frequency > 100 / self.sd]) > 1e-2).any())
+        line = self._line(0)
+        return bool((np.abs(line.terms[line.frequency > 100 / self.sd]) > 1e-2).any())

@@ -47,8 +47,8 @@ class CountingVeto:
     def _left(self, law: Law) -> np.ndarray:
         """(components, events) expected events after the veto."""
         is_er = [not (w > 0)[law.events.kind == NR].any() for w in law.weights]
-        asked = self.options.model_dump(include={"er_rejection", "nr_acceptance"})
-        return veto.after_veto(law.weights, is_er, **asked)
+        efficiencies = self.options.model_dump(include={"er_rejection", "nr_acceptance"})
+        return veto.after_veto(law.weights, is_er, **efficiencies)
 
     @cached_property
     def edges(self) -> np.ndarray:
@@ -67,8 +67,8 @@ class CountingVeto:
 
     def _binned(self, law: Law, weights: np.ndarray) -> np.ndarray:
         """(components, bins) from weights (components, events)."""
-        place = np.searchsorted(self.edges, self._energy(law.events), side="left")
-        return np.array([np.bincount(place, w, minlength=len(self.edges) + 1) for w in weights])
+        bins = np.searchsorted(self.edges, self._energy(law.events), side="left")
+        return np.array([np.bincount(bins, w, minlength=len(self.edges) + 1) for w in weights])
 
     @cached_property
     def _expected(self) -> np.ndarray:
@@ -88,8 +88,8 @@ class CountingVeto:
 
     def distributions(self, signal: np.ndarray) -> tuple[Distribution, Distribution]:
         """The law of q under background, and with a signal of these expected events, by their kinds."""
-        law, asked = self.null.drawn, self.options
-        kept = np.where(law.events.kind == NR, asked.nr_acceptance, 1 - asked.er_rejection)
+        law, given = self.null.drawn, self.options
+        kept = np.where(law.events.kind == NR, given.nr_acceptance, 1 - given.er_rejection)
         left = self._binned(law, (signal * kept)[None])[0]
         if len(self.edges) == 0:
             return self._background, self._background.with_signal(float(left[0]))

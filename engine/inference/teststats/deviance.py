@@ -58,8 +58,8 @@ class Deviance:
     def expected(self) -> np.ndarray:
         """(bins,) m_k."""
         law = self.null.reference
-        found = np.bincount(self.bins(law.events), law.total, minlength=self.n_bins)
-        return np.maximum(found, 1e-9 * law.n_expected)
+        expected = np.bincount(self.bins(law.events), law.total, minlength=self.n_bins)
+        return np.maximum(expected, 1e-9 * law.n_expected)
 
     def q(self, n_events: np.ndarray, totals: np.ndarray) -> np.ndarray:
         """The deviance of each toy."""
@@ -67,9 +67,9 @@ class Deviance:
 
     def _law(self, signal: np.ndarray | None, **reach: float) -> DevianceLaw:
         law = self.null.drawn
-        place = self.bins(law.events)
-        means = np.array([np.bincount(place, w, minlength=self.n_bins) for w in law.weights])
-        more = None if signal is None else np.bincount(place, signal, minlength=self.n_bins)
+        bins = self.bins(law.events)
+        means = np.array([np.bincount(bins, w, minlength=self.n_bins) for w in law.weights])
+        more = None if signal is None else np.bincount(bins, signal, minlength=self.n_bins)
         return DevianceLaw(self.expected, rates.nodes(means, law.relative_sd, more, **reach))
 
     @cached_property

@@ -56,19 +56,19 @@ class ExcessScan:
 
     @cached_property
     def _thresholds(self) -> tuple[np.ndarray, np.ndarray]:
-        law, asked = self.null.reference, self.options
+        law, given = self.null.reference, self.options
         order = np.argsort(-law.events.ts, kind="stable")
         ts, expected = law.events.ts[order], law.total[order]
         above = np.cumsum(expected)
-        enough = np.flatnonzero(above**2 / np.cumsum(expected**2) >= asked.pool_events)
-        smallest = max(asked.smallest_b, above[enough[0]] if len(enough) else above[-1])
-        wanted = scan.thresholds(smallest, above[-1], n=asked.thresholds, largest_b=max(asked.largest_b, 2 * smallest))
+        enough = np.flatnonzero(above**2 / np.cumsum(expected**2) >= given.pool_events)
+        smallest = max(given.smallest_b, above[enough[0]] if len(enough) else above[-1])
+        wanted = scan.thresholds(smallest, above[-1], n=given.thresholds, largest_b=max(given.largest_b, 2 * smallest))
         edges = np.unique(ts[np.minimum(np.searchsorted(above, wanted), len(ts) - 1)])[::-1]
         b = np.array([expected[ts > edge].sum() for edge in edges])
         return edges[b > 0], b[b > 0]
 
     @cached_property
-    def table(self) -> scan.Table:
+    def table(self) -> scan.LocalSignificances:
         """Local significance by threshold and count."""
         return scan.table(self._thresholds[1])
 
@@ -93,18 +93,18 @@ class ExcessScan:
 
     @cached_property
     def _means(self) -> np.ndarray:
-        place = self.bins(self.null.drawn.events)
-        rows = [np.bincount(place, w, minlength=self.n_bins)[:-1] for w in self.null.drawn.weights]
+        bins = self.bins(self.null.drawn.events)
+        rows = [np.bincount(bins, w, minlength=self.n_bins)[:-1] for w in self.null.drawn.weights]
         return np.array(rows)
 
     @cached_property
     def pool(self) -> tuple[np.ndarray, np.ndarray]:
         """(thresholds,) mean of what each bin expects, over its nominal value, and the shape of its Gamma law."""
-        place, mean, variance = self.bins(self.null.drawn.events), 0.0, 0.0
+        bins, mean, variance = self.bins(self.null.drawn.events), 0.0, 0.0
         for kind in range(int(self.null.drawn.events.kind.max()) + 1):
             w = np.where(self.null.drawn.events.kind == kind, self.null.drawn.total, 0.0)
-            sums = [np.bincount(place, power, minlength=self.n_bins)[:-1] for power in (w, w * w)]
-            _, weight = self.null.effective_above(place == 0)[kind]
+            sums = [np.bincount(bins, power, minlength=self.n_bins)[:-1] for power in (w, w * w)]
+            _, weight = self.null.effective_above(bins == 0)[kind]
             mean, variance = mean + sums[0], variance + sums[1]
             mean[0], variance[0] = mean[0] + weight, variance[0] + weight**2
         nominal = self._means.sum(axis=0)

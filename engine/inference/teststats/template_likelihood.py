@@ -56,7 +56,7 @@ class TemplateLikelihood:
         return self._groups.sum(density * self.null.reference.weights.sum(axis=1))
 
     @cached_property
-    def _prepared(self) -> template_likelihood.Null:
+    def _prepared(self) -> template_likelihood.TemplateNull:
         law = self._of_templates(self.null.drawn)
         grouped = self._groups.sum(law.weights.T).T
         expected = self._groups.sum(self.null.reference.weights.sum(axis=1))
@@ -76,8 +76,8 @@ class TemplateLikelihood:
         """q of each toy."""
         if self.options.conditional:
             return template_likelihood.conditional(n_events, totals, self._prepared)
-        asked = {"profiled": self.options.profiled, "ln_n_factorial": self.options.ln_n_factorial}
-        return template_likelihood.statistic(n_events, totals, self._prepared, **asked)
+        terms = {"profiled": self.options.profiled, "ln_n_factorial": self.options.ln_n_factorial}
+        return template_likelihood.statistic(n_events, totals, self._prepared, **terms)
 
 
 def _visible(events: Scored) -> np.ndarray:

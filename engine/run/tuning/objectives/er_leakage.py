@@ -6,8 +6,8 @@ both within the study's windows. The papers quote the classifier's at the same a
 
 import numpy as np
 
+from engine.inference import jackknife
 from engine.inference.exact.veto import NR_ACCEPTANCE
-from engine.inference.jackknife import GROUPS
 from engine.inference.pools import KINDS
 from engine.inference.population import Population
 from engine.plan.tune_plan import TunePlan
@@ -22,11 +22,11 @@ def rank(plan: TunePlan, population: Population, signals: dict, R: float) -> flo
 
 
 def measure(plan: TunePlan, population: Population, signals: dict, R: float) -> Measure:
-    """The leakage with its jack-knife error (Shao & Tu 1995, section 1.2)."""
-    groups = population.pool.groups(GROUPS)
-    without = [_of(population, R, groups != group) for group in range(GROUPS)]
+    """The leakage with its jack-knife error."""
+    groups = population.pool.groups(jackknife.GROUPS)
+    without = [_of(population, R, groups != group) for group in range(jackknife.GROUPS)]
     everything = np.ones(len(groups), bool)
-    return Measure(_of(population, R, everything), float(np.sqrt((GROUPS - 1) * np.var(without))))
+    return Measure(_of(population, R, everything), jackknife.error(without))
 
 
 def leakage(ts: np.ndarray, er_weights: np.ndarray, nr_weights: np.ndarray, acceptance: float) -> float:

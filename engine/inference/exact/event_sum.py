@@ -14,7 +14,7 @@ LN_R = 1e-3 * np.sinh(np.linspace(-10, 10, 401))  # weights r^N that move the me
 
 
 @dataclass(frozen=True)
-class Law:
+class EventSum:
     """Q = penalty(N) + sum of y over the N events of an experiment.
 
     values (n,): y; weights (components, n): expected events; relative_sd (components,): of each rate;
@@ -82,13 +82,13 @@ class Law:
         middle = p @ self.penalties
         return float(np.sqrt(p @ (self.penalties - middle) ** 2 + (p @ self.counts) * max(spread, 0.0)))
 
-    def added(self, values: np.ndarray, signal: np.ndarray) -> "Law":
+    def added(self, values: np.ndarray, signal: np.ndarray) -> "EventSum":
         """This law with another component of known rate; values, signal (k,)."""
         weights = np.zeros((len(self.weights) + 1, len(self.values) + len(values)))
         weights[:-1, : len(self.values)] = self.weights
         weights[-1, len(self.values) :] = signal
         y = np.concatenate([self.values, values])
-        return Law(*merged(y, weights), np.append(self.relative_sd, 0.0), self.penalty)
+        return EventSum(*merged(y, weights), np.append(self.relative_sd, 0.0), self.penalty)
 
 
 def merged(values: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -103,7 +103,7 @@ def merged(values: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def one_process(weights: np.ndarray, sd: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The same with all components of known rate as one: Poisson processes are, together."""
+    """Weights (components, n) and sd (components,) with all components of known rate as one Poisson process."""
     known = sd == 0
     if known.sum() < 2:
         return weights, sd

@@ -15,7 +15,7 @@ CHUNK = 4_000_000  # numbers held at once
 
 
 @dataclass(frozen=True)
-class Mixture:
+class BinSums:
     """means (nodes, bins): Poisson means of each bin by node."""
 
     means: np.ndarray
