@@ -12,7 +12,7 @@ SMALLEST = 1e-3  # an inflation below is drawn here: a search that never gives a
 
 @styled
 def inflation(table: pa.Table, exposure_ty: float) -> Figure:
-    """Inflation of the false-alarm probability at a fixed threshold (`engine.schemas.SYSTEMATICS`), with its error;
+    """Inflation of the false-alarm probability at a fixed threshold (`engine.schemas.systematics`), with its error;
     beside it the power at the threshold that the search ought to have, and the nominal one as a hollow circle.
 
     One row per nuisance and direction, one colour per statistic and R. A cross marks what the pool limits. Another

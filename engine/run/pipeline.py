@@ -48,7 +48,7 @@ class Outcome:
 
     @property
     def table(self) -> pa.Table:
-        """The study's table (`engine.schemas.RESULTS`)."""
+        """The study's table (`engine.schemas.results`)."""
         return self["tables"].table
 
     @property
@@ -63,7 +63,7 @@ class Outcome:
 
 
 def scan(study: Study | str, store: Store | str = "./recoilscan-store", **options: object) -> pa.Table:
-    """The whole path for a study, resumed where it stands; returns the result table (`engine.schemas.RESULTS`).
+    """The whole path for a study, resumed where it stands; returns the result table (`engine.schemas.results`).
 
     `study` is a parsed study, a TOML file or a shipped name. Options: `address` of a Ray cluster (default: a local
     one), `workers` of the local one (0: none, in this process), `progress`, `name` under which the store keeps what was

@@ -287,7 +287,7 @@ def _with_roles(raw: dict, score: Score) -> dict:
     models, compare = raw.get("models", {}), raw.get("compare")
     if not isinstance(models, dict):
         return raw
-    families = {score.roles.get(role, role): family for role, (_, family) in score.wanted.items() if family}
+    families = {role: family for role, (_, family) in score.wanted.items() if family and role not in score.roles}
     filled = {name: models.get(name, {"name": family}) for name, family in families.items()} | models
     if not isinstance(compare, dict):
         return raw | {"models": filled}

@@ -1,238 +1,151 @@
 """What a scan says of itself before it starts: the right counts, costs of the right size, and nothing left behind."""
 
 import json
-import time
+import shutil
 from dataclasses import replace
 
 import pytest
-from numba import njit
 from studies import PAIRS, TINY
-from threadpoolctl import threadpool_limits
 
-from engine import study
-from engine.assembly import assemble
-from engine.estimate import estimate
-from engine.estimate import words as estimate_words
-from engine.estimate.costs.clock import Clock, Cost, line
-from engine.estimate.costs.events import EventCosts
-from engine.estimate.costs.inference import InferenceCosts
+from engine import estimate, stages, study
+from engine.estimate import calibration, costs
+from engine.estimate.costs import Cost, Costs
+from engine.estimate.estimate import of_stage
 from engine.plan.members import plan_of
 from engine.plan.plan import Plan
-from engine.stages import reach, work
-from engine.store.parts import Entry, encode, sha256
+from engine.stages import STAGES
 from engine.store.store import Ledger, Store
 
-WITH_LAWS = ("limits.enabled=false", "toys.statistics=['count']")
 CHEAP = ("toys.exact=none", "limits.enabled=false", "toys.statistics=['count']")
+FEW = ("events.train_per_kind=100", "pool.er_events=400", "pool.nr_events=400", "toys.null=1000", "toys.signal=1000")
 
 
-def load(*settings):
-    return study.load(str(TINY), settings)
-
-
-@pytest.fixture(scope="module")
-def found(tmp_path_factory):
-    """The estimate for an empty store, as it is printed for machines."""
-    folder = tmp_path_factory.mktemp("none") / "store"
-    found = estimate.estimate(load(*CHEAP), str(folder))
-    assert not folder.exists()
-    return found
+def load(*settings, path=TINY):
+    return study.load(str(path), settings)
 
 
 @pytest.fixture(scope="module")
-def costs():
-    plan, clock = Plan(load(*CHEAP)), Clock()
-    events = EventCosts(plan, clock)
-    return events, InferenceCosts(plan, clock, events.population)
+def known() -> Costs:
+    """The costs that ship, at the pace of the machine that they are from."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(costs, "pace", lambda: 1.0)
+        return costs.shipped()
 
 
-@pytest.mark.parametrize("most", [0.0, 1e5, 1e6, 1e7, 1e9])
-def test_toys_are_timed_at_exposures_that_the_study_has(costs, monkeypatch, most):
-    _, known = costs
-    monkeypatch.setattr("engine.estimate.costs.inference.MOST_DRAWN", most)
-    fresh = replace(known, known={}, clock=Clock())
-    assert set(fresh._ends) <= set(known.plan.study.grid.exposure_ty.points())
-    assert fresh.cells(fresh._ends[0], 1).core_s > 0
+@pytest.fixture
+def of(known, tmp_path):
+    """The stages of an estimate for an empty store, by name."""
+
+    def make(parsed, store=None):
+        return {stage.name: stage for stage in estimate.estimate(parsed, store or none(tmp_path), known).stages}
+
+    return make
 
 
-def stages(found: estimate.Estimate) -> dict[str, estimate.Stage]:
-    return {stage.name: stage for stage in found.stages}
+def none(folder) -> Store:
+    return Store(str(folder / "none"), create=False)
 
 
 class TestCounts:
-    def test_items_are_the_plans_and_none_is_done(self, found):
-        plan = Plan(load(*CHEAP))
-        assert {name: stage.items for name, stage in stages(found).items()} == {
-            name: len(items) for name, items in plan.items.items()
-        }
-        assert all(stage.done == 0 for stage in found.stages) and found.stored_bytes == 0
+    def test_items_are_the_plans_and_none_is_done(self, of, tmp_path):
+        found = of(load(*CHEAP))
+        items = stages.items(Plan(load(*CHEAP)))
+        assert {name: stage.items for name, stage in found.items()} == {name: len(some) for name, some in items.items()}
+        assert not any(stage.done for stage in found.values()) and not (tmp_path / "none").exists()
 
-    def test_tasks_are_those_of_a_scan(self, found):
-        tasks = {name: stage.tasks for name, stage in stages(found).items() if stage.tasks}
-        # kinds; slots; 2 test, 3 ER and 2 NR pool shards; 2 exposures x 2 hypotheses; 2 masses at 2 exposures
-        assert tasks == {"events": 2, "models": 2, "scores": 7, "nulls": 4, "cells": 4, "diagnostics": 3}
+    def test_a_finished_store_misses_nothing(self, reference, tmp_path, of):
+        store = tmp_path / "store"
+        shutil.copytree(reference.store, store)
+        before = {path: path.stat().st_mtime_ns for path in store.rglob("*")}
+        found = of(load(), Store(str(store), create=False))
+        assert all((stage.done, stage.core_s, stage.n_bytes) == (stage.items, 0, 0) for stage in found.values())
+        assert {path: path.stat().st_mtime_ns for path in store.rglob("*")} == before
+        (plan, ledger) = Plan(load()), Ledger(Store(str(store)))
+        (store / ledger.entries[plan.shards["train"][0].item].path).unlink()
+        events = of(load(), Store(str(store), create=False))["events"]
+        assert (events.items - events.done, events.core_s > 0) == (1, True)
 
-    def test_every_missing_task_costs_something(self, found):
-        for stage in found.stages:
-            assert (stage.core_s > 0) == (stage.n_bytes > 0) == (stage.tasks > 0)
-        assert found.core_h == pytest.approx(sum(stage.core_s for stage in found.stages) / 3600)
+    def test_what_is_missing_costs_something(self, of):
+        tables = {stage.TABLES for stage in STAGES if hasattr(stage, "TABLES")}
+        for name, stage in of(load("reach.enabled=true", "systematics.rates=true")).items():
+            assert (stage.core_s > 0) == (stage.n_bytes > 0) == (stage.items > 0 and name not in tables), name
+            assert not stage.priced_as
 
-    def test_what_is_stored_is_not_done_again(self, tmp_path):
-        plan, store = Plan(load(*CHEAP)), Store(str(tmp_path / "store"))
-        ledger = Ledger(store)
-        for shard in plan.shards["train"]:
-            (part,) = work.simulate(plan, shard)
-            store.put_new(part.path, encode(part))
-            ledger.add([Entry(part.path, sha256(encode(part)), part.items)])
-        ledger.flush()
-        before = sorted(path for path in (tmp_path / "store").rglob("*"))
-        found = estimate.estimate(plan.study, store.uri)
-        assert (stages(found)["events"].done, stages(found)["events"].core_s) == (2, 0.0)
-        assert found.stored_bytes == sum(path.stat().st_size for path in (tmp_path / "store/events").iterdir())
-        assert sorted(path for path in (tmp_path / "store").rglob("*")) == before
-        (tmp_path / "store" / part.path).unlink()
-        assert stages(estimate.estimate(plan.study, store.uri))["events"].done == 1
+    def test_of_two_seeds_all_items_are_counted_once(self, of):
+        seeds, one = of(load("training.n_seeds=2")), of(load())
+        joint = stages.items(plan_of(load("training.n_seeds=2")))
+        assert {name: stage.items for name, stage in seeds.items()} == {name: len(some) for name, some in joint.items()}
+        assert seeds["models"].core_s == pytest.approx(2 * one["models"].core_s)
+        assert seeds["cells"].core_s == one["cells"].core_s < seeds["exact"].core_s + one["cells"].core_s
 
-    def test_rounds_of_refinement_are_at_most_what_halving_takes(self):
-        asked = load(*CHEAP, "grid.refine={log10_sigma=0.3}")
-        stage = stages(estimate.estimate(asked, "nowhere"))["rounds"]
-        assert stage.tasks == 2 * 2 * 2 and stage.items == 3 * stage.tasks  # a decade: halved twice
-        assert stage.core_s > 0 and "at most" in stage.how
-
-
-class TestSeveral:
-    def test_of_two_seeds_all_items_are_counted_once(self):
-        seeds = load(*WITH_LAWS, "training.n_seeds=2")
-        found, one = stages(estimate.estimate(seeds, "nowhere")), stages(estimate.estimate(load(*WITH_LAWS), "nowhere"))
-        assert {name: stage.items for name, stage in found.items()} == {
-            name: len(items) for name, items in plan_of(seeds).items.items()
-        }
-        assert found["models"].tasks == 4 and found["cells"].items == one["cells"].items
-        assert found["scores"].core_s > one["scores"].core_s > 0
-
-    def test_of_a_comparison_the_pairs_share_events_and_no_cells(self):
-        compared = study.load(str(PAIRS))
-        plan, found = plan_of(compared), stages(estimate.estimate(compared, "nowhere"))
-        assert {name: stage.items for name, stage in found.items()} == {
-            name: len(items) for name, items in plan.items.items()
-        }
-        assert found["models"].tasks == len(plan.models) and found["paired"].tasks == len(plan.members)
+    def test_of_a_comparison_members_share_events_and_no_cells(self, of):
+        found, plan = of(load(path=PAIRS)), plan_of(load(path=PAIRS))
         assert found["cells"].items == sum(len(one.cells) for one in plan.members.values())
-        assert all((stage.core_s > 0) == (stage.tasks > 0) for stage in found.values())
+        assert found["events"].items == len(plan.shards["train"]) and found["paired"].core_s > 0
+
+    def test_rounds_of_refinement_are_at_most_what_halving_takes(self, of):
+        rounds = of(load(*CHEAP, "grid.refine={log10_sigma=0.3}"))["rounds"]
+        assert rounds.items == 3 * 2 * 2 * 2 and rounds.core_s > 0  # a decade: halved twice
 
 
-class TestSize:
-    """By processor time, within a factor of three: other programs may disturb, a wrong unit may not."""
+class TestPrice:
+    def test_it_is_linear_in_what_is_missing(self, of):
+        one, more = of(load(*CHEAP)), of(load(*CHEAP, "toys.signal=3000", "pool.er_events=10000"))
+        assert more["cells"].core_s == pytest.approx(2 * one["cells"].core_s)
+        assert more["scores"].core_s > one["scores"].core_s
 
-    def test_of_simulated_events(self, costs):
-        events, _ = costs
-        shard = replace(events.plan.shards["train"][0], n_thrown=2000)
-        assert_like(events.simulated(shard), lambda: work.simulate(events.plan, shard))
+    def test_every_choice_that_ships_has_a_cost(self, known):
+        plain = "limits.check_m_chi_GeV=[50]", "reach.enabled=true", "systematics.rates=true"
+        for path, settings in ((TINY, plain), (PAIRS, ())):
+            plan = plan_of(load(*settings, path=path))
+            for stage in STAGES:
+                for part in [plan, *getattr(plan, "parts", [])]:
+                    if hasattr(stage, "items") and part.has(stage.NAME) and hasattr(part, "cells"):
+                        amounts = of_stage(stage, part, set(stage.items(part)))
+                        assert not known.of(stage.NAME, amounts)[1], stage.NAME
 
-    def test_of_scored_events(self, costs):
-        events, _ = costs
-        shard = events.plan.shards["pool"][0]
-        slots = list(events.plan.models)
-        assert_like(events.scored(shard, slots), lambda: work.score(events.plan, shard, slots, events.models))
+    def test_what_has_no_cost_is_priced_as_the_dearest_and_said(self, known):
+        known = replace(known, known={"exact": {"a": Cost(1.0, 8.0), "b": Cost(2.0, 9.0), "a with error": Cost(50, 1)}})
+        cost, unknown = known.of("exact", {"a": 3.0, "mine": 1.0})
+        assert (cost, unknown) == (Cost(5.0, 33.0), ("mine",))
+        assert known.of("exact", {"mine with error": 1.0})[0].core_s == 50
 
-    def test_of_toys(self, costs):
-        events, inference = costs
-        drawn = inference.nulls(50.0, [0, 1])
-        assert_like(drawn, lambda: work.background_toys(events.plan, events.population, 50.0, "null", [0, 1]))
+    def test_a_slower_machine_takes_longer_and_writes_as_much(self, known, monkeypatch):
+        monkeypatch.setattr(costs, "pace", lambda: 0.5)
+        cells, twice = (one.known["cells"]["count"] for one in (known, costs.shipped()))
+        assert twice == Cost(2 * cells.core_s, cells.n_bytes)
 
-    @pytest.mark.parametrize("statistic", ["tail_count", "extended_poisson"])
-    def test_of_a_law_with_its_error(self, statistic):
-        plan, clock = Plan(load(f"toys.statistics=['{statistic}']")), Clock()
-        population = EventCosts(plan, clock).population
-        costs = InferenceCosts(plan, clock, population)
-        (point, *pair) = next(place for place in plan.exact.values() if plan.at_benchmark(place[0]))
-        weights = {point.m_chi_GeV: costs._weights(point.m_chi_GeV)}
-        cost = costs.exact(point.exposure_ty, tuple(pair), [point])
-
-        def law():
-            fresh = replace(population, laws={})
-            return work.exact(plan, fresh, point.exposure_ty, tuple(pair), weights, [(point, None)])
-
-        law()  # compiles what the jack-knife needs
-        assert_like(cost, law)
-
-    def test_of_an_exposure_sought_by_toys(self):
-        settings = (
-            "reach.enabled=true", "reach.by_toys=true", "reach.toys_m_chi_GeV=[50]", "reach.exposure_ty=[2,100]",
-            "reach.sigma_si_cm2=3e-47", "toys.null=7408", "toys.signal=7408", "toys.statistics=['template_likelihood']",
-        )  # fmt: skip
-        plan, clock = Plan(load(*settings)), Clock()
-        population = EventCosts(plan, clock).population
-        ((item, (*pair, mass, size)),) = plan.reach_by_toys.items()
-        weights = assemble.signal_weights(plan.study.signal, population, mass)
-        cost = InferenceCosts(plan, clock, population).search_by_toys(tuple(pair), mass, size)
-        assert_like(cost, lambda: reach.seek(plan, population, weights, item, (*pair, mass, size)))
-
-    def test_the_pool_is_as_large_as_the_studys(self, costs):
-        events, _ = costs
-        assert events.population.pool.n_thrown.tolist() == [5000, 3000]
-        ts = events.population.ts[1e4]
-        assert len(set(ts.tolist())) == len(ts)
+    def test_the_pace_is_measured(self):
+        assert costs.pace(0.05) > 0
 
 
-def assert_like(cost: Cost, make) -> None:
-    with threadpool_limits(1):  # as a worker has it
-        start = time.process_time()
-        parts = make()
-        n_bytes = sum(len(encode(part)) for part in parts)
-        core_s = time.process_time() - start
-    assert 1 / 3 < cost.core_s / core_s < 3
-    assert 1 / 2 < cost.n_bytes / n_bytes < 2
+class TestCalibration:
+    def test_the_copy_is_small_and_asks_the_same(self):
+        raw = study.read(str(TINY), ("toys.statistics=['tail_count','count']", "training.n_seeds=2"))
+        small = study.parse(calibration.shrunk(raw, study.parse(raw)))
+        assert small.toys.statistics == ("tail_count", "count") and small.training.n_seeds == 2
+        assert small.grid.exposure_ty.points() == (20, 50) and len(small.grid.m_chi_GeV.points()) == 1
+        assert small.events.train_per_kind == 300 and small.toys.null == 1500
+
+    def test_a_comparison_can_be_shrunk(self):
+        raw = study.read(str(PAIRS))
+        assert study.parse(calibration.shrunk(raw, study.parse(raw))).compare
+
+    def test_factors_are_those_of_a_copy_in_memory(self, known, tmp_path):
+        raw = study.read(str(TINY), (*CHEAP, *FEW))
+        half = replace(known, known={stage: {name: cost * 0.01 for name, cost in rows.items()}
+                                     for stage, rows in known.known.items()})  # fmt: skip
+        parsed, store = study.parse(raw), none(tmp_path)
+        first, second = (calibration.calibrated(raw, parsed, one) for one in (known, half))
+        prices = [estimate.estimate(parsed, store, one) for one in (first, second)]
+        assert prices[0].n_bytes == pytest.approx(prices[1].n_bytes, rel=0.1)  # whatever the costs were
+        assert {"events", "models", "scores", "nulls", "cells"} <= first.factors.keys()
+        assert "small copy" in prices[0].how and not (tmp_path / "none").exists()
 
 
-class TestLine:
-    def test_it_goes_through_both_ends(self):
-        found = line((10, Cost(1.0, 50)), (30, Cost(2.0, 70)))
-        assert found.at(10) == Cost(1.0, 50) and found.at(30) == Cost(2.0, 70)
-        assert found.at(50).core_s == pytest.approx(3.0)
-
-    def test_neither_part_is_negative(self):
-        falling = line((10, Cost(2.0)), (30, Cost(1.0)))
-        assert falling.at(100) == Cost(1.0) and falling.fixed.core_s == 1.0
-        steep = line((10, Cost(0.1)), (30, Cost(9.0)))
-        assert steep.at(0).core_s == 0.0 and steep.at(30).core_s == pytest.approx(9.0)
-
-    def test_one_measurement_is_proportional(self):
-        assert line((10, Cost(2.0)), (10, Cost(2.0))).at(25).core_s == pytest.approx(5.0)
-
-
-def test_the_first_time_is_start_up():
-    calls, clock = [], Clock()
-
-    @njit
-    def compiled(x):
-        return x + 1
-
-    def slow_at_first():
-        calls.append(compiled(1))
-        return []
-
-    first = clock.time(slow_at_first)
-    assert first.core_s < 0.01 < clock.start_up_s and len(calls) == 2
-    clock.time(slow_at_first)
-    assert len(calls) == 3  # what compiles nothing is done once
-
-
-def test_bytes_are_read_in_their_unit():
-    assert [estimate_words.words(n) for n in (0, 999, 1000, 2.5e6, 3e12)] == [
-        "0 B", "999 B", "1 kB", "2.5 MB", "3e+03 GB",
-    ]  # fmt: skip
-
-
-def test_the_command_line_prints_it_and_writes_nothing(run_here, tmp_path):
-    settings = [word for setting in CHEAP for word in ("--set", setting)]
-    said = json.loads(run_here("scan", TINY, "--plan", "--json", *settings).stdout)
-    assert said["core_h"] > 0 and {stage["name"] for stage in said["stages"]} >= {"events", "cells", "tables"}
-    assert list(tmp_path.iterdir()) == []
-    assert "--json goes with --plan" in run_here("scan", TINY, "--json", check=2).stderr
-
-
-def test_the_lines_say_how(found):
-    lines = list(estimate_words.lines(found))
-    assert any(line.startswith("cells: estimated by ") for line in lines)
-    assert "nothing was written" in lines[-1]
+def test_the_command_says_it_for_people_and_machines(run_here, tmp_path):
+    said = run_here("scan", TINY, "--store", "nowhere", "--plan").stdout
+    assert "core-hours" in said and "nothing was written" in said and not (tmp_path / "nowhere").exists()
+    found = json.loads(run_here("scan", TINY, "--store", "nowhere", "--plan", "--json").stdout)
+    assert found["core_h"] == pytest.approx(sum(stage["core_s"] for stage in found["stages"]) / 3600)
+    assert "--plan" in run_here("scan", TINY, "--calibrate", check=2).stderr

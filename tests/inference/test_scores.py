@@ -96,10 +96,8 @@ class TestNumbers:
         plan = asked({"name": "weighted_sum", "options": {"weights": weights}}, models)
         assert plan.study.score.module is weighted_sum and len(set(plan.models.values())) == 3
         assert plan.study.roles == {name: name for name in weights}
-        parts = {
-            name: terms[name]["recon"] + beta * terms[name]["kl"] for name, beta in (("vae", 3.0), ("other", 10.0))
-        }
-        expected = parts["vae"] - 0.5 * parts["other"] + 40 * np.logaddexp(0, terms["classifier"]["logit"])
+        vae, other = (terms[name]["recon"] + beta * terms[name]["kl"] for name, beta in (("vae", 3.0), ("other", 10.0)))
+        expected = vae - 0.5 * other + 40 * np.logaddexp(0, terms["classifier"]["logit"])
         np.testing.assert_allclose(plan.ts(terms, 0.0), expected, rtol=1e-12)
         assert plan.study.score.module.words(plan.score_parameters) == "1 vae + -0.5 other + 40 classifier"
 

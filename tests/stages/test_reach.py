@@ -55,10 +55,8 @@ class TestScan:
 
     def test_the_veto_reaches_what_poisson_says(self, scanned):
         """From t3_ty on, 30 % of the signal stands out of what the veto leaves; a per cent before, it does not."""
-        outcome, (row, *_) = (
-            scanned[0],
-            [r for r in scanned[0]["reach"].table.to_pylist() if r["statistic"] == "counting_veto"],
-        )
+        outcome = scanned[0]
+        row = next(r for r in outcome["reach"].table.to_pylist() if r["statistic"] == "counting_veto")
         assert row["status"] == "found" and row["t3_error_ty"] > 0
         (choice,) = choices(outcome.plan, [(None, "counting_veto")])
         weights = signal_weights(outcome.plan.study.signal.at(row["m_chi_GeV"]), outcome.population)
