@@ -14,9 +14,9 @@ the scan's items that are done, its step their number.
 **Models.** `recoilscan-FAMILY` has a version per fit; `engine.report.tracking.models` says which of them is `champion`.
 """
 
-from engine.report.tracking.client import default_uri, shown
+from engine.report.tracking.client import default_uri
 from engine.report.tracking.live import Live
 from engine.report.tracking.record import Model, Rank, Record
 from engine.report.tracking.runs import log, show
 
-__all__ = ["Live", "Model", "Rank", "Record", "default_uri", "log", "show", "shown"]
+__all__ = ["Live", "Model", "Rank", "Record", "default_uri", "log", "show"]

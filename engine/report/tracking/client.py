@@ -29,12 +29,6 @@ def default_uri(folder: Path | None) -> str:
     return f"sqlite:///{base}/mlflow.db"
 
 
-def shown(uri: str) -> str:
-    """A URI as it may be printed: without its password."""
-    password = urlsplit(uri).password
-    return uri.replace(f":{password}@", ":***@") if password else uri
-
-
 def connect(uri: str):
     """A client of the MLflow at a server's or a database's URI; raises OSError where nobody answers.
 

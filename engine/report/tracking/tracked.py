@@ -14,6 +14,7 @@ from engine.report.tracking import records
 from engine.report.tracking.journal import Journal
 from engine.run.pipeline import Outcome
 from engine.store.store import Store
+from engine.urls import hidden
 
 
 @contextmanager
@@ -46,7 +47,7 @@ def send(found: list[tracking.Record], store: Store, uri: str | None, progress: 
     except Exception as error:  # the results are safe in the store: tracking never decides success
         _warn(error, uri, again)
         return False
-    shown = tracking.shown(place)
+    shown = hidden(place)
     look = shown if shown.startswith("http") else f"mlflow ui --backend-store-uri {shown}"
     progress.note(f"tracking: {new} new runs in {shown}; look: {look}")
     return True
@@ -62,7 +63,7 @@ def send_partial(
     except Exception as error:  # as of a whole scan
         _warn(error, uri, again)
         return False
-    progress.note(f"tracking: the run in {tracking.shown(place)} is open, with the partial table")
+    progress.note(f"tracking: the run in {hidden(place)} is open, with the partial table")
     return True
 
 
@@ -80,6 +81,6 @@ def figures(outcome: Outcome, store: Store) -> dict[str, bytes]:
 
 
 def _warn(error: Exception, uri: str | None, again: str) -> None:
-    where = tracking.shown(uri) if uri else "the store"
+    where = hidden(uri) if uri else "the store"
     said = " ".join(str(error).split()).replace(uri or where, where)
     print(f"warning: MLflow at {where} is not told ({type(error).__name__}: {said}); later: {again}", file=sys.stderr)

@@ -7,7 +7,8 @@ import time
 import pytest
 
 from engine.progress import Silent
-from engine.report.tracking import Live, client, live, log, shown
+from engine.report.tracking import Live, client, live, log
+from engine.urls import hidden
 
 
 def scan(reporter, made: int, reused: int = 0) -> None:
@@ -122,5 +123,5 @@ def test_an_outage_in_the_middle_is_told_once(watch, seen, monkeypatch):
 
 
 def test_a_password_is_not_shown():
-    assert shown("postgresql://user:secret@host:5432/db") == "postgresql://user:***@host:5432/db"
-    assert shown("sqlite:////a/b:c@d.db") == "sqlite:////a/b:c@d.db"
+    assert hidden("postgresql://user:secret@host:5432/db") == "postgresql://user:***@host:5432/db"
+    assert hidden("sqlite:////a/b:c@d.db") == "sqlite:////a/b:c@d.db"
