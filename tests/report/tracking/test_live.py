@@ -98,7 +98,10 @@ def test_who_speaks_is_there_whatever_he_says(broken):
     client._answers(broken.replace("http://", "http://user:secret@") + "/behind/")
 
 
-@pytest.mark.parametrize("place", ["http://127.0.0.1:1", "https://127.0.0.1:1", "postgresql://user:secret@127.0.0.1:1/mlflow"])
+AWAY = ("http://127.0.0.1:1", "https://127.0.0.1:1", "postgresql://user:secret@127.0.0.1:1/mlflow")
+
+
+@pytest.mark.parametrize("place", AWAY)
 def test_a_server_that_is_away_is_told_once_and_at_once(watch, place):
     began_s = time.monotonic()
     reporter = watch(place)
