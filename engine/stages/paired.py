@@ -33,8 +33,8 @@ def items(plan: JointPlan) -> list[str]:
 
 def amounts(plan: JointPlan, missing: set[str]) -> dict[str, float]:
     """Toys with signal times t y."""
-    n_toys = plan.study.toys.signal * plan.study.ranking.exposure_ty
-    return totals(("toys", n_toys) for item in plan.paired.values() if item in missing)
+    n_toys = plan.study.toys.signal
+    return totals(("toys", n_toys * plan.study.ranking.exposure_ty) for _ in missing)
 
 
 def units(inputs: Inputs, missing: set[str]) -> Iterable[Unit]:
