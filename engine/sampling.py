@@ -75,11 +75,11 @@ def draw(key, n_draws, table, out):
     n = np.uint64(len(table))
     for k in range(0, n_draws, 2):
         bits = mix64(key, np.uint64(k))
-        place = (bits >> HALF) * n
-        cell = place >> HALF
+        position = (bits >> HALF) * n
+        cell = position >> HALF
         entry = table[cell]
-        out[k] = np.int32(cell) if (place & LOW) < (entry >> HALF) else np.int32(entry & LOW)
-        place = (bits & LOW) * n
-        cell = place >> HALF
+        out[k] = np.int32(cell) if (position & LOW) < (entry >> HALF) else np.int32(entry & LOW)
+        position = (bits & LOW) * n
+        cell = position >> HALF
         entry = table[cell]
-        out[k + 1] = np.int32(cell) if (place & LOW) < (entry >> HALF) else np.int32(entry & LOW)
+        out[k + 1] = np.int32(cell) if (position & LOW) < (entry >> HALF) else np.int32(entry & LOW)

@@ -74,9 +74,11 @@ def restore(data: bytes, fit: dict[str, Any], module: torch.nn.Module, optimizer
     return Progress(about["history"], _group(tensors, "best"))
 
 
-def _require_same(found: dict[str, Any], wanted: dict[str, Any]) -> None:
-    found, wanted = _flat(found), _flat(wanted)
-    differ = [f"{k} = {found.get(k)!r}, not {wanted.get(k)!r}" for k in wanted | found if found.get(k) != wanted.get(k)]
+def _require_same(stored: dict[str, Any], wanted: dict[str, Any]) -> None:
+    stored, wanted = _flat(stored), _flat(wanted)
+    differ = [
+        f"{k} = {stored.get(k)!r}, not {wanted.get(k)!r}" for k in wanted | stored if stored.get(k) != wanted.get(k)
+    ]
     if differ:
         raise BadCheckpoint(f"the checkpoint is of another fit: it has {'; '.join(differ)}.")
 

@@ -41,8 +41,8 @@ def real(default: float, *, at_least: float = -math.inf, above: float = -math.in
         return number if number is not None and at_least <= number and above < number < below else None
 
     bounds = [("at least", at_least), ("above", above), ("below", below)]
-    said = " and ".join(f"{word} {bound:g}" for word, bound in bounds if math.isfinite(bound))
-    return _field(default, convert, f"a finite number {said}".rstrip())
+    limits = " and ".join(f"{word} {bound:g}" for word, bound in bounds if math.isfinite(bound))
+    return _field(default, convert, f"a finite number {limits}".rstrip())
 
 
 def whole(default: int, *, at_least: int) -> Any:

@@ -38,11 +38,11 @@ def check(family: ModuleType, features: np.ndarray, labels: np.ndarray, seed: in
     if labels.shape != (len(features),):
         raise ValueError(f"labels of shape {labels.shape} are not accepted; they must be ({len(features)},).")
     wanted = [LABELS[kind] for kind in family.TRAINS_ON]
-    found = np.unique(labels).tolist()
-    if found != wanted:
+    codes = np.unique(labels).tolist()
+    if codes != wanted:
         raise ValueError(
             f"{name_of(family)} trains on {' and '.join(family.TRAINS_ON)}: its labels must be {wanted} "
-            f"(0 ER, 1 NR), and are {found[:5]}."
+            f"(0 ER, 1 NR), and are {codes[:5]}."
         )
     if not isinstance(seed, int) or seed < 0:
         raise ValueError(f"seed = {seed!r} is not accepted; it must be an integer of at least 0.")

@@ -111,14 +111,14 @@ class _Run:
         states = [state(self.seed, STEP, number, step) for step in range(len(batches))]
         for step, batch in enumerate(batches):
             config = _warmed(self.config, number - 1 + step / len(batches))
-            found = self._loss(self.objective, batch, seeded(states[step]), config, precision)
-            if self.team.any(not is_finite(found.values)):
+            loss = self._loss(self.objective, batch, seeded(states[step]), config, precision)
+            if self.team.any(not is_finite(loss.values)):
                 where = f"epoch {number}, step {step + 1} of {len(batches)}"
                 raise self._explained(where, batch, states[step], config, precision)
             self.optimizer.zero_grad(set_to_none=True)
-            self.team.scaled(found.mean, found.share).backward()
+            self.team.scaled(loss.mean, loss.share).backward()
             self.optimizer.step()
-            curves.add(found.values, found.share.n)
+            curves.add(loss.values, loss.share.n)
         return curves.means("train_", self.team)
 
     @torch.no_grad()
@@ -127,11 +127,11 @@ class _Run:
         self.module.eval()
         curves, noise = _Curves(), generator(self.seed, VALIDATION)
         for batch in cut(rows, BATCH_SIZE):
-            found = self._loss(partial(self.family.loss, self.module), batch, noise, self.config, "float32")
-            if self.team.any(not is_finite(found.values)):
+            loss = self._loss(partial(self.family.loss, self.module), batch, noise, self.config, "float32")
+            if self.team.any(not is_finite(loss.values)):
                 bits = state(self.seed, VALIDATION)
                 raise self._explained(f"the validation of epoch {number}", batch, bits, self.config, "float32")
-            curves.add(found.values, found.share.n)
+            curves.add(loss.values, loss.share.n)
         return curves.means("validation_", self.team)
 
     def _loss(

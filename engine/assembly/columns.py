@@ -16,10 +16,10 @@ class Column:
     known: np.ndarray
     words: dict[str, int] = field(default_factory=dict)
 
-    def put(self, rows: np.ndarray, found: pa.ChunkedArray) -> None:
+    def put(self, rows: np.ndarray, values: pa.ChunkedArray) -> None:
         """Sets these rows to what was found, be it null; `rows` are distinct numbers of rows."""
-        self.known[rows] = found.is_valid().to_numpy()
-        self.values[rows] = self._coded(found) if self.kind == pa.string() else _filled(found)
+        self.known[rows] = values.is_valid().to_numpy()
+        self.values[rows] = self._coded(values) if self.kind == pa.string() else _filled(values)
 
     def put_value(self, rows: np.ndarray, value: float) -> None:
         """Sets these rows (a mask) to one number."""
@@ -48,16 +48,16 @@ class Column:
     def _code(self, word: str) -> int:
         return self.words.setdefault(word, len(self.words))
 
-    def _coded(self, found: pa.ChunkedArray) -> np.ndarray:
+    def _coded(self, values: pa.ChunkedArray) -> np.ndarray:
         """Places of the words, 0 for null."""
-        coded = found.combine_chunks().dictionary_encode()
+        coded = values.combine_chunks().dictionary_encode()
         codes = np.array([self._code(word) for word in coded.dictionary.to_pylist()] or [0], np.int32)
         return codes[_filled(coded.indices)]
 
 
-def _filled(found: pa.Array | pa.ChunkedArray) -> np.ndarray:
+def _filled(values: pa.Array | pa.ChunkedArray) -> np.ndarray:
     """Numbers, with a zero for null, which `known` tells from one."""
-    return pc.fill_null(found, pa.scalar(0, pa.int8()).cast(found.type)).to_numpy(zero_copy_only=False)
+    return pc.fill_null(values, pa.scalar(0, pa.int8()).cast(values.type)).to_numpy(zero_copy_only=False)
 
 
 def empty(kind: pa.DataType, n_rows: int) -> Column:

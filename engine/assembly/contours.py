@@ -45,8 +45,8 @@ def contours(table: pa.Table, size: Size, levels_sigma: Sequence[float] = (1.0, 
     """
     rows = [row for cell in _curves(table, size.name) for row in _crossings(cell, size, levels_sigma)]
     schema = pa.schema([*(table.schema.field(key) for key in KEYS), *fields(size)])
-    found = pa.Table.from_pylist(rows, schema=schema)
-    return found.sort_by([(key, "ascending") for key in (*KEYS, "level_sigma")])
+    crossings = pa.Table.from_pylist(rows, schema=schema)
+    return crossings.sort_by([(key, "ascending") for key in (*KEYS, "level_sigma")])
 
 
 def by_law(table: pa.Table) -> pa.Table:

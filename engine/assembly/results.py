@@ -57,28 +57,28 @@ def gathered(ledger: Ledger, rows: Requested, failed: dict[str, str]) -> dict[st
     fields = [schemas.CELLS.field("n_below"), *(schemas.EXACT.field(name) for name in BESIDE[1:])]
     fields += [*schemas.RESULT, *schemas.EXPECTED]
     fields += [schemas.CELLS.field(name) for name in ("n_toys_null", "n_toys_signal")]
-    found = {field.name: empty(field.type, len(rows.places)) for field in fields}
+    columns = {field.name: empty(field.type, len(rows.places)) for field in fields}
     for schema, items in ((schemas.EXACT, rows.laws), (schemas.CELLS, rows.toys)):
-        names = [name for name in schema.names if name in found]
+        names = [name for name in schema.names if name in columns]
         known = np.array([row for row, item in enumerate(items) if item and item not in failed], np.int64)
         for places, part in ledger.pieces([items[row] for row in known], "lineage", names):
             for name in names:
-                found[name].put(known[places], part[name])
-    return found
+                columns[name].put(known[places], part[name])
+    return columns
 
 
-def conclude(found: dict[str, Column], has_toys: np.ndarray, tail: str) -> None:
+def conclude(columns: dict[str, Column], has_toys: np.ndarray, tail: str) -> None:
     """Adds what follows from toys and law together: pulls, Z, and whose p is the row's."""
-    has_law = found["p_exact"].known.copy()
+    has_law = columns["p_exact"].known.copy()
     for name in ("n_toys_null", "n_toys_signal"):
-        found[name].put_value(~has_toys, 0)
-    found["pull"], found["pull_median"] = pulls(found, has_toys & has_law)
+        columns[name].put_value(~has_toys, 0)
+    columns["pull"], columns["pull_median"] = pulls(columns, has_toys & has_law)
     by_law = ~has_toys | (has_law if tail == "exact" else False)
-    found["q_median"].put_from(found["q_exact"], by_law)
-    found["tail"].put_from(found["exact_tail"], by_law)
+    columns["q_median"].put_from(columns["q_exact"], by_law)
+    columns["tail"].put_from(columns["exact_tail"], by_law)
     for name in ("p_median", "p_low", "p_high"):
-        found[name].put_from(found["p_exact"], by_law)
-    found["z_exact"], found["z_median"] = _z(found["p_exact"]), _z(found["p_median"])
+        columns[name].put_from(columns["p_exact"], by_law)
+    columns["z_exact"], columns["z_median"] = _z(columns["p_exact"]), _z(columns["p_median"])
 
 
 def _z(p: Column) -> Column:
@@ -87,12 +87,12 @@ def _z(p: Column) -> Column:
     return numbers(z, p.known.copy())
 
 
-def pulls(found: dict[str, Column], has_both: np.ndarray) -> tuple[Column, Column]:
+def pulls(columns: dict[str, Column], has_both: np.ndarray) -> tuple[Column, Column]:
     """Null toys at or above the toys' q_median, and signal toys at or below it, against what the laws expect."""
-    n_null, n_signal = (found[name].values for name in ("n_toys_null", "n_toys_signal"))
-    k = np.rint(found["p_median"].values * (n_null + 1)) - 1
-    null = _pull(k, n_null, found["p_at_toys"], has_both & found["tail"].is_word("counted"))
-    return null, _pull(found["n_below"].values, n_signal, found["level_at_toys"], has_both)
+    n_null, n_signal = (columns[name].values for name in ("n_toys_null", "n_toys_signal"))
+    k = np.rint(columns["p_median"].values * (n_null + 1)) - 1
+    null = _pull(k, n_null, columns["p_at_toys"], has_both & columns["tail"].is_word("counted"))
+    return null, _pull(columns["n_below"].values, n_signal, columns["level_at_toys"], has_both)
 
 
 def _pull(k: np.ndarray, n: np.ndarray, p: Column, where: np.ndarray) -> Column:
@@ -106,10 +106,10 @@ def _pull(k: np.ndarray, n: np.ndarray, p: Column, where: np.ndarray) -> Column:
     return numbers(pull, known)
 
 
-def seed_errors(rows: Requested, found: dict[str, Column], z_of_seeds: dict[Cell, list[float | None]]) -> Column:
+def seed_errors(rows: Requested, columns: dict[str, Column], z_of_seeds: dict[Cell, list[float | None]]) -> Column:
     """The spread of Z over training seeds, where there are further ones."""
     errors = empty(pa.float64(), len(rows.places))
-    z, is_exact = found["z_exact"], found["exact_tail"].is_word("exact")
+    z, is_exact = columns["z_exact"], columns["exact_tail"].is_word("exact")
     for row in (row for row, place in enumerate(rows.places) if place in z_of_seeds):
         error = spread([z.values[row] if is_exact[row] else None, *z_of_seeds[rows.places[row]]])
         if error is not None:
@@ -165,7 +165,7 @@ def _reasons(rows: Requested, failed: dict[str, str]) -> pa.Array:
     if not failed:
         return pa.nulls(len(rows.places), pa.string())
     of_rows = ([failed[item] for item in items if item in failed] for items in zip(rows.toys, rows.laws, strict=True))
-    return pa.array(["; ".join(dict.fromkeys(found)) or None for found in of_rows], pa.string())
+    return pa.array(["; ".join(dict.fromkeys(reasons)) or None for reasons in of_rows], pa.string())
 
 
 def rows_at(table: pa.Table, at: dict[str, object]) -> list[dict]:

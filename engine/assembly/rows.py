@@ -51,8 +51,8 @@ def flags(plan: Plan, statistic: str) -> dict[str, bool]:
 
 
 def _words(window: dict[str, tuple[float, float]]) -> str:
-    said = {"ces_keVee": "CES {:g}-{:g} keVee", "energy_keV": "true {:g}-{:g} keVnr"}
-    return ", ".join(said[name].format(*ends) for name, ends in window.items())
+    formats = {"ces_keVee": "CES {:g}-{:g} keVee", "energy_keV": "true {:g}-{:g} keVnr"}
+    return ", ".join(formats[name].format(*ends) for name, ends in window.items())
 
 
 @dataclass(frozen=True)

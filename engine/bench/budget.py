@@ -82,11 +82,11 @@ class Budget:
 
 def run() -> list[Budget]:
     """The budget of every case in CASES, electron recoils of 1-100 keV; the fastest of a few repeats."""
-    found = []
+    budgets = []
     for name, tpc, view in CASES:
         measure(name, tpc, view)  # compiles
-        found.append(min((measure(name, tpc, view) for _ in range(REPEATS)), key=lambda budget: budget.total_s))
-    return found
+        budgets.append(min((measure(name, tpc, view) for _ in range(REPEATS)), key=lambda budget: budget.total_s))
+    return budgets
 
 
 def rows(budgets: list[Budget]) -> list[tuple[str, ...]]:

@@ -95,8 +95,8 @@ def resumed(n_cells: int) -> Resumed:
     with tempfile.TemporaryDirectory() as folder:
         fill(Store(folder), plan(n_cells))
         command = [sys.executable, "-m", "engine.bench.driver", str(n_cells), folder]
-        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return Resumed(**json.loads(said.splitlines()[-1]))
+        stdout = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return Resumed(**json.loads(stdout.splitlines()[-1]))
 
 
 def plan(n_cells: int) -> Plan:

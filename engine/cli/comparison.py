@@ -15,45 +15,45 @@ from engine.study import Study
 
 
 def scan(
-    name: str, parsed: Study, place: Store, tracking: str | None, progress: Silent, later: str, **options: object
+    name: str, parsed: Study, store: Store, tracking: str | None, progress: Silent, later: str, **options: object
 ) -> None:
     """The whole comparison: one pass over the events, then every pair; its ranking at the end."""
     with resumable():
-        found = comparison.run(parsed, place, progress=progress, **options)
-    computed, total = sum(found.computed.values()), sum(map(len, stages.items(found.plan).values()))
-    progress.note(f"computed {computed} of {total} items, reused {total - computed}, corrupt {len(found.set_aside)}")
-    made = _tell(found, place)
-    for pair, outcome in found.outcomes.items():
+        result = comparison.run(parsed, store, progress=progress, **options)
+    computed, total = sum(result.computed.values()), sum(map(len, stages.items(result.plan).values()))
+    progress.note(f"computed {computed} of {total} items, reused {total - computed}, corrupt {len(result.set_aside)}")
+    made = _tell(result, store)
+    for pair, outcome in result.outcomes.items():
         progress.note(f"table of {pair}: {outcome.path}")
-    tracked.send(comparison_report.logged(stem(name), found, place, made), place, tracking, progress, later)
+    tracked.send(comparison_report.logged(stem(name), result, store, made), store, tracking, progress, later)
 
 
 def show(name: str, parsed: Study, store: str, settings: list[str] | None, format: str) -> None:
     """The ranking of a comparison that has ended, from the store alone. Raises BadInput where there is none."""
     if parsed.compare is None:
         raise BadInput(f"{name!r} has no [compare] section; at least: [compare.classifier.NAME] and name = 'FAMILY'")
-    place = Store(store, create=False)
-    _tell(_finished(parsed, place, again("scan", name, store, settings)), place, format)
+    opened_store = Store(store, create=False)
+    _tell(_finished(parsed, opened_store, again("scan", name, store, settings)), opened_store, format)
 
 
-def track(name: str, parsed: Study, place: Store, tracking: str | None, later: str, scan_again: str) -> bool:
+def track(name: str, parsed: Study, store: Store, tracking: str | None, later: str, scan_again: str) -> bool:
     """Sends a comparison that has ended to MLflow, from the store alone; whether it was taken."""
-    found = _finished(parsed, place, scan_again)
-    made = comparison_report.files(found)
-    return tracked.send(comparison_report.logged(stem(name), found, place, made), place, tracking, Silent(), later)
+    result = _finished(parsed, store, scan_again)
+    made = comparison_report.files(result)
+    return tracked.send(comparison_report.logged(stem(name), result, store, made), store, tracking, Silent(), later)
 
 
-def _finished(parsed: Study, place: Store, scan_again: str) -> Comparison:
-    found = comparison.finished(parsed, place)
-    if found is None:
-        raise BadInput(f"no finished comparison of this study in {place.uri!r}; run: {scan_again}")
-    return found
+def _finished(parsed: Study, store: Store, scan_again: str) -> Comparison:
+    result = comparison.finished(parsed, store)
+    if result is None:
+        raise BadInput(f"no finished comparison of this study in {store.uri!r}; run: {scan_again}")
+    return result
 
 
-def _tell(found: Comparison, place: Store, format: str = "png") -> dict[str, bytes]:
-    made = comparison_report.keep(found, place, format)
-    for table in comparison_report.shown(found):
+def _tell(result: Comparison, store: Store, format: str = "png") -> dict[str, bytes]:
+    made = comparison_report.keep(result, store, format)
+    for table in comparison_report.shown(result):
         console.print(table)
     for name in ("comparison.parquet", "differences.parquet", f"ranking.{format}"):
-        say(f"{Path(name).stem}: {place.where(f'{found.plan.folder}/{name}')}")
+        say(f"{Path(name).stem}: {store.where(f'{result.plan.folder}/{name}')}")
     return made

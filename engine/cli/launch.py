@@ -64,35 +64,35 @@ def launch(
     where = plan.Where(store, extend, tracking)
     wishes = Wishes(image, gpu_image, workers, gpus, queue, namespace)
     if jobs is None:
-        found = plan.on_kubernetes(study, tuple(settings or ()), overlay, manifests, where, wishes)
+        launch_plan = plan.on_kubernetes(study, tuple(settings or ()), overlay, manifests, where, wishes)
     else:
-        found = plan.on_ray(study, tuple(settings or ()), jobs, where, wishes, overlay or manifests)
-    for warning in found.warnings:
+        launch_plan = plan.on_ray(study, tuple(settings or ()), jobs, where, wishes, overlay or manifests)
+    for warning in launch_plan.warnings:
         _say(f"warning: {warning}")
     if dry_run:
-        sys.stdout.write(found.manifest())
+        sys.stdout.write(launch_plan.manifest())
         return
-    job = found.connect(_say)
+    job = launch_plan.connect(_say)
     if status:
-        raise typer.Exit(_report(job.state(), found))
+        raise typer.Exit(_report(job.state(), launch_plan))
     if stop:
-        print(f"job {found.name} stopped" if job.stop() else f"no job {found.name}: nothing to stop")
+        print(f"job {launch_plan.name} stopped" if job.stop() else f"no job {launch_plan.name}: nothing to stop")
         return
-    with_study = _attended(lambda: _run(job, found))
-    print(f"store: {found.store}")
-    print(f"{MEANING[with_study]}; look: recoilscan status {study} --store {found.store}")
+    with_study = _attended(lambda: _run(job, launch_plan))
+    print(f"store: {launch_plan.store}")
+    print(f"{MEANING[with_study]}; look: recoilscan status {study} --store {launch_plan.store}")
     raise typer.Exit(with_study)
 
 
-def _run(job, found) -> int:
-    job.start(found.text, found.entrypoint)
+def _run(job, launch_plan) -> int:
+    job.start(launch_plan.text, launch_plan.entrypoint)
     return job.follow()
 
 
-def _report(state: State | None, found) -> int:
+def _report(state: State | None, launch_plan) -> int:
     if state is None:
-        raise BadInput(f"no job {found.name}; start it by the same command without --status")
-    print(f"job: {found.name}\nstate: {state.words}\nstore: {found.store}")
+        raise BadInput(f"no job {launch_plan.name}; start it by the same command without --status")
+    print(f"job: {launch_plan.name}\nstate: {state.words}\nstore: {launch_plan.store}")
     return state.exit_code if state.ended else FINISHED
 
 

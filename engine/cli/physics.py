@@ -19,8 +19,8 @@ def physics(
     from engine.store.store import Store
     from engine.study import load
 
-    parsed, place = load(study, tuple(settings or ())), Store(store)
+    parsed, opened_store = load(study, tuple(settings or ())), Store(store)
     folder = f"physics/{physics_report.identity(parsed, events)}"
     for name, data in physics_page.files(parsed, events, format).items():
-        place.put(f"{folder}/{name}", data)
-    say(f"report: {place.where(folder + '/report.md')}")
+        opened_store.put(f"{folder}/{name}", data)
+    say(f"report: {opened_store.where(folder + '/report.md')}")

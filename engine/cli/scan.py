@@ -55,24 +55,24 @@ def scan(
 
     parsed, progress = load(study, tuple(settings or ())), reporter(quiet)
     curves = _overlays(overlay, parsed)
-    place, later = Store(store), again("track", study, store, settings, tracking)
+    opened_store, later = Store(store), again("track", study, store, settings, tracking)
     if parsed.compare:
         from engine.cli import comparison
 
-        return comparison.scan(study, parsed, place, tracking, progress, later, address=address, workers=workers)
-    with resumable(), tracked.followed(stem(study), Plan(parsed), place, tracking, progress, later) as watched:
+        return comparison.scan(study, parsed, opened_store, tracking, progress, later, address=address, workers=workers)
+    with resumable(), tracked.followed(stem(study), Plan(parsed), opened_store, tracking, progress, later) as watched:
         outcome = pipeline.run(
-            parsed, place, address=address, workers=workers, progress=watched, name=stem(study)
+            parsed, opened_store, address=address, workers=workers, progress=watched, name=stem(study)
         )  # fmt: skip
         if outcome.n_failed:
-            files = _partial(outcome, place, again("scan", study, store, settings))
-            tracked.send_partial(stem(study), outcome, place, files, tracking, progress, later)
+            files = _partial(outcome, opened_store, again("scan", study, store, settings))
+            tracked.send_partial(stem(study), outcome, opened_store, files, tracking, progress, later)
     if outcome.n_failed:  # beyond the watch, which would take it for a failure
         raise typer.Exit(PARTIAL)
     _tell(outcome, progress)
-    files = _draw(outcome, place, curves, "png")
-    say(f"figures: {place.where(_figures(outcome))}")
-    tracked.send_scan(stem(study), outcome, place, files, tracking, progress, later)
+    files = _draw(outcome, opened_store, curves, "png")
+    say(f"figures: {opened_store.where(_figures(outcome))}")
+    tracked.send_scan(stem(study), outcome, opened_store, files, tracking, progress, later)
     curve = " --overlay limit.csv" if parsed.grid.m_chi_GeV else " --format pdf"
     progress.note(f"next: {again('plot', study, store, settings)}{curve}")
 
@@ -88,13 +88,13 @@ def plot(
     from engine.store.store import Store
     from engine.study import load
 
-    parsed, place = load(study, tuple(settings or ())), Store(store)
+    parsed, opened_store = load(study, tuple(settings or ())), Store(store)
     if parsed.compare:
         raise BadInput(f"{study!r} compares pairs of models; run: {again('compare', study, store, settings)}")
     curves = _overlays(overlay, parsed)
-    outcome = finished(parsed, place, again("scan", study, store, settings))
-    for name in _draw(outcome, place, curves, format):
-        say(place.where(f"{_figures(outcome)}/{name}"))
+    outcome = finished(parsed, opened_store, again("scan", study, store, settings))
+    for name in _draw(outcome, opened_store, curves, format):
+        say(opened_store.where(f"{_figures(outcome)}/{name}"))
 
 
 def _say_plan(study: str, store: str, settings: list[str] | None, as_json: bool, calibrate: bool) -> None:

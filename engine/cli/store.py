@@ -36,35 +36,35 @@ def status(
 
     if tuning and draw:
         raise BadInput("--map draws the grid of a scan; with --tune there is none")
-    found = _status(study, Store(store, create=False), settings, tuning)
+    summary = _status(study, Store(store, create=False), settings, tuning)
     if draw:
-        _draw_coverage(found, draw)
+        _draw_coverage(summary, draw)
     if as_json:
-        print(json.dumps(found.as_json()))
+        print(json.dumps(summary.as_json()))
         return
     names = "done", "of", "failed", "corrupt", "stale"
     rows = Table("stage", *names)
-    for name, stage in found.by_stage.items():
+    for name, stage in summary.by_stage.items():
         rows.add_row(name, *(str(getattr(stage, column)) for column in names))
     console.print(rows)
-    for line in found.lines():
+    for line in summary.lines():
         say(line)
-    if not found.exists:
+    if not summary.exists:
         say(f"there is no store at {store}, and none was made")
-    say(f"table: {found.table or 'none yet: ' + again('tune' if tuning else 'scan', study, store, settings)}")
+    say(f"table: {summary.table or 'none yet: ' + again('tune' if tuning else 'scan', study, store, settings)}")
 
 
-def _status(study: str, place, settings: list[str] | None, tuning: bool):
+def _status(study: str, store, settings: list[str] | None, tuning: bool):
     from engine.study import load
 
     parsed = load(study, tuple(settings or ()))
     if tuning:
         from engine.run.tuning import search  # torch takes seconds to import: who tunes pays
 
-        return search.status(parsed, place)
+        return search.status(parsed, store)
     from engine.run.status import status
 
-    return status(parsed, place, stem(study))
+    return status(parsed, store, stem(study))
 
 
 def track(
@@ -76,14 +76,14 @@ def track(
     from engine.store.store import Store
     from engine.study import load
 
-    parsed, place = load(study, tuple(settings or ())), Store(store, create=False)
+    parsed, opened_store = load(study, tuple(settings or ())), Store(store, create=False)
     later = again("track", study, store, settings, tracking)
     if parsed.compare:
-        sent = comparison.track(study, parsed, place, tracking, later, again("scan", study, store, settings))
+        sent = comparison.track(study, parsed, opened_store, tracking, later, again("scan", study, store, settings))
     else:
-        outcome = finished(parsed, place, again("scan", study, store, settings))
+        outcome = finished(parsed, opened_store, again("scan", study, store, settings))
         sent = tracked.send_scan(
-            stem(study), outcome, place, tracked.figures(outcome, place), tracking, reporter(False), later
+            stem(study), outcome, opened_store, tracked.figures(outcome, opened_store), tracking, reporter(False), later
         )  # fmt: skip
     if not sent:
         raise typer.Exit(1)
@@ -100,23 +100,23 @@ def gc(
     from engine.store.store import Store
     from engine.study import load
 
-    place = Store(store, create=False)
-    found = garbage.find([load(name) for name in studies or ()], place, grace_hours * 3600)
-    for one in found.objects:
+    opened_store = Store(store, create=False)
+    leftovers = garbage.find([load(name) for name in studies or ()], opened_store, grace_hours * 3600)
+    for one in leftovers.objects:
         say(f"{one.size_bytes:>12,} {one.path}")
-    for folder, (n, size) in found.by_folder.items():
+    for folder, (n, size) in leftovers.by_folder.items():
         say(f"{folder}: {n} objects, {size / 1e6:.1f} MB")
-    if found.young:
-        say(f"{found.young} more are younger than {grace_hours:g} hours (--grace-hours)")
+    if leftovers.young:
+        say(f"{leftovers.young} more are younger than {grace_hours:g} hours (--grace-hours)")
     if delete:
-        garbage.delete(place, found)
-    total = sum(one.size_bytes for one in found.objects) / 1e6
+        garbage.delete(opened_store, leftovers)
+    total = sum(one.size_bytes for one in leftovers.objects) / 1e6
     done = "removed" if delete else "nothing was removed; with --delete this goes"
-    say(f"{len(found.objects)} objects, {total:.1f} MB: {done}")
+    say(f"{len(leftovers.objects)} objects, {total:.1f} MB: {done}")
 
 
-def _draw_coverage(found, to: Path) -> None:
+def _draw_coverage(summary, to: Path) -> None:
     from engine import plots
     from engine.report.partial import covered
 
-    to.write_bytes(plots.render(covered(found.coverage), to.suffix.lstrip(".") or "png"))
+    to.write_bytes(plots.render(covered(summary.coverage), to.suffix.lstrip(".") or "png"))

@@ -43,19 +43,19 @@ def tune(
     from engine.run.tuning import search
     from engine.store.store import Store
 
-    written, progress, place = studies.document(study, tuple(settings or ())), reporter(quiet), Store(store)
+    written, progress, opened_store = studies.document(study, tuple(settings or ())), reporter(quiet), Store(store)
     parsed = studies.parse(written.unwrap(), study)
     with resumable():
-        found = search.run(parsed, place, storage, address=address, workers=workers, progress=progress)
-    progress.note(f"computed {sum(found.computed.values())} items")
-    progress.note(tuned.words(found))
-    say(f"table: {found.path}")
-    files = tuned.files(found, written)
+        result = search.run(parsed, opened_store, storage, address=address, workers=workers, progress=progress)
+    progress.note(f"computed {sum(result.computed.values())} items")
+    progress.note(tuned.words(result))
+    say(f"table: {result.path}")
+    files = tuned.files(result, written)
     for name, data in files.items():
-        place.put(f"figures/{found.item}/{name}", data)
-    say(f"figures: {place.where(f'figures/{found.item}')}")
+        opened_store.put(f"figures/{result.item}/{name}", data)
+    say(f"figures: {opened_store.where(f'figures/{result.item}')}")
     later = again("tune", study, store, settings, tracking)  # which then computes nothing
-    tracked.send(tuned.records(stem(study), found, files), place, tracking, progress, later)
+    tracked.send(tuned.records(stem(study), result, files), opened_store, tracking, progress, later)
     say(_keep(to, files["tuned.toml"].decode()))
 
 

@@ -43,10 +43,10 @@ class JobServer:
 
     def find(self, name: str) -> Job | None:
         """The job of this name, or None; raises TaskFailed where the server does not answer."""
-        found = [job for job in self._ask(self._client.list_jobs) if job.submission_id == name]
-        if not found:
+        jobs = [job for job in self._ask(self._client.list_jobs) if job.submission_id == name]
+        if not jobs:
             return None
-        (job,) = found
+        (job,) = jobs
         return Job(job.status.value, job.driver_exit_code, job.message or "", job.entrypoint)
 
     def submit(self, name: str, entrypoint: str, folder: Path) -> None:

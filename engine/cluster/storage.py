@@ -49,10 +49,10 @@ def _with_driver(url: str) -> str:
     scheme, _, rest = url.partition("://")
     if scheme != "postgresql":
         return url
-    found = next((name for name in ("psycopg", "psycopg2") if importlib.util.find_spec(name)), None)
-    if found is None:
+    driver = next((name for name in ("psycopg", "psycopg2") if importlib.util.find_spec(name)), None)
+    if driver is None:
         raise BadInput("a PostgreSQL storage needs a driver: pip install 'recoilscan[postgresql]'")
-    return f"postgresql+{found}://{rest}"
+    return f"postgresql+{driver}://{rest}"
 
 
 def _options(scheme: str) -> dict:

@@ -79,9 +79,9 @@ def _result(trainer) -> list[Entry]:
     from ray.train import TrainingFailedError
 
     try:
-        found = trainer.fit().return_value
+        outcome = trainer.fit().return_value
     except TrainingFailedError as error:
         raise TaskFailed(f"{type(error).__name__}: {str(error).splitlines()[0]}") from error
-    if isinstance(found, str):
-        raise TaskFailed(found)
-    return found
+    if isinstance(outcome, str):
+        raise TaskFailed(outcome)
+    return outcome

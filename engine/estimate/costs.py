@@ -59,10 +59,10 @@ def _dearest(known: dict[str, Cost], name: str) -> Cost:
 
 def shipped() -> Costs:
     """The costs of costs.toml at this machine's pace, which takes a second to measure."""
-    found = tomllib.loads(importlib.resources.files("engine.estimate").joinpath("costs.toml").read_text())
-    slower = found["pace"] / pace()
+    table = tomllib.loads(importlib.resources.files("engine.estimate").joinpath("costs.toml").read_text())
+    slower = table["pace"] / pace()
     known = {stage: {name: Cost(core_s * slower, n_bytes) for name, (core_s, n_bytes) in rows.items()}
-             for stage, rows in found["costs"].items()}  # fmt: skip
+             for stage, rows in table["costs"].items()}  # fmt: skip
     return Costs(known, f"by costs that ship, on a core {1 / slower:.2g} times as fast as theirs")
 
 

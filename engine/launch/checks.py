@@ -63,10 +63,10 @@ def is_local(host: str | None) -> bool:
 
 def image(option: str, name: str) -> str:
     """An image with a version; raises BadInput for none and for `latest`, which name another image every day."""
-    found = IMAGE.fullmatch(name)
-    if not found:
+    match = IMAGE.fullmatch(name)
+    if not match:
         raise BadInput(f"{option} {name!r} is no name of an image; expected REPO:TAG or REPO@sha256:...")
-    if found["hash"] is None and found["tag"] in (None, "latest"):
+    if match["hash"] is None and match["tag"] in (None, "latest"):
         raise BadInput(f"{option} {name!r} has no version: retries could run another code; expected REPO:TAG")
     return name
 

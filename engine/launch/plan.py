@@ -60,17 +60,17 @@ def on_kubernetes(
         raise BadInput(f"say where: --jobs http://host:8265, or --overlay (accepted: "
                        f"{', '.join(manifests.overlays(source))})")  # fmt: skip
     text, study = _study(name, settings)
-    found = manifests.read(source, overlay)
-    place = where.place(study, checks.store, lambda: _said("--store", found))
-    uri = checks.tracking(_said("--tracking", found) if where.tracking is None else where.tracking)
+    objects = manifests.read(source, overlay)
+    store_uri = where.place(study, checks.store, lambda: _said("--store", objects))
+    uri = checks.tracking(_said("--tracking", objects) if where.tracking is None else where.tracking)
     job = identity.job_name(study, overlay)
-    manifests.fill(found, job, Path(name).stem, text, place, uri, wishes)
-    rendered, namespace = manifests.dump(found), kubectl.Namespace(found.job["metadata"]["namespace"])
+    manifests.fill(objects, job, Path(name).stem, text, store_uri, uri, wishes)
+    rendered, namespace = manifests.dump(objects), kubectl.Namespace(objects.job["metadata"]["namespace"])
 
-    entrypoint = found.job["spec"]["entrypoint"]
+    entrypoint = objects.job["spec"]["entrypoint"]
     return Launch(
-        job, place, entrypoint, rendered, lambda: rendered, partial(rayjob.RayJob, namespace, job),
-        _about_gpus(study, found),
+        job, store_uri, entrypoint, rendered, lambda: rendered, partial(rayjob.RayJob, namespace, job),
+        _about_gpus(study, objects),
     )  # fmt: skip
 
 
@@ -83,11 +83,13 @@ def on_ray(
                        "--gpus, --queue or --namespace with it")  # fmt: skip
     address, here = checks.job_server(address), checks.is_local(urlsplit(address).hostname)
     text, study = _study(name, settings)
-    place = where.place(study, partial(checks.plain, "--store") if here else checks.store, lambda: _unknown("--store"))
+    store_uri = where.place(
+        study, partial(checks.plain, "--store") if here else checks.store, lambda: _unknown("--store")
+    )
     tracking = _unknown("--tracking") if where.tracking is None else where.tracking
     uri = checks.plain("--tracking", tracking) if here else checks.tracking(tracking)
     job = identity.job_name(study, SERVED)
-    entrypoint = f"recoilscan scan {submission.STUDY} --store {place} --tracking {uri} --address auto"
+    entrypoint = f"recoilscan scan {submission.STUDY} --store {store_uri} --tracking {uri} --address auto"
 
     def manifest() -> str:
         raise BadInput("--dry-run prints manifests; a job server takes none")
@@ -97,7 +99,7 @@ def on_ray(
 
         return submission.Submission(JobServer(address), job, say)
 
-    return Launch(job, place, entrypoint, text, manifest, connect)
+    return Launch(job, store_uri, entrypoint, text, manifest, connect)
 
 
 def _study(name: str, settings: tuple[str, ...]) -> tuple[str, Study]:
@@ -108,8 +110,8 @@ def _study(name: str, settings: tuple[str, ...]) -> tuple[str, Study]:
     return tomlkit.dumps(studies.document(name, settings)) if settings else studies.text(name), study
 
 
-def _said(option: str, found: Manifests) -> str:
-    value = found.word(option)
+def _said(option: str, objects: Manifests) -> str:
+    value = objects.word(option)
     if value is None:
         raise BadInput(f"{option} is neither given nor said by the overlay")
     return value
@@ -119,9 +121,9 @@ def _unknown(option: str) -> str:
     raise BadInput(f"--jobs needs {option}: the cluster's own is not known")
 
 
-def _about_gpus(study: Study, found: Manifests) -> tuple[str, ...]:
+def _about_gpus(study: Study, objects: Manifests) -> tuple[str, ...]:
     """What does not fit between a study's fits and an overlay's nodes; raises BadInput for fits that would wait."""
-    needed, there = study.training.workers * study.training.gpus_per_worker, found.gpus()
+    needed, there = study.training.workers * study.training.gpus_per_worker, objects.gpus()
     if there < needed and there:
         raise BadInput(f"[training] asks for {needed} GPUs at once, the job would have {there}: see --gpus")
     if there < needed:

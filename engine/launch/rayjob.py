@@ -24,16 +24,16 @@ class RayJob:
 
     def state(self) -> State | None:
         """How it stands, or None where there is none; raises TaskFailed where the cluster does not answer."""
-        found = self.namespace.find(self.name)
-        return of_rayjob(found) if found else None
+        resource = self.namespace.find(self.name)
+        return of_rayjob(resource) if resource else None
 
     def start(self, text: str, entrypoint: str) -> None:
         """Sees to it that the job runs or has finished; raises BadInput where it runs for another store or tracking."""
         self.namespace.check_rights(TO_RUN)
-        found = self.namespace.find(self.name)
-        state = of_rayjob(found) if found else None
+        resource = self.namespace.find(self.name)
+        state = of_rayjob(resource) if resource else None
         if state and not (state.ended and state.exit_code != FINISHED):
-            if (other := found["spec"]["entrypoint"]) != entrypoint:
+            if (other := resource["spec"]["entrypoint"]) != entrypoint:
                 raise BadInput(f"job {self.name} is there with another store or tracking ({other}); --stop ends it")
             self.say(f"job {self.name} has finished" if state.ended else f"job {self.name} runs already: following it")
             return
@@ -46,22 +46,22 @@ class RayJob:
     def stop(self) -> bool:
         """Removes the job and its cluster; returns whether there was one. What was finished is in the store."""
         self.namespace.check_rights(TO_STOP)
-        found = self.state() is not None
+        exists = self.state() is not None
         self.namespace.delete(self.name)
-        return found
+        return exists
 
     def follow(self) -> int:
         """Says every change of state and hands the log on until the job ends; returns what it ended with.
 
         Raises TaskFailed where the job is deleted meanwhile, or where the cluster does not answer for long.
         """
-        log, said = _Log(self.namespace, self.name), ""
+        log, status = _Log(self.namespace, self.name), ""
         try:
             while True:
                 state = self._patient_state()
-                if state.words != said:
-                    said = state.words
-                    self.say(f"job {self.name}: {said}")
+                if state.words != status:
+                    status = state.words
+                    self.say(f"job {self.name}: {status}")
                 if state.ended:
                     log.finish(state.attempt)
                     return state.exit_code

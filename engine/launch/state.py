@@ -54,8 +54,8 @@ def _said(message: str) -> str:
 
 
 def _code(message: str) -> int | None:
-    found = EXIT_CODE.search(message)
-    return int(found[1]) if found else None
+    match = EXIT_CODE.search(message)
+    return int(match[1]) if match else None
 
 
 def _meaning(driver_exit_code: int | None) -> int:

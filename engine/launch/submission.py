@@ -26,20 +26,20 @@ class Submission:
 
     def state(self) -> State | None:
         """How it stands, or None where there is none; raises TaskFailed where the server does not answer."""
-        found = self.server.find(self.name)
-        return _state(found) if found else None
+        job = self.server.find(self.name)
+        return _state(job) if job else None
 
     def start(self, text: str, entrypoint: str) -> None:
         """Sees to it that the job runs or has finished; `text` is the study, which travels with the job."""
-        found = self.server.find(self.name)
-        if found and (found.live or _state(found).exit_code == FINISHED):
-            if found.entrypoint != entrypoint:
-                raise BadInput(f"job {self.name} is there with another store or tracking ({found.entrypoint}); "
+        job = self.server.find(self.name)
+        if job and (job.live or _state(job).exit_code == FINISHED):
+            if job.entrypoint != entrypoint:
+                raise BadInput(f"job {self.name} is there with another store or tracking ({job.entrypoint}); "
                                "--stop ends it")  # fmt: skip
-            self.say(f"job {self.name} runs already: following it" if found.live else f"job {self.name} has finished")
+            self.say(f"job {self.name} runs already: following it" if job.live else f"job {self.name} has finished")
             return
-        if found:
-            self.say(f"job {self.name} ended with {found.status}: replaced by one that goes on from the store")
+        if job:
+            self.say(f"job {self.name} ended with {job.status}: replaced by one that goes on from the store")
             self.server.forget(self.name)
         with tempfile.TemporaryDirectory() as folder:
             (Path(folder) / STUDY).write_text(text)
@@ -48,25 +48,25 @@ class Submission:
 
     def stop(self) -> bool:
         """Ends the job and frees its name; returns whether there was one. What was finished is in the store."""
-        found = self.server.find(self.name)
-        if found is None:
+        job = self.server.find(self.name)
+        if job is None:
             return False
-        if found.live:
+        if job.live:
             self.server.stop(self.name)
         self.server.forget(self.name)
         return True
 
     def follow(self) -> int:
         """Says every change of state and hands the log on until the job ends; returns what it ended with."""
-        said, shown = "", 0
+        status, shown = "", 0
         while True:
-            found = self._patient(self.server.find)
-            if found is None:
+            job = self._patient(self.server.find)
+            if job is None:
                 raise TaskFailed(f"job {self.name} was deleted")
-            state, log = _state(found), self._patient(self.server.log)
-            if state.words != said:
-                said = state.words
-                self.say(f"job {self.name}: {said}")
+            state, log = _state(job), self._patient(self.server.log)
+            if state.words != status:
+                status = state.words
+                self.say(f"job {self.name}: {status}")
             sys.stdout.write(log[shown:])
             sys.stdout.flush()
             shown = len(log)

@@ -83,8 +83,8 @@ def mean_charge(tpc: TPC) -> float:
     return float(_pulses.charge_table(tpc.double_pe_probability, tpc.spe_resolution).mean(dtype=np.float64))
 
 
-def _readout(tpc, kind, energy_keV, place, detected, exciton_share, extracted, seen, rng, key) -> Readout:
-    x, y, drift = place
+def _readout(tpc, kind, energy_keV, position, detected, exciton_share, extracted, seen, rng, key) -> Readout:
+    x, y, drift = position
     light_seen, electrons_seen = seen  # what the corrections divide by
     n = len(energy_keV)
     keys = lineage.stream("photons", key).integers(0, 2**64, (2, n), dtype=np.uint64)

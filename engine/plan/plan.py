@@ -144,14 +144,14 @@ class Plan(EventPlan):
     @cached_property
     def exact(self) -> dict[str, Cell]:
         """Everything that the exact engine says of a point: item -> (point, R, statistic)."""
-        found, toys = {}, InOrder(self.cells)
+        laws, toys = {}, InOrder(self.cells)
         for point in self.points:
             for R, name in self.wanted:
                 place = point, R, name
                 cell = toys.take(place)
                 if (R, name) in self.exactly and (cell is None or self._is_exact(point)):
-                    found[self._exact_item(*place, cell)] = place
-        return found
+                    laws[self._exact_item(*place, cell)] = place
+        return laws
 
     def _is_exact(self, point: Point) -> bool:
         toys = self.study.toys

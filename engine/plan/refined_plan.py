@@ -65,8 +65,8 @@ class Refined(Plan):
     def points(self) -> list[Point]:
         """Named and added ones; of a benchmark that was added, what the grid says."""
         added = {point: point for points in self.rounds for point in points}
-        found = [point for point in self.named.points if point not in added] + list(added)
-        return sorted(found, key=lambda point: (point.exposure_ty, point.m_chi_GeV, point.size))
+        all_points = [point for point in self.named.points if point not in added] + list(added)
+        return sorted(all_points, key=lambda point: (point.exposure_ty, point.m_chi_GeV, point.size))
 
     @cached_property
     def cells(self) -> dict[str, Cell]:
@@ -80,7 +80,7 @@ class Refined(Plan):
 
     def rows(self) -> Iterator[tuple[Cell, tuple[str | None, str | None]]]:
         """Every row of the table, as `Plan.rows`; added points are between those that the study names."""
-        toys, exact = ({place: item for item, place in found.items()} for found in (self.cells, self.exact))
+        toys, exact = ({place: item for item, place in cells.items()} for cells in (self.cells, self.exact))
         for place in ((point, *pair) for point in self.points for pair in self.wanted):
             if place in toys or place in exact:
                 yield place, (toys.get(place), exact.get(place))

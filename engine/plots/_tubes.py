@@ -24,8 +24,8 @@ def hit_pattern(axes: Axes, centres_cm, charge, colours: ScalarMappable, radius_
     disc_cm = TUBE_SHARE * pdist(centres_cm).min()
     faces = colours.to_rgba(np.maximum(charge, FAINTEST_PE))
     faces[charge < FAINTEST_PE] = EMPTY
-    place = {"offsets": centres_cm, "offset_transform": axes.transData, "units": "x"}
-    discs = EllipseCollection(2 * disc_cm, 2 * disc_cm, 0, facecolors=faces, lw=0, **place)  # one path, drawn fast
+    placement = {"offsets": centres_cm, "offset_transform": axes.transData, "units": "x"}
+    discs = EllipseCollection(2 * disc_cm, 2 * disc_cm, 0, facecolors=faces, lw=0, **placement)  # one path, drawn fast
     axes.add_collection(discs)
     axes.add_patch(Circle((0, 0), radius_cm, fill=False, ec="black", lw=1.2))
     limit = 1.06 * max(radius_cm, np.abs(centres_cm).max() + disc_cm)

@@ -54,8 +54,8 @@ def _matrix(figure: Figure, axes: Axes, names: list[str], differences: pa.Table)
         i, j = names.index(row["pair"]), names.index(row["other"])
         more[i, j], more[j, i] = row["z_difference"], -row["z_difference"]
         for at, sign in (((j, i), 1), ((i, j), -1)):
-            said = f"{sign * row['z_difference']:+.2f}\n$\\pm${row['z_difference_error']:.2f}"
-            axes.text(*at, said, ha="center", va="center", fontsize="xx-small")
+            label = f"{sign * row['z_difference']:+.2f}\n$\\pm${row['z_difference_error']:.2f}"
+            axes.text(*at, label, ha="center", va="center", fontsize="xx-small")
     largest = np.nanmax(np.abs(more)) if np.isfinite(more).any() else 1.0
     shown = axes.imshow(more, cmap=RED_BLUE, vmin=-1.6 * largest, vmax=1.6 * largest, aspect="auto")
     ticks = np.arange(len(names))

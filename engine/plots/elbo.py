@@ -58,8 +58,8 @@ def _edges(values: np.ndarray, samples: dict[str, np.ndarray]) -> np.ndarray:
 
 def _quantiles(values: np.ndarray, weights: np.ndarray, shares: tuple[float, ...]) -> np.ndarray:
     order = np.argsort(values)
-    place = np.searchsorted(np.cumsum(weights[order]), np.array(shares) * weights.sum())
-    return values[order][np.minimum(place, len(values) - 1)]
+    index = np.searchsorted(np.cumsum(weights[order]), np.array(shares) * weights.sum())
+    return values[order][np.minimum(index, len(values) - 1)]
 
 
 def _sample(axes: Axes, top: Axes, right: Axes, points: tuple, weights: np.ndarray, edges: tuple, look: dict) -> None:

@@ -48,7 +48,7 @@ def _spectrum_panel(axes: Axes, energy_keV: np.ndarray, backgrounds: dict[str, C
     highest = np.nan_to_num(everything).max(initial=0.0) or 1.0
     axes.set(yscale="log", ylim=(highest * 10.0**-DECADES, highest * 5), xlim=(energy_keV[0], energy_keV[-1]))
     handles = axes.get_legend_handles_labels()[0]
-    styles = [Line2D([], [], color="0.3", ls=ls, label=said) for ls, said in (("--", "before cuts"), ("-", "after"))]
+    styles = [Line2D([], [], color="0.3", ls=ls, label=stage) for ls, stage in (("--", "before cuts"), ("-", "after"))]
     axes.legend(handles=[*handles, *styles], loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
 
 
@@ -84,10 +84,10 @@ def bands(events: dict[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
 
 def _quantiles(axes: Axes, kind: str, cs1_pe: np.ndarray, value: np.ndarray) -> None:
     edges = np.linspace(0, np.percentile(cs1_pe, 99.5) if len(cs1_pe) else 1.0, BAND_BINS + 1)
-    place = np.digitize(cs1_pe, edges) - 1
-    full = [i for i in range(BAND_BINS) if (place == i).sum() >= FEWEST]
+    bin_index = np.digitize(cs1_pe, edges) - 1
+    full = [i for i in range(BAND_BINS) if (bin_index == i).sum() >= FEWEST]
     x = (edges[1:] + edges[:-1])[full] / 2
-    lines = np.array([np.percentile(value[place == i], PERCENT) for i in full]).reshape(-1, len(PERCENT))
+    lines = np.array([np.percentile(value[bin_index == i], PERCENT) for i in full]).reshape(-1, len(PERCENT))
     for percent, line in zip(PERCENT, lines.T, strict=True):
         style = {"ls": "-", "lw": 2.5} if percent == 50 else {"ls": "--", "lw": 1.8}
         label = f"{kind} median" if percent == 50 else f"{kind} 10, 90 %" if percent == 10 else None

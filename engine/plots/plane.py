@@ -117,14 +117,14 @@ def _contours(axes: Axes, curves: pa.Table, size: Size) -> None:
 
 def _contour(axes: Axes, curve: pa.Table, label: str, size: Size) -> None:
     m, sigma = column(curve, "m_chi_GeV"), column(curve, size.name)
-    found = np.isfinite(sigma)
-    if not found.any():
+    finite = np.isfinite(sigma)
+    if not finite.any():
         return
     bottom, top = axes.get_ylim()  # an error that leaves the grid is drawn to its edge
     low = np.nan_to_num(column(curve, size.named("low")), nan=bottom)
     high = np.nan_to_num(column(curve, size.named("high")), nan=top)
-    axes.fill_between(m, low, high, where=found, color="white", alpha=0.3, lw=0)
+    axes.fill_between(m, low, high, where=finite, color="white", alpha=0.3, lw=0)
     axes.plot(m, sigma, "o-", color="white", ms=3, lw=2, path_effects=OUTLINE, gid=f"contour {label}")
-    at = np.flatnonzero(found)[3 * found.sum() // 4]
+    at = np.flatnonzero(finite)[3 * finite.sum() // 4]
     text = {"ha": "center", "va": "center", "fontsize": "small", "zorder": 5, "path_effects": OUTLINE}
     axes.text(m[at], sigma[at], label, color="white", **text)

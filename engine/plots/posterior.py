@@ -41,5 +41,5 @@ def _sections(axes: Axes, sections: list[str]) -> None:
     for start, end in zip(starts, [*starts[1:], len(sections)], strict=True):
         if start:
             axes.axvline(start - 0.5, color="0.4", ls="--", lw=1.2, gid="section")
-        place = {"ha": "center", "va": "top", "transform": axes.get_xaxis_transform(), "fontsize": 10}
-        axes.text((start + end - 1) / 2, 0.97, words(sections[start]).replace(" ", "\n", 1), **place)
+        placement = {"ha": "center", "va": "top", "transform": axes.get_xaxis_transform(), "fontsize": 10}
+        axes.text((start + end - 1) / 2, 0.97, words(sections[start]).replace(" ", "\n", 1), **placement)

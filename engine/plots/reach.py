@@ -27,8 +27,8 @@ def t3_against_mass(table: pa.Table, size: Size) -> Figure:
     first = {name: table[name][0].as_py() for name in (size.name, "p_false_alarm", "power")}
     axes.set_ylim(table["from_ty"][0].as_py() / 1.3, table["to_ty"][0].as_py() * 1.3)
     aim = f"power {first['power']:g} at p = {number(first['p_false_alarm'])}"
-    place = size.of(number(first[size.name]))
-    axes.set_title(f"{place}; {aim}\n{describe(shared)}")
+    size_words = size.of(number(first[size.name]))
+    axes.set_title(f"{size_words}; {aim}\n{describe(shared)}")
     legend_below(figure)
     return figure
 
@@ -37,10 +37,10 @@ def _series(axes: Axes, rows: pa.Table, label: str) -> None:
     names = "m_chi_GeV", "t3_ty", "t3_error_ty", "t3_low_ty", "t3_high_ty"
     mass, t3, error, low, high = (column(rows, name) for name in names)
     status, dashed = rows["status"].to_numpy(), rows["model_dependent"][0].as_py()
-    found = status == "found"
-    t3[~found] = float("nan")  # a limit is no point of the line
+    reached = status == "found"
+    t3[~reached] = float("nan")  # a limit is no point of the line
     by_toys = np.stack([t3 - low, high - t3])
-    error = np.where(np.isfinite(by_toys), by_toys, np.where(found, error, np.nan))
+    error = np.where(np.isfinite(by_toys), by_toys, np.where(reached, error, np.nan))
     style = {"ls": "--" if dashed else "-", "ms": 6, "lw": 1.8, "elinewidth": 1.5, "capsize": 3}
     drawn = axes.errorbar(mass, t3, error, marker="o", label=label, **style)
     colour = drawn.lines[0].get_color()

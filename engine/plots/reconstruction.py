@@ -57,7 +57,7 @@ def _event(figure, event: list[Stretch], panels: np.ndarray) -> None:
         if one.overlaid:
             _lines(next(places), one)
             continue
-        for said, values in zip(("real", "reconstructed"), one.pair, strict=True):
+        for label, values in zip(("real", "reconstructed"), one.pair, strict=True):
             axes = next(places)
             if one.centres_cm is None:
                 _image(axes, values)
@@ -66,7 +66,7 @@ def _event(figure, event: list[Stretch], panels: np.ndarray) -> None:
                 axes.minorticks_off()  # they take longer to draw than all else
                 axes.locator_params(nbins=3)
                 hit_panels.append(axes)
-            axes.set_title(f"{words(one.name)}, {said}")
+            axes.set_title(f"{words(one.name)}, {label}")
     if hit_panels:
         figure.colorbar(colours, ax=hit_panels, label="charge [PE]", shrink=0.8)
 

@@ -55,10 +55,10 @@ def _trials(axes: Axes, table: pa.Table, x: np.ndarray) -> None:
     ended = (state == "complete") & np.isfinite(y)
     style = {"fmt": "o", "ms": 5, "color": "C0", "elinewidth": 1}
     axes.errorbar(x[ended], y[ended], error[ended], label="trial", **style)
-    for name, (marker, said) in MARKS.items():
+    for name, (marker, label) in MARKS.items():
         mine = state == name
         if mine.any():
-            axes.plot(x[mine], np.full(mine.sum(), 0.03), marker, color="0.5", ms=6, label=said,
+            axes.plot(x[mine], np.full(mine.sum(), 0.03), marker, color="0.5", ms=6, label=label,
                       transform=axes.get_xaxis_transform())  # fmt: skip
     best = table["best"].to_numpy(zero_copy_only=False) & ended
     axes.plot(x[best], y[best], "*", color="C3", ms=14, label="best", zorder=3)

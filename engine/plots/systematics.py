@@ -49,7 +49,7 @@ def inflation(table: pa.Table, exposure_ty: float) -> Figure:
 
 def _labels(rows: pa.Table) -> list[str]:
     """A nuisance, its direction and amount in words."""
-    said = []
+    labels = []
     for row in rows.select(["nuisance", "direction", "amount"]).to_pylist():
         amount = {"rates": ""}.get(row["nuisance"], f" {row['amount']:+.3g}")
         if row["nuisance"] == "leakage":
@@ -57,5 +57,5 @@ def _labels(rows: pa.Table) -> list[str]:
         if row["nuisance"] == "training_seed":
             amount = f" {row['amount']:g}"
         turn = {"averaged": " (averaged)", "drawn": " drawn"}.get(row["direction"], "")
-        said.append(f"{words(row['nuisance'])}{amount}{turn}")
-    return said
+        labels.append(f"{words(row['nuisance'])}{amount}{turn}")
+    return labels

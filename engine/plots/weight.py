@@ -32,14 +32,14 @@ def p_against_R(table: pa.Table, size: Size, best_R: float, R_low: float, R_high
     colours = {name: f"C{i}" for i, name in enumerate(sorted(set(rows["statistic"].to_pylist())))}
     for mass, pair in zip(masses, panels, strict=True):
         of_mass = select(rows, m_chi_GeV=mass) if mass is not None else rows
-        for (invariant, said), axes in zip(SIDES.items(), pair, strict=True):
+        for (invariant, title), axes in zip(SIDES.items(), pair, strict=True):
             _panel(axes, of_mass, invariant, colours)
             axes.axvspan(R_low, R_high, color="0.9", zorder=-1)
             axes.axvline(best_R, color="0.5", lw=1, ls=":")
-            axes.set_title(said if mass is None else rf"{said}; $m_\chi$ = {number(mass)} GeV")
+            axes.set_title(title if mass is None else rf"{title}; $m_\chi$ = {number(mass)} GeV")
     _finish(figure, panels, rows)
-    said = f"{_place(rows, size)}; best R = {number(best_R)}\n{describe(shared)}"
-    figure.suptitle(said, fontsize="small", x=0.02, ha="left")
+    title = f"{_place(rows, size)}; best R = {number(best_R)}\n{describe(shared)}"
+    figure.suptitle(title, fontsize="small", x=0.02, ha="left")
     return figure
 
 

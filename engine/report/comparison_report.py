@@ -24,21 +24,21 @@ OF_MODELS = ("parameters", "training_s", "scored_per_s")
 MISSING = "-"
 
 
-def shown(found: Comparison) -> Iterator[Table]:
+def shown(comparison: Comparison) -> Iterator[Table]:
     """The ranking, the networks behind it and the differences, for a terminal."""
-    by = found.plan.study.ranking
+    by = comparison.plan.study.ranking
     title = f"{by.statistic}, R = {by.R:g}, {by.exposure_ty:g} t y"
     ranking = Table("", "pair", "Z", "exposure for three sigma / t y", title=title)
     networks, listed = Table("", "AUC", "accuracy", "ER, 30, 50 % NR", "parameters", "fit / s", "scored / s"), {}
-    for row in found.ranking.to_pylist():
+    for row in comparison.ranking.to_pylist():
         ranking.add_row(str(row["rank"]), row["pair"], _z(row), _t3(row))
-        listed |= {(role, row[role]): _network(row, role, kind) for role, kind in found.plan.study.kinds.items()}
+        listed |= {(role, row[role]): _network(row, role, kind) for role, kind in comparison.plan.study.kinds.items()}
     for (_, name), cells in sorted(listed.items()):
         networks.add_row(name, *cells)
     yield ranking
     yield networks
     of_two = Table("pair", "minus", "mean of Z - Z", "smaller p in", "same in", "bound in", title="on the same toys")
-    for row in found.differences.to_pylist():
+    for row in comparison.differences.to_pylist():
         more = f"{row['z_difference']:+.3f} +- {row['z_difference_error']:.3f}"
         shares = (f"{row[name]:.1%}" for name in ("better", "tied", "bound"))
         of_two.add_row(row["pair"], row["other"], more, *shares)
@@ -70,12 +70,14 @@ def _with_errors(row: dict, value: str, pool: str, seed: str) -> str:
     return f"{row[value]:.3g}" + "".join(errors)
 
 
-def files(found: Comparison, format: str = "png") -> dict[str, bytes]:
+def files(comparison: Comparison, format: str = "png") -> dict[str, bytes]:
     """Both tables as Parquet and CSV, and the figure, by file name."""
-    tables = {"comparison": found.ranking, "differences": found.differences}
+    tables = {"comparison": comparison.ranking, "differences": comparison.differences}
     parquet = {f"{name}.parquet": encode(Part(f"{name}.parquet", (), table)) for name, table in tables.items()}
     csv = {f"{name}.csv": _csv(table) for name, table in tables.items()}
-    figure = plots.render(figures.ranking(found.ranking, found.differences, tuple(found.plan.study.roles)), format)
+    figure = plots.render(
+        figures.ranking(comparison.ranking, comparison.differences, tuple(comparison.plan.study.roles)), format
+    )
     return parquet | csv | {f"ranking.{format}": figure}
 
 
@@ -85,27 +87,27 @@ def _csv(table: pa.Table) -> bytes:
     return sink.getvalue()
 
 
-def keep(found: Comparison, store: Store, format: str = "png") -> dict[str, bytes]:
+def keep(comparison: Comparison, store: Store, format: str = "png") -> dict[str, bytes]:
     """Writes the files into the store, where they may be written again."""
-    made = files(found, format)
+    made = files(comparison, format)
     for name, data in made.items():
-        store.put(f"{found.plan.folder}/{name}", data)
+        store.put(f"{comparison.plan.folder}/{name}", data)
     return made
 
 
-def logged(name: str, found: Comparison, store: Store, made: dict[str, bytes]) -> list[Record]:
+def logged(name: str, comparison: Comparison, store: Store, made: dict[str, bytes]) -> list[Record]:
     """Records for MLflow: the scan of every pair with its fits, and the comparison with the files `made`."""
     pairs = (records.records(f"{name}-{pair}", outcome.plan, store, outcome, {})
-             for pair, outcome in found.outcomes.items())  # fmt: skip
-    return [*itertools.chain(*pairs), _record(name, found, made)]
+             for pair, outcome in comparison.outcomes.items())  # fmt: skip
+    return [*itertools.chain(*pairs), _record(name, comparison, made)]
 
 
-def _record(name: str, found: Comparison, made: dict[str, bytes]) -> Record:
-    plan, metrics = found.plan, {}
-    for row in found.ranking.to_pylist():
+def _record(name: str, comparison: Comparison, made: dict[str, bytes]) -> Record:
+    plan, metrics = comparison.plan, {}
+    for row in comparison.ranking.to_pylist():
         columns = *METRICS, *(f"{role}_{name}" for role in plan.study.roles for name in OF_MODELS)
         metrics |= {f"{column}_{row['pair']}": row[column] for column in columns if row[column] is not None}
-    for row in found.differences.to_pylist():
+    for row in comparison.differences.to_pylist():
         of_two = f"{row['pair']}_minus_{row['other']}"
         metrics |= {f"{column}_{of_two}": row[column] for column in ("z_difference", "z_difference_error", "better")}
     finite = {key: float(value) for key, value in metrics.items() if math.isfinite(value)}

@@ -18,13 +18,13 @@ from engine.plots.roc import roc
 from engine.stages.diagnostics import Autoencoder, Diagnostics
 
 
-def diagnosed(plan: Plan, population: Population, found: Diagnostics, signals: dict[str, np.ndarray]) -> Iterator:
+def diagnosed(plan: Plan, population: Population, diagnostics: Diagnostics, signals: dict[str, np.ndarray]) -> Iterator:
     """Name and figure of each. signals: (pool,) weights by label, of which what precedes a comma is the signal."""
-    yield "roc", roc(found.table)
-    yield "confusion", confusion(found.table)
+    yield "roc", roc(diagnostics.table)
+    yield "confusion", confusion(diagnostics.table)
     by_name = {label.partition(",")[0]: weights for label, weights in signals.items()}  # shares, whatever the size
-    for role, one in found.autoencoders.items():
-        end = f"_{role}" if len(found.autoencoders) > 1 else ""
+    for role, one in diagnostics.autoencoders.items():
+        end = f"_{role}" if len(diagnostics.autoencoders) > 1 else ""
         elbo = negative_elbo(population.pool.terms[role], one.beta)
         weights = population.weights.sum(axis=0)
         yield f"posterior_predictive{end}", posterior_predictive(one.posterior)
@@ -33,12 +33,12 @@ def diagnosed(plan: Plan, population: Population, found: Diagnostics, signals: d
         yield f"reconstruction{end}", reconstruction(_examples(plan, role, one))
 
 
-def _examples(plan: Plan, role: str, found: Autoencoder) -> dict[str, list[Stretch]]:
+def _examples(plan: Plan, role: str, autoencoder: Autoencoder) -> dict[str, list[Stretch]]:
     """The stored events by title, cut into the sections of their representation."""
     view = plugins.load("engine.physics.representations", plan.view(role))
     tpc = plan.study.detector.constants
     events = {}
-    for row in found.examples.to_pylist():
+    for row in autoencoder.examples.to_pylist():
         pair, start = [np.array(row[name]) for name in ("real", "reconstructed")], 0
         stretches = events.setdefault(f"{row['kind']}, {row['energy_keV']:.1f} keV", [])
         for name, length in view.sections(tpc).items():

@@ -88,7 +88,7 @@ def _signals(outcome: Outcome) -> dict[str, np.ndarray]:
     else:
         shown = {f"{mass:g} GeV, {signal.size.of(number(signal.size.shown))}": signal.at(mass, signal.size.shown)
                  for mass in SIGNAL_MASSES_GEV}  # fmt: skip
-    return {said: one.scale * signal_weights(signal.at(one.m_chi_GeV), population) for said, one in shown.items()}
+    return {title: one.scale * signal_weights(signal.at(one.m_chi_GeV), population) for title, one in shown.items()}
 
 
 def _q_distributions(outcome: Outcome, exposure_ty: float) -> Iterator:
@@ -110,6 +110,6 @@ def _scores(outcome: Outcome, R: float, exposure_ty: float):
     population = outcome.population
     expected = population.weights.sum(axis=0) * exposure_ty
     backgrounds = {kind: expected * (population.pool.kind == code) for code, kind in enumerate(population.pool.kinds)}
-    signals = {said: exposure_ty * weights for said, weights in _signals(outcome).items()}
+    signals = {title: exposure_ty * weights for title, weights in _signals(outcome).items()}
     options = {"exposure_ty": exposure_ty, "R": R, "f0": population.f0[R]}
     return scores.score_distribution(population.ts[R], backgrounds, signals, **options)

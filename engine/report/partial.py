@@ -24,10 +24,10 @@ def draw(outcome: Outcome, format: str = "png") -> dict[str, bytes]:
     return files
 
 
-def covered(found: list[Coverage]):
+def covered(coverages: list[Coverage]):
     """The figure of the coverage of all exposures."""
-    first, states = found[0], [one.states for one in found]
-    exposures = [one.exposure_ty for one in found]
+    first, states = coverages[0], [one.states for one in coverages]
+    exposures = [one.exposure_ty for one in coverages]
     return tiles.coverage(states, exposures, list(first.m_chi_GeV), list(first.sizes), first.size)
 
 

@@ -100,8 +100,8 @@ def image(readout: Readout, tpc: TPC) -> np.ndarray | None:
 def _event(plan: Plan, kind: str):
     tpc = plan.study.detector.constants
     truth, readout = display(plan, kind)
-    place = f"({truth['x_cm']:.0f}, {truth['y_cm']:.0f}, {truth['z_cm']:.0f}) cm"
-    title = f"{kind}, {truth['energy_keV']:.1f} keV, CES {truth['ces_keVee']:.1f} keVee, at (x, y, z) = {place}"
+    position = f"({truth['x_cm']:.0f}, {truth['y_cm']:.0f}, {truth['z_cm']:.0f}) cm"
+    title = f"{kind}, {truth['energy_keV']:.1f} keV, CES {truth['ces_keVee']:.1f} keVee, at (x, y, z) = {position}"
     arrays = {name: tpc.pmt_positions_cm(name) for name in ("top", "bottom")}
     hits = {
         "S2, top array": (arrays["top"], readout.s2_top[0]),
@@ -158,8 +158,8 @@ def _setting(plan: Plan, n_events: int) -> str:
 
 
 def _words(window: dict[str, tuple[float, float]]) -> str:
-    said = {"ces_keVee": "CES {:g}-{:g} keVee", "energy_keV": "true energy {:g}-{:g} keV"}
-    return ", ".join(said[name].format(*ends) for name, ends in window.items())
+    formats = {"ces_keVee": "CES {:g}-{:g} keVee", "energy_keV": "true energy {:g}-{:g} keV"}
+    return ", ".join(formats[name].format(*ends) for name, ends in window.items())
 
 
 def _rates(plan: Plan, rows: list[Rate]) -> str:

@@ -150,15 +150,15 @@ def pool(samples: list[Sample]) -> Pool:
 
 def components(study: Study) -> list[Component]:
     """The study's backgrounds in its order, but for event tables, which have no spectrum."""
-    found = []
+    backgrounds = []
     for name in study.backgrounds.components:
         module, options = study.backgrounds.spectrum(name)
         kind, uncertainty = spectra.describe(module, options)
         label = module.LABEL if study.backgrounds.spectrum_name(name) == name else name
         if kind in KINDS:
             rate = partial(module.rate, **options.model_dump())
-            found.append(Component(name, kind, label, rate, uncertainty, name not in study.backgrounds.options))
-    return found
+            backgrounds.append(Component(name, kind, label, rate, uncertainty, name not in study.backgrounds.options))
+    return backgrounds
 
 
 def benchmark(study: Study) -> Component:
@@ -251,8 +251,8 @@ def leakage(
 
 def leakages(er: Sample, nr: Sample) -> list[Leakage]:
     """At the acceptances that have a reference, for ER uniform in true energy."""
-    place = [part for s in (er, nr) for part in (s.columns["ces_keVee"][s.seen], discriminator(s))]
-    return [leakage(*place, acceptance) for acceptance in REFERENCE_LEAKAGE]
+    coordinates = [part for s in (er, nr) for part in (s.columns["ces_keVee"][s.seen], discriminator(s))]
+    return [leakage(*coordinates, acceptance) for acceptance in REFERENCE_LEAKAGE]
 
 
 def response(sample: Sample) -> dict[str, np.ndarray]:
@@ -274,14 +274,14 @@ def response(sample: Sample) -> dict[str, np.ndarray]:
 
 def lines(plan: Plan) -> list[dict[str, float]]:
     """ER at the true energies that have a reference: energy_keV, registered, resolution and bias of CES."""
-    found = []
+    rows = []
     for energy_keV in REFERENCE_RESOLUTION:
         energy, key = np.full(LINE_EVENTS, energy_keV), ("report line", plan.study.seed, energy_keV)
         columns, _ = simulate(plan.study.detector.constants, "ER", energy, key)
         mean, sigma = columns["ces_keVee"].mean(), columns["ces_keVee"].std()
         shares = {"registered": columns["registered"].mean(), "resolution": sigma / mean, "bias": mean / energy_keV - 1}
-        found.append({"energy_keV": energy_keV} | {name: float(value) for name, value in shares.items()})
-    return found
+        rows.append({"energy_keV": energy_keV} | {name: float(value) for name, value in shares.items()})
+    return rows
 
 
 def identity(study: Study, n_events: int) -> str:

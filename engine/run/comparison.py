@@ -77,8 +77,10 @@ def _compared(
     ranking = schemas.of_rows(pair_schemas.comparison(roles), ranked)
     names = [row["pair"] for row in rows]
     toys = {name: ledger.table(item) for name, item in plan.paired.items()}
-    found = [_difference(one, other, toys, plan) for i, one in enumerate(names) for other in names[i + 1 :]]
-    return Comparison(plan, outcomes, ranking, schemas.of_rows(pair_schemas.DIFFERENCES, found), computed, set_aside)
+    differences = [_difference(one, other, toys, plan) for i, one in enumerate(names) for other in names[i + 1 :]]
+    return Comparison(
+        plan, outcomes, ranking, schemas.of_rows(pair_schemas.DIFFERENCES, differences), computed, set_aside
+    )
 
 
 def _order(row: dict) -> tuple[float, float]:
@@ -134,8 +136,8 @@ def _of_models(name: str, plan: Plan, ledger: Ledger, store: Store) -> dict[str,
 
 
 def _difference(one: str, other: str, toys: dict[str, pa.Table], plan: JointPlan) -> dict:
-    by, found = plan.study.ranking, paired.difference(toys[one], toys[other])
+    by, difference = plan.study.ranking, paired.difference(toys[one], toys[other])
     return {
-        "pair": one, "other": other, **vars(by), "z_difference": found.z, "z_difference_error": found.z_error,
-        "better": found.better, "tied": found.tied, "bound": found.bound, "n_toys": found.n_toys,
+        "pair": one, "other": other, **vars(by), "z_difference": difference.z, "z_difference_error": difference.z_error,
+        "better": difference.better, "tied": difference.tied, "bound": difference.bound, "n_toys": difference.n_toys,
     }  # fmt: skip

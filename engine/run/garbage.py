@@ -53,12 +53,12 @@ def find(studies: list[Study], store: Store, grace_s: float = GRACE_S) -> Found:
     return Found(old, len(gone) - len(old))
 
 
-def delete(store: Store, found: Found) -> None:
+def delete(store: Store, leftovers: Found) -> None:
     """Removes them, the ledger's memory of them first; raises BadInput while a driver is at work in the store."""
     names = {path.split("/")[1] for path in store.list(heartbeat.FOLDER)}
     for owner in (owner for name in names for owner in heartbeat.others(store, name)):
         raise BadInput(f"{owner.words} is at work in this store; nothing was removed")
-    paths = {one.path for one in found.objects}
+    paths = {one.path for one in leftovers.objects}
     Ledger(store).rewrite(without=paths)
     for path in sorted(paths):
         store.delete(path)

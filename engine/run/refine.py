@@ -114,10 +114,10 @@ def lines(plan: Plan, table: pa.Table) -> Iterator[str]:
     spent, dense = mine.filter(pc.field(plan.study.signal.size.name) > 0).num_rows, _dense(plan)
     yield (f"refined: {row_label(name, R)}, {len(plan.rounds)} rounds, {sum(map(len, plan.rounds))} points added; "
            f"{spent} in all, where a grid as fine has {dense}")  # fmt: skip
-    said: dict[str, list[str]] = {}
+    groups: dict[str, list[str]] = {}
     for row in contours.contours(contours.by_law(mine), plan.study.signal.size, plan.section.z).to_pylist():
-        said.setdefault(_said(plan, row), []).append(_words(row))
-    for words, which in said.items():
+        groups.setdefault(_said(plan, row), []).append(_words(row))
+    for words, which in groups.items():
         yield f"refined: {len(which)} contours {words}{': ' + '; '.join(which) if words != _known(plan) else ''}"
 
 

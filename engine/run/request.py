@@ -57,9 +57,9 @@ def first_difference(before: object, now: object, path: str = "") -> str | None:
     """The first field, in the order of names, that differs: where, what it was, what it is."""
     if isinstance(before, dict) and isinstance(now, dict):
         for name in sorted(before.keys() | now.keys()):
-            found = first_difference(before.get(name), now.get(name), f"{path}.{name}".lstrip("."))
-            if found:
-                return found
+            difference = first_difference(before.get(name), now.get(name), f"{path}.{name}".lstrip("."))
+            if difference:
+                return difference
         return None
     return None if before == now else f"{path}: {_short(before)} -> {_short(now)}"
 

@@ -121,8 +121,8 @@ def counts(
         for item in items:
             if state := _state(ledger, damaged, item):
                 state_of[item] = state
-        found = [state_of.get(item, "done") for item in items]
-        counts = [found.count(state) for state in ("done", "failed", "corrupt")]
+        states = [state_of.get(item, "done") for item in items]
+        counts = [states.count(state) for state in ("done", "failed", "corrupt")]
         by_stage[stage] = Stage(counts[0], len(items), *counts[1:], (stale or {}).get(stage, 0))
         failed |= reasons(ledger.failures, (item for item in items if state_of.get(item) == "failed"))
     return by_stage, state_of, failed

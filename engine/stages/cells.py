@@ -86,7 +86,16 @@ def work(
     raise Unanswerable([of_rows(NAME, SCHEMA, answered)] if answered else [], reasons)
 
 
-def _rows(plan, pool, toys, signal_weights, exposure_ty, m_chi_GeV, sizes, which: Iterable[int]) -> list[dict]:
+def _rows(
+    plan: Plan,
+    pool: Population,
+    toys: dict[str, list[Toys]],
+    signal_weights: np.ndarray,
+    exposure_ty: float,
+    m_chi_GeV: float | None,
+    sizes: list[float],
+    which: Iterable[int],
+) -> list[dict]:
     """The rows of these statistics, by their places in `plan.by_toys`."""
     pairs, signals = [plan.by_toys[i] for i in which], [plan.study.signal.at(m_chi_GeV, size) for size in sizes]
     results = inference.signal_cells(

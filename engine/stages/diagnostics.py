@@ -248,18 +248,18 @@ def _latent(plan: Plan, fitted: zoo.Fitted, kinds: dict[str, tuple[Columns, np.n
     columns = {name: np.concatenate([each[name] for each in events]) for name in events[0]}
     columns |= {name: np.concatenate([each[name] for each in terms]) for name in terms[0]}
     shown = np.concatenate([np.arange(len(each["event"])) < ON_MAP for each in events])
-    place, found = np.full((len(mu), 2), np.nan), latent.embed(mu[shown], plan.study.seed)
-    if found is not None:
-        place[shown] = found
-    tsne = {f"tsne_{i + 1}": pa.array(place[:, i], from_pandas=True) for i in range(2)}
+    coordinates, embedding = np.full((len(mu), 2), np.nan), latent.embed(mu[shown], plan.study.seed)
+    if embedding is not None:
+        coordinates[shown] = embedding
+    tsne = {f"tsne_{i + 1}": pa.array(coordinates[:, i], from_pandas=True) for i in range(2)}
     return schemas.table(schemas.LATENT, columns | {"mu": list(mu)} | tsne)
 
 
 def _posterior(plan: Plan, view: str, fitted: zoo.Fitted, features: np.ndarray) -> pa.Table:
     """Of electron recoils: the autoencoder knows no other."""
     sections = plugins.load("engine.physics.representations", view).sections(plan.study.detector.constants)
-    found = posterior.check(_drawn(plan, fitted, features))
-    columns = {name: pa.array(values, from_pandas=True) for name, values in found.items()}
+    checks = posterior.check(_drawn(plan, fitted, features))
+    columns = {name: pa.array(values, from_pandas=True) for name, values in checks.items()}
     columns["section"] = np.repeat(list(sections), list(sections.values()))
     columns["feature"] = np.concatenate([np.arange(length) for length in sections.values()])
     return schemas.table(schemas.POSTERIOR_PREDICTIVE, columns)
@@ -367,11 +367,11 @@ def result(inputs: Inputs) -> Diagnostics:
     return Diagnostics(ledger.table(item), inputs.store.where(ledger.entries[item].path), autoencoders)
 
 
-def lines(found: Diagnostics, study: Study) -> Iterator[str]:
+def lines(diagnostics: Diagnostics, study: Study) -> Iterator[str]:
     """One line for a classifier on a population, and one for an autoencoder."""
-    for row in found.table.to_pylist():
+    for row in diagnostics.table.to_pylist():
         yield f"{row['role']} {row['model']}, {row['population']}: {_words(row)}"
-    for one in found.autoencoders.values():
+    for one in diagnostics.autoencoders.values():
         yield (
             f"autoencoder {one.family}: posterior predictive mean rms {one.numbers['ppc_rms']:.3g}, largest "
             f"{one.numbers['ppc_largest']:.3g} sd of the test events; Spearman of -ELBO with energy "
@@ -393,10 +393,10 @@ def _words(row: dict) -> str:
     )
 
 
-def metrics(found: Diagnostics, study: Study) -> dict[str, float]:
+def metrics(diagnostics: Diagnostics, study: Study) -> dict[str, float]:
     """Numbers of the models, by names for MLflow: with the role where it is not the only one of its kind."""
-    numbers: dict[str, float] = {f"{FLOOR}_{name}": value for name, value in found.classifier(FLOOR).items()}
+    numbers: dict[str, float] = {f"{FLOOR}_{name}": value for name, value in diagnostics.classifier(FLOOR).items()}
     for role, kind in study.kinds.items():
         prefix = f"{role}_" if list(study.kinds.values()).count(kind) > 1 else ""
-        numbers |= {f"{prefix}{name}": value for name, value in found.numbers(role).items()}
+        numbers |= {f"{prefix}{name}": value for name, value in diagnostics.numbers(role).items()}
     return numbers

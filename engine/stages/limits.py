@@ -167,6 +167,6 @@ def _words(row: dict, size: Size) -> str:
 
 
 def _coverage(checked: list[dict]) -> str:
-    said = [f"{row['coverage']:.3g} [{row['coverage_low']:.3g}, {row['coverage_high']:.3g}] at {row['m_chi_GeV']:g} GeV"
-            for row in checked]  # fmt: skip
-    return f"; toys cover {', '.join(said)}" if said else ""
+    intervals = [f"{row['coverage']:.3g} [{row['coverage_low']:.3g}, {row['coverage_high']:.3g}] "
+                 f"at {row['m_chi_GeV']:g} GeV" for row in checked]  # fmt: skip
+    return f"; toys cover {', '.join(intervals)}" if intervals else ""

@@ -135,25 +135,25 @@ def _by_law(plan: Plan, pool: Population, choice: Choice, weights: np.ndarray, s
     """What a row says of an exposure that laws give."""
     section = plan.study.reach
     aim = reach.Aim(section.p, section.power)
-    found, search = reach.find(pool, choice, weights, aim, *section.exposure_ty)
-    error = reach.pool_error(pool, choice, weights, aim, search, found, section.groups)
-    return _of(found) | {"t3_error_ty": error}
+    estimate, search = reach.find(pool, choice, weights, aim, *section.exposure_ty)
+    error = reach.pool_error(pool, choice, weights, aim, search, estimate, section.groups)
+    return _of(estimate) | {"t3_error_ty": error}
 
 
 def _by_toys(plan: Plan, pool: Population, choice: Choice, weights: np.ndarray, signal: SignalPoint) -> dict:
     """What a row says of an exposure that toys give: those that a cell has."""
     section, n_toys = plan.study.reach, (plan.n_toys("null"), plan.n_toys("signal"))
     aim = reach.Aim(section.p, section.power)
-    found = reach_toys.find(pool, choice, weights, signal.key, aim, section.exposure_ty, n_toys, section.toys_groups)
-    return _of(found) | {
-        "t3_error_ty": found.error_ty, "t3_low_ty": found.low_ty, "t3_high_ty": found.high_ty,
+    estimate = reach_toys.find(pool, choice, weights, signal.key, aim, section.exposure_ty, n_toys, section.toys_groups)
+    return _of(estimate) | {
+        "t3_error_ty": estimate.error_ty, "t3_low_ty": estimate.low_ty, "t3_high_ty": estimate.high_ty,
         "n_toys_null": n_toys[0], "n_toys_signal": n_toys[1],
     }  # fmt: skip
 
 
-def _of(found: reach.Reach | reach_toys.ToyReach) -> dict:
-    t3_ty = None if found.status == reach.BEYOND else found.exposure_ty
-    return {"status": found.status, "t3_ty": t3_ty, "checked_to_ty": found.checked_to_ty}
+def _of(estimate: reach.Reach | reach_toys.ToyReach) -> dict:
+    t3_ty = None if estimate.status == reach.BEYOND else estimate.exposure_ty
+    return {"status": estimate.status, "t3_ty": t3_ty, "checked_to_ty": estimate.checked_to_ty}
 
 
 def table_item(plan: Plan) -> str | None:

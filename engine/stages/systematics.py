@@ -96,9 +96,9 @@ def units(inputs: Inputs, missing: set[str]) -> Iterable[Unit]:
     for variation, of_variation in wanted.items():
         varied = varied_population(plan, inputs.ledger, nominal, variation)
         moved = inputs.share(varied), inputs.share((signal, population.benchmark_weights(plan, varied)))
-        said = f"{variation.nuisance} {variation.direction} {variation.amount:g}"
+        change = f"{variation.nuisance} {variation.direction} {variation.amount:g}"
         for item, (exposure_ty, *pair) in of_variation:
-            name = f"{said}, {row_label(pair[1], pair[0])}, {exposure_ty:g} t y"
+            name = f"{change}, {row_label(pair[1], pair[0])}, {exposure_ty:g} t y"
             yield Unit((*shared, *moved, item), items=(item,), name=name)
 
 
@@ -141,13 +141,13 @@ def _moved_columns(
     choice, numbers = Choice(R, *plan.study.toys.statistic(statistic)), (nominal.stream_key, plan.study.toys.null)
     null, refitted = nominal.null(R, exposure_ty), variation.nuisance == SEED
     if refitted:
-        found = asdict(refit((null, varied.null(R, exposure_ty)), choice, tuple(sides), *numbers))
+        moved = asdict(refit((null, varied.null(R, exposure_ty)), choice, tuple(sides), *numbers))
     else:
-        found = asdict(effect(null, choice, *sides, *numbers))
+        moved = asdict(effect(null, choice, *sides, *numbers))
     same_unit = not refitted or choice.module.MONOTONE_INVARIANT  # then q follows from ranks, whatever the score is
     expected = [sum(share * law.n_expected for share, law in side.laws) for side in sides]
-    return dict.fromkeys((*OF_SEEDS, *OF_TRUTHS)) | found | {
-        "threshold_shift": found["threshold_varied"] - found["threshold"] if same_unit else None,
+    return dict.fromkeys((*OF_SEEDS, *OF_TRUTHS)) | moved | {
+        "threshold_shift": moved["threshold_varied"] - moved["threshold"] if same_unit else None,
         "n_background": expected[0], "n_background_varied": expected[1],
         "n_signal_varied": float(sides[1].signal.sum()),
     }  # fmt: skip
@@ -209,13 +209,13 @@ def lines(varied: results.Result | None, study: Study) -> Iterator[str]:
     """Of each statistic at the largest exposure, what every nuisance makes of its false alarms, and seeds of power."""
     if varied is None:
         return
-    all_rows, said = varied.table.to_pylist(), {}
+    all_rows, groups = varied.table.to_pylist(), {}
     largest = max(row["exposure_ty"] for row in all_rows)
     for row in all_rows:
         if row["exposure_ty"] == largest:
             title = "power" if row["nuisance"] == SEED else "false alarms"
-            said.setdefault((title, row_label(row["statistic"], row["R"])), []).append(_words(row))
-    for (title, name), what in said.items():
+            groups.setdefault((title, row_label(row["statistic"], row["R"])), []).append(_words(row))
+    for (title, name), what in groups.items():
         yield f"{title} at 3 sigma, {largest:g} t y, {name}: {', '.join(what)}"
 
 

@@ -50,12 +50,12 @@ def _z_of_seeds(plan: Plan, ledger: Ledger) -> dict[Cell, list[float | None]]:
     return z_of_cell
 
 
-def lines(found: results.Result, study: Study) -> Iterator[str]:
+def lines(result: results.Result, study: Study) -> Iterator[str]:
     """The benchmark by every statistic, score and exposure."""
     size, benchmark = study.signal.size, study.benchmark_signal
     of_size = f"{benchmark.value:g} {size.unit}" if size.unit else f"{size.name} {benchmark.value:g}"
     place = f"{benchmark.m_chi_GeV:g} GeV, {of_size}" if size.has_mass else of_size
-    for row in results.rows_at(found.table, study.at):
+    for row in results.rows_at(result.table, study.at):
         yield (
             f"{place}, {row['exposure_ty']:g} t y: {row_label(row['statistic'], row['R'])} "
             f"p = {row['p_median']:.3g} [{row['p_low']:.3g}, {row['p_high']:.3g}] "

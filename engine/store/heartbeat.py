@@ -38,7 +38,7 @@ class Owner:
 
 def others(store: Store, name: str) -> list[Owner]:
     """Drivers that gave a sign of life on the work of this name within DEAD_S, but for this process."""
-    found = []
+    owners = []
     for path in store.list(f"{FOLDER}/{name}"):
         try:
             owner = Owner(**json.loads(store.get(path)))
@@ -46,8 +46,8 @@ def others(store: Store, name: str) -> list[Owner]:
             continue
         me = (owner.host, owner.pid) == (socket.gethostname(), os.getpid())
         if not me and time.time() - owner.seen < DEAD_S and _may_live(owner):
-            found.append(owner)
-    return found
+            owners.append(owner)
+    return owners
 
 
 def _may_live(owner: Owner) -> bool:

@@ -104,8 +104,8 @@ def is_whole(data: bytes) -> bool:
     start = data.find(b"sha256:", start + len(SEAL)) + len(b"sha256:") if start >= 0 else 0
     if not start:
         return False
-    said, opened = data[start : start + 64], data[:start] + b"0" * 64 + data[start + 64 :]
-    return said == sha256(opened).encode()
+    seal, opened = data[start : start + 64], data[:start] + b"0" * 64 + data[start + 64 :]
+    return seal == sha256(opened).encode()
 
 
 def decode(data: bytes, columns: list[str] | None = None) -> pa.Table:

@@ -87,12 +87,12 @@ class Store:
     def objects(self, prefix: str) -> list[Stored]:
         """What is under a prefix, sorted by path; raises StoreError where the store cannot be read."""
         try:
-            found = [item for page in obstore.list(self._backend, prefix) for item in page]
+            listing = [item for page in obstore.list(self._backend, prefix) for item in page]
         except NotFoundError:
             return []
         except BaseError as error:
             raise StoreError(f"cannot read the store {self.uri!r}: {first_line(error)}") from error
-        listed = (Stored(item["path"], item["size"], item["last_modified"].timestamp()) for item in found)
+        listed = (Stored(item["path"], item["size"], item["last_modified"].timestamp()) for item in listing)
         return sorted(listed, key=lambda one: one.path)
 
     def sizes(self, prefix: str) -> dict[str, int]:

@@ -125,5 +125,5 @@ def _alike(one: Unit, other: Unit) -> bool:
 
 
 def _arguments(group: list[Unit], shared: tuple) -> list:
-    found = [shared[a.place] if isinstance(a, Shared) else a for a in group[0].arguments]
-    return found if group[0].piece is None else [*found, [unit.piece for unit in group]]
+    arguments = [shared[a.place] if isinstance(a, Shared) else a for a in group[0].arguments]
+    return arguments if group[0].piece is None else [*arguments, [unit.piece for unit in group]]

@@ -51,10 +51,10 @@ def read(name_or_path: str, overrides: tuple[str, ...] = ()) -> dict[str, Any]:
 def document(name_or_path: str, overrides: tuple[str, ...] = ()) -> tomlkit.TOMLDocument:
     """A study as it is written, comments and all, with overrides in it: to be changed and written back."""
     read(name_or_path, overrides)  # says what is wrong with it
-    found = tomlkit.parse(text(name_or_path))
+    toml = tomlkit.parse(text(name_or_path))
     for override in overrides:
-        _override(found, override)
-    return found
+        _override(toml, override)
+    return toml
 
 
 def parse(raw: dict[str, Any], name: str = "study") -> Study:

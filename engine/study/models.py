@@ -46,8 +46,8 @@ Models = dict[Name, Model]  # by names of a study's own; what each is to the sco
 
 def check_kind(place: str, model: Model, kind: str) -> None:
     """Raises BadInput where a family is not of this kind."""
-    if (found := plugins.load("zoo", model.name).KIND) != kind:
-        raise BadInput(f"{place}: {model.name!r} is {_article(found)}, not {_article(kind)}")
+    if (actual_kind := plugins.load("zoo", model.name).KIND) != kind:
+        raise BadInput(f"{place}: {model.name!r} is {_article(actual_kind)}, not {_article(kind)}")
 
 
 def _article(kind: str) -> str:

@@ -78,11 +78,11 @@ def flat(raw: object, prefix: str = "") -> object:
     """`models.vae.beta = {...}` and `"models.vae.beta" = {...}` alike: spaces by the whole name of their field."""
     if not isinstance(raw, dict) or not all(isinstance(inner, dict) for inner in raw.values()):
         return raw
-    found = {}
+    spaces = {}
     for key, inner in raw.items():
         is_section = inner and all(isinstance(value, dict) for value in inner.values())
-        found |= flat(inner, f"{prefix}{key}.") if is_section else {f"{prefix}{key}": inner}
-    return found
+        spaces |= flat(inner, f"{prefix}{key}.") if is_section else {f"{prefix}{key}": inner}
+    return spaces
 
 
 def dimensions(search: dict[str, Space], models: Models) -> tuple[Dimension, ...]:

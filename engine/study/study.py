@@ -207,10 +207,10 @@ class Study(Section):
         for name in self.backgrounds.own_kinds():
             table, options = self.backgrounds.spectrum(name)
             if hasattr(table, "read"):
-                found = table.n_features(options)
+                n_features = table.n_features(options)
                 for view in sorted({self.view(model) for model in self.all_fitted.values()}):
-                    if found != (wanted := self._n_features(view)):
-                        raise BadInput(f"backgrounds.{name}: {options.path} has {found} features per event; "
+                    if n_features != (wanted := self._n_features(view)):
+                        raise BadInput(f"backgrounds.{name}: {options.path} has {n_features} features per event; "
                                        f"{view} in {self.detector.name} has {wanted}")  # fmt: skip
                 table.weights(options, self.backgrounds.er_window_keVee)
         return self

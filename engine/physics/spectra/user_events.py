@@ -80,8 +80,8 @@ def weights(options: Options, window_keVee: tuple[float, float]) -> np.ndarray:
     if options.window == "ces":
         share = share * ((ces >= window_keVee[0]) & (ces < window_keVee[1]))
     if np.count_nonzero(share) < 2:
-        said = "" if options.window == "none" else f" with ces_keVee in [{window_keVee[0]:g}, {window_keVee[1]:g})"
-        raise BadInput(f"{options.path}: needs at least 2 events{said}, found {np.count_nonzero(share)} "
+        condition = "" if options.window == "none" else f" with ces_keVee in [{window_keVee[0]:g}, {window_keVee[1]:g})"
+        raise BadInput(f"{options.path}: needs at least 2 events{condition}, found {np.count_nonzero(share)} "
                        f"of {len(share)}")  # fmt: skip
     return share / share.sum()
 

@@ -55,9 +55,9 @@ def _answers(uri: str) -> None:
     if scheme not in ("http", "https"):
         socket.create_connection((parts.hostname, parts.port or PORTS[scheme]), timeout=ANSWER_S).close()
         return
-    place = parts._replace(netloc=parts.netloc.rpartition("@")[2], path=f"{parts.path.rstrip('/')}/health")
+    health = parts._replace(netloc=parts.netloc.rpartition("@")[2], path=f"{parts.path.rstrip('/')}/health")
     try:
-        urllib.request.urlopen(place.geturl(), timeout=ANSWER_S).close()
+        urllib.request.urlopen(health.geturl(), timeout=ANSWER_S).close()
     except urllib.error.HTTPError as error:  # it speaks: what it has to say of itself, requests will hear
         error.close()
     except urllib.error.URLError as error:
@@ -67,9 +67,9 @@ def _answers(uri: str) -> None:
 
 def experiment(client, uri: str) -> str:
     """The id of the experiment of all runs, which is made where it is missing."""
-    found = client.get_experiment_by_name(EXPERIMENT)
-    if found:
-        return found.experiment_id
+    existing = client.get_experiment_by_name(EXPERIMENT)
+    if existing:
+        return existing.experiment_id
     database = uri.removeprefix("sqlite:///")
     beside = (Path(database).parent / "artifacts").as_uri() if database != uri else None
     return client.create_experiment(EXPERIMENT, artifact_location=beside)

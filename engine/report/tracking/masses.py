@@ -19,17 +19,17 @@ def curves(plan: Plan, outcome: Outcome) -> Curves:
         return {}
     size, limit = plan.study.signal.size.name, plan.study.signal.size.named("90")
     steps = {mass: step for step, mass in enumerate(plan.study.grid.m_chi_GeV.points())}
-    found: Curves = {"m_chi_GeV": [(step, mass) for mass, step in steps.items()]}
-    found[f"curves_{size}"] = [(0, value := nearest(plan))]
+    series: Curves = {"m_chi_GeV": [(step, mass) for mass, step in steps.items()]}
+    series[f"curves_{size}"] = [(0, value := nearest(plan))]
     for row in results.rows_at(outcome.table, {"point": "grid", size: value}):
         name = f"by_mass_{row_label(row['statistic'], row['R'])}_{label(row['exposure_ty'])}ty"
-        _add(found, f"z_{name}", steps[row["m_chi_GeV"]], row["z_median"])
-        _add(found, f"p_{name}", steps[row["m_chi_GeV"]], row["p_median"])
+        _add(series, f"z_{name}", steps[row["m_chi_GeV"]], row["z_median"])
+        _add(series, f"p_{name}", steps[row["m_chi_GeV"]], row["p_median"])
     for row in outcome["limits"].table.to_pylist():
         if row["m_chi_GeV"] in steps:
             name = f"limit_{limit}_by_mass_{label(row['exposure_ty'])}ty"
-            _add(found, name, steps[row["m_chi_GeV"]], row[limit])
-    return found
+            _add(series, name, steps[row["m_chi_GeV"]], row[limit])
+    return series
 
 
 def nearest(plan: Plan) -> float:
@@ -38,6 +38,6 @@ def nearest(plan: Plan) -> float:
     return min(sizes, key=lambda size: abs(math.log(size / at)) if size > 0 else math.inf)
 
 
-def _add(found: Curves, name: str, step: int, value: float | None) -> None:
+def _add(series: Curves, name: str, step: int, value: float | None) -> None:
     if value is not None and math.isfinite(value):
-        found.setdefault(name, []).append((step, value))
+        series.setdefault(name, []).append((step, value))

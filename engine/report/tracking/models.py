@@ -22,12 +22,12 @@ SERVING = Path(__file__).with_name("serving.py")
 NEEDS = ("numpy", "safetensors", "torch")
 
 
-def publish(client, place: str, run, record: Record) -> None:
+def publish(client, experiment_id: str, run, record: Record) -> None:
     """Logs and registers the model of a run unless it is there, and lets it compete for the alias."""
     from mlflow.entities import LoggedModelOutput
 
     name, run_id = f"recoilscan-{record.model.short}", run.info.run_id
-    logged = _ready(client, place, record.lineage) or _logged(client, place, run_id, name, record)
+    logged = _ready(client, experiment_id, record.lineage) or _logged(client, experiment_id, run_id, name, record)
     if not (run.outputs and run.outputs.model_outputs):  # the database refuses it twice
         client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
     version = _version(client, name, logged, run_id, record)
@@ -35,18 +35,18 @@ def publish(client, place: str, run, record: Record) -> None:
         _compete(client, name, version, record.model.rank)
 
 
-def _ready(client, place: str, lineage: str):
-    found = client.search_logged_models([place], filter_string=f"tags.lineage = '{lineage}'")
-    return next((model for model in found if model.status == "READY"), None)
+def _ready(client, experiment_id: str, lineage: str):
+    models = client.search_logged_models([experiment_id], filter_string=f"tags.lineage = '{lineage}'")
+    return next((model for model in models if model.status == "READY"), None)
 
 
-def _logged(client, place: str, run_id: str, name: str, record: Record):
+def _logged(client, experiment_id: str, run_id: str, name: str, record: Record):
     """The model as MLflow keeps it; READY when all of it is there."""
     from mlflow.models import Model as Description
 
     parameters = {key: str(value) for key, value in record.parameters.items()}
     tags = {"lineage": record.lineage}
-    logged = client.create_logged_model(place, name, run_id, tags, parameters, model_type=record.tags["kind"])
+    logged = client.create_logged_model(experiment_id, name, run_id, tags, parameters, model_type=record.tags["kind"])
     about = Description(
         artifact_path=logged.artifact_location, model_uuid=logged.model_id, run_id=run_id, model_id=logged.model_id,
         metadata={"recoilscan": importlib.metadata.version("recoilscan"), "lineage": record.lineage},
@@ -86,9 +86,9 @@ def _requirements() -> list[str]:
 
 
 def _version(client, name: str, logged, run_id: str, record: Record):
-    found = client.search_model_versions(f"name = '{name}' and tags.lineage = '{record.lineage}'")
-    if found:
-        return found[0]
+    versions = client.search_model_versions(f"name = '{name}' and tags.lineage = '{record.lineage}'")
+    if versions:
+        return versions[0]
     if not client.search_registered_models(f"name = '{name}'"):
         client.create_registered_model(name, description=f"{record.tags['kind']} {record.model.short}: terms per event")
     return client.create_model_version(

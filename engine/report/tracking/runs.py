@@ -22,8 +22,8 @@ def log(records: list[Record], uri: str) -> int:
     Raises what MLflow raises: the caller decides that tracking never fails a scan.
     """
     client = connect(uri)
-    place = experiment(client, uri)
-    return sum(_write(client, place, record) for record in records)
+    experiment_id = experiment(client, uri)
+    return sum(_write(client, experiment_id, record) for record in records)
 
 
 def show(record: Record, uri: str) -> None:
@@ -34,14 +34,14 @@ def show(record: Record, uri: str) -> None:
         _fill(client, run, record)
 
 
-def _write(client, place: str, record: Record, parent: str | None = None) -> int:
-    run = opened(client, place, record, parent)
+def _write(client, experiment_id: str, record: Record, parent: str | None = None) -> int:
+    run = opened(client, experiment_id, record, parent)
     if is_whole(run):
         return 0
-    new = sum(_write(client, place, child, run.info.run_id) for child in record.children)
+    new = sum(_write(client, experiment_id, child, run.info.run_id) for child in record.children)
     _fill(client, run, record)
     if record.model:
-        models.publish(client, place, run, record)
+        models.publish(client, experiment_id, run, record)
     client.set_terminated(run.info.run_id)  # the last word: what is FINISHED is whole
     return new + 1
 
@@ -51,11 +51,11 @@ def is_whole(run) -> bool:
     return run.info.status == "FINISHED"
 
 
-def opened(client, place: str, record: Record, parent: str | None = None):
+def opened(client, experiment_id: str, record: Record, parent: str | None = None):
     """The run of a record, RUNNING from now on unless it is whole: made where there is none."""
     from mlflow.entities import RunTag
 
-    run = _found(client, place, record.lineage, parent)
+    run = _found(client, experiment_id, record.lineage, parent)
     if run and is_whole(run):
         return run
     tags = record.tags | {"lineage": record.lineage} | ({PARENT: parent} if parent else {})
@@ -65,16 +65,16 @@ def opened(client, place: str, record: Record, parent: str | None = None):
             client.delete_tag(run.info.run_id, PARTIAL)
         client.log_batch(run.info.run_id, tags=[RunTag(name, value) for name, value in tags.items()])
     else:
-        run = client.create_run(place, run_name=record.name, tags=tags)
+        run = client.create_run(experiment_id, run_name=record.name, tags=tags)
     _parameters(client, run, record)
     _inputs(client, run, record)
     return run
 
 
-def _found(client, place: str, lineage: str, parent: str | None):
+def _found(client, experiment_id: str, lineage: str, parent: str | None):
     """The run of this lineage: of several, which two scans at the same time may have made, the whole one."""
     query = f"tags.lineage = '{lineage}'" + (f" and tags.`{PARENT}` = '{parent}'" if parent else "")
-    runs = client.search_runs([place], query, order_by=["attributes.start_time ASC"])
+    runs = client.search_runs([experiment_id], query, order_by=["attributes.start_time ASC"])
     return next((run for run in runs if is_whole(run)), runs[0] if runs else None)
 
 

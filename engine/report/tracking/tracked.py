@@ -39,15 +39,15 @@ def followed(name: str, plan: Plan, store: Store, uri: str | None, progress: Sil
         raise
 
 
-def send(found: list[tracking.Record], store: Store, uri: str | None, progress: Silent, again: str) -> bool:
+def send(runs: list[tracking.Record], store: Store, uri: str | None, progress: Silent, again: str) -> bool:
     """Logs records; returns whether MLflow took them all. A failure is one warning with `again`."""
     try:
-        place = uri or tracking.default_uri(store.folder())
-        new = tracking.log(found, place)
+        tracking_uri = uri or tracking.default_uri(store.folder())
+        new = tracking.log(runs, tracking_uri)
     except Exception as error:  # the results are safe in the store: tracking never decides success
         _warn(error, uri, again)
         return False
-    shown = hidden(place)
+    shown = hidden(tracking_uri)
     look = shown if shown.startswith("http") else f"mlflow ui --backend-store-uri {shown}"
     progress.note(f"tracking: {new} new runs in {shown}; look: {look}")
     return True
@@ -58,12 +58,12 @@ def send_partial(
 ) -> bool:
     """What there is of a scan without all answers, in its run, which stays open: the next attempt goes on with it."""
     try:
-        place = uri or tracking.default_uri(store.folder())
-        tracking.show(records.partial(name, outcome, files), place)
+        tracking_uri = uri or tracking.default_uri(store.folder())
+        tracking.show(records.partial(name, outcome, files), tracking_uri)
     except Exception as error:  # as of a whole scan
         _warn(error, uri, again)
         return False
-    progress.note(f"tracking: the run in {hidden(place)} is open, with the partial table")
+    progress.note(f"tracking: the run in {hidden(tracking_uri)} is open, with the partial table")
     return True
 
 
@@ -82,5 +82,7 @@ def figures(outcome: Outcome, store: Store) -> dict[str, bytes]:
 
 def _warn(error: Exception, uri: str | None, again: str) -> None:
     where = hidden(uri) if uri else "the store"
-    said = " ".join(str(error).split()).replace(uri or where, where)
-    print(f"warning: MLflow at {where} is not told ({type(error).__name__}: {said}); later: {again}", file=sys.stderr)
+    message = " ".join(str(error).split()).replace(uri or where, where)
+    print(
+        f"warning: MLflow at {where} is not told ({type(error).__name__}: {message}); later: {again}", file=sys.stderr
+    )

@@ -113,16 +113,16 @@ def work(inputs: Inputs, store: Store, values: Values, rung: int, finished: dict
     plan = inputs.plan.of(values)
     try:
         fitted = {role: _fitted(plan, role, rung, inputs, store, finished.get(role)) for role in plan.searched}
-        found = _worth(plan, rung, inputs, _terms(plan, fitted, store, inputs.features))
+        worth = _worth(plan, rung, inputs, _terms(plan, fitted, store, inputs.features))
         for role, model in fitted.items():
             if _is_last(plan, role, rung) and role not in finished:
                 item = plan.models[role]
                 yield Part(f"models/{item}.safetensors", (item,), zoo.save(model))
         epochs = ", ".join(f"{role}: {len(model.history['validation_loss'])}" for role, model in fitted.items())
     except (zoo.NonFiniteLoss, Diverged) as error:
-        found, epochs = {"state": DIVERGED, "reason": str(error)}, None
+        worth, epochs = {"state": DIVERGED, "reason": str(error)}, None
     item = plan.rung_item(rung)
-    row = dict.fromkeys(search_tables.RUNGS.names) | found | {"epochs": epochs, "lineage": item}
+    row = dict.fromkeys(search_tables.RUNGS.names) | worth | {"epochs": epochs, "lineage": item}
     yield Part(f"{NAME}/{item}.parquet", (item,), schemas.of_rows(search_tables.RUNGS, [row]))
 
 
@@ -166,13 +166,13 @@ def _worth(plan: SearchPlan, rung: int, inputs: Inputs, terms: dict[str, dict[st
     pool = inputs.population.pool
     population = replace(inputs.population, pool=replace(pool, terms=pool.terms | terms))
     R, with_R = objectives.best_R(plan, population, inputs.signals, er_leakage)
-    found = {"state": UNDERWAY, "er_leakage": -er_leakage.rank(plan, with_R, inputs.signals, R)}
+    worth = {"state": UNDERWAY, "er_leakage": -er_leakage.rank(plan, with_R, inputs.signals, R)}
     if plan.fractions[rung] < 1:
-        return found
+        return worth
     objective = objectives.of(plan.tune.objective)
     R, with_R = objectives.best_R(plan, population, inputs.signals, objective)
     measured = objective.measure(plan, with_R, inputs.signals, R)
-    return found | {
+    return worth | {
         "state": COMPLETE, "R": R, "objective": measured.value, "objective_error": measured.error,
         "m_chi_GeV": measured.m_chi_GeV,
     }  # fmt: skip

@@ -54,12 +54,12 @@ def run(study: Study, store: Store, storage_url: str | None = None, **options: o
     """
     plan = tuning_plan(study)
     plan.check()
-    place = storage.opened(storage_url, store.folder())
+    optuna_storage = storage.opened(storage_url, store.folder())
     with pipeline.opened(plan, store, **options) as state:
         evaluation = Evaluation(state, kind_of(plan).prepare(state))
         search = Search(evaluation, plan.dimensions, plan.first, rules(plan))
-        if place is not None:
-            search.copy = storage.Stored(place, f"recoilscan-{plan.search_item}", search)
+        if optuna_storage is not None:
+            search.copy = storage.Stored(optuna_storage, f"recoilscan-{plan.search_item}", search)
         ended = search.run()
         evaluation.forget()
         return _finish(state, ended)
@@ -159,9 +159,9 @@ class _Ended(Copy):
         self.underway.remove(trial)
         self.trials.append(trial)
 
-    def part(self, said: list[Objective | None]) -> None:
+    def part(self, results: list[Objective | None]) -> None:
         """What the trials under way said, in their order, of a round that is not whole: None of who said nothing."""
-        for trial, objective in zip(list(self.underway), said, strict=True):
+        for trial, objective in zip(list(self.underway), results, strict=True):
             if objective and objective.intermediate is None:
                 trial.state, trial.value = DIVERGED if objective.value is None else COMPLETE, objective.value
                 self.ended(trial)
@@ -188,12 +188,12 @@ def replay(plan: TunePlan, ledger: Ledger) -> Replayed:
         requested.extend(item for item in of_trials if item not in requested)
         broken = {item for entry in ledger.check(of_trials) for item in entry.items}
         known = [item in ledger.entries and item not in broken for item in of_trials]
-        said = [kind.evaluated(plan, ledger.table(item)) if there else None
-                for item, there in zip(of_trials, known, strict=True)]  # fmt: skip
+        results = [kind.evaluated(plan, ledger.table(item)) if there else None
+                   for item, there in zip(of_trials, known, strict=True)]  # fmt: skip
         if not all(known):
-            copy.part(said)
+            copy.part(results)
             raise _Unknown
-        return said
+        return results
 
     try:
         ended = Search(evaluate, plan.dimensions, plan.first, rules(plan), copy).run()
@@ -210,12 +210,12 @@ def status(study: Study, store: Store) -> Status:
     damaged, kind = damaged_parts(plan, ledger), kind_of(plan)
     beforehand = {folder: made for folder, made in items(plan).items() if folder not in (kind.NAME, "tables")}
     by_stage, _, failed = counts(beforehand, ledger, damaged)
-    found = replay(plan, ledger)
-    without = reasons(ledger.failures, (item for item in found.items if item not in ledger.entries))
-    broken = [entry.path for entry in ledger.check(found.items)]
-    by_stage["trials"] = Stage(len(found.ended), plan.n_trials, len(without), len(broken), 0)
-    table = store.where(ledger.entries[found.table].path) if found.table in ledger.entries else None
+    replayed = replay(plan, ledger)
+    without = reasons(ledger.failures, (item for item in replayed.items if item not in ledger.entries))
+    broken = [entry.path for entry in ledger.check(replayed.items)]
+    by_stage["trials"] = Stage(len(replayed.ended), plan.n_trials, len(without), len(broken), 0)
+    table = store.where(ledger.entries[replayed.table].path) if replayed.table in ledger.entries else None
     corrupt = [*ledger.unreadable, *dict.fromkeys([*damaged, *broken])]
-    best = best_of(found.ended, objectives.of(plan.tune.objective).LARGER_IS_BETTER)
-    said = best and f"trial {best.number}, {words(best.values)}: {objectives.words(plan)} = {best.value:.4g}"
-    return Status(store.exists, by_stage, corrupt, failed | without, None, table, [], best=said)
+    best = best_of(replayed.ended, objectives.of(plan.tune.objective).LARGER_IS_BETTER)
+    best_words = best and f"trial {best.number}, {words(best.values)}: {objectives.words(plan)} = {best.value:.4g}"
+    return Status(store.exists, by_stage, corrupt, failed | without, None, table, [], best=best_words)

@@ -84,7 +84,7 @@ def _by_toys(plan: TunePlan, population: Population, choices: dict[str, Choice],
         return {}
     exposure_ty, listed = plan.tune.exposure_ty, list(choices.values())
     drawn = [cells.background_toys(population, exposure_ty, name, listed, plan.n_toys(name)) for name in HYPOTHESES]
-    numbers, said = plan.study.toys, {}
+    numbers, columns = plan.study.toys, {}
     for point in plan.points:
         signal = plan.signal_at(point)
         (of_point,) = cells.signal_cells(
@@ -92,25 +92,25 @@ def _by_toys(plan: TunePlan, population: Population, choices: dict[str, Choice],
             listed, *drawn, kde=numbers.tail == "kde",
         )  # fmt: skip
         for name, cell in zip(choices, of_point, strict=True):
-            said[point.m_chi_GeV, name] = cell.columns | {
+            columns[point.m_chi_GeV, name] = cell.columns | {
                 "z_median": cell.significance.z, "n_toys_null": numbers.null, "n_toys_signal": numbers.signal,
             }  # fmt: skip
-    return said
+    return columns
 
 
 def by_law(plan: TunePlan, population: Population, choices: dict[str, Choice], signals: dict) -> dict[tuple, dict]:
     """What the exact laws say, by mass and statistic: columns of `schemas.TRIAL`."""
-    exposure_ty, said = plan.tune.exposure_ty, {}
+    exposure_ty, columns = plan.tune.exposure_ty, {}
     for name, choice in choices.items():
         statistic = choice.prepare(population.null(choice.R, exposure_ty))
         for point in plan.points:
             weights = signals[point.m_chi_GeV] * plan.signal_at(point).scale
             values = exact_values(*statistic.distributions(population.signal(weights) * exposure_ty), None)
-            said[point.m_chi_GeV, name] = {
+            columns[point.m_chi_GeV, name] = {
                 "p_exact": values["p_exact"], "exact_tail": values["exact_tail"],
                 "z_exact": z_one_sided(values["p_exact"]), "z_pool_error": None,
             }  # fmt: skip
-    return said
+    return columns
 
 
 def _add_error(plan: TunePlan, population: Population, choice: Choice, signals: dict, laws: dict) -> None:

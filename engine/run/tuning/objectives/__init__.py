@@ -34,8 +34,8 @@ class Measure:
 
 def of(name: str) -> ModuleType:
     """The objective that a study means."""
-    found = name if name in plugins.names(__name__) else "worst_z"
-    return importlib.import_module(f"{__name__}.{found}")
+    module = name if name in plugins.names(__name__) else "worst_z"
+    return importlib.import_module(f"{__name__}.{module}")
 
 
 def best_R(plan: TunePlan, population: Population, signals: dict, objective: ModuleType) -> tuple[float, Population]:

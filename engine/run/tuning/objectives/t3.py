@@ -15,13 +15,13 @@ rank = worst_z.rank
 
 def measure(plan: TunePlan, population: Population, signals: dict, R: float) -> Measure:
     """The largest exposure over the signals, with its error."""
-    asked, choice, longest = plan.study.reach, plan.choice(R), None
-    aim = reach.Aim(asked.p, asked.power)
+    section, choice, longest = plan.study.reach, plan.choice(R), None
+    aim = reach.Aim(section.p, section.power)
     for point in plan.points:
         weights = signals[point.m_chi_GeV] * plan.signal_at(point).scale
-        found, search = reach.find(population, choice, weights, aim, *asked.exposure_ty)
-        if longest is None or found.exposure_ty > longest[0].exposure_ty:
-            longest = found, search, weights, point.m_chi_GeV
-    found, search, weights, mass = longest
-    error = reach.pool_error(population, choice, weights, aim, search, found, asked.groups)
-    return Measure(found.exposure_ty, error, mass)
+        estimate, search = reach.find(population, choice, weights, aim, *section.exposure_ty)
+        if longest is None or estimate.exposure_ty > longest[0].exposure_ty:
+            longest = estimate, search, weights, point.m_chi_GeV
+    estimate, search, weights, mass = longest
+    error = reach.pool_error(population, choice, weights, aim, search, estimate, section.groups)
+    return Measure(estimate.exposure_ty, error, mass)
