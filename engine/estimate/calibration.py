@@ -18,7 +18,7 @@ from engine.study import Study, parse
 MOST = {
     "events": {"train_per_kind": 1000, "test_per_kind": 200},
     "pool": {"er_events": 10_000, "nr_events": 10_000, "component_events": 2000},
-    "toys": {"null": 2000, "signal": 2000},
+    "toys": {"null": 8000, "signal": 2000},  # fewer would not resolve what systematics and searches ask of them
     "limits": {"check_toys": 200},
 }  # fmt: skip
 EPOCHS = 2
