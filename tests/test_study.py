@@ -83,7 +83,7 @@ def grid(**changes: object) -> dict:
         (grid() | {"score": {"name": "elbow"}}, ["score", "'elbow'", "did you mean 'elbo'"]),
         (grid() | {"score": {"roles": {"autoencoder": "vae"}}}, ["score", "role", "'autoencoder'", "classifier, vae"]),
         (grid() | {"score": {"roles": {"vae": "mine"}}, "models": {"vae": {"name": "dense_vae"}}},
-         ["models.vae", "plays no role"]),
+         ["role 'vae'", "'mine'", "accepted: classifier, vae"]),
         (grid() | {"score": {"name": "elbo", "R": [10.0]}}, ["score", "[10.0]", "'elbo'", "no weight"]),
         (grid() | {"toys": {"options": {"tail_cuont": {"b0": 2.0}}}}, ["with options", "'tail_cuont'", "'tail_count'"]),
         (grid() | {"toys": {"statistics": ["tail_count"], "options": {"extended_poisson": {}}}},

@@ -73,13 +73,13 @@ def check(request: dict[str, float]) -> None:
     """Raises ScanStalled where no living node has what one task asks for: names it, and what the nodes have."""
     nodes = alive()
     if not any(node.get("CPU", 0) > 0 for node in nodes):
-        raise ScanStalled(f"the cluster has lost all nodes that run tasks; {_words(request)} waits for one")
+        raise ScanStalled(f"the cluster has lost all nodes that run tasks; {_task(request)} waits for one")
     if not any(all(node.get(name, 0) >= amount for name, amount in request.items()) for node in nodes):
         have = sorted({_words({name: node.get(name, 0) for name in request}) for node in nodes})
-        raise ScanStalled(f"no node can run {_words(request)}; nodes have: {'; '.join(have)}")
+        raise ScanStalled(f"no node can run {_task(request)}; nodes have: {'; '.join(have)}")
 
 
-def _words(request: dict[str, float]) -> str:
+def _task(request: dict[str, float]) -> str:
     return f"a task that asks for {_words(request)}"
 
 
