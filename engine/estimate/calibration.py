@@ -46,7 +46,10 @@ def shrunk(raw: dict, study: Study) -> dict:
     if study.limits.check_m_chi_GeV:
         masses = {_middle(study.grid.masses), study.benchmark_signal.m_chi_GeV}
         small["limits"]["check_m_chi_GeV"] = [mass for mass in study.limits.check_m_chi_GeV if mass in masses]
-    for models in [small.get("models", {}), *small.get("compare", {}).get("alternatives", {}).values()]:
+    compared = {role: small["compare"][role] for role in study.roles if role in small.get("compare", {})}
+    alone = {name: study.models[name] for role, name in study.roles.items() if role not in compared}
+    small["models"] = {name: {"name": model.name} for name, model in alone.items()} | small.get("models", {})
+    for models in [small["models"], *compared.values()]:
         for name, model in models.items():
             models[name] = model | _few_epochs(model)
     return small

@@ -127,9 +127,16 @@ class TestCalibration:
         assert small.grid.exposure_ty.points() == (20, 50) and len(small.grid.m_chi_GeV.points()) == 1
         assert small.events.train_per_kind == 300 and small.toys.null == 1500
 
-    def test_a_comparison_can_be_shrunk(self):
+    def test_of_a_comparison_every_member_is_fitted_shortly(self):
         raw = study.read(str(PAIRS))
-        assert study.parse(calibration.shrunk(raw, study.parse(raw))).compare
+        small = study.parse(calibration.shrunk(raw, study.parse(raw)))
+        configs = [model.config for some in small.compare.alternatives.values() for model in some.values()]
+        assert [config["epochs"] for config in configs] == [2] * 3 and len(small.members) == 2
+
+    def test_a_family_that_nobody_named_is_fitted_shortly(self):
+        raw = {name: section for name, section in study.read(str(TINY)).items() if name != "models"}
+        small = study.parse(calibration.shrunk(raw, study.parse(raw)))
+        assert [model.config["epochs"] for model in small.models.values()] == [2, 2]
 
     def test_factors_are_those_of_a_copy_in_memory(self, known, tmp_path):
         raw = study.read(str(TINY), (*CHEAP, *FEW))
