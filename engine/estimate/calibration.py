@@ -15,6 +15,8 @@ from engine.store.scratch import Scratch
 from engine.store.store import Ledger
 from engine.study import Study, parse
 
+Row = tuple[dict[str, float], int, Cost]  # amounts of work, items, and what they took
+
 MOST = {
     "events": {"train_per_kind": 1000, "test_per_kind": 200},
     "pool": {"er_events": 10_000, "nr_events": 10_000, "component_events": 2000},
@@ -74,8 +76,8 @@ def calibrated(raw: dict, study: Study, costs: Costs) -> Costs:
     for seed in (study.seed + 1, study.seed):
         took, failed = timed(parse(small | {"seed": seed}))
     factors = {}
-    for stage, (amounts, cost) in took.items():
-        priced, _ = costs.of(stage, amounts)
+    for stage, (amounts, n_items, cost) in took.items():
+        priced, _ = costs.of(stage, amounts, n_items)
         if priced.core_s and cost.core_s:
             bytes_more = cost.n_bytes / priced.n_bytes if priced.n_bytes else 1.0
             factors[stage] = Cost(cost.core_s / priced.core_s, bytes_more)
@@ -83,8 +85,8 @@ def calibrated(raw: dict, study: Study, costs: Costs) -> Costs:
     return replace(costs, factors=factors, how="; ".join(how))
 
 
-def timed(study: Study) -> tuple[dict[str, tuple[dict[str, float], Cost]], dict[str, str]]:
-    """Of every stage of a scan in memory: amounts of work and what they took; and why stages could not be done."""
+def timed(study: Study) -> tuple[dict[str, Row], dict[str, str]]:
+    """Of every stage of a scan in memory: work, items and what they took; and why stages could not be done."""
     store, joint, took, failed = Scratch(), plan_of(study), {}, {}
     of_all = Run(joint, store, Ledger(store))
     of_one = of_all.under(joint.parts[0]) if isinstance(joint, JointPlan) else of_all
@@ -104,5 +106,6 @@ def timed(study: Study) -> tuple[dict[str, tuple[dict[str, float], Cost]], dict[
             failed[stage.NAME] = said(error)
             break
         core_s, n_bytes = time.process_time() - begun, sum(store.sizes(f"{stage.NAME}/").values())
-        took[stage.NAME] = of_stage(stage, of.plan, missing - set(of.unanswered(missing))), Cost(core_s, n_bytes)
+        answered = missing - set(of.unanswered(missing))
+        took[stage.NAME] = of_stage(stage, of.plan, answered), len(answered), Cost(core_s, n_bytes)
     return took, failed

@@ -30,40 +30,41 @@ class Cost:
 
 @dataclass(frozen=True)
 class Costs:
-    """Costs of a unit, by stage and what it is a unit of (`amounts` of a stage).
+    """Seconds of a unit, by stage and what it is a unit of (`amounts` of a stage), and bytes of an item, by stage.
 
     factors: by stage, how much dearer it was in a copy of the study; how: what all this was measured on. The last words
-    of a name are its unit: "by toys", "with error".
+    of a name are its unit: "by toys".
     """
 
-    known: dict[str, dict[str, Cost]]
+    known: dict[str, dict[str, float]]
+    item_bytes: dict[str, float]
     how: str
     factors: dict[str, Cost] = field(default_factory=dict)
 
-    def of(self, stage: str, amounts: dict[str, float]) -> tuple[Cost, tuple[str, ...]]:
-        """The cost of amounts of work, and which of them have no cost and were priced as the stage's dearest."""
-        known, total, unknown = self.known.get(stage, {}), Cost(0.0, 0.0), []
+    def of(self, stage: str, amounts: dict[str, float], n_items: float) -> tuple[Cost, tuple[str, ...]]:
+        """The cost of amounts of work that make so many items, and which of them were priced as the stage's dearest."""
+        known, core_s, unknown = self.known.get(stage, {}), 0.0, []
         for name, amount in amounts.items():
             if name not in known:
                 unknown.append(name)
-            total += known.get(name, _dearest(known, name)) * amount
+            core_s += known.get(name, _dearest(known, name)) * amount
         factor = self.factors.get(stage, Cost(1.0, 1.0))
-        return Cost(total.core_s * factor.core_s, total.n_bytes * factor.n_bytes), tuple(unknown) if known else ()
+        n_bytes = self.item_bytes.get(stage, 0.0) * n_items
+        return Cost(core_s * factor.core_s, n_bytes * factor.n_bytes), tuple(unknown) if known else ()
 
 
-def _dearest(known: dict[str, Cost], name: str) -> Cost:
+def _dearest(known: dict[str, float], name: str) -> float:
     unit = name.partition(" ")[2]
-    alike = [cost for other, cost in known.items() if other.partition(" ")[2] == unit]
-    return max(alike, key=lambda cost: cost.core_s, default=Cost(0.0, 0.0))
+    return max((core_s for other, core_s in known.items() if other.partition(" ")[2] == unit), default=0.0)
 
 
 def shipped() -> Costs:
     """The costs of costs.toml at this machine's pace, which takes a second to measure."""
     table = tomllib.loads(importlib.resources.files("engine.estimate").joinpath("costs.toml").read_text())
     slower = table["pace"] / pace()
-    known = {stage: {name: Cost(core_s * slower, n_bytes) for name, (core_s, n_bytes) in rows.items()}
-             for stage, rows in table["costs"].items()}  # fmt: skip
-    return Costs(known, f"by costs that ship, on a core {1 / slower:.2g} times as fast as theirs")
+    known = {stage: {name: core_s * slower for name, core_s in rows.items()}
+             for stage, rows in table["core_s"].items()}  # fmt: skip
+    return Costs(known, table["item_bytes"], f"by costs that ship, on a core {1 / slower:.2g} times as fast as theirs")
 
 
 def pace(seconds: float = PACE_S) -> float:

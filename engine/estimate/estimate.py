@@ -138,8 +138,9 @@ def of_stage(stage, plan: EventPlan, missing: set[str]) -> dict[str, float]:
 
 
 def _stage(name: str, items: list[str], done: set[str], amounts: dict[str, float], costs: Costs) -> Stage:
-    cost, unknown = costs.of(name, amounts)
-    return Stage(name, len(items), len(done.intersection(items)), cost.core_s, cost.n_bytes, unknown)
+    n_done = len(done.intersection(items))
+    cost, unknown = costs.of(name, amounts, len(items) - n_done)
+    return Stage(name, len(items), n_done, cost.core_s, cost.n_bytes, unknown)
 
 
 def _rounds(plan: Refined, costs: Costs) -> Stage:
@@ -148,15 +149,15 @@ def _rounds(plan: Refined, costs: Costs) -> Stage:
     masses, exposures = study.grid.masses, study.grid.exposure_ty.points()
     left = min(lattice.halvings(study.grid.size.points(), section.log10_sigma), section.max_rounds)
     points = max(left - len(plan.rounds), 0) * len(masses) * len(section.z)
-    of_pair = study.toys.statistic_name(plan.pair[1])
+    of_pair, n_items = study.toys.statistic_name(plan.pair[1]), points * len(exposures)
     amounts = {}
     if plan.pair in plan.by_toys:
-        amounts["cells"] = plan.n_toys("signal") * section.toys_factor * sum(exposures)
+        amounts["cells"] = plan.n_toys("signal") * section.toys_factor
     if any(tuple(pair) == plan.pair and not plan.at_benchmark(point) for point, *pair in plan.exact.values()):
-        amounts["exact"] = len(exposures)
-    made = [costs.of(name, {of_pair: points * amount})[0] for name, amount in amounts.items()]
+        amounts["exact"] = 1
+    made = [costs.of(name, {of_pair: n_items * amount}, n_items)[0] for name, amount in amounts.items()]
     total = sum(made, Cost(0.0, 0.0))
-    return Stage(ROUNDS, points * len(exposures), 0, total.core_s, total.n_bytes)
+    return Stage(ROUNDS, n_items, 0, total.core_s, total.n_bytes)
 
 
 def as_bytes(n_bytes: float) -> str:

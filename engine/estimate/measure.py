@@ -11,8 +11,8 @@ from scipy.optimize import nnls
 
 from engine import plugins
 from engine.errors import BadInput
-from engine.estimate.calibration import shrunk, timed
-from engine.estimate.costs import Cost, pace
+from engine.estimate.calibration import Row, shrunk, timed
+from engine.estimate.costs import pace
 from engine.study import parse, read
 
 STATISTICS, ZOO = "engine.inference.teststats", "zoo"
@@ -25,7 +25,7 @@ LESS = {
     "systematics": {"constants": {"g1": 0.02}},
 }  # fmt: skip
 
-Row = tuple[dict[str, float], Cost]
+SHARED = 0.03  # how much a cost that is as large as its row weighs against the row
 
 
 def studies() -> list[dict]:
@@ -53,16 +53,17 @@ def _readable(raw: dict, role: str, name: str) -> dict:
     raise BadInput(f"{name!r} reads none of the representations that ship")
 
 
-def solved(rows: list[Row]) -> dict[str, Cost]:
-    """The costs of units, none negative, with which all rows' relative errors are least."""
-    names = sorted({name for amounts, _ in rows for name, amount in amounts.items() if amount})
-    matrix = np.array([[amounts.get(name, 0.0) for name in names] for amounts, _ in rows])
-    columns = []
-    for values in ([cost.core_s for _, cost in rows], [cost.n_bytes for _, cost in rows]):
-        weights = 1 / np.maximum(values, 1e-3)
-        scale = (matrix * weights[:, None]).max(axis=0)
-        columns.append(nnls(matrix * weights[:, None] / scale, np.array(values) * weights)[0] / scale)
-    return {name: Cost(*pair) for name, *pair in zip(names, *columns, strict=True)}
+def solved(rows: list[Row]) -> dict[str, float]:
+    """Seconds of units, none negative, with which all rows' relative errors are least; what always comes together has
+    equal shares.
+    """
+    names = sorted({name for amounts, _, _ in rows for name, amount in amounts.items() if amount})
+    weights = np.array([1 / max(cost.core_s, 1e-3) for _, _, cost in rows])
+    matrix = np.array([[amounts.get(name, 0.0) for name in names] for amounts, _, _ in rows]) * weights[:, None]
+    scale = matrix.max(axis=0)
+    equations = np.vstack([matrix / scale, SHARED * np.eye(len(names))])
+    seconds = nnls(equations, np.append(np.ones(len(rows)), np.zeros(len(names))))[0] / scale
+    return dict(zip(names, seconds.tolist(), strict=True))
 
 
 def main() -> None:
@@ -75,10 +76,12 @@ def main() -> None:
         print(f"{number} of {len(small)}", *(f"{name}: {why}" for name, why in failed.items()), file=sys.stderr)
         for stage, row in took.items():
             of_stage.setdefault(stage, []).append(row)
-    costs = {stage: {name: [float(f"{cost.core_s:.3g}"), float(f"{cost.n_bytes:.3g}")]
-                     for name, cost in solved(rows).items()} for stage, rows in of_stage.items()}  # fmt: skip
-    print("# By engine/estimate/measure.py: [seconds of a core, bytes] of a unit; pace: of the machine they are from.")
-    print(tomlkit.dumps({"pace": round(pace(5.0), 1), "costs": costs}), end="")
+    core_s = {stage: {name: float(f"{seconds:.3g}") for name, seconds in solved(rows).items()}
+              for stage, rows in of_stage.items()}  # fmt: skip
+    item_bytes = {stage: round(sum(cost.n_bytes for _, _, cost in rows) / sum(n for _, n, _ in rows))
+                  for stage, rows in of_stage.items()}  # fmt: skip
+    print("# By engine/estimate/measure.py: seconds of a unit, bytes of an item; pace: of the machine they are from.")
+    print(tomlkit.dumps({"pace": round(pace(5.0), 1), "item_bytes": item_bytes, "core_s": core_s}), end="")
 
 
 if __name__ == "__main__":

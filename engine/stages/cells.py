@@ -29,9 +29,9 @@ def items(plan: Plan) -> list[str]:
 
 
 def amounts(plan: Plan, missing: set[str]) -> dict[str, float]:
-    """Toys with signal times t y, by statistic."""
+    """Toys with signal, by statistic: the background under them is drawn once."""
     name, n_toys = plan.study.toys.statistic_name, plan.n_toys("signal")
-    return totals((name(cell[2]), n_toys * cell[0].exposure_ty) for _, cell in wanted(plan.cells, missing))
+    return totals((name(cell[2]), n_toys) for _, cell in wanted(plan.cells, missing))
 
 
 def units(inputs: Inputs, missing: set[str]) -> Iterable[Unit]:

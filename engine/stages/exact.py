@@ -9,7 +9,7 @@ from engine import schemas
 from engine.assembly import population, rows
 from engine.assembly.inputs import Inputs
 from engine.inference.exact import Distribution
-from engine.inference.jackknife import z_pool_error
+from engine.inference.jackknife import GROUPS, z_pool_error
 from engine.inference.population import Population
 from engine.lineage import row_label
 from engine.plan.event_plan import VERSIONS
@@ -29,10 +29,10 @@ def items(plan: Plan) -> list[str]:
 
 
 def amounts(plan: Plan, missing: set[str]) -> dict[str, float]:
-    """Laws, by statistic; with the errors of those of the benchmark."""
+    """Laws, by statistic; those of the jack-knife at the benchmark, too."""
     name = plan.study.toys.statistic_name
     made = [(name(cell[2]), plan.at_benchmark(cell[0])) for _, cell in wanted(plan.exact, missing)]
-    return totals((f"{statistic} with error" if error else statistic, 1) for statistic, error in made)
+    return totals((statistic, 1 + GROUPS * with_error) for statistic, with_error in made)
 
 
 def units(inputs: Inputs, missing: set[str]) -> Iterable[Unit]:

@@ -102,18 +102,18 @@ class TestPrice:
                 for part in [plan, *getattr(plan, "parts", [])]:
                     if hasattr(stage, "items") and part.has(stage.NAME) and hasattr(part, "cells"):
                         amounts = of_stage(stage, part, set(stage.items(part)))
-                        assert not known.of(stage.NAME, amounts)[1], stage.NAME
+                        assert not known.of(stage.NAME, amounts, 1)[1], stage.NAME
 
     def test_what_has_no_cost_is_priced_as_the_dearest_and_said(self, known):
-        known = replace(known, known={"exact": {"a": Cost(1.0, 8.0), "b": Cost(2.0, 9.0), "a with error": Cost(50, 1)}})
-        cost, unknown = known.of("exact", {"a": 3.0, "mine": 1.0})
-        assert (cost, unknown) == (Cost(5.0, 33.0), ("mine",))
-        assert known.of("exact", {"mine with error": 1.0})[0].core_s == 50
+        known = replace(known, known={"exact": {"a": 1.0, "b": 2.0, "a by toys": 50.0}}, item_bytes={"exact": 8.0})
+        cost, unknown = known.of("exact", {"a": 3.0, "mine": 1.0}, 4)
+        assert (cost, unknown) == (Cost(5.0, 32.0), ("mine",))
+        assert known.of("exact", {"mine by toys": 1.0}, 1)[0].core_s == 50
 
     def test_a_slower_machine_takes_longer_and_writes_as_much(self, known, monkeypatch):
         monkeypatch.setattr(costs, "pace", lambda: 0.5)
         cells, twice = (one.known["cells"]["count"] for one in (known, costs.shipped()))
-        assert twice == Cost(2 * cells.core_s, cells.n_bytes)
+        assert twice == 2 * cells
 
     def test_the_pace_is_measured(self):
         assert costs.pace(0.05) > 0
@@ -140,7 +140,7 @@ class TestCalibration:
 
     def test_factors_are_those_of_a_copy_in_memory(self, known, tmp_path):
         raw = study.read(str(TINY), (*CHEAP, *FEW))
-        half = replace(known, known={stage: {name: cost * 0.01 for name, cost in rows.items()}
+        half = replace(known, known={stage: {name: core_s * 0.01 for name, core_s in rows.items()}
                                      for stage, rows in known.known.items()})  # fmt: skip
         parsed, store = study.parse(raw), none(tmp_path)
         first, second = (calibration.calibrated(raw, parsed, one) for one in (known, half))

@@ -69,7 +69,7 @@ def test_a_stage_is_a_file(stage, tmp_path):
     means = next(tmp_path.joinpath("means").iterdir())
     assert not [one for one in garbage.find([study], store, grace_s=0).objects if "means" in one.path]
     means.unlink()
-    priced = {one.name: one for one in estimate.estimate(study, store, Costs({}, "by none")).stages}
+    priced = {one.name: one for one in estimate.estimate(study, store, Costs({}, {}, "by none")).stages}
     assert (priced["means"].items, priced["means"].done) == (2, 1)
     assert pipeline.run(study, store, workers=0).computed["means"] == 1
     assert not Ledger(store).check(items(outcome.plan))
