@@ -8,7 +8,7 @@ import pytest
 from studies import PAIRS, TINY
 
 from engine import estimate, stages, study
-from engine.estimate import calibration, costs
+from engine.estimate import calibration, costs, measure
 from engine.estimate.costs import Cost, Costs
 from engine.estimate.estimate import of_stage
 from engine.plan.members import plan_of
@@ -148,6 +148,15 @@ class TestCalibration:
         assert prices[0].n_bytes == pytest.approx(prices[1].n_bytes, rel=0.1)  # whatever the costs were
         assert {"events", "models", "scores", "nulls", "cells"} <= first.factors.keys()
         assert "small copy" in prices[0].how and not (tmp_path / "none").exists()
+
+
+def test_costs_are_solved_from_stages_that_do_several_things():
+    rows = [
+        ({"a": 2.0}, 1, Cost(2.0, 8)),
+        ({"a": 1.0, "b": 1.0}, 1, Cost(4.0, 8)),
+        ({"c": 1.0, "d": 1.0}, 1, Cost(2.0, 8)),
+    ]
+    assert measure.solved(rows) == pytest.approx({"a": 1, "b": 3, "c": 1, "d": 1}, rel=0.01)
 
 
 def test_the_command_says_it_for_people_and_machines(run_here, tmp_path):
