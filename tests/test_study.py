@@ -80,6 +80,7 @@ def grid(**changes: object) -> dict:
         (grid() | {"detector": {"name": "json.decoder"}}, ["'json.decoder'", "lacks CONSTANTS"]),
         (grid() | {"representation": {"name": "json.decoder"}}, ["'json.decoder'", "lacks features"]),
         (grid() | {"toys": {"statistics": ["json.decoder"]}}, ["'json.decoder'", "lacks ADDITIVE, EXACT"]),
+        (grid() | {"benchmark": {"size": 1e-47}}, ["benchmark", "'size'", "'sigma_si_cm2'"]),
         (grid() | {"score": {"name": "elbow"}}, ["score", "'elbow'", "did you mean 'elbo'"]),
         (grid() | {"score": {"roles": {"autoencoder": "vae"}}}, ["score", "role", "'autoencoder'", "classifier, vae"]),
         (grid() | {"score": {"roles": {"vae": "mine"}}, "models": {"vae": {"name": "dense_vae"}}},

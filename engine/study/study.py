@@ -277,7 +277,11 @@ def _sized(raw: dict, name: str) -> dict:
     """The sections with their value of the signal's size as `size`, which a study gives under its own name."""
     changed = dict(raw)
     for section in SIZED:
-        if isinstance(inner := raw.get(section), dict) and name in inner:
+        if not isinstance(inner := raw.get(section), dict):
+            continue
+        if "size" in inner:  # the name within, which no study gives
+            raise BadInput(f"{section}: unknown key 'size'; the signal's is {name!r}")
+        if name in inner:
             changed[section] = {"size" if key == name else key: value for key, value in inner.items()}
     return changed
 
