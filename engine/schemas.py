@@ -91,6 +91,8 @@ SETTING = [
 EXPECTED = [
     column("n_background", pa.float64(), "events", "expected selected background events, B"),
     column("n_signal", pa.float64(), "events", "expected selected signal events"),
+    column("er_leakage", pa.float64(), "", "selected electron recoils beyond the line of 30 % NR in (cS1, cS2)"),
+    column("leakage_known", pa.float64(), "", "factor (1 sigma) to which the null knows er_leakage; 1: exactly"),
     column("z_count", pa.float64(), "sigma", "one-sided significance from the number of events alone, exact"),
     column("pool_limited", pa.bool_(), "", "too few pool events; tail_count and excess_scan hold their error"),
     column("events_per_pool_event", pa.float64(), "", "B over the pool events that toys draw from; trust below 0.01"),

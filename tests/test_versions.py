@@ -29,34 +29,34 @@ from engine.store.scratch import Scratch
 from engine.store.store import Ledger
 
 KNOWN = {
-    "cells": (3, "bbc2b8"),
+    "cells": (4, "2960d8"),
     "diagnostic_tables": (2, "5b1d0d"),
     "diagnostics": (2, "fcc950"),
     "events": (1, "9847fb"),
-    "exact": (3, "91ea26"),
+    "exact": (4, "7a326b"),
     "limit_tables": (2, "5ccf17"),
     "limits": (2, "08abf6"),
-    "nulls": (2, "46b070"),
-    "paired": (1, "05a994"),
-    "reach": ((3, 2), "03af63"),
-    "reach_tables": (4, "91a2a4"),
+    "nulls": (3, "9689bf"),
+    "paired": (2, "07c553"),
+    "reach": ((4, 3), "760b2c"),
+    "reach_tables": (5, "1defb3"),
     "rungs": ((3, 1), "a6c60a"),
     "scores": ((1, 1), "8a64d1"),
     "searched": (2, "18a51a"),
-    "systematics": (3, "144a34"),
-    "tables": (4, "1cf68c"),
-    "trials": (3, "58f260"),
-    "tuned": (2, "097f0e"),
+    "systematics": (4, "465f72"),
+    "tables": (5, "316c91"),
+    "trials": (4, "5393b8"),
+    "tuned": (3, "0e1bc6"),
 }
 FIGURES = {
     "contours.csv": "38bea3",
-    "p_against_exposure.png": "c6217b",
-    "plane_extended_poisson_R10000_5ty.png": "6aa1b9",
+    "p_against_exposure.png": "c43495",
+    "plane_extended_poisson_R10000_5ty.png": "71545d",
     "plane_tail_count_R10000_5ty.png": "832677",
-    "q_extended_poisson_R10000_5ty.png": "1979b3",
+    "q_extended_poisson_R10000_5ty.png": "d1a48a",
     "q_tail_count_R10000_5ty.png": "619f6a",
     "scores_R10000.png": "615358",
-    "systematics_5ty.png": "1bf099",
+    "systematics_5ty.png": "62d3ae",
 }
 
 FEW = (

@@ -91,6 +91,8 @@ def population(
         idealised=study.backgrounds.rates == "idealised",
         **study.score.density,
         stream_key=plan.stream_key_of(purpose),
+        leakage_factor=study.backgrounds.leakage.factor,
+        calibration_events=study.backgrounds.leakage.calibration_events,
     )
 
 

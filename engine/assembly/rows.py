@@ -85,7 +85,9 @@ class Expectation:
         toy_half = self.population.pool.half == TOY_HALF
         n_background = self.population.n_background(self.exposure_ty)
         return {
-            "n_background": n_background, "signal_pool_size": effective_size(self.signal_weights[toy_half]),
+            "n_background": n_background, "er_leakage": self.population.er_leakage,
+            "leakage_known": self.population.leakage.known_to,
+            "signal_pool_size": effective_size(self.signal_weights[toy_half]),
             "events_per_pool_event": n_background / np.count_nonzero(toy_half),
         }  # fmt: skip
 
@@ -117,4 +119,4 @@ class Expectation:
 
     @cached_property
     def _count(self):
-        return count.prepare(self.population.null(None, self.exposure_ty), Options())
+        return Choice(None, count, Options()).laws(self.population.null(None, self.exposure_ty))

@@ -1,12 +1,16 @@
 """The two computations of a scan: a block of background toys, and the cells of one mass and exposure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from types import ModuleType
 
 import numpy as np
 
 from engine.inference import toys
+from engine.inference.exact import Distribution
+from engine.inference.exact.averaged import Averaged
 from engine.inference.hypothesis import Null, Scored
+from engine.inference.leakage import KNOWN
 from engine.inference.population import Population
 from engine.inference.significance import Significance, median_significance
 from engine.options import Options
@@ -23,6 +27,43 @@ class Choice:
     def prepare(self, null: Null):
         """The statistic, ready for toys of this null (see `engine.inference.teststats`)."""
         return self.module.prepare(null, self.options)
+
+    def laws(self, null: Null) -> "Laws":
+        """The statistic's laws under this null, with what is open of its leakage."""
+        return Laws(self, null)
+
+
+@dataclass(frozen=True)
+class Laws:
+    """The exact laws of a choice: under background averaged over what is left open of the leakage, with signal at the
+    nominal one. What the statistic is made from stays nominal in every law."""
+
+    choice: Choice
+    null: Null
+
+    @cached_property
+    def _nominal(self):
+        return self.choice.prepare(self.null)
+
+    @cached_property
+    def _background(self) -> Averaged:
+        """Of a statistic whose null knows no signal."""
+        return self._averaged(np.zeros(len(self.null.drawn.events)))
+
+    def _averaged(self, signal: np.ndarray) -> Averaged:
+        def at(z: float) -> Distribution:
+            drawn = self.null.drawn.leaking(float(self.null.leakage.at(z)))
+            stated = replace(self.null, drawn=drawn, stated=self.null.n_background)
+            return self.choice.prepare(stated).distributions(signal)[0]
+
+        return Averaged(at, self.null.leakage.step(self.null.drawn.n_leaking))
+
+    def distributions(self, signal: np.ndarray) -> tuple[Distribution, Distribution]:
+        """The law of q under background, and with a signal of these expected events (drawn events,)."""
+        null, alternative = self._nominal.distributions(signal)
+        if self.null.leakage.is_known:
+            return null, alternative
+        return self._averaged(signal) if self.choice.module.MODEL_DEPENDENT else self._background, alternative
 
 
 def prepare(population: Population, exposure_ty: float, choices: list[Choice]) -> list:
@@ -54,8 +95,10 @@ def background_block(
     `hypothesis` is "null" (gives g0) or "background" (carries the signal toys): the two never share toys.
     """
     rng = toys.stream(*population.stream_key, exposure_ty, hypothesis, block)
-    law = population.null(None, exposure_ty).drawn
-    counts = toys.background_counts(rng, law.weights.sum(axis=1), law.relative_sd, toys.BLOCK)
+    # what is open of the leakage is a matter of false alarms: toys that carry signal have the nominal one
+    leakage = population.leakage if hypothesis == "null" else KNOWN
+    law, factor = toys.rates(rng, population.null(None, exposure_ty).drawn, leakage, toys.BLOCK)
+    counts = rng.poisson(law.weights.sum(axis=1) * factor)
     statistics = prepare(population, exposure_ty, choices)
     drawn = _quantities(population, exposure_ty, choices, statistics)
     totals = toys.background_totals(rng, counts, law.weights, drawn)

@@ -26,22 +26,28 @@ CELLS_PER_EVENT = 4  # of the guide to a cumulative sum: a search takes a step o
 def q_values(
     population: Population, choice: Choice, exposure_ty: float, signal: np.ndarray | None, n_toys: int, key: tuple
 ) -> np.ndarray:
-    """(n_toys,) q of toys that follow from `key`, a component's name and its pool events in their order.
+    """(n_toys,) q of toys that follow from `key`, a rate's name and its pool events in their order.
 
     signal (drawn events,): expected events of each, or None for background only.
     """
     null = population.null(choice.R, exposure_ty)
     statistic = choice.prepare(null)
-    law = null.drawn if signal is None else _with_signal(null.drawn, signal)
+    law = null.drawn.grouped if signal is None else _with_signal(null.drawn, signal).grouped
+    rates, row, leaked = law.names, np.arange(len(law.names)), np.zeros(len(law.names), bool)
+    if signal is None and not null.leakage.is_known:
+        law, row, leaked = law.split()
     drawn = toys.quantities([cells.quantity(statistic, law.events)])
     order = _order(drawn)
-    tables = [_table(row[order]) for row in law.weights]
+    tables = [_table(row_weights[order]) for row_weights in law.weights]
     q = []
     for block in range(-(-n_toys // toys.BLOCK)):
         n_events, totals = np.zeros(toys.BLOCK, np.int64), np.zeros((toys.BLOCK, drawn.n_totals))
-        for name, row, sd, table in zip(law.names, law.weights, law.relative_sd, tables, strict=True):
-            rng = toys.stream(*key, name, block)
-            counts = _counts(rng, row.sum(), sd)
+        of_leakage = null.leakage.at(toys.stream(*key, "leakage", block).standard_normal(toys.BLOCK))
+        for i, table in enumerate(tables):
+            factor = _rate(toys.stream(*key, rates[row[i]], "rate", block), law.relative_sd[i])
+            mean = law.weights[i].sum() * factor * np.where(leaked[i], of_leakage, 1.0)
+            rng = toys.stream(*key, law.names[i], block)
+            counts = stats.poisson.ppf(rng.random(toys.BLOCK), mean).astype(np.int64)
             _add(rng.integers(2**64, dtype=np.uint64), counts, *table, drawn.values[order], drawn.bins[order], totals)
             n_events += counts
         if signal is None and hasattr(statistic, "widen"):
@@ -65,11 +71,10 @@ def _with_signal(law: Law, signal: np.ndarray) -> Law:
     return replace(law, names=(*law.names, SIGNAL), weights=weights, relative_sd=sd)
 
 
-def _counts(rng: np.random.Generator, mean: float, sd: float) -> np.ndarray:
-    """(BLOCK,) events of one component: quantiles, as two random numbers of each toy have them."""
-    u, v = rng.random((2, toys.BLOCK))
-    factor = stats.truncnorm.ppf(v, -1 / sd, np.inf, loc=1, scale=sd) if sd > 0 else np.ones(toys.BLOCK)
-    return stats.poisson.ppf(u, mean * factor).astype(np.int64)
+def _rate(rng: np.random.Generator, sd: float) -> np.ndarray:
+    """(BLOCK,) factors on one rate: quantiles of uniform numbers."""
+    v = rng.random(toys.BLOCK)
+    return stats.truncnorm.ppf(v, -1 / sd, np.inf, loc=1, scale=sd) if sd > 0 else np.ones(toys.BLOCK)
 
 
 def _table(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

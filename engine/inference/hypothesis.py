@@ -1,10 +1,13 @@
 """The background-only hypothesis as a test statistic sees it: events with a score, and how many are expected."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
+from engine.inference import profile
 from engine.inference.density import Density
+from engine.inference.leakage import KNOWN, Leakage
 from engine.inference.pools import effective_size
 
 
@@ -29,13 +32,15 @@ class Law:
     """What the events of an experiment are drawn from.
 
     weights (components, events): expected events that each event stands for, so that a row sums to its
-    component's expected number; relative_sd (components,): 1 sigma of its rate, 0 where it is known.
+    component's expected number; relative_sd (components,): 1 sigma of its rate, 0 where it is known; leaks (events,):
+    which are electron recoils beyond the line of nuclear ones (`engine.inference.leakage`), None where none is known.
     """
 
     names: tuple[str, ...]
     events: Scored
     weights: np.ndarray
     relative_sd: np.ndarray
+    leaks: np.ndarray | None = None
 
     @property
     def n_expected(self) -> float:
@@ -47,6 +52,34 @@ class Law:
         """(events,) expected events that each stands for, all components together."""
         return self.weights.sum(axis=0)
 
+    @cached_property
+    def grouped(self) -> "Law":
+        """The law with a row for each rate that is drawn: components that share a nuisance move together."""
+        groups = profile.nuisances(self.names, self.relative_sd)
+        return replace(self, names=groups.names, weights=groups.member @ self.weights, relative_sd=groups.relative_sd)
+
+    @property
+    def n_leaking(self) -> float:
+        """Expected events that leak."""
+        return 0.0 if self.leaks is None else float(self.weights[:, self.leaks].sum())
+
+    def split(self) -> tuple["Law", np.ndarray, np.ndarray]:
+        """The law with what leaks in rows of its own behind the others; (rows,) which row each is a part of, and
+        whether it is what leaks. A part without an event, which cannot be drawn, has no row."""
+        leaking = self.weights * self.leaks
+        parts = np.vstack([self.weights - leaking, leaking])
+        kept = parts.any(axis=1)
+        row, leaked = np.tile(np.arange(len(self.names)), 2)[kept], np.repeat([False, True], len(self.names))[kept]
+        words = {False: "", True: ", leaked"}
+        names = tuple(self.names[i] + words[bool(part)] for i, part in zip(row, leaked, strict=True))
+        return replace(self, names=names, weights=parts[kept], relative_sd=self.relative_sd[row]), row, leaked
+
+    def leaking(self, factor: float) -> "Law":
+        """The law with `factor` times as many of the events that leak."""
+        if self.leaks is None or factor == 1:
+            return self
+        return replace(self, weights=self.weights * np.where(self.leaks, factor, 1.0))
+
 
 @dataclass(frozen=True)
 class Null:
@@ -54,7 +87,8 @@ class Null:
 
     f0, thresholds, bins and templates are made from `reference`, one half of the pool; toys draw from `drawn`,
     the other. `f0` is None for a statistic that does not look at the score. `stated` is the B that a statistic is made
-    with where toys are drawn from another law than the one it was made for (default: what is drawn).
+    with where toys are drawn from another law than the one it was made for (default: what is drawn). `leakage`: how
+    well the number of events that leak is known.
     """
 
     exposure_ty: float
@@ -62,6 +96,7 @@ class Null:
     reference: Law
     drawn: Law
     stated: float | None = None
+    leakage: Leakage = KNOWN
 
     @property
     def n_background(self) -> float:

@@ -46,6 +46,6 @@ def z_pool_error(
 
 
 def _z(population: Population, choice: Choice, signal_weights: np.ndarray, exposure_ty: float) -> float:
-    statistic = choice.prepare(population.null(choice.R, exposure_ty))
-    null, alternative = statistic.distributions(population.signal(signal_weights) * exposure_ty)
+    laws = choice.laws(population.null(choice.R, exposure_ty))
+    null, alternative = laws.distributions(population.signal(signal_weights) * exposure_ty)
     return z_one_sided(max(float(null.sf(np.array([alternative.median()]))[0]), null.smallest_p))

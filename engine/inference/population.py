@@ -6,9 +6,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from engine.errors import BadInput
-from engine.inference import density
+from engine.inference import density, leakage
 from engine.inference.hypothesis import Law, Null, Scored
-from engine.inference.pools import DENSITY_HALF, TOY_HALF, Pool, effective_size
+from engine.inference.leakage import KNOWN, Leakage
+from engine.inference.pools import DENSITY_HALF, KINDS, TOY_HALF, Pool, effective_size
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class Background:
 class Population:
     """Scored pool and background rates, ready for toys: made once per scan, shared by all tasks.
 
-    ts[R]: scores of all pool events; weights (components, pool): selected events per t y.
+    ts[R]: scores of all pool events; weights (components, pool): selected events per t y; leaks (pool,): electron
+    recoils beyond the line of nuclear ones; leakage: how well their number is known.
     """
 
     pool: Pool
@@ -37,6 +39,8 @@ class Population:
     bandwidth: float
     relative_floor: float
     stream_key: tuple
+    leaks: np.ndarray
+    leakage: Leakage = KNOWN
     laws: dict = field(default_factory=dict, compare=False, repr=False)  # of one exposure, by half; not pickled
 
     def __getstate__(self) -> dict:
@@ -46,6 +50,13 @@ class Population:
         """B: expected selected background events."""
         return float(self.weights.sum() * exposure_ty)
 
+    @property
+    def er_leakage(self) -> float:
+        """Share of the selected electron recoils that leak; what has events of its own is not among them."""
+        recoils = self.pool.kind == KINDS.index("ER")
+        of_each = self.weights.sum(axis=0)
+        return float(of_each[self.leaks].sum() / of_each[recoils].sum())
+
     def effective_events(self) -> dict[str, float]:
         """Effective number of pool events behind each component: what its spectrum makes of the proposal."""
         return {name: effective_size(weights) for name, weights in zip(self.names, self.weights, strict=True)}
@@ -53,7 +64,7 @@ class Population:
     def null(self, R: float | None, exposure_ty: float) -> Null:
         """Background only at this exposure, for the score with this R, or for none."""
         reference, drawn = (self._law(R, exposure_ty, half) for half in (DENSITY_HALF, TOY_HALF))
-        return Null(exposure_ty, None if R is None else self.f0[R], reference, drawn)
+        return Null(exposure_ty, None if R is None else self.f0[R], reference, drawn, leakage=self.leakage)
 
     def signal(self, weights: np.ndarray) -> np.ndarray:
         """Signal weights (pool,) as weights of the drawn half alone, with the same sum."""
@@ -67,7 +78,7 @@ class Population:
         weights = self.weights[:, kept] * (groups / (groups - 1))
         ts = {R: score[kept] for R, score in self.ts.items()}
         f0 = _densities(ts, fewer, weights, self.bandwidth, self.relative_floor)
-        return replace(self, pool=fewer, ts=ts, f0=f0, weights=weights, laws={})
+        return replace(self, pool=fewer, ts=ts, f0=f0, weights=weights, leaks=self.leaks[kept], laws={})
 
     def with_scores(self, ts: dict[float, np.ndarray]) -> "Population":
         """This population with other scores, by R (pool,), and their f0; raises BadInput where one is not finite."""
@@ -91,7 +102,8 @@ class Population:
             row[:] = self.weights[component, chosen]
             row *= self.weights[component].sum() * exposure_ty / row.sum()
         events = Scored(np.zeros(len(pool.kind)), pool.kind, pool.cs1_pe, pool.cs2_pe)[chosen]
-        return Law(tuple(self.names[i] for i in kept), events, weights, self.relative_uncertainty[kept])
+        names = tuple(self.names[i] for i in kept)
+        return Law(names, events, weights, self.relative_uncertainty[kept], self.leaks[chosen])
 
 
 def populate(
@@ -103,10 +115,13 @@ def populate(
     bandwidth: float,
     relative_floor: float,
     stream_key: tuple,
+    leakage_factor: float = 1.0,
+    calibration_events: float | None = None,
 ) -> Population:
     """Weights of every component, and f0 for every score from the density half of the pool.
 
-    Raises BadInput where one half of the pool has no background event, or where a score is not finite.
+    The leakage is known to a factor, or from so many calibration electron recoils. Raises BadInput where one half of
+    the pool has no background event, where a score is not finite, or where no event of the pool says what leaks.
     """
     weights = np.empty((len(backgrounds), len(pool.kind)))  # filled in place: by far the largest array of a scan
     for row, background in zip(weights, backgrounds, strict=True):
@@ -119,7 +134,15 @@ def populate(
     f0 = _densities(ts, pool, weights, bandwidth, relative_floor)
     uncertainty = np.array([0.0 if idealised else b.relative_uncertainty for b in backgrounds])
     names = tuple(b.name for b in backgrounds)
-    return Population(pool, ts, f0, names, weights, uncertainty, bandwidth, relative_floor, stream_key)
+    er, nr = (pool.kind == KINDS.index(kind) for kind in ("ER", "NR"))
+    leaks = leakage.beyond(pool.cs1_pe, pool.cs2_pe, nr, er)
+    made = Population(pool, ts, f0, names, weights, uncertainty, bandwidth, relative_floor, stream_key, leaks)
+    if calibration_events is None:
+        return replace(made, leakage=Leakage(leakage_factor))
+    if not made.er_leakage > 0:
+        raise BadInput(f"backgrounds.leakage.calibration_events = {calibration_events:g}: none of the pool's "
+                       f"{np.count_nonzero(er)} electron recoils leaks; raise pool.er_events")  # fmt: skip
+    return replace(made, leakage=Leakage(leaked=calibration_events * made.er_leakage))
 
 
 def _check_finite(ts: dict[float, np.ndarray]) -> None:

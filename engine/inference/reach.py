@@ -71,16 +71,16 @@ class Reach:
 
 def read(population: Population, choice: Choice, weights: np.ndarray, exposure_ty: float, aim: Aim) -> Reading:
     """The laws of one statistic at one exposure; weights (pool,): selected signal events per t y."""
-    statistic = choice.prepare(population.null(choice.R, exposure_ty))
-    return reading(*statistic.distributions(population.signal(weights) * exposure_ty), aim)
+    laws = choice.laws(population.null(choice.R, exposure_ty))
+    return reading(*laws.distributions(population.signal(weights) * exposure_ty), aim)
 
 
 def reading(null: Distribution, alternative: Distribution, aim: Aim) -> Reading:
     """What two laws of q, without and with signal, say of an aim."""
     q = _reached(alternative, aim.power)
     z = _z(null, q)
-    critical = null.threshold(aim.p) if isinstance(null, CountLaw) else None
-    above = _next_value(null, q)
+    critical = null.threshold(aim.p) if isinstance(alternative, CountLaw) else None
+    above = _next_value(alternative, q)
     if above is None:
         return Reading(z, z, 0.0, critical)
     power, power_above = (float(p) for p in alternative.sf(np.array([q, above])))

@@ -7,22 +7,35 @@ from numba import njit
 from scipy import special, stats
 
 from engine import lineage
+from engine.inference.hypothesis import Law
+from engine.inference.leakage import Leakage
 from engine.lineage import mix64
 from engine.sampling import alias_table, draw
 
 BLOCK = 1000  # toys per random stream; a block is always drawn whole, then sliced
 
 
-def background_counts(rng, mean, relative_sd, n_toys: int) -> np.ndarray:
-    """(n_toys, components) numbers of events; each component's rate is drawn once per toy.
+def rates(rng, law: Law, leakage: Leakage, n_toys: int) -> tuple[Law, np.ndarray]:
+    """A law with a row for each rate that is drawn, and (n_toys, rows) factors on them, drawn once per toy.
 
-    The rate's Gaussian is truncated at zero; relative_sd = 0 keeps it fixed (`idealised`).
+    Where the leakage is not known, what leaks has rows of its own, which have their rate's factor and the leakage's.
     """
-    factor = np.ones((n_toys, len(mean)))
+    law = law.grouped
+    factor = rate_factors(rng, law.relative_sd, n_toys)
+    if leakage.is_known:
+        return law, factor
+    law, row, leaked = law.split()
+    of_leakage = leakage.at(rng.standard_normal(n_toys))[:, None]
+    return law, factor[:, row] * np.where(leaked, of_leakage, 1.0)
+
+
+def rate_factors(rng, relative_sd: np.ndarray, n_toys: int) -> np.ndarray:
+    """(n_toys, rates) from a Gaussian about 1, truncated at zero; relative_sd = 0 keeps it at 1 (`idealised`)."""
+    factor = np.ones((n_toys, len(relative_sd)))
     for column, sd in zip(factor.T, relative_sd, strict=True):
         if sd > 0:
             column[:] = stats.truncnorm.ppf(rng.random(n_toys), -1 / sd, np.inf, loc=1, scale=sd)
-    return rng.poisson(mean * factor)
+    return factor
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import numpy as np
 from engine.inference import cells, toys
 from engine.inference.cells import Choice
 from engine.inference.hypothesis import Law, Null
+from engine.inference.leakage import KNOWN
 
 # of a log-normal factor, in its sigma: a tail turns from next to 0 to next to 1 within one, which Gauss's nodes miss
 NODES_SIGMA = np.linspace(-4, 4, 17)
@@ -49,19 +50,15 @@ class Truth:
 
 
 def _only(law: Law, kept: np.ndarray) -> Law:
-    return replace(law, events=law.events[kept], weights=law.weights[:, kept])
+    leaks = None if law.leaks is None else law.leaks[kept]
+    return replace(law, events=law.events[kept], weights=law.weights[:, kept], leaks=leaks)
 
 
-def _scaled(law: Law, scale: float | np.ndarray) -> Law:
+def _scaled(law: Law, scale: float) -> Law:
     return replace(law, weights=law.weights * scale)
 
 
-def leaking(law: Law, leak: np.ndarray, factor: float) -> Law:
-    """The law with `factor` times as many of the events that leak (events,)."""
-    return _scaled(law, np.where(leak, factor, 1.0))
-
-
-def averaged(law: Law, leak: np.ndarray, factor: float) -> list[tuple[float, Law]]:
+def averaged(law: Law, factor: float) -> list[tuple[float, Law]]:
     """The leak times a log-normal factor: its median is 1, and one sigma of it the given factor.
 
     With 10 events in the tail and a factor 2, false alarms are right to 0.1 %; with 100, or a factor 5, to 5 %.
@@ -70,19 +67,7 @@ def averaged(law: Law, leak: np.ndarray, factor: float) -> list[tuple[float, Law
         return [(1.0, law)]
     shares = np.exp(-(NODES_SIGMA**2) / 2)
     pairs = zip(shares / shares.sum(), NODES_SIGMA, strict=True)
-    return [(float(share), leaking(law, leak, factor**z)) for share, z in pairs]
-
-
-def leaks(logit: np.ndarray, kind: np.ndarray, nr: int, nr_weights: np.ndarray, acceptance: float) -> np.ndarray:
-    """(n,) whether an event is no nuclear recoil, but more like one than the share `acceptance` of those expected.
-
-    By the classifier's logit, which is the score's order where R is large: the same events for every R and statistic.
-    nr_weights (n,): expected events, zero but for nuclear recoils, whose place among the kinds is `nr`.
-    """
-    order = np.argsort(-logit, kind="stable")
-    above = np.cumsum(nr_weights[order])
-    point = logit[order[int(np.searchsorted(above, acceptance * above[-1]))]]
-    return (kind != nr) & (logit > point)
+    return [(float(share), law.leaking(factor**z)) for share, z in pairs]
 
 
 @dataclass(frozen=True)
@@ -174,7 +159,8 @@ def _values(statistic, law: Law, key: tuple, n_toys: int) -> np.ndarray:
     q = []
     for block in range(-(-n_toys // toys.BLOCK)):
         rng = toys.stream(*key, "systematics", block)
-        counts = toys.background_counts(rng, law.weights.sum(axis=1), law.relative_sd, toys.BLOCK)
-        totals = toys.background_totals(rng, counts, law.weights, drawn)
+        rates, factor = toys.rates(rng, law, KNOWN, toys.BLOCK)
+        counts = rng.poisson(rates.weights.sum(axis=1) * factor)
+        totals = toys.background_totals(rng, counts, rates.weights, drawn)
         q.append(statistic.q(counts.sum(axis=1), totals))
     return np.concatenate(q)[:n_toys]

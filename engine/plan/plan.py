@@ -12,7 +12,7 @@ from engine.inference.teststats import has_law
 from engine.inference.toys import BLOCK
 from engine.plan.event_plan import VERSIONS, EventPlan, Shard
 from engine.plan.points import Cell, InOrder, Point, Wanted
-from engine.study import SignalPoint
+from engine.study import Leakage, SignalPoint
 
 HYPOTHESES = ("null", "background")
 
@@ -82,7 +82,7 @@ class Plan(EventPlan):
             "score": self.score if "score" in module.NEEDS else None,
             "density": study.score.density if "density" in module.NEEDS else None,
             "rates": study.backgrounds.rates, "components": self.components,
-        }  # fmt: skip
+        } | ({} if study.backgrounds.leakage == Leakage() else {"leakage": study.backgrounds.leakage})  # fmt: skip
 
     def null_items(self, exposure_ty: float, hypothesis: str, R: float | None, statistic: str) -> list[str]:
         """Items of all blocks of background toys of one statistic."""

@@ -9,7 +9,7 @@ from engine.errors import BadInput
 from engine.size import Size
 
 MODELS = ("models", "score", "rates")
-SETTING = (*MODELS, "nr_window")
+SETTING = (*MODELS, "leakage_known", "nr_window")
 FLOOR = "floor"  # a role in `engine.schemas.DIAGNOSTICS`: what every classifier must beat
 
 
@@ -73,7 +73,13 @@ def describe(shared: dict) -> str:
     models = " + ".join(words(pair.partition(" = ")[2]) for pair in shared["models"].split(", "))
     score = shared["score"].partition(", ")[2].replace("beta", r"$\beta$")
     setting = ", ".join(filter(None, [models, score]))
-    return f"{setting}; NR window {shared['nr_window']}; {words(shared['rates'])} rates"
+    known = leakage_words(shared["leakage_known"])
+    return f"{setting}; NR window {shared['nr_window']}; {words(shared['rates'])} rates, leakage {known}"
+
+
+def leakage_words(known_to: float) -> str:
+    """How well the leakage is known, by the factor that is one sigma of it."""
+    return "exactly known" if known_to == 1 else f"known to a factor of {known_to:.3g}"
 
 
 def place_words(size: Size, point: dict[str, float]) -> str:

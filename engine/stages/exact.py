@@ -73,13 +73,13 @@ def work(
     """
     item_of = by_place(plan.exact)
     choice = population.choices(plan, [pair])[0]
-    statistic = choice.prepare(pool.null(choice.R, exposure_ty))
+    laws = choice.laws(pool.null(choice.R, exposure_ty))
     expectation = {mass: rows.Expectation(plan, pool, w, exposure_ty) for mass, w in signal_weights.items()}
     made = []
     for point, q_toys in points:
         mass, size = point.m_chi_GeV, point.size
         weights = signal_weights[mass] * plan.signal_at(point).scale
-        null, alternative = statistic.distributions(pool.signal(weights) * exposure_ty)
+        null, alternative = laws.distributions(pool.signal(weights) * exposure_ty)
         made.append(expectation[mass].row(*pair, size) | values(null, alternative, q_toys) | {
             "z_pool_error": z_pool_error(pool, choice, weights, exposure_ty)
             if plan.at_benchmark(point) else None,

@@ -55,8 +55,7 @@ def work(plan: Plan, pool: Population, by: Ranking) -> list[Part]:
     item, weights = paired_item(plan, by), population.benchmark_weights(plan, pool)
     (choice,) = population.choices(plan, [(by.R, by.statistic)])
     q = signal_q(pool, weights, plan.study.benchmark_signal.key, by.exposure_ty, choice, plan.n_toys("signal"))
-    statistic = choice.prepare(pool.null(by.R, by.exposure_ty))
-    null, _ = statistic.distributions(pool.signal(weights) * by.exposure_ty)
+    null, _ = choice.laws(pool.null(by.R, by.exposure_ty)).distributions(pool.signal(weights) * by.exposure_ty)
     z, bound = significances(null, q)
     columns = {"toy": np.arange(len(q)), "q": q, "z": z, "bound": bound}
     return [Part(f"{NAME}/{item}.parquet", (item,), schemas.table(SCHEMA, columns))]

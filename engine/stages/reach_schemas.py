@@ -17,6 +17,8 @@ REACH_ROW = pa.schema([
     column("groups", pa.int64(), "", "groups of the jack-knife"),
     column("n_background", pa.float64(), "events", "expected selected background events at t3_ty, or the range's end"),
     column("n_signal", pa.float64(), "events", "expected selected signal events there"),
+    column("er_leakage", pa.float64(), "", "selected electron recoils beyond the line of 30 % NR in (cS1, cS2)"),
+    column("leakage_known", pa.float64(), "", "factor (1 sigma) to which the null knows er_leakage; 1: exactly"),
     column("pool_limited", pa.bool_(), "", "too few pool events behind the statistic there"),
     column("lineage", pa.string(), "", "digest of everything that made this row"),
 ])  # fmt: skip

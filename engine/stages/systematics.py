@@ -12,7 +12,7 @@ from engine.assembly.inputs import Inputs
 from engine.inference import truth as truths
 from engine.inference.cells import Choice
 from engine.inference.hypothesis import Law
-from engine.inference.pools import KINDS, TOY_HALF
+from engine.inference.pools import TOY_HALF
 from engine.inference.population import Population
 from engine.inference.systematics import GROUPS, effect, refit
 from engine.inference.truth import Truth
@@ -25,7 +25,7 @@ from engine.store.store import Ledger
 from engine.store.units import Unit, totals
 from engine.study import Study
 
-NAME, VERSION, SCHEMA = "systematics", 3, schemas.VARIED
+NAME, VERSION, SCHEMA = "systematics", 4, schemas.VARIED
 MAY_FAIL, REREAD = True, True
 OF_SEEDS, OF_TRUTHS = ("z", "z_varied"), ("false_alarm_varied", "inflation", "inflation_error", "power_varied")
 
@@ -67,9 +67,8 @@ def _moved(plan: Plan, variation: Variation) -> list[Wanted]:
 
 
 def _fields(plan: Plan, variation: Variation, exposure_ty: float, R: float | None, statistic: str) -> dict:
-    acceptance = plan.study.systematics.nr_acceptance if variation.nuisance == "leakage" else None
     return {
-        "variation": [variation.nuisance, variation.direction, variation.amount, acceptance],
+        "variation": [variation.nuisance, variation.direction, variation.amount],
         "law": plan.law(exposure_ty, R, statistic), "benchmark": [plan.signal, plan.study.at],
         "n_toys": None if plan.study.toys.statistic(statistic)[0].EXACT is True else plan.study.toys.null,
     }  # fmt: skip
@@ -137,7 +136,7 @@ def _moved_columns(
     """The columns that say what the variation does."""
     R, statistic = pair
     sides = [_truth(one, R, exposure_ty, s) for one, s in zip((nominal, varied), signals, strict=True)]
-    sides = _changed(plan, nominal, variation, *sides)
+    sides = _changed(plan, variation, *sides)
     choice, numbers = Choice(R, *plan.study.toys.statistic(statistic)), (nominal.stream_key, plan.study.toys.null)
     null, refitted = nominal.null(R, exposure_ty), variation.nuisance == SEED
     if refitted:
@@ -160,15 +159,15 @@ def _truth(pool: Population, R: float | None, exposure_ty: float, signal: np.nda
     return Truth(((1.0, law),), pool.signal(signal) * exposure_ty, pool.pool.groups(GROUPS)[half])
 
 
-def _changed(plan: Plan, pool: Population, variation: Variation, nominal: Truth, varied: Truth) -> tuple[Truth, Truth]:
+def _changed(plan: Plan, variation: Variation, nominal: Truth, varied: Truth) -> tuple[Truth, Truth]:
     """The two truths: a shift of constants is in the varied pool already."""
     if variation.nuisance == "leakage":
-        leak = leak_of(plan, pool)
         if variation.direction == AVERAGED:
-            return nominal, varied.changed(lambda law: truths.averaged(law, leak, variation.amount))
-        return nominal, varied.changed(lambda law: [(1.0, truths.leaking(law, leak, variation.amount))])
+            return nominal, varied.changed(lambda law: truths.averaged(law, variation.amount))
+        return nominal, varied.changed(lambda law: [(1.0, law.leaking(variation.amount))])
     if variation.nuisance == "rates":
-        sd = {name: spectra.describe(*plan.study.backgrounds.spectrum(name))[1] for name in pool.names}
+        backgrounds = plan.study.backgrounds
+        sd = {name: spectra.describe(*backgrounds.spectrum(name))[1] for name in backgrounds.components}
         return nominal.changed(_known), varied.changed(lambda law: [(1.0, _drawn(law, sd))])
     return nominal, varied
 
@@ -179,16 +178,6 @@ def _known(law: Law) -> list[tuple[float, Law]]:
 
 def _drawn(law: Law, relative_sd: dict[str, float]) -> Law:
     return replace(law, relative_sd=np.array([relative_sd[name] for name in law.names]))
-
-
-def leak_of(plan: Plan, scored: Population) -> np.ndarray:
-    """(drawn events,) whether an event leaks; the point above which it does is set by the half of f0."""
-    pool, nr = scored.pool, KINDS.index("NR")
-    half = pool.half == TOY_HALF
-    recoils = np.where((pool.kind == nr) & ~half, scored.weights.sum(axis=0), 0.0)
-    acceptance = plan.study.systematics.nr_acceptance
-    role = next(role for role, kind in plan.study.kinds.items() if kind == "classifier")
-    return truths.leaks(pool.terms[role]["logit"], pool.kind, nr, recoils, acceptance)[half]
 
 
 def result(inputs: Inputs) -> results.Result | None:

@@ -55,6 +55,7 @@ def lines(result: results.Result, study: Study) -> Iterator[str]:
     size, benchmark = study.signal.size, study.benchmark_signal
     of_size = f"{benchmark.value:g} {size.unit}" if size.unit else f"{size.name} {benchmark.value:g}"
     place = f"{benchmark.m_chi_GeV:g} GeV, {of_size}" if size.has_mass else of_size
+    yield f"every Z: rates {study.backgrounds.rates}, leakage of electron recoils {study.backgrounds.leakage.words}"
     for row in results.rows_at(result.table, study.at):
         yield (
             f"{place}, {row['exposure_ty']:g} t y: {row_label(row['statistic'], row['R'])} "

@@ -83,8 +83,30 @@ class PoolSize(Section):
     proposal: Proposal = "uniform"
 
 
+class Leakage(Section):
+    """How well the share of electron recoils is known that lie beyond the line of nuclear ones (30 % of them) in
+    (cS1, cS2): to a log-normal `factor`, 1 for exactly, or from so many calibration electron recoils in the window.
+    """
+
+    factor: float = Field(1.0, ge=1, le=10)
+    calibration_events: float | None = Field(None, ge=1, le=1e9)
+
+    @model_validator(mode="after")
+    def _one(self) -> "Leakage":
+        if self.calibration_events is not None and self.factor != 1:
+            raise BadInput("backgrounds.leakage: factor or calibration_events, not both")
+        return self
+
+    @property
+    def words(self) -> str:
+        """As a reader is told it."""
+        if self.calibration_events is not None:
+            return f"known from {self.calibration_events:g} calibration events"
+        return "exactly known" if self.factor == 1 else f"known to a factor of {self.factor:g}"
+
+
 class Backgrounds(Section):
-    """Background components, the selection, and how their rates are treated.
+    """Background components, the selection, and how well rates and leakage are known.
 
     `options.NAME` gives the options of component NAME, and with `spectrum` the file behind a name of one's own:
     a component `my_line` with `options.my_line = { spectrum = "user_table", path = "line.csv", kind = "ER" }`.
@@ -97,6 +119,7 @@ class Backgrounds(Section):
     er_window_keVee: Range = (2.0, 10.0)
     nr_window: Literal["ces"] | Range = "ces"
     rates: Literal["prior_predictive", "idealised"] = "prior_predictive"
+    leakage: Leakage = Leakage()
 
     @field_validator("options")
     @classmethod

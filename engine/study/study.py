@@ -218,12 +218,9 @@ class Study(Section):
     @model_validator(mode="after")
     def _systematics_fit(self) -> "Study":
         if self.systematics:
-            names = self.backgrounds.components
-            nr = any(self.backgrounds.pool_kind(name) == "NR" for name in names)
             modules = {name: self.toys.statistic(name)[0] for name in self.toys.statistics}
             by_toys = [name for name, module in modules.items() if module.ADDITIVE and module.EXACT is not True]
-            cut = "classifier" in self.kinds.values()
-            self.systematics.check(self.detector.constants, nr, cut, by_toys, self.toys.null)
+            self.systematics.check(self.detector.constants, by_toys, self.toys.null)
         return self
 
     @model_validator(mode="after")

@@ -17,14 +17,13 @@ NAMES = ("leakage", "rates")  # of nuisances that are no constant of the detecto
 class Systematics(Section):
     """What may be otherwise than the search takes it to be; each is moved by itself.
 
-    `leakage_factor`: electron recoils that look more like nuclear ones than the share `nr_acceptance` of nuclear
-    recoils does are that many times as many, or as few, or a log-normal factor of that sigma times as many;
+    `leakage_factor`: electron recoils beyond the line of nuclear ones in (cS1, cS2) (`engine.inference.leakage`) are
+    that many times as many, or as few, or a log-normal factor of that sigma times as many;
     `rates`: rates drawn from their uncertainties against thresholds made for known ones;
     `constants`: detector constants moved up and down by these relative amounts, with events simulated anew.
     """
 
     leakage_factor: float | None = Field(None, ge=1, le=100)
-    nr_acceptance: float = Field(0.3, gt=0, lt=1)
     rates: bool = False
     constants: dict[str, Relative] = Field(default_factory=dict)
 
@@ -37,7 +36,7 @@ class Systematics(Section):
                 raise unknown("detector constant to vary", name, numbers)
         return constants
 
-    def check(self, tpc: TPC, has_nr_background: bool, has_classifier: bool, by_toys: list[str], n_toys: int) -> None:
+    def check(self, tpc: TPC, by_toys: list[str], n_toys: int) -> None:
         """Raises BadInput for what the rest of the study does not carry.
 
         That is a constant that leaves what is valid, a leak with nothing to leak to, or too few toys of the statistics
@@ -53,8 +52,3 @@ class Systematics(Section):
                 except ValueError as error:
                     value = getattr(tpc, name) * (1 + sign * amount)
                     raise BadInput(f"systematics.constants.{name} = {amount:g}: {value:g} is not valid") from error
-        if self.leakage_factor is not None and not has_classifier:
-            raise BadInput("systematics.leakage_factor: no model of the score is a classifier; its cut says what leaks")
-        if self.leakage_factor is not None and not has_nr_background:
-            raise BadInput("systematics.leakage_factor: backgrounds.components have no nuclear recoils, "
-                           "whose acceptance says what a leak is")  # fmt: skip

@@ -178,7 +178,7 @@ def test_nested_counts_are_poisson_at_every_mean():
 def test_background_counts_have_the_prior_predictive_mean_and_variance(relative_sd):
     """N has mean B and variance B + sum (sd_c B_c)^2; components fluctuate independently."""
     n, mean, sd = 40_000, np.array([400.0, 50.0]), np.array(relative_sd)
-    counts = toys.background_counts(toys.stream("prior"), mean, sd, n)
+    counts = (rng := toys.stream("prior")).poisson(mean * toys.rate_factors(rng, sd, n))
     total, variance = counts.sum(axis=1), mean.sum() + np.square(sd * mean).sum()
     assert abs(total.mean() - mean.sum()) < 4.5 * np.sqrt(variance / n)
     assert abs(total.var() / variance - 1) < 4.5 * np.sqrt(2.2 / n)
@@ -187,7 +187,7 @@ def test_background_counts_have_the_prior_predictive_mean_and_variance(relative_
 
 def test_rates_are_truncated_at_zero_not_clipped():
     n, mean, normal = 20_000, 1000.0, stats.norm
-    counts = toys.background_counts(toys.stream("truncated"), np.array([mean]), [1.0], n)
+    counts = (rng := toys.stream("truncated")).poisson(mean * toys.rate_factors(rng, [1.0], n))
     expected = mean * (1 + normal.pdf(1) / normal.cdf(1))  # of a Gaussian (1, 1) cut at 0: 1.29; clipped: 1.08
     assert abs(counts.mean() / expected - 1) < 0.02
     assert np.mean(counts == 0) < 0.01

@@ -125,7 +125,6 @@ class TestEvents:
         ("systematics.constants={ g1 = -0.1 }", "systematics.constants.g1"),
         ("systematics.constants={ g1 = 0.5 }", "systematics.constants.g1"),
         ("systematics.leakage_factor=0.5", "systematics.leakage_factor"),
-        ("systematics.nr_acceptance=1.0", "systematics.nr_acceptance"),
         ("systematics.leak=2.0", "unknown key 'leak'"),
     ],
 )
@@ -137,8 +136,6 @@ def test_a_mistake_is_named(setting, said):
 def test_what_the_rest_of_the_study_does_not_carry_is_refused():
     with pytest.raises(BadInput, match="systematics.constants.extraction = 0.3: .* is not valid"):
         tiny("detector.extraction=0.9", "systematics.constants={ extraction = 0.3 }")
-    with pytest.raises(BadInput, match="no nuclear recoils"):
-        tiny('backgrounds.components=["pp"]', "systematics.leakage_factor=2.0")
     with pytest.raises(BadInput, match="template_likelihood have no exact law.*toys.null = 1500, at least 5000"):
         tiny('toys.statistics=["template_likelihood"]', "systematics.rates=true")
 
@@ -158,9 +155,7 @@ class TestTable:
             assert row["power_varied"] == row["power"]
 
     def test_the_leak_moves_b_by_itself(self, outcome, rows):
-        plan, population = outcome[0].plan, outcome[0].population
-        law = population.null(None, 20.0).drawn
-        leaked = law.total[systematics.leak_of(plan, population)].sum()
+        leaked = outcome[0].population.null(None, 20.0).drawn.n_leaking
         up, down = rows["leakage", UP, "tail_count"], rows["leakage", DOWN, "tail_count"]
         assert up["n_background_varied"] - up["n_background"] == pytest.approx(leaked)
         assert down["n_background"] - down["n_background_varied"] == pytest.approx(leaked / 2)

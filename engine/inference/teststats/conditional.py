@@ -41,7 +41,7 @@ class GivenN:
 
     @cached_property
     def _table(self) -> conditional.Conditional:
-        law = self.null.reference
+        law = self.null.reference.grouped
         rate = np.square(law.weights.sum(axis=1) * law.relative_sd).sum()
         most = 1.5 * law.n_expected + SPREAD * (np.sqrt(law.n_expected + rate) + SPREAD)
         return conditional.Conditional(-self.null.f0.ln(law.events.ts), law.total, int(most))
@@ -53,7 +53,7 @@ class GivenN:
     @cached_property
     def _count(self) -> counts.CountLaw:
         """The law of N that the statistic is made with."""
-        law = self.null.reference
+        law = self.null.reference.grouped
         return counts.law(law.weights.sum(axis=1), law.relative_sd)
 
     def _minus_ln_p_n(self, n_events: np.ndarray) -> np.ndarray:
@@ -76,11 +76,12 @@ class GivenN:
 
     @cached_property
     def _background(self) -> conditional.ConditionalLaw:
-        return self._law(self.null.drawn.weights, self.null.drawn.relative_sd)
+        law = self.null.drawn.grouped
+        return self._law(law.weights, law.relative_sd)
 
     def distributions(self, signal: np.ndarray) -> tuple[conditional.ConditionalLaw, conditional.ConditionalLaw]:
         """The law of q under background, and with a signal of these expected events."""
-        drawn = self.null.drawn
+        drawn = self.null.drawn.grouped
         weights, sd = np.vstack([drawn.weights, signal]), np.append(drawn.relative_sd, 0.0)
         return self._background, self._law(weights, sd, smallest_p=SMALLEST_SIGNAL_P)
 

@@ -33,7 +33,8 @@ class Count:
 
     @cached_property
     def _background(self) -> counts.CountLaw:
-        return counts.law(self.null.drawn.weights.sum(axis=1), self.null.drawn.relative_sd)
+        law = self.null.drawn.grouped
+        return counts.law(law.weights.sum(axis=1), law.relative_sd)
 
     def distributions(self, signal: np.ndarray) -> tuple[counts.CountLaw, counts.CountLaw]:
         """The law of N under background, and with Poisson(signal.sum()) more events."""

@@ -77,11 +77,12 @@ class CountingVeto:
 
     @cached_property
     def _means(self) -> np.ndarray:
-        return self._binned(self.null.drawn, self._left(self.null.drawn))
+        law = self.null.drawn.grouped
+        return self._binned(law, self._left(law))
 
     @cached_property
     def _background(self) -> Distribution:
-        sd = self.null.drawn.relative_sd
+        sd = self.null.drawn.grouped.relative_sd
         if len(self.edges) == 0:
             return counts.law(self._means[:, 0], sd)
         return LatticeLaw(self._expected, rates.nodes(self._means, sd))
@@ -93,7 +94,7 @@ class CountingVeto:
         left = self._binned(law, (signal * kept)[None])[0]
         if len(self.edges) == 0:
             return self._background, self._background.with_signal(float(left[0]))
-        nodes = rates.nodes(self._means, law.relative_sd, left, z=0, step=1.5)
+        nodes = rates.nodes(self._means, law.grouped.relative_sd, left, z=0, step=1.5)
         return self._background, LatticeLaw(self._expected, nodes)
 
 

@@ -66,7 +66,7 @@ class Deviance:
         return deviance(totals, self.expected)
 
     def _law(self, signal: np.ndarray | None, **reach: float) -> DevianceLaw:
-        law = self.null.drawn
+        law = self.null.drawn.grouped
         bins = self.bins(law.events)
         means = np.array([np.bincount(bins, w, minlength=self.n_bins) for w in law.weights])
         more = None if signal is None else np.bincount(bins, signal, minlength=self.n_bins)

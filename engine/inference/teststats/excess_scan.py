@@ -94,7 +94,7 @@ class ExcessScan:
     @cached_property
     def _means(self) -> np.ndarray:
         bins = self.bins(self.null.drawn.events)
-        rows = [np.bincount(bins, w, minlength=self.n_bins)[:-1] for w in self.null.drawn.weights]
+        rows = [np.bincount(bins, w, minlength=self.n_bins)[:-1] for w in self.null.drawn.grouped.weights]
         return np.array(rows)
 
     @cached_property
@@ -128,7 +128,7 @@ class ExcessScan:
 
     @cached_property
     def _toys(self) -> scan.ScanLaw:
-        return scan.ScanLaw(self.table, rates.nodes(self._means, self.null.drawn.relative_sd, z=REACH))
+        return scan.ScanLaw(self.table, rates.nodes(self._means, self.null.drawn.grouped.relative_sd, z=REACH))
 
     @cached_property
     def _background(self) -> scan.ScanLaw:
@@ -145,7 +145,7 @@ class ExcessScan:
     def distributions(self, signal: np.ndarray) -> tuple[scan.ScanLaw, scan.ScanLaw]:
         """The law of q under background, widened as its toys are, and with a signal of these expected events."""
         more = np.bincount(self.bins(self.null.drawn.events), signal, minlength=self.n_bins)[:-1]
-        nodes = rates.nodes(self._means, self.null.drawn.relative_sd, more, z=0)  # for medians
+        nodes = rates.nodes(self._means, self.null.drawn.grouped.relative_sd, more, z=0)  # for medians
         return self._background, scan.ScanLaw(self.table, nodes)
 
 

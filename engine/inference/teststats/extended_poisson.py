@@ -52,7 +52,7 @@ class ExtendedPoisson:
 
     @cached_property
     def _sums(self) -> Sums:
-        law = self.null.drawn
+        law = self.null.drawn.grouped
         return Sums(self.columns(law.events)[:, 0], law.weights, law.relative_sd, self.penalty, -2.0)
 
     def distributions(self, signal: np.ndarray) -> tuple[Distribution, Distribution]:

@@ -39,7 +39,7 @@ class KnownSignal:
 
     def distributions(self, signal: np.ndarray) -> tuple[Distribution, Distribution]:
         """The law of q under background, and with the signal that the ratio is made for, of these expected events."""
-        law = self.null.drawn
+        law = self.null.drawn.grouped
         sums = Sums(np.log1p(self._ratio(signal)), law.weights, law.relative_sd, np.zeros_like, 1.0)
         return sums.distribution(), sums.distribution(signal)
 

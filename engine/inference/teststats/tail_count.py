@@ -73,7 +73,7 @@ class TailCount:
 
     @cached_property
     def _rates(self) -> tuple[np.ndarray, np.ndarray]:
-        law = self.null.drawn
+        law = self.null.drawn.grouped
         return law.weights[:, law.events.ts > self.threshold].sum(axis=1), law.relative_sd
 
     @cached_property

@@ -102,10 +102,10 @@ def by_law(plan: TunePlan, population: Population, choices: dict[str, Choice], s
     """What the exact laws say, by mass and statistic: columns of `schemas.TRIAL`."""
     exposure_ty, columns = plan.tune.exposure_ty, {}
     for name, choice in choices.items():
-        statistic = choice.prepare(population.null(choice.R, exposure_ty))
+        laws = choice.laws(population.null(choice.R, exposure_ty))
         for point in plan.points:
             weights = signals[point.m_chi_GeV] * plan.signal_at(point).scale
-            values = exact_values(*statistic.distributions(population.signal(weights) * exposure_ty), None)
+            values = exact_values(*laws.distributions(population.signal(weights) * exposure_ty), None)
             columns[point.m_chi_GeV, name] = {
                 "p_exact": values["p_exact"], "exact_tail": values["exact_tail"],
                 "z_exact": z_one_sided(values["p_exact"]), "z_pool_error": None,

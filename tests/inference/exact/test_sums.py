@@ -126,7 +126,7 @@ def weighted(expected, of_bump, n=2000):
 def toy_q(values, weights, sd, c, signal=None, n_toys=100_000):
     rng = toys.stream("exact", len(sd), float(weights.sum()))
     wanted = toys.quantities([("sums", values[:, None], 1)])
-    counts = toys.background_counts(rng, weights.sum(axis=1), sd, n_toys)
+    counts = rng.poisson(weights.sum(axis=1) * toys.rate_factors(rng, sd, n_toys))
     total, n = toys.background_totals(rng, counts, weights, wanted)[:, 0], counts.sum(axis=1)
     if signal is not None:
         extra = rng.poisson(signal.sum(), (n_toys, 1))
