@@ -237,6 +237,30 @@ def systematics(size: Size) -> pa.Schema:
     return pa.schema([*_VARIATION, *place(size), *of_row, *SETTING, VARIED.field("lineage")])
 
 
+LEAKAGE_ROW = pa.schema([
+    column("er_leakage", pa.float64(), "", "selected electron recoils beyond the line of 30 % NR in (cS1, cS2)"),
+    column("leakage_known", pa.float64(), "", "factor (1 sigma) to which the null knows er_leakage; 1: exactly"),
+    column("n_background", pa.float64(), "events", "expected selected background events, B"),
+    column("n_signal", pa.float64(), "events", "expected selected signal events"),
+    column("pool_limited", pa.bool_(), "", "too few pool events behind the statistic"),
+    column("p", pa.float64(), "", "of the median with signal under background only, from laws; null: sought", True),
+    column("z", pa.float64(), "sigma", "one-sided significance of p", True),
+    column("tail", pa.string(), "", "exact, or bound: p is at most this", True),
+    column("status", pa.string(), "", "of an exposure sought: found, beyond_range, below_range", True),
+    column("t3_ty", pa.float64(), "t y", "smallest exposure beyond which the power stays; null beyond the range", True),
+    column("lineage", pa.string(), "", "digest of everything that made this row"),
+])  # fmt: skip
+
+
+def leakage(size: Size) -> pa.Schema:
+    """Z and the exposure of three sigma by how well the leakage is known."""
+    exposure = column("exposure_ty", pa.float64(), "t y", "null: the row says from which exposure on", True)
+    calibration = column("calibration_events", pa.float64(), "", "that tell the leakage; null: a factor does", True)
+    where = [exposure if field.name == "exposure_ty" else field for field in place(size)]
+    of_row = [field for field in LEAKAGE_ROW if field.name != "lineage"]
+    return pa.schema([calibration, *where, *of_row, *SETTING, LEAKAGE_ROW.field("lineage")])
+
+
 _TRIAL = [
     column("q_median", pa.float64(), "", "median of the statistic over signal toys", True),
     column("p_median", pa.float64(), "", "p-value of q_median under background only, from toys", True),

@@ -48,13 +48,13 @@ class Laws:
     @cached_property
     def _background(self) -> Averaged:
         """Of a statistic whose null knows no signal."""
-        return self._averaged(np.zeros(len(self.null.drawn.events)))
+        return self._averaged(None)
 
-    def _averaged(self, signal: np.ndarray) -> Averaged:
+    def _averaged(self, signal: np.ndarray | None) -> Averaged:
         def at(z: float) -> Distribution:
             drawn = self.null.drawn.leaking(float(self.null.leakage.at(z)))
-            stated = replace(self.null, drawn=drawn, stated=self.null.n_background)
-            return self.choice.prepare(stated).distributions(signal)[0]
+            statistic = self.choice.prepare(replace(self.null, drawn=drawn, stated=self.null.n_background))
+            return statistic.background if signal is None else statistic.distributions(signal)[0]
 
         return Averaged(at, self.null.leakage.step(self.null.drawn.n_leaking))
 

@@ -80,6 +80,19 @@ class Population:
         f0 = _densities(ts, fewer, weights, self.bandwidth, self.relative_floor)
         return replace(self, pool=fewer, ts=ts, f0=f0, weights=weights, leaks=self.leaks[kept], laws={})
 
+    def knowing(self, factor: float, calibration_events: float | None) -> "Population":
+        """This population, its leakage known to a log-normal factor or from so many calibration electron recoils.
+
+        Raises BadInput where none of the pool's leaks, so that a calibration's posterior cannot be told.
+        """
+        if calibration_events is None:
+            return replace(self, leakage=Leakage(factor), laws={})
+        if not self.er_leakage > 0:
+            n_er = np.count_nonzero(self.pool.kind == KINDS.index("ER"))
+            raise BadInput(f"backgrounds.leakage.calibration_events = {calibration_events:g}: none of the pool's "
+                           f"{n_er} electron recoils leaks; raise pool.er_events")  # fmt: skip
+        return replace(self, leakage=Leakage(leaked=calibration_events * self.er_leakage), laws={})
+
     def with_scores(self, ts: dict[float, np.ndarray]) -> "Population":
         """This population with other scores, by R (pool,), and their f0; raises BadInput where one is not finite."""
         _check_finite(ts)
@@ -137,12 +150,7 @@ def populate(
     er, nr = (pool.kind == KINDS.index(kind) for kind in ("ER", "NR"))
     leaks = leakage.beyond(pool.cs1_pe, pool.cs2_pe, nr, er)
     made = Population(pool, ts, f0, names, weights, uncertainty, bandwidth, relative_floor, stream_key, leaks)
-    if calibration_events is None:
-        return replace(made, leakage=Leakage(leakage_factor))
-    if not made.er_leakage > 0:
-        raise BadInput(f"backgrounds.leakage.calibration_events = {calibration_events:g}: none of the pool's "
-                       f"{np.count_nonzero(er)} electron recoils leaks; raise pool.er_events")  # fmt: skip
-    return replace(made, leakage=Leakage(leaked=calibration_events * made.er_leakage))
+    return made.knowing(leakage_factor, calibration_events)
 
 
 def _check_finite(ts: dict[float, np.ndarray]) -> None:

@@ -41,8 +41,9 @@ class Significance:
 def median_significance(q_null: np.ndarray, q_signal: np.ndarray, kde: bool = False) -> Significance:
     """The p-value of the median signal toy under sorted null toys, p = (k + 1) / (n + 1).
 
-    (Davison & Hinkley 1997, section 4.2.) The interval is Clopper and Pearson's, evaluated at the ends of
-    the median's own order-statistic interval. With no null toy at or above the median the row is a bound.
+    (Davison & Hinkley 1997, section 4.2.) The interval holds two independent errors, added in squares as normal
+    quantiles of p: that of the count (Jeffreys's interval, which covers as often as it says: Brown, Cai & DasGupta
+    2001) and that of the median by its order statistics. With no null toy at or above the median the row is a bound.
     With `kde`, p is the tail of a Gaussian kernel density of the null toys (the papers' way), which is refused
     beyond the largest of them, since from there on it shows its kernel alone.
     """
@@ -51,12 +52,21 @@ def median_significance(q_null: np.ndarray, q_signal: np.ndarray, kde: bool = Fa
     q_median = float(ranked[(len(ranked) - 1) // 2])  # the lower one of an even number: a value that q can take
     n = len(q_null)
     k, k_low, k_high = (n_at_or_above(q_null, q) for q in (q_median, ranked[high], ranked[low]))
-    p_low, p_high = clopper_pearson(k_low, n)[0], clopper_pearson(k_high, n)[1]
+    p_low, p_high = 0.0, clopper_pearson(k_high, n)[1]
+    if k:
+        p_low, p_high = _joined(k / n, jeffreys(k, n), (k_low / n, k_high / n))
     n_below = int(np.searchsorted(ranked, q_median, side="right"))
     if k and kde and len(np.unique(q_null)) > n / 2:  # a kernel shares out ties, and a discrete statistic is all ties
         p = float(stats.gaussian_kde(q_null).integrate_box_1d(q_median, np.inf))
         return Significance(q_median, p, min(p_low, p), max(p_high, p), "kde", n_below)
     return Significance(q_median, (k + 1) / (n + 1), p_low, p_high, "counted" if k else "bound", n_below)
+
+
+def _joined(p: float, *intervals: tuple[float, float]) -> tuple[float, float]:
+    """The interval about p that independent errors give together."""
+    middle = stats.norm.isf(np.clip(p, 1e-300, 1 - 1e-16))
+    low, high = (np.sqrt(sum((stats.norm.isf(ends[side]) - middle) ** 2 for ends in intervals)) for side in (0, 1))
+    return float(stats.norm.sf(middle + low)), float(stats.norm.sf(middle - high))
 
 
 def n_at_or_above(q_sorted: np.ndarray, q: float) -> int:
@@ -68,6 +78,13 @@ def median_ranks(n: int) -> tuple[int, int]:
     """Ranks (from 0) whose order statistics enclose the median with at least 68.27 % probability."""
     low = int(stats.binom.ppf((1 - CENTRAL) / 2, n, 0.5))
     return max(low - 1, 0), min(n - low, n - 1)
+
+
+def jeffreys(k: int, n: int, level: float = CENTRAL) -> tuple[float, float]:
+    """The central interval of a probability from k successes in n trials under Jeffreys's prior."""
+    alpha = (1 - level) / 2
+    posterior = stats.beta(k + 0.5, n - k + 0.5)
+    return float(posterior.ppf(alpha)), float(posterior.isf(alpha))
 
 
 def clopper_pearson(k: int, n: int, level: float = CENTRAL) -> tuple[float, float]:

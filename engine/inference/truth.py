@@ -103,12 +103,12 @@ class ToyLaw:
 
     @property
     def smallest_p(self) -> float:
-        """The share of one toy."""
-        return 1 / len(self.q)
+        """That of no toy."""
+        return 1 / (len(self.q) + 1)
 
     def sf(self, q: np.ndarray) -> np.ndarray:
-        """The share of toys at or above q."""
-        return 1 - np.searchsorted(self.ranked, q, side="left") / len(self.q)
+        """(k + 1) / (n + 1) of k toys at or above q."""
+        return (len(self.q) - np.searchsorted(self.ranked, q, side="left") + 1) / (len(self.q) + 1)
 
     def median(self) -> float:
         """The lower median."""
@@ -129,8 +129,7 @@ def pool_law(null: Null, choice: Choice, truth: Truth) -> Mixture:
     laws = []
     for share, law in truth.laws:
         statistic = choice.prepare(replace(null, drawn=law, stated=null.n_background))
-        known = hasattr(statistic, "unwidened")
-        laws.append((share, statistic.unwidened() if known else statistic.distributions(0 * truth.signal)[0]))
+        laws.append((share, statistic.unwidened() if hasattr(statistic, "unwidened") else statistic.background))
     return Mixture(tuple(laws))
 
 

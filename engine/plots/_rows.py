@@ -1,6 +1,7 @@
 """The rows of the result table that one figure shows, and the words that name them."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -24,13 +25,13 @@ def select(table: pa.Table, **wanted) -> pa.Table:
     return table
 
 
-def setting(table: pa.Table) -> dict:
+def setting(table: pa.Table, names: Sequence[str] = SETTING) -> dict:
     """What all rows of a figure must share, by column; BadInput if they do not."""
-    for name in SETTING:
+    for name in names:
         if len(held := table[name].unique()) > 1:
             there = _listed(held.to_pylist())
             raise BadInput(f"one figure shows one {name}, the rows have {there}: filter the table")
-    return {name: table[name][0].as_py() for name in SETTING}
+    return {name: table[name][0].as_py() for name in names}
 
 
 def column(table: pa.Table, name: str) -> np.ndarray:
@@ -73,8 +74,8 @@ def describe(shared: dict) -> str:
     models = " + ".join(words(pair.partition(" = ")[2]) for pair in shared["models"].split(", "))
     score = shared["score"].partition(", ")[2].replace("beta", r"$\beta$")
     setting = ", ".join(filter(None, [models, score]))
-    known = leakage_words(shared["leakage_known"])
-    return f"{setting}; NR window {shared['nr_window']}; {words(shared['rates'])} rates, leakage {known}"
+    known = f", leakage {leakage_words(shared['leakage_known'])}" if "leakage_known" in shared else ""
+    return f"{setting}; NR window {shared['nr_window']}; {words(shared['rates'])} rates{known}"
 
 
 def leakage_words(known_to: float) -> str:

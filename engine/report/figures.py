@@ -13,7 +13,7 @@ from engine.assembly.population import benchmark_weights, choices, signal_weight
 from engine.inference.cells import q_values
 from engine.lineage import label, row_label
 from engine.plan.plan import HYPOTHESES, Plan
-from engine.plots import exposure, plane, q_distribution, reach, scores, systematics
+from engine.plots import exposure, leakage, plane, q_distribution, reach, scores, systematics
 from engine.plots._rows import number, words
 from engine.report.diagnostics import diagnosed
 from engine.run.pipeline import Outcome
@@ -73,6 +73,8 @@ def _figures(plan: Plan, outcome: Outcome) -> Iterator:
     yield "p_against_exposure", exposure.p_against_exposure(outcome.table, study.signal.size, **study.at)
     if len(outcome["reach"].table["m_chi_GeV"].unique()) > 1:
         yield "t3_against_mass", reach.t3_against_mass(outcome["reach"].table, study.signal.size)
+    if len(outcome["leakage"].table):
+        yield "leakage", leakage.leakage(outcome["leakage"].table, study.signal.size)
     yield from diagnosed(plan, outcome.population, outcome["diagnostics"], _signals(outcome))
     yield from _q_distributions(outcome, study.grid.exposure_ty.points()[-1])
     for R in study.score.R:

@@ -31,6 +31,7 @@ from engine.stages import (
     diagnostics,
     events,
     exact,
+    leakage,
     limits,
     models,
     nulls,
@@ -42,7 +43,7 @@ from engine.stages import (
 )
 
 STAGES: tuple[ModuleType, ...] = (
-    events, models, scores, nulls, cells, exact, reach, limits, systematics, diagnostics, paired, tables,
+    events, models, scores, nulls, cells, exact, reach, leakage, limits, systematics, diagnostics, paired, tables,
 )  # fmt: skip
 DEFAULTS = {"OF_ALL": False, "MAY_FAIL": False, "STALLS": True, "REREAD": False}
 

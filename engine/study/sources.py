@@ -15,6 +15,7 @@ from engine.inference.pools import KINDS
 from engine.physics import proposals, spectra
 from engine.physics.detectors import TPC
 from engine.size import Size
+from engine.study.leakage import Leakage
 from engine.study.section import Ascending, Distinct, Range, Section, named
 
 NestEnergy = Annotated[float, Field(ge=proposals.NEST_RANGE_KEV[0], le=proposals.NEST_RANGE_KEV[1])]  # keV
@@ -81,28 +82,6 @@ class PoolSize(Section):
     nr_energy_keV: NestRange = (1.0, 70.0)
     component_events: int = Field(10_000, ge=100, description="of each component that is thrown by itself")
     proposal: Proposal = "uniform"
-
-
-class Leakage(Section):
-    """How well the share of electron recoils is known that lie beyond the line of nuclear ones (30 % of them) in
-    (cS1, cS2): to a log-normal `factor`, 1 for exactly, or from so many calibration electron recoils in the window.
-    """
-
-    factor: float = Field(1.0, ge=1, le=10)
-    calibration_events: float | None = Field(None, ge=1, le=1e9)
-
-    @model_validator(mode="after")
-    def _one(self) -> "Leakage":
-        if self.calibration_events is not None and self.factor != 1:
-            raise BadInput("backgrounds.leakage: factor or calibration_events, not both")
-        return self
-
-    @property
-    def words(self) -> str:
-        """As a reader is told it."""
-        if self.calibration_events is not None:
-            return f"known from {self.calibration_events:g} calibration events"
-        return "exactly known" if self.factor == 1 else f"known to a factor of {self.factor:g}"
 
 
 class Backgrounds(Section):

@@ -13,6 +13,7 @@ from engine import plugins
 from engine.errors import BadInput, unknown
 from engine.inference.teststats import has_law
 from engine.study.compare import Compare, Ranking
+from engine.study.leakage import LeakageScan
 from engine.study.limits import Limits
 from engine.study.models import Model, Models, Training, check_kind
 from engine.study.reach import Reach
@@ -42,6 +43,7 @@ class Study(Section):
     reach: Reach = Reach()
     limits: Limits = Limits()
     systematics: Systematics | None = None
+    leakage_scan: LeakageScan | None = None
     tune: Tune | None = None
     compare: Compare | None = None
     tuned_on: str = Field("nothing", description="the signal that R, thresholds or networks were chosen on")

@@ -89,7 +89,7 @@ class TestFactor:
         assert (np.diff(Leakage(leaked=3.0).at(np.linspace(-30, 30, 61))) > 0).all()
 
 
-@pytest.mark.parametrize("factor", [1.2, 2.0])
+@pytest.mark.parametrize("factor", [1.2, 1.5, 2.0, 3.0])
 @pytest.mark.parametrize("b", [0.3, 6.0, 60.0])
 def test_the_average_is_the_integral_over_the_factor(factor, b):
     """Poisson counts of which all leaks: a direct quadrature of 8000 laws is the slow twin."""
@@ -110,7 +110,7 @@ def test_the_average_is_the_integral_over_the_factor(factor, b):
     for n in sorted({max(1, int(b)), int(b + 3 * np.sqrt(b)) + 1, int(2 * b) + 8, int(4 * b) + 20}):
         tails = stats.poisson.sf(n - 1, b * known.at(z))
         expected = np.trapezoid(stats.norm.pdf(z) * tails, z)
-        assert law.sf(np.array([n]))[0] == pytest.approx(expected, rel=3e-3), n
+        assert law.sf(np.array([n]))[0] == pytest.approx(expected, rel=1e-3 if factor < 1.3 else 5e-3), n
     assert len(made) < 80
 
 

@@ -62,8 +62,9 @@ def test_median_ranks_cover_the_median_and_not_much_more(n):
 
 @pytest.mark.parametrize(("n_null", "n_signal"), [(200_000, 60), (300, 100_000), (2000, 2000)])
 def test_the_interval_covers_the_true_median_p(n_null, n_signal):
-    """Whichever of the two samples is small; where both are, the interval is wider than it need be."""
-    rng, truth, n = np.random.default_rng(6), stats.norm.sf(1), 250
+    """Whichever of the two samples is small; ranks of few signal toys are whole numbers, and enclose a little more."""
+    few = min(n_null, n_signal) < 1000
+    rng, truth, n = np.random.default_rng(6), stats.norm.sf(1), 250 if few else 1500
     q_null = np.sort(rng.normal(size=n_null))
     covered = 0
     for _ in range(n):
@@ -73,7 +74,7 @@ def test_the_interval_covers_the_true_median_p(n_null, n_signal):
         covered += found.p_low <= truth <= found.p_high
     error = np.sqrt(CENTRAL * (1 - CENTRAL) / n)
     assert covered / n > CENTRAL - 3 * error
-    assert covered / n < 0.97
+    assert covered / n < CENTRAL + (0.12 if few else 0.02 + 2 * error)
 
 
 # The papers' kernel density

@@ -454,8 +454,8 @@ def test_the_pool_error_is_in_the_null_and_in_its_toys(make_population, make_poo
         p = null.sf(np.array([at]))[0]
         assert abs(np.mean(q >= at - 1e-9) - p) < 4 * np.sqrt(p / n)
     assert null.sf(np.array([8.0]))[0] > 1.3 * as_if_true.sf(np.array([8.0]))[0]
-    alike = [law.sf(np.array([8.0]))[0] for law in (many._background, many.unwidened())]
+    alike = [law.sf(np.array([8.0]))[0] for law in (many.background, many.unwidened())]
     assert alike[0] == pytest.approx(alike[1], rel=0.1)
     off = scan_of(make_population, make_pool, 300, pool_error=False)
-    assert off._background.sf(np.array([8.0])) == as_if_true.sf(np.array([8.0]))
+    assert off.background.sf(np.array([8.0])) == as_if_true.sf(np.array([8.0]))
     assert np.array_equal(off.widen(totals, rng), totals)

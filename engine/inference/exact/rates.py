@@ -16,6 +16,7 @@ from engine.inference import bisection
 NARROW = 0.12  # up to here the truncation takes Phi(-1/0.12) = 4e-17, and sums of Gaussians stay Gaussian
 LN_SMALLEST = -680.0  # probabilities below e^-680 = 1e-295 are left out of tables
 N_QUADRATURE = 96
+FEW = 200.0  # events
 WINDOW = 9.0  # in widths of the integrand, either side of its peak
 CENTRAL_REACH = 4.0  # in standard deviations of a rate: what lies beyond moves no median
 WEAK = 0.7  # influence up to which Gauss's nodes are fewer than even ones
@@ -70,6 +71,8 @@ def _table(mean: float, relative_sd: float, ln_smallest: float) -> tuple[int, np
     """One component's probabilities wherever ln P exceeds the smallest (the law has one peak)."""
     if mean == 0:
         return 0, np.ones(1)
+    if mean < FEW:
+        return _small_table(mean, relative_sd, ln_smallest)
     low = bisection.first(lambda n: ln_pmf(n, mean, relative_sd) >= ln_smallest, 0, int(mean))
     last = int(mean) + 16
     while ln_pmf(last, mean, relative_sd) >= ln_smallest:
@@ -77,6 +80,15 @@ def _table(mean: float, relative_sd: float, ln_smallest: float) -> tuple[int, np
     high = bisection.first(lambda n: ln_pmf(n, mean, relative_sd) < ln_smallest, int(mean), last)
     pmf = [np.exp(ln_pmf(n, mean, relative_sd)) for n in np.array_split(np.arange(low, high), 1 + (high - low) // 4096)]
     return low, np.concatenate(pmf)
+
+
+def _small_table(mean: float, relative_sd: float, ln_smallest: float) -> tuple[int, np.ndarray]:
+    """The same where all counts up to the last are few enough to be looked at together."""
+    last = 32 + int(2 * mean - ln_smallest / 4)
+    while (ln_p := ln_pmf(np.arange(last), mean, relative_sd))[-1] >= ln_smallest:
+        last *= 2
+    kept = np.flatnonzero(ln_p >= ln_smallest)
+    return int(kept[0]), np.exp(ln_p[kept[0] : kept[-1] + 1])
 
 
 @dataclass(frozen=True)
@@ -152,7 +164,7 @@ def _axis(influence: float, relative_sd: float, z: float, step: float) -> tuple[
     else:
         low = -1 / relative_sd
         # Gauss's nodes are pi / 2 times wider apart in the middle than even ones
-        x, w = np.polynomial.legendre.leggauss(4 + int(np.ceil(np.pi / 2 * (reach - low) / spacing)))
+        x, w = _legendre(4 + int(np.ceil(np.pi / 2 * (reach - low) / spacing)))
         points = low + (reach - low) * (x + 1) / 2
         weights = w * np.exp(-(points**2) / 2)
     return points, weights / weights.sum()
@@ -161,7 +173,7 @@ def _axis(influence: float, relative_sd: float, z: float, step: float) -> tuple[
 def _gauss(low: float, n: int) -> tuple[np.ndarray, np.ndarray]:
     """Gauss's n nodes and weights for a standard Gaussian above `low` (Golub & Welsch 1969), by Lanczos's recursion."""
     low = max(low, -12.0)
-    x, w = np.polynomial.legendre.leggauss(400)
+    x, w = _legendre(400)
     x = low + (12.0 - low) * (x + 1) / 2
     before, now = np.zeros(400), np.sqrt(w * np.exp(-(x**2) / 2))
     now, beta, diagonal, beside = now / np.linalg.norm(now), 0.0, [], []

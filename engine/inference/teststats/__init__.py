@@ -13,7 +13,8 @@ optionally `widen(totals, rng) -> totals`: carries the pool's finite size into n
 optionally `unwidened() -> law`: its null without that, where its law is known;
 optionally `pool_limited`: whether too few pool events stand behind it;
 and, where its law is known, `distributions(signal) -> (null, alternative)`, two laws of q
-(`engine.inference.exact`), for expected signal events (n,) of the drawn events.
+(`engine.inference.exact`), for expected signal events (n,) of the drawn events, and `background`, the first of them,
+unless it is MODEL_DEPENDENT.
 """
 
 CONTRACT = ("ADDITIVE", "EXACT", "AFFINE_INVARIANT", "MONOTONE_INVARIANT", "MODEL_DEPENDENT", "NEEDS", "prepare")

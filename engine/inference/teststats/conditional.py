@@ -75,7 +75,8 @@ class GivenN:
         return conditional.law(self._table, self._values, weights, relative_sd, beside, **down_to)
 
     @cached_property
-    def _background(self) -> conditional.ConditionalLaw:
+    def background(self) -> conditional.ConditionalLaw:
+        """The law of q under background."""
         law = self.null.drawn.grouped
         return self._law(law.weights, law.relative_sd)
 
@@ -83,7 +84,7 @@ class GivenN:
         """The law of q under background, and with a signal of these expected events."""
         drawn = self.null.drawn.grouped
         weights, sd = np.vstack([drawn.weights, signal]), np.append(drawn.relative_sd, 0.0)
-        return self._background, self._law(weights, sd, smallest_p=SMALLEST_SIGNAL_P)
+        return self.background, self._law(weights, sd, smallest_p=SMALLEST_SIGNAL_P)
 
 
 def prepare(null: Null, options: Options) -> GivenN:

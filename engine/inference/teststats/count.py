@@ -32,13 +32,14 @@ class Count:
         return n_events.astype(np.float64)
 
     @cached_property
-    def _background(self) -> counts.CountLaw:
+    def background(self) -> counts.CountLaw:
+        """The law of q under background."""
         law = self.null.drawn.grouped
         return counts.law(law.weights.sum(axis=1), law.relative_sd)
 
     def distributions(self, signal: np.ndarray) -> tuple[counts.CountLaw, counts.CountLaw]:
         """The law of N under background, and with Poisson(signal.sum()) more events."""
-        return self._background, self._background.with_signal(signal.sum())
+        return self.background, self.background.with_signal(signal.sum())
 
 
 def prepare(null: Null, options: Options) -> Count:

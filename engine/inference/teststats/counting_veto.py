@@ -81,7 +81,8 @@ class CountingVeto:
         return self._binned(law, self._left(law))
 
     @cached_property
-    def _background(self) -> Distribution:
+    def background(self) -> Distribution:
+        """The law of q under background."""
         sd = self.null.drawn.grouped.relative_sd
         if len(self.edges) == 0:
             return counts.law(self._means[:, 0], sd)
@@ -93,9 +94,9 @@ class CountingVeto:
         kept = np.where(law.events.kind == NR, given.nr_acceptance, 1 - given.er_rejection)
         left = self._binned(law, (signal * kept)[None])[0]
         if len(self.edges) == 0:
-            return self._background, self._background.with_signal(float(left[0]))
+            return self.background, self.background.with_signal(float(left[0]))
         nodes = rates.nodes(self._means, law.grouped.relative_sd, left, z=0, step=1.5)
-        return self._background, LatticeLaw(self._expected, nodes)
+        return self.background, LatticeLaw(self._expected, nodes)
 
 
 def prepare(null: Null, options: Options) -> CountingVeto:

@@ -73,12 +73,13 @@ class Deviance:
         return DevianceLaw(self.expected, rates.nodes(means, law.relative_sd, more, **reach))
 
     @cached_property
-    def _background(self) -> DevianceLaw:
+    def background(self) -> DevianceLaw:
+        """The law of q under background."""
         return self._law(None)
 
     def distributions(self, signal: np.ndarray) -> tuple[DevianceLaw, DevianceLaw]:
         """The law of q under background, and with a signal of these expected events, for its median."""
-        return self._background, self._law(signal, z=0, step=1.5)
+        return self.background, self._law(signal, z=0, step=1.5)
 
 
 def prepare(null: Null, options: Options) -> Deviance:

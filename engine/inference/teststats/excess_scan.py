@@ -131,7 +131,8 @@ class ExcessScan:
         return scan.ScanLaw(self.table, rates.nodes(self._means, self.null.drawn.grouped.relative_sd, z=REACH))
 
     @cached_property
-    def _background(self) -> scan.ScanLaw:
+    def background(self) -> scan.ScanLaw:
+        """The law of q under background, widened as its toys are."""
         if not self.options.pool_error:
             return self._toys
         factor, shape = self.pool
@@ -146,7 +147,7 @@ class ExcessScan:
         """The law of q under background, widened as its toys are, and with a signal of these expected events."""
         more = np.bincount(self.bins(self.null.drawn.events), signal, minlength=self.n_bins)[:-1]
         nodes = rates.nodes(self._means, self.null.drawn.grouped.relative_sd, more, z=0)  # for medians
-        return self._background, scan.ScanLaw(self.table, nodes)
+        return self.background, scan.ScanLaw(self.table, nodes)
 
 
 def prepare(null: Null, options: Options) -> ExcessScan:

@@ -55,9 +55,14 @@ class ExtendedPoisson:
         law = self.null.drawn.grouped
         return Sums(self.columns(law.events)[:, 0], law.weights, law.relative_sd, self.penalty, -2.0)
 
+    @cached_property
+    def background(self) -> Distribution:
+        """The law of q under background."""
+        return self._sums.distribution()
+
     def distributions(self, signal: np.ndarray) -> tuple[Distribution, Distribution]:
         """The law of q under background, and with a signal of these expected events."""
-        return self._sums.distribution(), self._sums.distribution(signal)
+        return self.background, self._sums.distribution(signal)
 
 
 def prepare(null: Null, options: Options) -> ExtendedPoisson:

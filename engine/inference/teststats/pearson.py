@@ -34,13 +34,14 @@ class Pearson:
 
     null: Null
     n_bins: int
+    background = ChiSquareLaw()  # whatever the truth
 
     def distributions(self, signal: np.ndarray) -> tuple[ChiSquareLaw, AsimovLaw]:
         """What the paper takes for the law of q, and all of q at its value with these expected signal events."""
         law = self.null.drawn
         edges = np.histogram_bin_edges(law.events.ts, self.n_bins)
         background, more = (np.histogram(law.events.ts, edges, weights=w)[0] for w in (law.total, signal))
-        return ChiSquareLaw(), AsimovLaw(background, more)
+        return self.background, AsimovLaw(background, more)
 
 
 def prepare(null: Null, options: Options) -> Pearson:

@@ -81,7 +81,8 @@ class TailCount:
         return counts.law(*self._rates)
 
     @cached_property
-    def _background(self) -> counts.CountLaw:
+    def background(self) -> counts.CountLaw:
+        """The law of the count under background, widened as its toys are."""
         return counts.widened_law(*self._rates, self.pool) if self.pool_limited else self._toys
 
     def unwidened(self) -> counts.CountLaw:
@@ -91,7 +92,7 @@ class TailCount:
     def distributions(self, signal: np.ndarray) -> tuple[counts.CountLaw, counts.CountLaw]:
         """The law of the count under background, widened as its toys are, and with signal."""
         above = self.null.drawn.events.ts > self.threshold
-        return self._background, self._toys.with_signal(signal[above].sum())
+        return self.background, self._toys.with_signal(signal[above].sum())
 
 
 def tail_threshold(ts: np.ndarray, expected: np.ndarray, b0: float) -> float:
