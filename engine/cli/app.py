@@ -11,6 +11,7 @@ from engine.cli.compare import compare
 from engine.cli.launch import launch
 from engine.cli.options import say
 from engine.cli.physics import physics
+from engine.cli.results import results
 from engine.cli.scan import plot, scan
 from engine.cli.shipped import scans_app, zoo_app
 from engine.cli.store import gc, status, track
@@ -23,7 +24,7 @@ app = typer.Typer(
     no_args_is_help=True, invoke_without_command=True, add_completion=False, pretty_exceptions_enable=False,
     rich_markup_mode=None,  # [tune] is a section, no colour
 )  # fmt: skip
-for command in (scan, plot, status, track, gc, tune, compare, physics, launch, bench):
+for command in (scan, plot, status, results, track, gc, tune, compare, physics, launch, bench):
     app.command()(command)
 app.add_typer(zoo_app, name="zoo")
 app.add_typer(scans_app, name="scans")

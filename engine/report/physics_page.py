@@ -15,6 +15,7 @@ from engine.plan.plan import Plan
 from engine.plots import physics as figures
 from engine.plots._rows import number
 from engine.report import physics_report
+from engine.report.markdown import table
 from engine.report.physics_report import Component, Leakage, Rate, Sample
 from engine.study import Study
 
@@ -177,7 +178,7 @@ def _rates(plan: Plan, rows: list[Rate]) -> str:
             _measured(row.per_ty * exposure_ty, row.error_per_ty * exposure_ty), _number(row.uncertainty, ".1%"),
             f"{row.n_effective:.0f}", _number(reference), _number(row.ratio, ".3f"), _number(row.pull, "+.1f"),
         ))  # fmt: skip
-    return _table(head, body)
+    return table(head, body)
 
 
 def _leakage(leaks: list[Leakage], known: dict[float, float]) -> str:
@@ -188,7 +189,7 @@ def _leakage(leaks: list[Leakage], known: dict[float, float]) -> str:
         reference = _number(known.get(leak.acceptance), ".1e")
         interval, counts = f"{low:.1e} to {high:.1e}", f"{leak.n_leaked} of {leak.n_er}"
         body.append((f"{leak.acceptance:.0%}", f"{share:.1e}", interval, counts, reference))
-    return _table(head, body)
+    return table(head, body)
 
 
 def _response(lines: list[dict[str, float]], known: dict[str, dict[float, float]]) -> str:
@@ -200,7 +201,7 @@ def _response(lines: list[dict[str, float]], known: dict[str, dict[float, float]
             f"{line['resolution']:.3f}", _number(known["resolution"].get(energy_keV), ".3f"), f"{line['bias']:+.3f}",
         ))  # fmt: skip
     head = ("true energy [keV]", "registered", "reference", "CES sigma / mean", "reference", "CES bias")
-    return _table(head, body)
+    return table(head, body)
 
 
 def _measured(value: float, error: float) -> str:
@@ -213,8 +214,3 @@ def _measured(value: float, error: float) -> str:
 
 def _number(value: float | None, format: str = ".4g") -> str:
     return "-" if value is None else f"{value:{format}}"
-
-
-def _table(head: tuple[str, ...], body: list[tuple[str, ...]]) -> str:
-    lines = [head, ("---",) * len(head), *body]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

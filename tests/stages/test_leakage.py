@@ -8,6 +8,7 @@ from engine.errors import BadInput
 from engine.physics.spectra.wimp_si import SIZE
 from engine.plan.plan import Plan
 from engine.plots.leakage import leakage as draw
+from engine.report import results_page
 from engine.run import pipeline
 from engine.stages import leakage
 from engine.store.scratch import Scratch
@@ -101,6 +102,9 @@ def test_it_is_told_and_drawn(outcome):
     lines = list(leakage.lines(outcome["leakage"], outcome.plan.study))
     assert len(lines) == 2
     assert "(exactly known)" in lines[0] and "(x3)" in lines[0] and "(100000 calibration events)" in lines[0]
+    page = results_page.by_leakage(outcome)
+    assert page.splitlines()[0].endswith("| exactly known | to 1.5 | to 3 | 100000 calibration events |")
+    assert len(page.splitlines()) == 2 + 3
     figure = draw(outcome["leakage"].table, SIZE)
     assert [axes.get_xlabel() for axes in figure.axes[2:]] == [
         "leakage known to a factor (1: exactly)", "calibration events",

@@ -1,0 +1,32 @@
+"""`recoilscan results`: the tables of a README from stored results."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from engine.cli.options import DEFAULT_STORE, Setting, StoreUri, StudyName, again, finished, say, stem
+from engine.errors import BadInput
+
+
+def results(
+    study: StudyName,
+    store: StoreUri = DEFAULT_STORE,
+    settings: Setting = None,
+    into: Annotated[Path | None, typer.Option("--into", help="A Markdown file whose tables are made anew.")] = None,
+) -> None:
+    """Prints a finished study's Z and T3 at the benchmark in Markdown, or puts them into a file."""
+    from engine.report import results_page
+    from engine.store.store import Store
+    from engine.study import load
+
+    if into and not into.is_file():
+        raise BadInput(f"--into {str(into)!r} is no file")
+    parsed, opened_store = load(study, tuple(settings or ())), Store(store, create=False)
+    outcome = finished(parsed, opened_store, again("scan", study, store, settings))
+    if into:
+        into.write_text(results_page.filled(into.read_text(), stem(study), outcome))
+        return say(f"tables of {stem(study)}: {into}")
+    say(results_page.headline(outcome))
+    if len(outcome["leakage"].table):
+        say(results_page.by_leakage(outcome))

@@ -1,0 +1,98 @@
+"""The tables of a README from stored results, between two lines that say whose they are."""
+
+import re
+from collections.abc import Callable
+
+from engine.assembly import results
+from engine.errors import BadInput
+from engine.lineage import label
+from engine.report.markdown import table
+from engine.run.pipeline import Outcome
+
+NOTHING = ""
+
+
+def headline(outcome: Outcome) -> str:
+    """Z of the median experiment at the benchmark by every statistic and R, and the exposure of three sigma."""
+    study = outcome.plan.study
+    exposures = sorted({row["exposure_ty"] for row in results.rows_at(outcome.table, study.at)})
+    z = {(row["statistic"], row["R"], row["exposure_ty"]): _significance(row)
+         for row in results.rows_at(outcome.table, study.at)}  # fmt: skip
+    t3 = {(row["statistic"], row["R"]): _exposure(row) for row in results.rows_at(outcome["reach"].table, study.at)}
+    pairs = dict.fromkeys([pair[:2] for pair in z]) | dict.fromkeys(t3)
+    head = ["statistic", "R", *(f"Z at {one:g} t y" for one in exposures), "T3 in t y"]
+    rows = [[f"`{name}`", NOTHING if R is None else f"{R:g}", *(z.get((name, R, one), NOTHING) for one in exposures),
+             t3.get((name, R), NOTHING)] for name, R in sorted(pairs, key=_order)]  # fmt: skip
+    first = results.rows_at(outcome.table, study.at)[0]
+    said = (f"Rates {study.backgrounds.rates.replace('_', ' ')}; the leakage of electron recoils, "
+            f"{first['er_leakage']:.2g}, {study.backgrounds.leakage.words}. Z by exact laws, +- the pool's error; "
+            "`>`: a bound; `*`: too few pool events behind it.")  # fmt: skip
+    return f"{table(head, rows)}\n\n{said}"
+
+
+def by_leakage(outcome: Outcome) -> str:
+    """The same by how well the leakage is known; BadInput where the study has no [leakage_scan]."""
+    rows = outcome["leakage"].table.to_pylist()
+    if not rows:
+        raise BadInput("the study has no [leakage_scan]; at least: [leakage_scan] and factors = [1, 1.2, 1.5, 2]")
+    levels = list(dict.fromkeys((row["calibration_events"], row["leakage_known"]) for row in rows))
+    wanted = list(dict.fromkeys((row["exposure_ty"], row["statistic"], row["R"]) for row in rows))
+    cells = {(row["exposure_ty"], row["statistic"], row["R"], row["calibration_events"], row["leakage_known"]): row
+             for row in rows}  # fmt: skip
+    head = ["statistic", "R", "at", *(_level(*level) for level in levels)]
+    body = [[f"`{name}`", NOTHING if R is None else f"{R:g}", "T3 in t y" if at is None else f"Z at {at:g} t y",
+             *(_cell(cells[at, name, R, *level]) for level in levels)] for at, name, R in wanted]  # fmt: skip
+    return table(head, body)
+
+
+PAGES: dict[str, Callable[[Outcome], str]] = {"results": headline, "leakage": by_leakage}
+
+
+def filled(text: str, study: str, outcome: Outcome) -> str:
+    """A text whose tables of a study are made anew: what stands between `<!-- results STUDY -->` or
+    `<!-- leakage STUDY -->` and `<!-- end -->`. Raises BadInput where there is none."""
+    n_filled = 0
+    for name, page in PAGES.items():
+        block = re.compile(rf"(<!-- {name} {re.escape(study)} -->\n).*?(<!-- end -->)", re.DOTALL)
+        if block.search(text):
+            made = page(outcome)
+            text, n = block.subn(lambda match, made=made: f"{match[1]}\n{made}\n\n{match[2]}", text)
+            n_filled += n
+    if not n_filled:
+        wanted = " or ".join(f"<!-- {name} {study} -->" for name in PAGES)
+        raise BadInput(f"the file has no line {wanted} with an <!-- end --> behind it")
+    return text
+
+
+def _order(pair: tuple[str, float | None]) -> tuple:
+    return (pair[1] is not None, -(pair[1] or 0.0), pair[0])
+
+
+def _significance(row: dict) -> str:
+    poor = "*" if row["pool_limited"] else ""
+    if row["z_exact"] is None:
+        return f"{'> ' if row['tail'] == 'bound' else ''}{row['z_median']:.2f}{poor}"
+    if row["exact_tail"] == "bound":
+        return f"> {row['z_exact']:.1f}{poor}"
+    error = "" if row["z_pool_error"] is None else f" +- {row['z_pool_error']:.2f}"
+    return f"{row['z_exact']:.2f}{error}{poor}"
+
+
+def _exposure(row: dict) -> str:
+    poor = "*" if row["pool_limited"] else ""
+    if row["status"] != "found":
+        return f"beyond {row['to_ty']:g}" if row["t3_ty"] is None else f"below {row['from_ty']:g}"
+    error = "" if row["t3_error_ty"] is None else f" +- {row['t3_error_ty']:.2g}"
+    return f"{row['t3_ty']:.3g}{error}{poor}"
+
+
+def _cell(row: dict) -> str:
+    if row["exposure_ty"] is not None:
+        return f"{'> ' if row['tail'] == 'bound' else ''}{row['z']:.2f}"
+    return "beyond" if row["t3_ty"] is None else f"{row['t3_ty']:.3g}"
+
+
+def _level(calibration_events: float | None, known_to: float) -> str:
+    if calibration_events is not None:
+        return f"{label(calibration_events)} calibration events"
+    return "exactly known" if known_to == 1 else f"to {known_to:g}"

@@ -1,0 +1,53 @@
+"""Tables of a README from stored results: what stands between two lines is made anew, and nothing else is touched."""
+
+import pytest
+from studies import TINY
+
+from engine import study
+from engine.errors import BadInput
+from engine.report import results_page
+from engine.run import pipeline
+from engine.store.store import Store
+
+
+@pytest.fixture(scope="module")
+def outcome(reference):
+    return pipeline.finished(study.load(str(TINY)), Store(str(reference.store)))
+
+
+def test_every_statistic_has_a_row_with_the_tables_own_numbers(outcome):
+    lines = results_page.headline(outcome).splitlines()
+    assert lines[0] == "| statistic | R | Z at 20 t y | Z at 50 t y | T3 in t y |"
+    rows = {row["statistic"]: row for row in outcome.table.to_pylist()
+            if row["point"] == "benchmark" and row["exposure_ty"] == 20}  # fmt: skip
+    assert len(lines) == 2 + len(rows) + 2 and rows
+    for name, row in rows.items():
+        (line,) = (one for one in lines if one.startswith(f"| `{name}` |"))
+        assert f"{row['z_exact']:.2f}" in line or f"> {row['z_exact']:.1f}" in line
+    assert "leakage of electron recoils" in lines[-1] and "exactly known" in lines[-1]
+
+
+def test_only_the_block_of_the_study_changes(outcome):
+    text = "a\n<!-- results tiny -->\nold\n<!-- end -->\nb\n<!-- results other -->\nkept\n<!-- end -->\n"
+    made = results_page.filled(text, "tiny", outcome)
+    assert made.startswith("a\n<!-- results tiny -->\n") and "old" not in made
+    assert made.endswith("<!-- end -->\nb\n<!-- results other -->\nkept\n<!-- end -->\n")
+    assert results_page.headline(outcome) in made
+    assert results_page.filled(made, "tiny", outcome) == made
+
+
+def test_a_file_without_a_block_and_a_study_without_a_scan_of_leakage_are_refused(outcome):
+    with pytest.raises(BadInput, match="no line <!-- results tiny --> or <!-- leakage tiny -->"):
+        results_page.filled("nothing", "tiny", outcome)
+    with pytest.raises(BadInput, match=r"no \[leakage_scan\]"):
+        results_page.filled("<!-- leakage tiny -->\n<!-- end -->", "tiny", outcome)
+
+
+def test_the_command_prints_them_and_puts_them_into_a_file(reference, run_here, tmp_path):
+    shown = run_here("results", TINY, "--store", reference.store)
+    assert "| statistic | R | Z at 20 t y |" in shown.stdout
+    page = tmp_path / "page.md"
+    page.write_text("<!-- results tiny -->\n<!-- end -->\n")
+    run_here("results", TINY, "--store", reference.store, "--into", page)
+    assert shown.stdout.strip() in page.read_text()
+    assert "is no file" in run_here("results", TINY, "--into", tmp_path / "absent.md", check=2).stderr
