@@ -1,7 +1,10 @@
 """What a user can do wrong, said in one line."""
 
 import difflib
+import sys
 from collections.abc import Iterable
+
+from engine.urls import hidden
 
 
 class BadInput(ValueError):
@@ -46,6 +49,16 @@ def unknown(what: str, value: object, accepted: Iterable[str]) -> BadInput:
 
 
 def said(error: BaseException) -> str:
-    """An exception in one line."""
+    """An exception in one line, without a secret or what a terminal would take for itself."""
     lines = str(error).splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    return printable(f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__)
+
+
+def printable(text: str) -> str:
+    """A text without secrets, with every character that is not to be printed as a question mark."""
+    return "".join(letter if letter.isprintable() else "?" for letter in hidden(text))
+
+
+def warn(line: str) -> None:
+    """A line on what is wrong and stops nothing: beside the output, which a program may read."""
+    print(f"note: {printable(line)}", file=sys.stderr, flush=True)

@@ -16,6 +16,7 @@ from engine.cli.shipped import scans_app, zoo_app
 from engine.cli.store import gc, status, track
 from engine.cli.tune import tune
 from engine.errors import BadInput, ScanStalled, StoreFault, TaskFailed
+from engine.urls import hidden
 
 BAD_INPUT = 2
 
@@ -44,8 +45,8 @@ def main() -> None:
     try:
         app()
     except BadInput as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {hidden(str(error))}", file=sys.stderr)
         sys.exit(BAD_INPUT)
     except (ScanStalled, StoreFault, TaskFailed) as error:
-        print(f"error: {str(error).rstrip('.')}; what was finished is kept", file=sys.stderr)
+        print(f"error: {hidden(str(error)).rstrip('.')}; what was finished is kept", file=sys.stderr)
         sys.exit(1)

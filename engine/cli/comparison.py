@@ -1,5 +1,6 @@
 """What the command line does with a study that compares pairs of models."""
 
+from functools import partial
 from pathlib import Path
 
 from engine import stages
@@ -25,7 +26,8 @@ def scan(
     made = _tell(result, store)
     for pair, outcome in result.outcomes.items():
         progress.note(f"table of {pair}: {outcome.path}")
-    tracked.send(comparison_report.logged(stem(name), result, store, made), store, tracking, progress, later)
+    runs = partial(comparison_report.logged, stem(name), result, store, made)
+    tracked.send(runs, store, tracking, progress, later)
 
 
 def show(name: str, parsed: Study, store: str, settings: list[str] | None, format: str) -> None:
@@ -40,7 +42,8 @@ def track(name: str, parsed: Study, store: Store, tracking: str | None, later: s
     """Sends a comparison that has ended to MLflow, from the store alone; whether it was taken."""
     result = _finished(parsed, store, scan_again)
     made = comparison_report.files(result)
-    return tracked.send(comparison_report.logged(stem(name), result, store, made), store, tracking, Silent(), later)
+    runs = partial(comparison_report.logged, stem(name), result, store, made)
+    return tracked.send(runs, store, tracking, Silent(), later)
 
 
 def _finished(parsed: Study, store: Store, scan_again: str) -> Comparison:

@@ -1,5 +1,6 @@
 """`recoilscan launch`: a study on a cluster, begun, followed, asked after or stopped, always by the same identity."""
 
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ import typer
 from engine.errors import BadInput, TaskFailed
 from engine.launch.manifests import Wishes
 from engine.launch.state import FAILED, FINISHED, State
+from engine.urls import hidden
 
 INTERRUPTED = 130
 MEANING = {FINISHED: "finished", FAILED: "failed", 2: "bad input", 3: "partial: launch again to resume"}
@@ -98,7 +100,7 @@ def _report(state: State | None, launch_plan) -> int:
 
 def _attended(work: Callable[[], int]) -> int:
     """Ctrl-C, or the loss of the cluster's answers, ends the watching and not the job."""
-    again = " ".join(["recoilscan", *sys.argv[1:]])
+    again = shlex.join(["recoilscan", *map(hidden, sys.argv[1:])])
     try:
         return work()
     except KeyboardInterrupt:
@@ -110,4 +112,4 @@ def _attended(work: Callable[[], int]) -> int:
 
 def _say(line: str) -> None:
     """What is said about the job is no part of its log, nor of a manifest."""
-    print(line, file=sys.stderr, flush=True)
+    print(hidden(line), file=sys.stderr, flush=True)

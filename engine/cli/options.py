@@ -35,14 +35,14 @@ INTERRUPTED = 130
 
 
 def say(line: str) -> None:
-    """One line as it is: paths may be long and hold brackets."""
-    console.print(line, markup=False, highlight=False, soft_wrap=True)
+    """One line as it is, but for secrets: paths may be long and hold brackets."""
+    console.print(hidden(line), markup=False, highlight=False, soft_wrap=True)
 
 
 def again(command: str, study: str, store: str, settings: list[str] | None, uri: str | None = None) -> str:
     """The line that does a command on the same study; a password is not printed."""
     words = [study, "--store", store, *(word for setting in settings or () for word in ("--set", setting))]
-    return shlex.join(["recoilscan", command, *words, *(["--tracking", hidden(uri)] if uri else [])])
+    return shlex.join(map(hidden, ["recoilscan", command, *words, *(["--tracking", uri] if uri else [])]))
 
 
 def stem(study: str) -> str:
@@ -66,6 +66,6 @@ def resumable() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        resume = " ".join(["recoilscan", *map(hidden, sys.argv[1:])])
+        resume = shlex.join(["recoilscan", *map(hidden, sys.argv[1:])])
         print(f"interrupted; what was finished is kept. Resume with: {resume}", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None

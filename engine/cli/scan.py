@@ -162,9 +162,8 @@ def _figures(outcome) -> str:
 
 
 def _draw(outcome, store, overlays: tuple, format: str) -> dict[str, bytes]:
-    from engine.report.figures import draw
+    from engine.report import figures
 
-    files = draw(outcome.plan, outcome, overlays, format)
-    for name, data in files.items():
-        store.put(f"{_figures(outcome)}/{name}", data)
+    files = figures.draw(outcome.plan, outcome, overlays, format)
+    figures.keep(store, outcome.plan.table, files)
     return files

@@ -72,6 +72,7 @@ def track(
 ) -> None:
     """Sends a finished study to MLflow from its store alone: after an outage, or to another server. Changes nothing."""
     from engine.cli import comparison
+    from engine.report import figures
     from engine.report.tracking import tracked
     from engine.store.store import Store
     from engine.study import load
@@ -83,7 +84,7 @@ def track(
     else:
         outcome = finished(parsed, opened_store, again("scan", study, store, settings))
         sent = tracked.send_scan(
-            stem(study), outcome, opened_store, tracked.figures(outcome, opened_store), tracking, reporter(False), later
+            stem(study), outcome, opened_store, figures.whole(outcome, opened_store), tracking, reporter(False), later
         )  # fmt: skip
     if not sent:
         raise typer.Exit(1)

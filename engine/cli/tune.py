@@ -55,7 +55,7 @@ def tune(
         opened_store.put(f"figures/{result.item}/{name}", data)
     say(f"figures: {opened_store.where(f'figures/{result.item}')}")
     later = again("tune", study, store, settings, tracking)  # which then computes nothing
-    tracked.send(tuned.records(stem(study), result, files), opened_store, tracking, progress, later)
+    tracked.send(lambda: tuned.records(stem(study), result, files), opened_store, tracking, progress, later)
     say(_keep(to, files["tuned.toml"].decode()))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from obstore.store import LocalStore, from_url
 
 from engine.errors import StoreError
+from engine.urls import hidden
 
 RETRIES = {  # of one request that a bucket refuses (5xx) or drops; a task that fails is tried again as a whole
     "max_retries": 8,
@@ -28,16 +29,16 @@ def folder_of(uri: str) -> Path:
 def opened(uri: str):
     """The object store behind a URI; raises StoreError in one line."""
     if uri.startswith("memory:"):
-        raise StoreError(f"the store {uri!r} would be gone with the process; give a folder or s3://")
+        raise StoreError(f"the store {hidden(uri)!r} would be gone with the process; give a folder or s3://")
     try:
         if not is_local(uri):
             plain = os.environ.get("AWS_ENDPOINT_URL", "").startswith("http:")
             return from_url(uri, client_options={"allow_http": plain}, retry_config=RETRIES)
         return LocalStore(folder_of(uri), mkdir=True)
     except Exception as error:
-        raise StoreError(f"cannot open the store {uri!r}: {first_line(error)}") from error
+        raise StoreError(f"cannot open the store {hidden(uri)!r}: {first_line(error)}") from None
 
 
 def first_line(error: Exception) -> str:
-    """What an error says, shortly."""
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+    """What an error says, shortly and without a secret."""
+    return hidden(str(error).splitlines()[0]) if str(error) else type(error).__name__

@@ -14,7 +14,7 @@ import safetensors.numpy
 from moto.server import ThreadedMotoServer
 
 from engine.errors import StoreError
-from engine.store.parts import ITEMS, Entry, Failure, Part, decode, encode, is_whole, items_of, sha256
+from engine.store.parts import ITEMS, Entry, Failure, Part, bundle, decode, encode, is_whole, items_of, sha256
 from engine.store.store import CorruptPart, Ledger, Store
 
 WEIGHTS = safetensors.numpy.save({"w": np.arange(3.0)}, metadata={"about": "a model"})
@@ -119,13 +119,13 @@ def test_a_part_that_is_gone_is_noticed(store):
 
 def test_parts_committed_but_not_noted_are_adopted_and_damaged_ones_named(store):
     whole = encode(Part("", ("a", "b", "c"), TABLE))
-    store.put_new("nulls/whole.parquet", whole)
+    store.put_new(path := bundle("nulls", ("a", "b", "c"), TABLE).path, whole)
     store.put_new("nulls/cut.parquet", whole[:-10])
     ledger = Ledger(store)
     whole, damaged = ledger.orphans("nulls")
     assert damaged == ["nulls/cut.parquet"]
     ledger.add(whole)
-    assert set(ledger.entries) == {"a", "b", "c"}
+    assert {item: entry.path for item, entry in ledger.entries.items()} == dict.fromkeys("abc", path)
     assert ledger.orphans("nulls") == ([], ["nulls/cut.parquet"])
 
 
