@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from engine.cli.options import DEFAULT_STORE, Setting, StoreUri, StudyName
+from engine.cli.options import DEFAULT_STORE, NoCode, Setting, StoreUri, StudyName
 
 
 def compare(
@@ -12,6 +12,7 @@ def compare(
     store: StoreUri = DEFAULT_STORE,
     settings: Setting = None,
     format: Annotated[str, typer.Option(help="png or pdf")] = "png",
+    no_code: NoCode = False,
 ) -> None:
     """Ranks the pairs of a finished comparison, and draws it again; reads the store alone."""
     from engine.cli import comparison

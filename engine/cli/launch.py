@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from engine.cli.options import NoCode
 from engine.errors import BadInput, TaskFailed
 from engine.launch.manifests import Wishes
 from engine.launch.state import FAILED, FINISHED, State
@@ -54,6 +55,7 @@ def launch(
     dry_run: DryRun = False,
     status: Status = False,
     stop: Stop = False,
+    no_code: NoCode = False,
 ) -> None:
     """Runs a study on a Kubernetes cluster (--overlay) or a Ray cluster (--jobs); again to follow it or to resume.
 

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from engine import plugins
 from engine.errors import BadInput
 from engine.urls import hidden
 
@@ -22,6 +23,13 @@ Address = Annotated[str | None, typer.Option("--address", help="A Ray cluster; b
 Workers = Annotated[int | None, typer.Option("--workers", min=0, help="Processes of the local Ray; 0: no Ray.")]
 Setting = Annotated[list[str] | None, typer.Option("--set", help="Override a key of the study: key.path=value.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Only errors and where the results are.")]
+NoCode = Annotated[
+    bool,
+    typer.Option(
+        "--no-code", envvar="RECOILSCAN_NO_CODE", callback=plugins.refuse_code,
+        help="Refuse a study that names code of its own: a .py file or a module.",
+    ),
+]  # fmt: skip
 Storage = Annotated[
     str | None,
     typer.Option(

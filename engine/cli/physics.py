@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from engine.cli.options import DEFAULT_STORE, Setting, StoreUri, StudyName, say
+from engine.cli.options import DEFAULT_STORE, NoCode, Setting, StoreUri, StudyName, say
 
 
 def physics(
@@ -13,6 +13,7 @@ def physics(
     settings: Setting = None,
     events: Annotated[int, typer.Option(min=100, help="Events simulated of each kind.")] = 20_000,
     format: Annotated[str, typer.Option(help="png or pdf")] = "png",
+    no_code: NoCode = False,
 ) -> None:
     """Reports a study's rates, spectra, bands and detector response beside references; needs no scan."""
     from engine.report import physics_page, physics_report

@@ -9,6 +9,7 @@ import typer
 from engine.cli.options import (
     DEFAULT_STORE,
     Address,
+    NoCode,
     Overlay,
     Quiet,
     Setting,
@@ -41,6 +42,7 @@ def scan(
     plan: Annotated[bool, typer.Option("--plan", help="Say what is to be done and its cost; start nothing.")] = False,
     calibrate: Annotated[bool, typer.Option("--calibrate", help="With --plan: try a small copy first.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="With --plan: machine-readable.")] = False,
+    no_code: NoCode = False,
 ) -> None:
     """Runs a study: simulate, fit, score, toys, p-values, table, figures. Run it again to resume."""
     if (as_json or calibrate) and not plan:
@@ -83,6 +85,7 @@ def plot(
     settings: Setting = None,
     overlay: Overlay = None,
     format: Annotated[str, typer.Option(help="png or pdf")] = "png",
+    no_code: NoCode = False,
 ) -> None:
     """Draws a finished study's figures again, with curves of your own on the plane."""
     from engine.store.store import Store

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from engine.cli.options import (
     DEFAULT_STORE,
+    NoCode,
     Setting,
     StoreUri,
     StudyName,
@@ -30,6 +31,7 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
     draw: Annotated[Path | None, typer.Option("--map", help="Where to draw how much of the grid is done.")] = None,
     tuning: Annotated[bool, typer.Option("--tune", help="Of `recoilscan tune` instead: its trials, the best.")] = False,
+    no_code: NoCode = False,
 ) -> None:
     """How far a study is: items done, missing, stale, corrupt, failed, and why; its table. Changes nothing."""
     from engine.store.store import Store
@@ -68,7 +70,11 @@ def _status(study: str, store, settings: list[str] | None, tuning: bool):
 
 
 def track(
-    study: StudyName, store: StoreUri = DEFAULT_STORE, tracking: Tracking = None, settings: Setting = None
+    study: StudyName,
+    store: StoreUri = DEFAULT_STORE,
+    tracking: Tracking = None,
+    settings: Setting = None,
+    no_code: NoCode = False,
 ) -> None:
     """Sends a finished study to MLflow from its store alone: after an outage, or to another server. Changes nothing."""
     from engine.cli import comparison
@@ -95,6 +101,7 @@ def gc(
     store: StoreUri = DEFAULT_STORE,
     delete: Annotated[bool, typer.Option("--delete", help="Remove what is listed.")] = False,
     grace_hours: Annotated[float, typer.Option(min=0.0, help="What is younger is left alone.")] = 24.0,
+    no_code: NoCode = False,
 ) -> None:
     """Lists what no given study refers to, with sizes; removes it with --delete, and else nothing."""
     from engine.run import garbage

@@ -8,6 +8,7 @@ import typer
 from engine.cli.options import (
     DEFAULT_STORE,
     Address,
+    NoCode,
     Quiet,
     Setting,
     Storage,
@@ -35,6 +36,7 @@ def tune(
     ),
     storage: Storage = None,
     quiet: Quiet = False,
+    no_code: NoCode = False,
 ) -> None:
     """Scans R, and the fields of [tune.search], on a pool of its own; writes the study with the best values."""
     from engine import study as studies
