@@ -4,6 +4,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
+from functools import lru_cache
 from urllib.parse import quote, unquote
 
 NAMES = (r"(?:passw(?:or)?d|passphrase|passfile|token|secret|signature|credential|authorization|"
@@ -22,20 +23,21 @@ LEAST = 6  # characters of a secret that is looked for by itself: a shorter one 
 
 def hidden(text: str) -> str:
     """A text with every secret in it as ***: by its form, and what the command line and environment hold of them."""
-    for secret in sorted(_given(), key=len, reverse=True):
+    for secret in _given(tuple(sys.argv), tuple(os.environ.items())):
         text = text.replace(secret, "***")
     for pattern in PATTERNS:
         text = pattern.sub(r"\1***", text)
     return text
 
 
-def _given() -> set[str]:
-    """The secrets that this process was handed, as an error may spell them."""
-    found = {value for name, value in os.environ.items() if OF_ENVIRONMENT.search(name) and os.sep not in value}
-    for text in (*sys.argv, *(value for value in os.environ.values() if "://" in value)):
+@lru_cache(maxsize=1)
+def _given(arguments: tuple[str, ...], environment: tuple[tuple[str, str], ...]) -> list[str]:
+    """The secrets that this process was handed, as an error may spell them; the longest first."""
+    found = {value for name, value in environment if OF_ENVIRONMENT.search(name) and os.sep not in value}
+    for text in (*arguments, *(value for _, value in environment if "://" in value)):
         found.update(_secrets(text))
-    spelt = (form for one in found for form in (one, unquote(one), quote(one, safe="")))
-    return {form for form in spelt if len(form) >= LEAST}
+    spelt = {form for one in found for form in (one, unquote(one), quote(one, safe="", errors="replace"))}
+    return sorted((form for form in spelt if len(form) >= LEAST), key=len, reverse=True)
 
 
 def _secrets(text: str) -> Iterator[str]:

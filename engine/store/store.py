@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import numpy as np
 import obstore
@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError
 from obstore.store import LocalStore, MemoryStore
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 from pydantic_core import to_json
 
 from engine.errors import StoreError, StoreFault, printable, warn
@@ -286,9 +286,9 @@ class Ledger:
                 self._verified.add(record.path)
 
 
-RECORD = TypeAdapter(Entry | Failure)
+RECORD = TypeAdapter(Annotated[Entry | Failure, Field(union_mode="left_to_right")])
 PATH = re.compile(r"[A-Za-z0-9_]+/[A-Za-z0-9_][A-Za-z0-9_.-]*")  # of a part: in a folder of this store
-ITEM = re.compile(r"[A-Za-z0-9_.-]{1,200}")
+ITEMS = re.compile(r"[A-Za-z0-9_. -]*")  # with blanks between them
 
 
 def _parse(segment: bytes) -> list[Entry | Failure]:
@@ -298,7 +298,7 @@ def _parse(segment: bytes) -> list[Entry | Failure]:
     for record in records:
         if isinstance(record, Entry) and not PATH.fullmatch(record.path):
             raise ValueError(f"no path of a part: {record.path!r}")
-        if not all(ITEM.fullmatch(item) for item in record.items):
+        if not ITEMS.fullmatch(" ".join(record.items)):
             raise ValueError("no items")
     return [record if isinstance(record, Entry) else _shown(record) for record in records]
 
