@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 
-from engine.errors import BadInput, unknown
+from engine.errors import BadInput, said, unknown
 
 _refused = False
 
@@ -79,8 +79,8 @@ class _File(ModuleType):
         try:
             tree = ast.parse(content, path)
         except (SyntaxError, ValueError) as error:  # ValueError: of a NUL in it
-            raise BadInput(f"{str(path)!r} is no Python: {error}") from error
-        self._names, self._literals, self._told = _said(tree)
+            raise BadInput(f"cannot import {str(path)!r}: {said(error)}") from error
+        self._names, self._literals, self._told = _names_in(tree)
 
     def __dir__(self) -> list[str]:
         self._know()
@@ -105,13 +105,16 @@ class _File(ModuleType):
             return
         self._runs = True
         sys.modules[self.__name__] = self  # dataclasses look themselves up there
-        exec(compile(self._content, self.__file__, "exec"), self.__dict__)
+        try:
+            exec(compile(self._content, self.__file__, "exec"), self.__dict__)
+        except Exception as error:  # whatever its text does
+            raise BadInput(f"cannot import {self.__file__!r}: {said(error)}") from error
         for name, value in self._literals.items():
             if self.__dict__.get(name) != value:
                 raise BadInput(f"{self.__file__}: {name} is {value!r} in its text and another when it has run")
 
 
-def _said(tree: ast.Module) -> tuple[set[str], dict[str, object], bool]:
+def _names_in(tree: ast.Module) -> tuple[set[str], dict[str, object], bool]:
     """The names that a text gives at its top, those of them that are literals given once, and whether these are all."""
     given: list[tuple[str, ast.expr | None]] = []
     told = True

@@ -148,3 +148,13 @@ def test_a_module_is_code_wherever_a_study_names_it(run_here, setting, monkeypat
     assert "'xml.dom' is code" in done.stderr and "xml.dom" not in sys.modules
     monkeypatch.delenv("RECOILSCAN_NO_CODE")
     run_here("status", TINY)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"), [("x = 1 / 0", "ZeroDivisionError"), ("def", "SyntaxError"), ("\0", "null bytes")]
+)
+def test_a_text_that_fails_is_one_line_when_it_is_needed(tmp_path, text, why):
+    (tmp_path / "mine.py").write_text(text)
+    with pytest.raises(BadInput, match=f"cannot import .*{why}") as refused:
+        plugins.load(PACKAGE, str(tmp_path / "mine.py")).x  # noqa: B018
+    assert "\n" not in str(refused.value)
