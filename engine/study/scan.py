@@ -90,9 +90,8 @@ class Grid(Section):
     @classmethod
     def _physical(cls, axis: Axis | None, info: ValidationInfo) -> Axis | None:
         may_be_zero = info.field_name == "size"
-        for value in axis.points() if axis else ():
-            if value < 0 or (value == 0 and not may_be_zero):
-                raise BadInput(f"{value:g} must be {'0 or more' if may_be_zero else 'above 0'}")
+        if axis and ((value := axis.ends[0]) < 0 or (value == 0 and not may_be_zero)):
+            raise BadInput(f"{value:g} must be {'0 or more' if may_be_zero else 'above 0'}")
         return axis
 
     @property

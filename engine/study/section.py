@@ -5,7 +5,9 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from engine.errors import BadInput
+from engine.errors import BadInput, shown
+
+MOST_POINTS = 2_000_000  # of an axis, and of a grid: see `extent`
 
 
 class Section(BaseModel):
@@ -22,7 +24,7 @@ def _range(values: tuple[float, float]) -> tuple[float, float]:
 
 def _distinct(values: tuple) -> tuple:
     if len(set(values)) < len(values):
-        raise BadInput(f"{list(values)} names one of them twice")
+        raise BadInput(f"{shown(list(values))} names one of them twice")
     return values
 
 
@@ -33,12 +35,20 @@ Distinct = AfterValidator(_distinct)
 
 
 class Axis(Section):
-    """One axis of the grid: `values = [...]`, or `log = [low, high]` or `linear = [low, high]` with `n`."""
+    """One axis of the grid: `[...]` or `values = [...]`, or `log = [low, high]` or `linear = [low, high]` with `n`."""
 
-    values: tuple[float, ...] | None = Field(None, min_length=1)
+    values: tuple[float, ...] | None = Field(None, min_length=1, max_length=MOST_POINTS)
     log: tuple[float, float] | None = None
     linear: tuple[float, float] | None = None
-    n: int | None = Field(None, ge=2)
+    n: int | None = Field(None, ge=2, le=MOST_POINTS)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _values(cls, raw: object) -> object:
+        """A list is its values, and a number the only one."""
+        if isinstance(raw, int | float) and not isinstance(raw, bool):
+            raw = [raw]
+        return {"values": raw} if isinstance(raw, list | tuple) else raw
 
     @model_validator(mode="after")
     def _one_form(self) -> "Axis":
@@ -52,6 +62,16 @@ class Axis(Section):
         if (ends := self.log or self.linear) and not ends[0] < ends[1]:
             raise BadInput(f"{given[0]} = {list(ends)} must be [low, high] with low < high")
         return self
+
+    @property
+    def n_points(self) -> int:
+        """How many points it has, before they are made."""
+        return self.n if self.values is None else len(set(self.values))
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Its lowest and its highest point."""
+        return self.log or self.linear or (min(self.values), max(self.values))
 
     def points(self) -> tuple[float, ...]:
         """Ascending, each once; rounded to 12 digits, so that a wider grid hits the same points."""
@@ -68,7 +88,7 @@ class Axis(Section):
 def named(raw: object, kind: str) -> dict[str, Any]:
     """A part that is chosen by name, as a dictionary of its own; raises BadInput where it is none."""
     if not isinstance(raw, dict):
-        raise BadInput(f"{raw!r} is no section; expected {kind}")
+        raise BadInput(f"{shown(raw)} is no section; expected {kind}")
     if not isinstance(raw.get("name", ""), str):
-        raise BadInput(f"name = {raw['name']!r} must be a word in quotes")
+        raise BadInput(f"name = {shown(raw['name'])} must be a word in quotes")
     return dict(raw)
