@@ -4,6 +4,8 @@ import difflib
 import re
 from collections.abc import Iterable
 
+from engine.urls import hidden
+
 LONGEST = 390  # characters of a refusal: with the word before it and the end of its line, 400
 SHOWN = 60  # of a value that it shows
 LISTED = 200  # of the names that would be accepted
@@ -70,7 +72,8 @@ def shown(value: object, longest: int = SHOWN) -> str:
 
 
 def one_line(text: str, longest: int = LONGEST) -> str:
-    """A text on one line of printable characters, of which a long one lacks its middle."""
+    """A text on one line of printable characters, without secrets; of a long one the middle is left out."""
+    text = hidden(text)
     joined = re.sub(r"\s*[\r\n]\s*", " ", text[: 10 * longest] + text[10 * longest :][-longest:])
     line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in joined.strip())
     if len(line) <= longest:

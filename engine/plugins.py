@@ -9,7 +9,10 @@ from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 
-from engine.errors import BadInput, unknown
+from engine import files
+from engine.errors import BadInput, said, unknown
+
+MOST_BYTES = 10_000_000  # of a .py file
 
 
 @lru_cache
@@ -37,16 +40,18 @@ def load(package: str, name: str, *contract: str) -> ModuleType:
 def _from_path(name: str) -> ModuleType:
     try:
         module = importlib.import_module(name)
-    except ImportError as error:
-        raise BadInput(f"cannot import {name!r}: {error}") from error
+    except Exception as error:  # whatever its text does
+        raise BadInput(f"cannot import {name!r}: {said(error)}") from error
     _imported.setdefault(name, _hash_of_source(name))
     return module
 
 
 def _from_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise BadInput(f"no such file: {str(path)!r}")
-    return _executed(path.resolve(), path.read_bytes())
+    content = files.read(path, MOST_BYTES)
+    try:
+        return _executed(path.resolve(), content)
+    except Exception as error:  # whatever its text does
+        raise BadInput(f"cannot import {str(path)!r}: {said(error)}") from error
 
 
 @lru_cache

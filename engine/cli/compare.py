@@ -1,17 +1,13 @@
 """`recoilscan compare`: the ranking of a comparison that has ended."""
 
-from typing import Annotated
-
-import typer
-
-from engine.cli.options import DEFAULT_STORE, Setting, StoreUri, StudyName
+from engine.cli.options import DEFAULT_STORE, Format, Setting, StoreUri, StudyName
 
 
 def compare(
     study: StudyName,
     store: StoreUri = DEFAULT_STORE,
     settings: Setting = None,
-    format: Annotated[str, typer.Option(help="png or pdf")] = "png",
+    format: Format = "png",
 ) -> None:
     """Ranks the pairs of a finished comparison, and draws it again; reads the store alone."""
     from engine.cli import comparison

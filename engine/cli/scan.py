@@ -9,6 +9,7 @@ import typer
 from engine.cli.options import (
     DEFAULT_STORE,
     Address,
+    Format,
     Overlay,
     Quiet,
     Setting,
@@ -82,7 +83,7 @@ def plot(
     store: StoreUri = DEFAULT_STORE,
     settings: Setting = None,
     overlay: Overlay = None,
-    format: Annotated[str, typer.Option(help="png or pdf")] = "png",
+    format: Format = "png",
 ) -> None:
     """Draws a finished study's figures again, with curves of your own on the plane."""
     from engine.store.store import Store

@@ -1,6 +1,7 @@
 """Finished parts in a folder or a bucket: whole or absent, never changed, verified when read."""
 
 import json
+import os
 import time
 import uuid
 from collections.abc import Iterable, Iterator
@@ -16,7 +17,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError
 from obstore.store import LocalStore, MemoryStore
 
 from engine.errors import StoreError, StoreFault
-from engine.store.backend import first_line, folder_of, is_local, opened
+from engine.store.backend import checked, first_line, folder_of, is_local, opened
 from engine.store.parts import Entry, Failure, decode, items_of, sha256
 
 LEDGER = "ledger"
@@ -39,7 +40,8 @@ class Store:
     create: whether to make a folder that is not there; without, an empty store stands for it, to be read only.
     """
 
-    def __init__(self, uri: str, create: bool = True):
+    def __init__(self, uri: str | os.PathLike, create: bool = True):
+        uri = checked(uri)
         # absolute, since a worker may have another working directory than the driver
         self.uri = uri if "://" in uri else str(Path(uri).absolute())
         self.exists = create or not is_local(self.uri) or folder_of(self.uri).is_dir()

@@ -176,7 +176,7 @@ def _message(fault: dict, signal: Signal) -> str:
         return str(cause)
     section, name = _model([*path, key]), size.name if key == "size" else key
     if fault["type"] == "missing":
-        there = f" (given: {', '.join(map(str, given))})" if isinstance(given, dict) and given else ""
+        there = f" (given: {listed(list(given))})" if path and isinstance(given, dict) else ""
         return f"required; like {_example(section, name, size)}{there}"
     if fault["type"] in ("model_type", "model_attributes_type", "dict_type"):
         like = f'name = "{given}"' if "name" in section.model_fields and isinstance(given, str) else "... = ..."

@@ -30,9 +30,9 @@ def check(study: "Study") -> None:
         low, high = ranges[quantity] or (0.0, np.inf)
         bad = [value for value in values if value and not low <= value <= high]
         if bad and quantity not in study.confirm:
-            of_signal = f" of {study.signal.name!r}" if quantity in _of_signal(study) else ""
-            raise BadInput(f"{place} = {bad[0]:g} is none of the {quantity}{of_signal} that are usual, {low:g} to "
-                           f"{high:g}: another unit? {_how(study, quantity)}")  # fmt: skip
+            of_signal = f" for {study.signal.name!r}" if quantity in _of_signal(study) else ""
+            raise BadInput(f"{place} = {bad[0]:g}: usual values of {quantity}{of_signal} are {low:g} to {high:g}; in "
+                           f"another unit? {_how(study, quantity)}")  # fmt: skip
     _check_spectra(study)
 
 
