@@ -1,12 +1,14 @@
 """What every part of a study is made of: a frozen section, ranges, and an axis of values."""
 
 import math
+import re
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from engine.errors import BadInput, shown
 
+NAME = re.compile(r"(?!\.)[\w.-]{1,100}")
 MOST_POINTS = 2_000_000  # of an axis, and of a grid: see `extent`
 
 
@@ -83,6 +85,13 @@ class Axis(Section):
             exponents = (math.log10(low) * (1 - t) + math.log10(high) * t for t in steps)
             return tuple(float(f"{10**x:.12g}") for x in exponents)
         return tuple(float(f"{low * (1 - t) + high * t:.12g}") for t in steps)
+
+
+def check_name(kind: str, name: str) -> None:
+    """Raises BadInput for a name that could be no part of a file's name, as those of results and figures are."""
+    if not NAME.fullmatch(name):
+        raise BadInput(f"{kind} cannot be called {shown(name)}: expected at most 100 letters, digits, _, - and .; a "
+                       "file of your own gets such a name by the options")  # fmt: skip
 
 
 def named(raw: object, kind: str) -> dict[str, Any]:
