@@ -52,7 +52,8 @@ BASES |= {"own": tomllib.loads(OWN)}
 PLACES = st.integers(0, 10_000)  # of what is changed, modulo how many there are
 STRANGE = st.sampled_from(
     ["", ".", "..", "../../etc/passwd", "a/b", "/dev/zero", "x" * 300, "y" * 10_000, "\x00", "a\nb", "\x1b[31m",
-     "\u202e", "\U0001f600", "json.decoder", "no.such.module", "x.py", "name", "wimp_si", "dense_vae", "image", "s3:/bucket", "nan", "1e-46", "[", "'", '"', "{}", "%s", "CON", "-", "--set"]
+     "\u202e", "\U0001f600", "json.decoder", "no.such.module", "x.py", "name", "wimp_si", "dense_vae", "image",
+     "s3:/bucket", "nan", "1e-46", "[", "'", '"', "{}", "%s", "-", "--set"]
 )  # fmt: skip
 NUMBERS = st.sampled_from(
     [0, -1, 1, 2, 3, 7, 101, 65_536, 2_000_001, 2**31, 2**62, 2**63, 10**30, int("9" * 4000), 0.0, -0.0, 0.5, 1e-320,
