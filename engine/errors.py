@@ -68,7 +68,7 @@ def shown(value: object, longest: int = SHOWN) -> str:
     try:
         return one_line(repr(value), longest)
     except (ValueError, RecursionError):  # an integer of thousands of digits, lists in lists in lists
-        return f"a {type(value).__name__} too large to show"
+        return f"<{type(value).__name__} too large to show>"
 
 
 def one_line(text: str, longest: int = LONGEST) -> str:

@@ -75,3 +75,18 @@ def test_words_that_no_number_follows_from_make_nothing_anew():
     plain, told = (Plan(study.load(str(TINY), more)) for more in ((), ("tuned_on='the hand that wrote it'",)))
     assert set(told.cells) == set(plain.cells) and set(told.exact) == set(plain.exact)
     assert told.table != plain.table
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("1 / 0", "ZeroDivisionError"), ("def", "SyntaxError"), ("\0", "SyntaxError|ValueError")]
+)
+def test_a_text_that_fails_is_one_line(own, tmp_path, text, said):
+    (tmp_path / "mine.py").write_text(text)
+    own(text)
+    for name in (str(tmp_path / "mine.py"), "pkg.mystat"):
+        with pytest.raises(BadInput, match=f"cannot import .*({said})") as error:
+            plugins.load(PACKAGE, name)
+        assert "\n" not in str(error.value)
+    (tmp_path / "folder.py").mkdir()
+    with pytest.raises(BadInput, match="is a folder"):
+        plugins.load(PACKAGE, str(tmp_path / "folder.py"))

@@ -3,6 +3,7 @@
 import importlib.resources
 import math
 import os
+import re
 import tomllib
 from typing import Any, get_args
 
@@ -17,8 +18,9 @@ from engine.study.section import Axis, Section
 from engine.study.sources import Signal
 from engine.study.study import SIZED, Study
 
-MOST_BYTES = 4_000_000  # of a study: the largest that ships has 4 kB
+MOST_BYTES = 1_000_000  # of a study: the largest that ships has 4 kB
 DEEPEST = 12  # sections within sections; a search over fields has six
+DEEP_KEY = re.compile(rf"""\s*[\w"'-]+(?:\s*\.\s*[\w"'-]+){{{DEEPEST},}}\s*""")  # tomllib takes minutes for a long one
 LONGEST_TEXT = 4096  # of a value in quotes: as long as a path may be
 MASSES = "{ log = [10, 1000], n = 10 }"  # as an example
 
@@ -67,6 +69,8 @@ def document(name_or_path: str | os.PathLike, overrides: tuple[str, ...] = ()) -
 def parse(raw: dict[str, Any], name: str = "study") -> Study:
     """Validates plain data; the first fault becomes one BadInput that names the key and shows the value."""
     try:
+        if not isinstance(raw, dict):
+            raise BadInput(f"{shown(raw)} is none: expected a table of keys, a file or a shipped name")
         _check_plain(raw)
         return Study.model_validate(raw)
     except ValidationError as error:
@@ -77,6 +81,8 @@ def parse(raw: dict[str, Any], name: str = "study") -> Study:
 
 def _loads(toml: str, name: str) -> dict[str, Any]:
     try:
+        if any(DEEP_KEY.fullmatch(word) for word in re.split(r"[\n,=\[\]{}#]", toml) if word.count(".") >= DEEPEST):
+            raise RecursionError
         return tomllib.loads(toml)
     except RecursionError as error:
         raise BadInput(f"{name}: lists or tables within each other, more than {DEEPEST} deep") from error
@@ -126,7 +132,7 @@ def _override(raw: dict[str, Any], text: str) -> None:
         parsed = value.strip()
     except (ValueError, RecursionError) as error:  # an integer of thousands of digits, lists in lists in lists
         raise BadInput(f"--set {shown(text)}: {error}") from error
-    *path, last = key.strip().split(".")
+    *path, last = key.strip().split(".", DEEPEST)
     for part in path:
         raw = raw.setdefault(part, {})
         if not isinstance(raw, dict):
