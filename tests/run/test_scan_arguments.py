@@ -43,7 +43,8 @@ def test_a_study_is_a_path_a_name_a_dictionary_or_parsed(asked, tiny, tmp_path):
         ({"workers": "2"}, "workers = '2': expected an integer"), ({"workers": -1}, "workers = -1"),
         ({"workers": 2.0}, "workers = 2.0"), ({"study": {"seed": 1}}, "grid: required"),
         ({"study": 3}, "study: 3 is none"), ({"study": None}, "None is none"),
-        ({"study": Path("no.toml")}, "'no.toml'"), ({"store": 3}, "the store 3 is no folder"), ({"store": ""}, "the store '' is no folder"),
+        ({"study": Path("no.toml")}, "'no.toml'"), ({"store": 3}, "the store 3 is no folder"),
+        ({"store": ""}, "the store '' is no folder"),
         ({"store": Path("s3:/bucket/x")}, "s3://bucket/x"), ({"store": "a\0b"}, "no folder"),
     ],
 )  # fmt: skip
