@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.errors import BadInput, unknown
+from engine.errors import BadInput, said, unknown
 from engine.physics import spectra
 from engine.study.section import Axis
 
@@ -86,7 +86,13 @@ def _check_spectra(study: "Study") -> None:
 def _check_overlap(study: "Study", name: str, what: str, kind: str, rate: Callable[[np.ndarray], np.ndarray]) -> None:
     key = f"{kind.lower()}_energy_keV"
     low, high = getattr(study.pool, key)
-    if not np.any(rate(np.linspace(low, high, N_ENERGIES)) > 0):
-        there = SEEN_KEV[rate(SEEN_KEV) > 0]
+    try:
+        is_there, seen = np.any(rate(np.linspace(low, high, N_ENERGIES)) > 0), rate(SEEN_KEV) > 0
+    except BadInput:
+        raise
+    except Exception as error:  # of a spectrum of the user's own
+        raise BadInput(f"{what}: its rate cannot be computed: {said(error)}") from error
+    if not is_there:
+        there = SEEN_KEV[seen]
         its = f"its recoils have {there[0]:.3g} to {there[-1]:.3g} keV" if len(there) else "it has no recoils"
         raise BadInput(f"{what} adds nothing: {its}, those of pool.{key} {low:g} to {high:g}. {_how(study, name)}")

@@ -100,3 +100,13 @@ def test_a_spectrum_of_ones_own_may_name_no_range(tmp_path):
     )
     grid = {"m_chi_GeV": [1e9], "coupling": [1e12], "exposure_ty": [1]}
     assert study.parse({"grid": grid, "signal": {"name": str(tmp_path / "mine.py")}}).signal.size.usual is None
+
+
+def test_a_rate_of_ones_own_that_fails_is_one_line(tmp_path):
+    head = 'KIND, RELATIVE_UNCERTAINTY = "ER", 0.1\ndef rate(energy_keV):\n    return '
+    for number, body in enumerate(("1 / 0", "undefined", "energy_keV[:, None, 7]")):
+        path = tmp_path / f"mine{number}.py"
+        path.write_text(head + body + "\n")
+        with pytest.raises(BadInput, match="its rate cannot be computed: .*Error") as error:
+            parsed(backgrounds={"components": ["pp", str(path)]})
+        assert "\n" not in str(error.value)
