@@ -55,6 +55,7 @@ def test_an_unknown_study_is_one_line(recoilscan):
         (("plot", "--format", "gif"), "unknown figure format 'gif' (accepted: pdf, png)"),
         (("compare", "--format", "gif"), "unknown figure format 'gif'"),
         (("physics", "--format", "gif"), "unknown figure format 'gif'"),
+        (("launch", "--manifests", "no/folder"), "there is no folder 'no/folder'"),
         (("track", "--tracking", "nonsense://x"), "expected http://host:5000"),
         (("tune", "--tracking", "sqlite://"), "expected http://host:5000"),
     ],
