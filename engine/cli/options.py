@@ -17,10 +17,9 @@ from engine.urls import hidden
 
 console = Console()
 
-DEFAULT_STORE = "./recoilscan-store"
-INTERRUPTED = 130
 MOST_WORKERS = 1024  # processes of one machine
 SERVERS = ("http", "https", "sqlite", "postgresql", "mysql", "mssql", "databricks")  # schemes of MLflow's addresses
+FORMATS = ("png", "pdf")
 
 
 def _tracking(uri: str | None) -> str | None:
@@ -71,7 +70,8 @@ Storage = Annotated[
     ),
 ]  # fmt: skip
 Overlay = Annotated[list[Path] | None, typer.Option("--overlay", help="CSV of a limit curve: m_chi_GeV,sigma_si_cm2.")]
-FORMATS = ("png", "pdf")
+DEFAULT_STORE = "./recoilscan-store"
+INTERRUPTED = 130
 Format = Annotated[str, typer.Option(help="png or pdf", callback=_format)]
 
 
