@@ -346,8 +346,8 @@ def test_what_nobody_should_write_is_one_line(tmp_path):
 def test_thousands_of_them(tmp_path):
     tried = fuzz(tmp_path, LONG)
     took, content, note = tried.slowest
-    print(f"\n{sum(tried.codes.values())} mutations, by exit code {dict(tried.codes)}; slowest {took:.2f} s of the processor ({note}); "
-          f"peak {tried.peak_GB:.2f} GB\n{content[:600]!r}")  # fmt: skip
+    print(f"\n{sum(tried.codes.values())} mutations, by exit code {dict(tried.codes)}; slowest {took:.2f} s of a "
+          f"processor ({note}); peak {tried.peak_GB:.2f} GB\n{content[:600]!r}")  # fmt: skip
     assert tried.peak_GB < MOST_GB
 
 
