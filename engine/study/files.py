@@ -1,6 +1,7 @@
 """A study file, read once into frozen, validated objects."""
 
 import importlib.resources
+import json
 import math
 import os
 import re
@@ -158,6 +159,8 @@ def _explain(error: ValidationError, signal: Signal) -> str:
 
     size, first, *others = signal.size, *sorted(error.errors(), key=rank)
     place = _place(first, size.name)
+    if first["loc"][:1] in (("signal",), ("score",)):  # what they say of other sections is not known then
+        others = []
     also = list(dict.fromkeys(other for fault in others if (other := _place(fault, size.name)) != place))
     beside = f"; and look at {listed(also[:3])}" if also else ""
     return f"{place}: {_message(first, signal)}{beside}".removeprefix(": ")
@@ -182,12 +185,18 @@ def _message(fault: dict, signal: Signal) -> str:
         return str(cause)
     section, name = _model([*path, key]), size.name if key == "size" else key
     if fault["type"] == "missing":
-        there = f" (given: {listed(list(given))})" if path and isinstance(given, dict) else ""
+        there = f" (given: {listed(list(given))})" if path and isinstance(given, dict) and given else ""
         return f"required; like {_example(section, name, size)}{there}"
-    if fault["type"] in ("model_type", "model_attributes_type", "dict_type"):
-        like = f'name = "{given}"' if "name" in section.model_fields and isinstance(given, str) else "... = ..."
-        keys = listed(list(section.model_fields)) if section is not Study else "names of your own"
-        return f"{shown(given)} is no section; expected {name} = {{ {like} }} (keys: {keys})"
+    if fault["type"] == "tuple_type":
+        return f"{shown(given)} is no list; expected {name} = [{json.dumps(given, default=str)}]"
+    if fault["type"] == "dict_type":
+        return f"{shown(given)} is no section; expected {name}.NAME = {{ ... }}, for names of your own"
+    if fault["type"] in ("model_type", "model_attributes_type"):
+        keys = listed([size.name if key == "size" else key for key in section.model_fields])
+        like = _example(section, name, size)
+        if "name" in section.model_fields and isinstance(given, str):
+            like = f"{name} = {{ name = {json.dumps(given)} }}"
+        return f"{shown(given)} is no section; expected {like} (keys: {keys})"
     return f"{fault['msg']} (given: {shown(given)})"
 
 
@@ -197,7 +206,7 @@ def _example(section: type, name: str, size: Size) -> str:
     axes = {"m_chi_GeV": MASSES} if size.has_mass else {}
     axes |= {size.name: sizes, "exposure_ty": "[20, 200]"}
     axes |= {"grid": "{ " + ", ".join(f"{key} = {axis}" for key, axis in axes.items()) + " }"}
-    return f"{name} = {axes.get(name, '[1, 10]' if section is Axis else '...')}"
+    return f"{name} = {axes.get(name, '[1, 10]' if section is Axis else '{ ... }')}"
 
 
 def _model(path: list[str | int]) -> type:
