@@ -12,8 +12,10 @@ from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 
+from engine import files
 from engine.errors import BadInput, said, unknown
 
+MOST_BYTES = 10_000_000  # of a .py file
 _refused = False
 
 
@@ -52,16 +54,14 @@ def load(package: str, name: str, *contract: str) -> ModuleType:
 def _from_path(name: str) -> ModuleType:
     try:
         module = importlib.import_module(name)
-    except ImportError as error:
-        raise BadInput(f"cannot import {name!r}: {error}") from error
+    except Exception as error:  # whatever its text does
+        raise BadInput(f"cannot import {name!r}: {said(error)}") from error
     _imported.setdefault(name, _hash_of_source(name))
     return module
 
 
 def _from_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise BadInput(f"no such file: {str(path)!r}")
-    return _of_text(path.resolve(), path.read_bytes())
+    return _of_text(path.resolve(), files.read(path, MOST_BYTES))
 
 
 @lru_cache

@@ -46,4 +46,4 @@ def test_what_the_process_was_given_is_hidden_however_it_is_spelt(monkeypatch):
 
 
 def test_a_line_of_an_error_does_nothing_to_a_terminal():
-    assert said(ValueError("a\x1b[2Jb\x07\nsecond")) == "ValueError: a?[2Jb?"
+    assert said(ValueError("a\x1b[2Jb\x07\nsecond")) == r"ValueError: a\x1b[2Jb\x07"

@@ -1,5 +1,6 @@
 """`recoilscan launch`: a study on a cluster, begun, followed, asked after or stopped, always by the same identity."""
 
+import os
 import shlex
 import sys
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from typing import Annotated
 import typer
 
 from engine.cli.options import NoCode
-from engine.errors import BadInput, TaskFailed
+from engine.errors import BadInput, TaskFailed, shown
 from engine.launch.manifests import Wishes
 from engine.launch.state import FAILED, FINISHED, State
 from engine.urls import hidden
@@ -65,6 +66,8 @@ def launch(
 
     if dry_run + status + stop > 1:
         raise BadInput("--dry-run, --status and --stop are three different things: give one")
+    if manifests is not None and not os.path.isdir(manifests):
+        raise BadInput(f"--manifests: there is no folder {shown(str(manifests), 200)}")
     where = plan.Where(store, extend, tracking)
     wishes = Wishes(image, gpu_image, workers, gpus, queue, namespace)
     if jobs is None:

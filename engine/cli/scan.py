@@ -9,6 +9,7 @@ import typer
 from engine.cli.options import (
     DEFAULT_STORE,
     Address,
+    Format,
     NoCode,
     Overlay,
     Quiet,
@@ -84,7 +85,7 @@ def plot(
     store: StoreUri = DEFAULT_STORE,
     settings: Setting = None,
     overlay: Overlay = None,
-    format: Annotated[str, typer.Option(help="png or pdf")] = "png",
+    format: Format = "png",
     no_code: NoCode = False,
 ) -> None:
     """Draws a finished study's figures again, with curves of your own on the plane."""

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from engine.cli.options import (
     DEFAULT_STORE,
+    FORMATS,
     NoCode,
     Setting,
     StoreUri,
@@ -19,8 +20,9 @@ from engine.cli.options import (
     finished,
     say,
     stem,
+    target,
 )
-from engine.errors import BadInput
+from engine.errors import BadInput, unknown
 from engine.progress import reporter
 
 
@@ -29,7 +31,7 @@ def status(
     store: StoreUri = DEFAULT_STORE,
     settings: Setting = None,
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
-    draw: Annotated[Path | None, typer.Option("--map", help="Where to draw how much of the grid is done.")] = None,
+    draw: Annotated[Path | None, typer.Option("--map", callback=target, help="Draws how far the grid is done.")] = None,
     tuning: Annotated[bool, typer.Option("--tune", help="Of `recoilscan tune` instead: its trials, the best.")] = False,
     no_code: NoCode = False,
 ) -> None:
@@ -38,6 +40,8 @@ def status(
 
     if tuning and draw:
         raise BadInput("--map draws the grid of a scan; with --tune there is none")
+    if draw and draw.suffix not in ("", *(f".{name}" for name in FORMATS)):
+        raise unknown("figure format", draw.suffix, FORMATS)
     summary = _status(study, Store(store, create=False), settings, tuning)
     if draw:
         _draw_coverage(summary, draw)

@@ -20,6 +20,7 @@ from engine.cli.options import (
     resumable,
     say,
     stem,
+    target,
 )
 from engine.progress import reporter
 
@@ -31,9 +32,9 @@ def tune(
     address: Address = None,
     workers: Workers = None,
     settings: Setting = None,
-    to: Annotated[Path, typer.Option("--to", help="Where the study with the best goes; never overwritten.")] = Path(
-        "tuned.toml"
-    ),
+    to: Annotated[
+        Path, typer.Option("--to", callback=target, help="Where the study with the best goes; never overwritten.")
+    ] = Path("tuned.toml"),
     storage: Storage = None,
     quiet: Quiet = False,
     no_code: NoCode = False,
@@ -64,7 +65,7 @@ def tune(
 def _keep(path: Path, text: str) -> str:
     """Writes a study where there is none; says what was done, or that nothing was overwritten."""
     if not path.exists():
-        path.write_text(text)
-    elif path.read_text() != text:
+        path.write_text(text, encoding="utf-8")
+    elif path.read_text(encoding="utf-8", errors="replace") != text:
         return f"{path} exists and is another study; nothing was overwritten: say where with --to"
     return f"study with the best values: {path}; next: recoilscan scan {path}"

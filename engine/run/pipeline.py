@@ -1,5 +1,6 @@
 """The way through the stages, from a study to its tables; what exists stays."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ import pyarrow as pa
 from engine import lineage, stages
 from engine.assembly.inputs import Inputs
 from engine.assembly.results import Result
+from engine.errors import BadInput, shown
 from engine.inference.population import Population
 from engine.plan.event_plan import EventPlan
 from engine.plan.members import plan_of
@@ -23,7 +25,7 @@ from engine.stages import STAGES, cells, events, exact, models, scores, tables
 from engine.store import heartbeat
 from engine.store.parts import Part, encode
 from engine.store.store import Ledger, Store
-from engine.study import Study, load
+from engine.study import Study, load, parse
 
 FIRST = (events, models, scores)  # the way to scored events, one for all members of a comparison
 
@@ -62,18 +64,24 @@ class Outcome:
         return sum(map(len, self.failed.values()))
 
 
-def scan(study: Study | str, store: Store | str = "./recoilscan-store", **options: object) -> pa.Table:
+def scan(
+    study: Study | str | os.PathLike | dict, store: Store | str | os.PathLike = "./recoilscan-store", **options: object
+) -> pa.Table:
     """The whole path for a study, resumed where it stands; returns the result table (`engine.schemas.results`).
 
-    `study` is a parsed study, a TOML file or a shipped name. Options: `address` of a Ray cluster (default: a local
-    one), `workers` of the local one (0: none, in this process), `progress`, `name` under which the store keeps what was
-    asked. Raises BadInput before any work starts; for toys too full to be drawn, which the pool tells, before the first
-    of them.
+    `study` is a parsed study, a TOML file, a shipped name, or a dictionary of a study's keys. Options: `address` of a
+    Ray cluster (default: a local one), `workers` of the local one (0: none, in this process), `progress`, `name` under
+    which the store keeps what was asked. Raises BadInput before any work starts; for toys too full to be drawn, which
+    the pool tells, before the first of them.
     """
-    if isinstance(study, str):
+    workers = options.get("workers")
+    if workers is not None and (not isinstance(workers, int) or workers < 0):
+        raise BadInput(f"workers = {shown(workers)}: expected an integer, 0 or more")
+    if isinstance(study, str | os.PathLike):
         options, study = {"name": Path(study).stem} | options, load(study)
-    store = Store(store) if isinstance(store, str) else store
-    return run(study, store, **options).table
+    elif not isinstance(study, Study):
+        study = parse(study)
+    return run(study, store if isinstance(store, Store) else Store(store), **options).table
 
 
 def run(

@@ -14,7 +14,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from engine.errors import StoreFault, printable
+from engine.errors import StoreFault, one_line
 from engine.store.store import Store
 
 FOLDER = "drivers"
@@ -38,7 +38,7 @@ class Owner:
     def words(self) -> str:
         """As a user would look for it."""
         since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(self.started))
-        return f"process {self.pid} on {printable(self.host)}, since {since}"
+        return f"process {self.pid} on {one_line(self.host)}, since {since}"
 
 
 def others(store: Store, name: str) -> list[Owner]:

@@ -19,9 +19,9 @@ from obstore.store import LocalStore, MemoryStore
 from pydantic import Field, TypeAdapter
 from pydantic_core import to_json
 
-from engine.errors import StoreError, StoreFault, printable, warn
+from engine.errors import StoreError, StoreFault, one_line, warn
 from engine.store import sealed
-from engine.store.backend import first_line, folder_of, is_local, opened
+from engine.store.backend import checked, first_line, folder_of, is_local, opened
 from engine.store.parts import Entry, Failure, decode, items_of, sha256
 from engine.urls import hidden
 
@@ -46,7 +46,8 @@ class Store:
     create: whether to make a folder that is not there; without, an empty store stands for it, to be read only.
     """
 
-    def __init__(self, uri: str, create: bool = True):
+    def __init__(self, uri: str | os.PathLike, create: bool = True):
+        uri = checked(uri)
         # absolute, since a worker may have another working directory than the driver
         self.uri = uri if "://" in uri else str(Path(uri).absolute())
         self.exists = create or not is_local(self.uri) or folder_of(self.uri).is_dir()
@@ -304,7 +305,7 @@ def _parse(segment: bytes) -> list[Entry | Failure]:
 
 
 def _shown(failure: Failure) -> Failure:
-    return replace(failure, name=printable(failure.name), reason=printable(failure.reason))
+    return replace(failure, name=one_line(failure.name), reason=one_line(failure.reason))
 
 
 class CorruptPart(Exception):

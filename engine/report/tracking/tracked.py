@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from engine import stages
-from engine.errors import printable
+from engine.errors import one_line
 from engine.plan.plan import Plan
 from engine.progress import Silent
 from engine.report import tracking
@@ -79,5 +79,5 @@ def send_scan(
 
 def _warn(error: Exception, uri: str | None, again: str) -> None:
     where = hidden(uri) if uri else "the store"
-    said = printable(f"{type(error).__name__}: {' '.join(str(error).split())}")
+    said = one_line(f"{type(error).__name__}: {' '.join(str(error).split())}")
     print(f"warning: MLflow at {where} is not told ({said}); later: {again}", file=sys.stderr)
