@@ -78,8 +78,9 @@ def main() -> None:
     with _interrupts() as interrupts:
         try:
             app(obj=found)
-        except SystemExit as end:
-            if not interrupts.count or not end.code:
+        except (SystemExit, KeyboardInterrupt) as end:
+            code = getattr(end, "code", failure.INTERRUPTED)  # which typer makes of Ctrl-C, too
+            if code != failure.INTERRUPTED and not (code and interrupts.count):
                 raise
             kept = Interrupted(f"what was finished is kept. Resume with: {failure.command()}")
             raise SystemExit(failure.said(kept, None)) from end

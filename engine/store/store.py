@@ -69,10 +69,11 @@ class Store:
                 obstore.put(self._backend, path, data, mode="create")
             return data
         except AlreadyExistsError:
-            with suppress(FileNotFoundError):  # another driver has set it aside
+            with suppress(FileNotFoundError):  # a folder, a link that leads nowhere, or another driver set it aside
                 there = self.get(path)
                 if there == data or holds(path, there, items):
                     return there
+            with suppress(FileNotFoundError):
                 self.set_aside(path)
             return self.put_new(path, data, items)
 
@@ -114,6 +115,8 @@ class Store:
         """Moves a part that does not verify out of the way, keeping it for inspection."""
         name = f"{ASIDE}/{path}.{uuid.uuid4().hex[:8]}"
         with self._faults("move", path):
+            if folder := self.folder():  # without it, a link that leads nowhere would not be moved
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
             obstore.rename(self._backend, path, name)
         return name
 
