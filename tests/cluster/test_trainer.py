@@ -14,9 +14,9 @@ import ray
 
 import zoo
 from engine.cluster import trainer
-from engine.errors import BadInput, TaskFailed
+from engine.errors import BadInput, CorruptPart, TaskFailed
 from engine.store import checkpoints
-from engine.store.parts import Part
+from engine.store.parts import Entry, Part
 from engine.store.store import Store
 from engine.store.units import Unit
 
@@ -64,6 +64,10 @@ def fit(folder: str, epoch_s: float, device: str) -> list[Part]:
 
 def refuse(folder: str, device: str) -> list[Part]:
     raise ValueError(f"not on {device}")
+
+
+def damaged(folder: str, device: str) -> list[Part]:
+    raise CorruptPart(Entry("events/x.parquet", "", ("x",)), "is gone")
 
 
 def train(work, *task, cpus=2, workers=2):
@@ -116,6 +120,12 @@ def test_a_killed_worker_costs_no_epoch_that_was_kept(together, tmp_path):
 def test_what_every_worker_refuses_is_refused_at_once(cluster, tmp_path):
     with pytest.raises(TaskFailed, match="^ValueError: not on cpu$"):
         train(refuse, str(tmp_path))
+
+
+@pytest.mark.slow
+def test_a_part_that_a_worker_finds_damaged_is_told_to_the_driver(cluster, tmp_path):
+    with pytest.raises(CorruptPart, match="^events/x.parquet is gone$"):
+        train(damaged, str(tmp_path))
 
 
 def test_a_cluster_too_small_is_said_before_anything_waits(cluster, tmp_path):
