@@ -50,7 +50,7 @@ def _trainer(work: Callable, task: tuple, store: Store, workers: int, gpus_per_w
     from ray.train import FailureConfig, RunConfig, ScalingConfig  # seconds, which other commands need not wait
     from ray.train.torch import TorchConfig, TorchTrainer
 
-    return TorchTrainer(
+    trainer = TorchTrainer(
         lambda: _member(work, task, store),
         scaling_config=ScalingConfig(
             num_workers=workers, use_gpu=gpus_per_worker > 0,
@@ -61,6 +61,9 @@ def _trainer(work: Callable, task: tuple, store: Store, workers: int, gpus_per_w
             name=name, storage_path=store.where(FOLDER), failure_config=FailureConfig(max_failures=MAX_FAILURES)
         ),
     )  # fmt: skip
+    # Ray's own answer to Ctrl-C, which stays for the rest of the process, ends it with exit code 0
+    trainer._register_sigint_handler = lambda controller: None
+    return trainer
 
 
 def _member(work: Callable[..., Iterable[Part]], task: tuple, store: Store) -> list[Entry] | str | CorruptPart:

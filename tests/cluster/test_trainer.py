@@ -93,6 +93,10 @@ def test_two_workers_give_the_curve_of_one(together, tmp_path):
         np.testing.assert_allclose(together[0].module.state_dict()[name], tensor, rtol=1e-3, atol=1e-4, err_msg=name)
 
 
+def test_an_interrupt_is_still_the_programs(together):
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
 def kill_a_follower(folder, killed):
     """SIGKILL to the process that reports no epochs, once three have ended."""
     while not (folder / "epochs").exists() or len((folder / "epochs").read_text().splitlines()) < 3:
