@@ -1,5 +1,6 @@
 """What a command raised: in one line, with an exit code and, of what nobody had thought of, a file that has it all."""
 
+import shlex
 import sys
 import tempfile
 import time
@@ -45,7 +46,7 @@ def _cut(line: str, longest: int = LONGEST) -> str:
 
 def command() -> str:
     """The command line as it was given, without passwords."""
-    return hidden(" ".join(["recoilscan", *sys.argv[1:]]))
+    return shlex.join(["recoilscan", *map(hidden, sys.argv[1:])])
 
 
 def _kept(error: Exception, store: str | None) -> str | None:

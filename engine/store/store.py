@@ -69,11 +69,11 @@ class Store:
                 obstore.put(self._backend, path, data, mode="create")
             return data
         except AlreadyExistsError:
-            with suppress(FileNotFoundError):  # a folder, a link that leads nowhere, or another driver set it aside
+            with suppress(FileNotFoundError, StoreFault):  # a folder, a link that leads nowhere, what may not be read
                 there = self.get(path)
                 if there == data or holds(path, there, items):
                     return there
-            with suppress(FileNotFoundError):
+            with suppress(FileNotFoundError):  # another driver has set it aside
                 self.set_aside(path)
             return self.put_new(path, data, items)
 
@@ -115,7 +115,7 @@ class Store:
         """Moves a part that does not verify out of the way, keeping it for inspection."""
         name = f"{ASIDE}/{path}.{uuid.uuid4().hex[:8]}"
         with self._faults("move", path):
-            if folder := self.folder():  # without it, a link that leads nowhere would not be moved
+            if folder := self.folder():  # else a link that leads nowhere would not be moved
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
             obstore.rename(self._backend, path, name)
         return name
