@@ -272,8 +272,9 @@ class TestSearch:
 
         monkeypatch.setattr(Run, "compute", at_trials)
         monkeypatch.setattr(search, "_finish", at_end)
-        again = run(load(), store)
-        assert again.item == undisturbed.item and again.table.equals(undisturbed.table)
+        for _ in range(2):  # what is not read again under way is found by the next
+            again = run(load(), store)
+            assert again.item == undisturbed.item and again.table.equals(undisturbed.table)
         assert set(run(load(), store).computed.values()) == {0}
         assert not Ledger(store).check(Ledger(store).entries), "all is whole again"
 
