@@ -126,7 +126,7 @@ UNREADABLE = (OSError, ValueError, KeyError, TypeError)
 def holds(path: str, data: bytes, items: tuple[str, ...]) -> bool:
     """Whether a part is whole and says itself that it holds these items, whatever its hash."""
     try:
-        return ITEMS in data and items_of(path, data) == items
+        return bool(items) and items[0].encode() in data and items_of(path, data) == items
     except UNREADABLE:
         return False
 

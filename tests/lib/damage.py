@@ -24,7 +24,7 @@ class Others:
 
     def of_another_kind(self, path: Path, store: Path) -> Path:
         """A whole object of another kind."""
-        return next(one for kind in ("nulls", "events") for one in _files(store / kind) if one.parent != path.parent)
+        return next(one for kind in ("nulls", "events", "limits") for one in _files(store / kind) if one.parent != path.parent)
 
 
 def _files(folder: Path) -> list[Path]:

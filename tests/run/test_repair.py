@@ -5,12 +5,13 @@ import pickle
 import numpy as np
 import pyarrow as pa
 import pytest
+from safetensors.numpy import save
 
 from engine.errors import CorruptPart, StoreFault
 from engine.progress import Silent
 from engine.run import state
 from engine.run.state import Run, to_its_end
-from engine.store.parts import Part
+from engine.store.parts import Part, encode, holds
 from engine.store.store import Ledger, Store
 from engine.store.units import commit
 
@@ -115,6 +116,14 @@ def test_what_another_made_in_the_place_of_a_damaged_part_is_used_by_all(run):
     assert len(run.store.list("aside")) == 1 and not run.set_aside
     run.ledger.flush()
     assert Ledger(run.store).table("a")["x"].to_pylist() == LAST_DIGITS.tolist()
+
+
+def test_a_whole_file_that_does_not_say_what_it_is_is_no_twin():
+    table, model = part(), Part("models/m.safetensors", ("m",), save({"x": X}))
+    assert holds("cells/a.parquet", encode(table), ("a",)) and not holds("cells/a.parquet", encode(table), ("b",))
+    assert not holds("models/aaa.safetensors", encode(table), ("aaa",))
+    assert not holds("models/another.safetensors", encode(model), ("another",))
+    assert not holds("cells/a.parquet", encode(table), ())
 
 
 def test_a_part_of_other_items_is_no_such_part(run):
