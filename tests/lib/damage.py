@@ -24,7 +24,8 @@ class Others:
 
     def of_another_kind(self, path: Path, store: Path) -> Path:
         """A whole object of another kind."""
-        return next(one for kind in ("nulls", "events", "limits") for one in _files(store / kind) if one.parent != path.parent)
+        files = (one for kind in ("nulls", "events", "limits") for one in _files(store / kind))
+        return next(one for one in files if one.parent != path.parent)
 
 
 def _files(folder: Path) -> list[Path]:
