@@ -40,8 +40,26 @@ class StoreFault(RuntimeError):
     """The store failed in the middle of the work, and kept failing: it is full, or does not answer."""
 
 
+class CorruptPart(RuntimeError):
+    """A part is missing, or its bytes are not those that were committed. `entry`: as the ledger knows it."""
+
+    def __init__(self, entry, what: str):
+        super().__init__(entry, what)  # what it takes on its way from a worker
+        self.entry, self.what = entry, what
+
+    def __str__(self) -> str:
+        return f"{self.entry.path} {self.what}"
+
+
+AS_IT_IS = (BadInput, StoreFault, CorruptPart)  # what work raises and the driver is to be told as it is
+
+
 class TaskFailed(RuntimeError):
     """A task's own work raised: in one line, what."""
+
+
+class Interrupted(RuntimeError):
+    """Ctrl-C, where there is more to say of it than that what was finished is kept."""
 
 
 class ScanStalled(RuntimeError):

@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 
 from engine import stages
-from engine.cli.options import again, console, resumable, say, stem
+from engine.cli.options import again, console, say, stem
 from engine.errors import BadInput
 from engine.progress import Silent
 from engine.report import comparison_report
@@ -19,10 +19,10 @@ def scan(
     name: str, parsed: Study, store: Store, tracking: str | None, progress: Silent, later: str, **options: object
 ) -> None:
     """The whole comparison: one pass over the events, then every pair; its ranking at the end."""
-    with resumable():
-        result = comparison.run(parsed, store, progress=progress, **options)
+    result = comparison.run(parsed, store, progress=progress, **options)
     computed, total = sum(result.computed.values()), sum(map(len, stages.items(result.plan).values()))
-    progress.note(f"computed {computed} of {total} items, reused {total - computed}, corrupt {len(result.set_aside)}")
+    reused = max(total - computed, 0)
+    progress.note(f"computed {computed} of {total} items, reused {reused}, corrupt {len(result.set_aside)}")
     made = _tell(result, store)
     for pair, outcome in result.outcomes.items():
         progress.note(f"table of {pair}: {outcome.path}")

@@ -10,12 +10,11 @@ from typing import Annotated
 import typer
 
 from engine.cli.options import NoCode
-from engine.errors import BadInput, TaskFailed, shown
+from engine.errors import BadInput, Interrupted, TaskFailed, shown
 from engine.launch.manifests import Wishes
 from engine.launch.state import FAILED, FINISHED, State
 from engine.urls import hidden
 
-INTERRUPTED = 130
 MEANING = {FINISHED: "finished", FAILED: "failed", 2: "bad input", 3: "partial: launch again to resume"}
 
 Overlay = Annotated[str | None, typer.Option("--overlay", help="Of the manifests: kind, gpu, spot, ... or your own.")]
@@ -109,8 +108,7 @@ def _attended(work: Callable[[], int]) -> int:
     try:
         return work()
     except KeyboardInterrupt:
-        _say(f"interrupted; a job that was created goes on. Follow: {again}   Stop: {again} --stop")
-        raise typer.Exit(INTERRUPTED) from None
+        raise Interrupted(f"a job that was created goes on. Follow: {again}   Stop: {again} --stop") from None
     except TaskFailed as error:
         raise TaskFailed(f"{error}. Follow: {again}   Stop: {again} --stop") from error
 

@@ -3,9 +3,6 @@
 import os
 import re
 import shlex
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -53,7 +50,18 @@ def _format(name: str) -> str:
 
 
 StudyName = Annotated[str, typer.Argument(help="A TOML file, or the name of a shipped study (scans list).")]
-StoreUri = Annotated[str, typer.Option("--store", help="Where results live: a folder or s3://bucket/prefix.")]
+
+
+def _known(context: typer.Context, uri: str) -> str:
+    """Notes the store for who reports a failure, which has no other way to know it."""
+    if context.obj is not None:
+        context.obj["store"] = uri
+    return uri
+
+
+StoreUri = Annotated[
+    str, typer.Option("--store", callback=_known, help="Where results live: a folder or s3://bucket/prefix.")
+]
 Tracking = Annotated[
     str | None, typer.Option("--tracking", help="MLflow URI; by default SQLite in the store.", callback=_tracking)
 ]
@@ -79,7 +87,6 @@ Storage = Annotated[
 ]  # fmt: skip
 Overlay = Annotated[list[Path] | None, typer.Option("--overlay", help="CSV of a limit curve: m_chi_GeV,sigma_si_cm2.")]
 DEFAULT_STORE = "./recoilscan-store"
-INTERRUPTED = 130
 Format = Annotated[str, typer.Option(help="png or pdf", callback=_format)]
 
 
@@ -107,14 +114,3 @@ def finished(study, store, again: str):
     if outcome is None:
         raise BadInput(f"no finished table of this study in {store.uri!r}; run: {again}")
     return outcome
-
-
-@contextmanager
-def resumable() -> Iterator[None]:
-    """Ctrl-C ends with the line that resumes."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        resume = shlex.join(["recoilscan", *map(hidden, sys.argv[1:])])
-        print(f"interrupted; what was finished is kept. Resume with: {resume}", file=sys.stderr)
-        raise typer.Exit(INTERRUPTED) from None

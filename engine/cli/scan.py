@@ -21,7 +21,6 @@ from engine.cli.options import (
     again,
     console,
     finished,
-    resumable,
     say,
     stem,
 )
@@ -63,7 +62,7 @@ def scan(
         from engine.cli import comparison
 
         return comparison.scan(study, parsed, opened_store, tracking, progress, later, address=address, workers=workers)
-    with resumable(), tracked.followed(stem(study), Plan(parsed), opened_store, tracking, progress, later) as watched:
+    with tracked.followed(stem(study), Plan(parsed), opened_store, tracking, progress, later) as watched:
         outcome = pipeline.run(
             parsed, opened_store, address=address, workers=workers, progress=watched, name=stem(study)
         )  # fmt: skip
@@ -126,7 +125,8 @@ def _tell(outcome, progress) -> None:
     from engine.report import summary
 
     computed, total = sum(outcome.computed.values()), sum(map(len, stages.items(outcome.plan).values()))
-    progress.note(f"computed {computed} of {total} items, reused {total - computed}, corrupt {len(outcome.set_aside)}")
+    reused = max(total - computed, 0)  # what was found damaged under way was computed twice
+    progress.note(f"computed {computed} of {total} items, reused {reused}, corrupt {len(outcome.set_aside)}")
     for line in summary.lines(outcome):
         progress.note(line)
     say(f"table: {outcome.path}")

@@ -17,7 +17,6 @@ from engine.cli.options import (
     Tracking,
     Workers,
     again,
-    resumable,
     say,
     stem,
     target,
@@ -48,8 +47,7 @@ def tune(
 
     written, progress, opened_store = studies.document(study, tuple(settings or ())), reporter(quiet), Store(store)
     parsed = studies.parse(written.unwrap(), study)
-    with resumable():
-        result = search.run(parsed, opened_store, storage, address=address, workers=workers, progress=progress)
+    result = search.run(parsed, opened_store, storage, address=address, workers=workers, progress=progress)
     progress.note(f"computed {sum(result.computed.values())} items")
     progress.note(tuned.words(result))
     say(f"table: {result.path}")

@@ -10,7 +10,7 @@ import ray
 
 from engine.cluster import nodes
 from engine.cluster.grain import Grain
-from engine.errors import BadInput, ScanStalled, StoreFault, TaskFailed, said
+from engine.errors import AS_IT_IS, ScanStalled, StoreFault, TaskFailed, said
 from engine.store.parts import Entry, Failure, Part
 from engine.store.store import Store
 from engine.store.units import Done, Shared, Unit, perform
@@ -46,8 +46,8 @@ def fan_out(
     answer (`errors.UNANSWERED`) is a Failure beside the entries.
 
     Raises ScanStalled when nothing ends within `stall_s` (None: a task
-    may take as long as it takes), or when for `nodes_s` no node could run a task; BadInput, StoreFault and
-    TaskFailed with what `work` raised.
+    may take as long as it takes), or when for `nodes_s` no node could run a task; what of AS_IT_IS `work` raised, and
+    TaskFailed with what else.
     """
     tasks = _Tasks(work, store, cpus, n_items, tolerant)
     source, limits = iter(units), _Patience(stall_s, nodes_s)
@@ -128,9 +128,8 @@ class _Tasks:
         try:
             done = ray.get(reference)
         except ray.exceptions.RayTaskError as error:
-            for kind in (BadInput, StoreFault):
-                if isinstance(error.cause, kind):
-                    raise kind(str(error.cause)) from error
+            if isinstance(error.cause, AS_IT_IS):
+                raise error.cause from error
             raise TaskFailed(_of(units) + said(error.cause)) from error
         except TOO_BIG as error:
             self._halve(units, error)

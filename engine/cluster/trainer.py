@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import ray
 
-from engine.errors import BadInput, TaskFailed
+from engine.errors import BadInput, CorruptPart, TaskFailed
 from engine.store.parts import Entry, Part
 from engine.store.store import Store
 from engine.store.units import Unit, commit
@@ -50,7 +50,7 @@ def _trainer(work: Callable, task: tuple, store: Store, workers: int, gpus_per_w
     from ray.train import FailureConfig, RunConfig, ScalingConfig  # seconds, which other commands need not wait
     from ray.train.torch import TorchConfig, TorchTrainer
 
-    return TorchTrainer(
+    trainer = TorchTrainer(
         lambda: _member(work, task, store),
         scaling_config=ScalingConfig(
             num_workers=workers, use_gpu=gpus_per_worker > 0,
@@ -61,9 +61,12 @@ def _trainer(work: Callable, task: tuple, store: Store, workers: int, gpus_per_w
             name=name, storage_path=store.where(FOLDER), failure_config=FailureConfig(max_failures=MAX_FAILURES)
         ),
     )  # fmt: skip
+    # Ray's own answer to Ctrl-C, which stays for the rest of the process, ends it with exit code 0
+    trainer._register_sigint_handler = lambda controller: None
+    return trainer
 
 
-def _member(work: Callable[..., Iterable[Part]], task: tuple, store: Store) -> list[Entry] | str:
+def _member(work: Callable[..., Iterable[Part]], task: tuple, store: Store) -> list[Entry] | str | CorruptPart:
     """What each process does; rank 0's return value is the run's: what it committed, or what was wrong."""
     import ray.train
     from ray.train.torch import get_device
@@ -72,6 +75,8 @@ def _member(work: Callable[..., Iterable[Part]], task: tuple, store: Store) -> l
         parts = work(*task, device=str(get_device()))
     except ValueError as error:  # a property of the task: to try again would be to fail again
         return f"{type(error).__name__}: {error}"
+    except CorruptPart as error:  # the driver makes the part again
+        return error
     return commit(store, parts) if ray.train.get_context().get_world_rank() == 0 else []
 
 
@@ -82,6 +87,8 @@ def _result(trainer) -> list[Entry]:
         outcome = trainer.fit().return_value
     except TrainingFailedError as error:
         raise TaskFailed(f"{type(error).__name__}: {str(error).splitlines()[0]}") from error
+    if isinstance(outcome, CorruptPart):
+        raise outcome
     if isinstance(outcome, str):
         raise TaskFailed(outcome)
     return outcome

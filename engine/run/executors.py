@@ -8,7 +8,7 @@ from typing import Protocol
 
 from threadpoolctl import threadpool_limits
 
-from engine.errors import BadInput, StoreFault, TaskFailed, said
+from engine.errors import AS_IT_IS, BadInput, TaskFailed, said
 from engine.store.parts import Entry, Failure, Part
 from engine.store.store import Store
 from engine.store.units import Group, Unit, perform
@@ -43,7 +43,7 @@ class Executor(Protocol):
         """Puts a big input where all units can read it; returns what they are to be handed."""
 
     def do(self, job: Job) -> Iterator[list[Entry | Failure]]:
-        """Does every unit and yields what was committed, as it comes; raises BadInput, StoreFault, TaskFailed."""
+        """Does every unit and yields what was committed, as it comes; raises AS_IT_IS and TaskFailed."""
 
     def close(self) -> None:
         """Frees what was started."""
@@ -66,7 +66,7 @@ class InProcess:
             try:
                 with threadpool_limits(1):
                     done = perform(job.work, job.store, units, (), job.tolerant)
-            except (BadInput, StoreFault):
+            except AS_IT_IS:
                 raise
             except Exception as error:
                 name = f"{units[0].name}: " if len(units) == 1 and units[0].name else ""

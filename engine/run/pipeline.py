@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -12,7 +12,7 @@ import pyarrow as pa
 from engine import lineage, stages
 from engine.assembly.inputs import Inputs
 from engine.assembly.results import Result
-from engine.errors import BadInput, shown
+from engine.errors import BadInput, CorruptPart, shown
 from engine.inference.population import Population
 from engine.plan.event_plan import EventPlan
 from engine.plan.members import plan_of
@@ -20,7 +20,7 @@ from engine.plan.plan import Plan
 from engine.progress import Silent
 from engine.run import refine, request
 from engine.run.executors import executor
-from engine.run.state import Run
+from engine.run.state import Run, to_its_end
 from engine.stages import STAGES, cells, events, exact, models, scores, tables
 from engine.store import heartbeat
 from engine.store.parts import Part, encode
@@ -97,8 +97,13 @@ def run(
     plan = plan_of(study)
     with opened(plan, store, address=address, workers=workers, progress=progress) as state:
         request.keep(store, name, plan)
-        score(state)
-        return evaluate(state.under(Plan(study)))
+        return to_its_end(state, lambda run: whole(run, study))
+
+
+def whole(run: Run, study: Study) -> Outcome:
+    """All stages of a study."""
+    score(run)
+    return evaluate(run.under(Plan(study)))
 
 
 @contextmanager
@@ -113,14 +118,11 @@ def opened(
     """A pass over a plan, whose ledger and executor are closed at its end; raises BadInput before any work."""
     store.check_writable()
     state = Run(plan, store, Ledger(store), progress or Silent(), executor(address, workers))
-    try:
-        driver = lineage.digest("driver", 1, plan.study)
-        with heartbeat.beating(store, driver, state.progress.note):
-            yield state
-    finally:
-        state.executor.close()
-        state.progress.close()
-        state.ledger.flush()
+    with ExitStack() as ends:  # the last one first, and all of them, whatever one says
+        for end in (state.executor.close, state.progress.close, state.ledger.flush):
+            ends.callback(end)
+        ends.enter_context(heartbeat.beating(store, lineage.digest("driver", 1, plan.study), state.progress.note))
+        yield state
 
 
 def score(run: Run) -> None:
@@ -199,5 +201,8 @@ def finished(study: Study, store: Store) -> Outcome | None:
     if ledger.check(item for folder in reread for item in made.get(folder, ())):
         return None
     inputs = Inputs(plan, store, ledger)
-    results = {stage.NAME: stages.result(stage, inputs) for stage in stages.shown()}
-    return Outcome(plan, inputs.population, ledger, results, {}, [])
+    try:
+        results = {stage.NAME: stages.result(stage, inputs) for stage in stages.shown()}
+        return Outcome(plan, inputs.population, ledger, results, {}, [])
+    except CorruptPart:  # a part that is not read again everywhere; a scan makes it anew
+        return None

@@ -128,6 +128,18 @@ def batches(data: bytes, columns: list[str], n_rows: int) -> Iterator[pa.RecordB
     return parquet.iter_batches(n_rows, columns=columns)
 
 
+# what `items_of` raises of bytes that are no part
+UNREADABLE = (OSError, ValueError, KeyError, TypeError)
+
+
+def holds(path: str, data: bytes, items: tuple[str, ...]) -> bool:
+    """Whether a part is whole and says itself that it holds these items, whatever its hash."""
+    try:
+        return bool(items) and items[0].encode() in data and items_of(path, data) == items
+    except UNREADABLE:
+        return False
+
+
 def items_of(path: str, data: bytes) -> tuple[str, ...]:
     """The items of a part, which its metadata lists.
 

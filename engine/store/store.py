@@ -19,15 +19,16 @@ from obstore.store import LocalStore, MemoryStore
 from pydantic import Field, TypeAdapter
 from pydantic_core import to_json
 
-from engine.errors import StoreError, StoreFault, one_line, warn
+from engine.errors import CorruptPart, StoreError, StoreFault, one_line, warn
 from engine.store import sealed
 from engine.store.backend import checked, first_line, folder_of, is_local, opened
-from engine.store.parts import Entry, Failure, decode, items_of, sha256
+from engine.store.parts import UNREADABLE, Entry, Failure, decode, holds, items_of, sha256
 from engine.urls import hidden
 
 T = TypeVar("T")
 LEDGER = "ledger"
 ASIDE = "aside"
+ERRORS = "errors"  # what was raised that nobody had thought of
 FLUSH_S = 2.0
 
 
@@ -65,18 +66,24 @@ class Store:
         except Exception as error:  # obstore raises its own, OSError or ValueError, by backend
             raise StoreError(f"cannot write to the store {hidden(self.uri)!r}: {first_line(error)}") from error
 
-    def put_new(self, path: str, data: bytes) -> None:
-        """Create-if-absent: a part that exists with the same content stays; with another, it is set aside."""
+    def put_new(self, path: str, data: bytes, items: tuple[str, ...] = ()) -> bytes:
+        """Create-if-absent; returns what is there from now on.
+
+        That is the other's where another driver was first: the same bytes or, for the same items, those of another
+        kind of processor, whose sums end in other digits. What is there and is no such part is set aside.
+        """
         try:
             with self._faults("write", path):
                 obstore.put(self._backend, path, data, mode="create")
+            return data
         except AlreadyExistsError:
             with suppress(FileNotFoundError, StoreFault):  # a folder, a link that leads nowhere, what may not be read
-                if sha256(self.get(path)) == sha256(data):
-                    return
+                there = self.get(path)
+                if there == data or holds(path, there, items):
+                    return there
             with suppress(FileNotFoundError):  # another driver has set it aside
                 self.set_aside(path)
-            self.put_new(path, data)
+            return self.put_new(path, data, items)
 
     def put(self, path: str, data: bytes) -> None:
         """Writes or replaces: for figures and what else may be drawn again, never for parts."""
@@ -259,6 +266,19 @@ class Ledger:
         parts = {self.entries[item].path: self.entries[item] for item in items if item in self.entries}
         return [entry for path, entry in parts.items() if path not in self._verified and not self._verify(entry)]
 
+    def doubt(self) -> None:
+        """Takes nothing for verified: a part was found damaged that had been whole."""
+        self._verified.clear()
+
+    def twin(self, entry: Entry) -> Entry | None:
+        """What lies at the place of a part that does not verify, if it is whole and of the same items: another kind of
+        processor made it. None if it is not."""
+        try:
+            data = self.store.get(entry.path)
+        except FileNotFoundError:
+            return None
+        return Entry(entry.path, sha256(data), entry.items) if holds(entry.path, data, entry.items) else None
+
     def _verify(self, entry: Entry) -> bool:
         try:
             read(self.store, entry)
@@ -275,7 +295,7 @@ class Ledger:
                 try:
                     data = self.store.get(path)
                     whole.append(Entry(path, sha256(data), items_of(path, data)))
-                except (OSError, ValueError, KeyError, TypeError):
+                except UNREADABLE:
                     damaged.append(path)
         return whole, damaged
 
@@ -308,16 +328,12 @@ def _shown(failure: Failure) -> Failure:
     return replace(failure, name=one_line(failure.name), reason=one_line(failure.reason))
 
 
-class CorruptPart(Exception):
-    """A part is missing or its bytes are not those that were committed."""
-
-
 def read(store: Store, entry: Entry) -> bytes:
-    """A part's bytes, verified against the ledger's hash."""
+    """A part's bytes, verified against the ledger's hash; raises CorruptPart."""
     try:
         data = store.get(entry.path)
     except FileNotFoundError as error:
-        raise CorruptPart(f"{entry.path} is gone") from error
+        raise CorruptPart(entry, "is gone") from error
     if sha256(data) != entry.sha256:
-        raise CorruptPart(f"{entry.path} does not have the bytes that were committed")
+        raise CorruptPart(entry, "does not have the bytes that were committed")
     return data

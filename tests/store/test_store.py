@@ -220,3 +220,15 @@ def test_a_bucket_that_does_not_exist_is_one_clear_line(bucket):
     with pytest.raises(StoreError, match="nowhere") as error:
         Store("s3://nowhere/x").check_writable()
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("what", ["folder", "link"])
+def test_what_is_no_file_in_the_place_of_a_part_is_set_aside(tmp_path, what):
+    store, place = Store(str(tmp_path)), tmp_path / "cells" / "x"
+    place.parent.mkdir()
+    place.mkdir() if what == "folder" else place.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(FileNotFoundError):
+        store.get("cells/x")
+    store.put_new("cells/x", b"right")
+    assert store.get("cells/x") == b"right"
+    assert len(list((tmp_path / "aside" / "cells").iterdir())) == 1

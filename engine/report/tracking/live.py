@@ -65,10 +65,10 @@ class Live(Relay):
             self.logged = round(run.data.metrics.get("progress", -1.0) * self.total)
 
     def _tell(self) -> None:
-        if self.run and self.n_done > self.logged:
-            share = self.n_done / self.total
-            self.client.log_metric(self.run.info.run_id, "progress", share, step=self.n_done)
-            self.logged, self.logged_s = self.n_done, time.monotonic()
+        n_done = min(self.n_done, self.total)  # stages are gone through again where a part was damaged
+        if self.run and n_done > self.logged:
+            self.client.log_metric(self.run.info.run_id, "progress", n_done / self.total, step=n_done)
+            self.logged, self.logged_s = n_done, time.monotonic()
 
     def _safely(self, act: Callable[[], None]) -> None:
         try:
