@@ -104,7 +104,8 @@ def opened(
 ) -> Iterator[Run]:
     """A pass over a plan, whose ledger and executor are closed at its end; raises BadInput before any work."""
     store.check_writable()
-    state = Run(plan, store, Ledger(store), progress or Silent(), executor(address, workers))
+    progress = progress or Silent()
+    state = Run(plan, store, Ledger(store), progress, executor(address, workers, progress.note))
     try:
         driver = lineage.digest("driver", 1, plan.study)
         with heartbeat.beating(store, driver, state.progress.note):
