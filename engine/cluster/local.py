@@ -44,14 +44,14 @@ def started(workers: int) -> Iterator[None]:
         except Exception as error:  # Ray raises Exception itself
             start.kill()
             raise ScanStalled(f"Ray did not start ({said(error)}); its logs are in {folder}/r") from error
-        try:
-            with mock.patch.object(worker, "print_to_stdstream", _say_nothing):
+        with mock.patch.object(worker, "print_to_stdstream", _say_nothing):
+            try:
                 yield
-        finally:
-            whole = not start.dead()
-            ray.shutdown()
-            if whole:
-                shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                whole = not start.dead()
+                ray.shutdown()
+                if whole:
+                    shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import urllib.error
 import urllib.request
 import warnings
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 EXPERIMENT = "recoilscan"
 ANSWER_S = 5.0  # within which somebody must answer at all: mlflow itself would try for minutes
@@ -26,7 +26,8 @@ def default_uri(folder: Path | None) -> str:
     """SQLite inside the store's folder, or beside the user for a store that has none."""
     base = (folder or Path("recoilscan-mlflow").absolute()) / "mlflow"
     base.mkdir(parents=True, exist_ok=True)
-    return f"sqlite:///{base}/mlflow.db"
+    path = f"{base}/mlflow.db".translate({ord(letter): quote(letter) for letter in "%?#"})  # a URL's own letters
+    return f"sqlite:///{path}"
 
 
 def connect(uri: str):
@@ -71,5 +72,5 @@ def experiment(client, uri: str) -> str:
     if existing:
         return existing.experiment_id
     database = uri.removeprefix("sqlite:///")
-    beside = (Path(database).parent / "artifacts").as_uri() if database != uri else None
+    beside = (Path(unquote(database)).parent / "artifacts").as_uri() if database != uri else None
     return client.create_experiment(EXPERIMENT, artifact_location=beside)
