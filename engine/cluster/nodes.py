@@ -59,7 +59,8 @@ def _ray(address: str | None, workers: int | None, note: Callable[[str], object]
     try:
         ray.init(address=address, **local.QUIET)
     except (ConnectionError, RuntimeError, ray.exceptions.RayError) as error:
-        raise BadInput(f"the Ray cluster at {address!r} takes no driver from here: {said(error)}") from error
+        raise BadInput(f"the Ray cluster at {address!r} takes no driver from here: {said(error)[:250]}; RAY_AUTH_MODE "
+                       "and RAY_AUTH_TOKEN must be the cluster's") from error  # fmt: skip
     try:
         yield
     finally:
