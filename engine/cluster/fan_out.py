@@ -16,7 +16,7 @@ from engine.store.store import Store
 from engine.store.units import Done, Shared, Unit, perform
 
 STALL_S = 900.0
-WAIT_S = 5.0  # between two looks at the nodes
+WAIT_S = 0.5  # between two looks at Ray, whose own end may end this process within seconds
 WINDOW_PER_CPU = 2
 BIG_BYTES = 2**30  # a process that held more has its memory declared, so that two such tasks meet only where they fit
 TOO_BIG = (ray.exceptions.OutOfMemoryError, ray.exceptions.WorkerCrashedError)  # the kernel's killer says nothing
@@ -49,11 +49,13 @@ def fan_out(
     may take as long as it takes), or when for `nodes_s` no node could run a task; what of AS_IT_IS `work` raised, and
     TaskFailed with what else.
     """
-    tasks = _Tasks(work, store, cpus, n_items, tolerant)
+    tasks, watch = _Tasks(work, store, cpus, n_items, tolerant), nodes.Watch()
     source, limits = iter(units), _Patience(stall_s, nodes_s)
+    watch.look()
     try:
         while tasks.fill(source):
             done, _ = ray.wait(list(tasks.running), num_returns=1, timeout=min(WAIT_S, *limits.finite))
+            watch.look()
             if done:
                 limits.restart()
             else:
@@ -135,6 +137,7 @@ class _Tasks:
             self._halve(units, error)
             return
         except ray.exceptions.RayError as error:
+            nodes.Watch().look()
             raise TaskFailed(_of(units) + said(error)) from error
         self._learn(len(units), done)
         yield [*done.entries, *done.failures]

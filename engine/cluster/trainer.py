@@ -6,11 +6,14 @@ controller would take up one report per poll.
 """
 
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, wait
 
 import ray
 
-from engine.errors import BadInput, CorruptPart, TaskFailed
+from engine.cluster.nodes import LOOK_S, Watch
+from engine.errors import BadInput, CorruptPart, TaskFailed, said
 from engine.store.parts import Entry, Part
 from engine.store.store import Store
 from engine.store.units import Unit, commit
@@ -80,13 +83,26 @@ def _member(work: Callable[..., Iterable[Part]], task: tuple, store: Store) -> l
     return commit(store, parts) if ray.train.get_context().get_world_rank() == 0 else []
 
 
+def _fit(trainer, found: Future) -> None:
+    try:
+        found.set_result(trainer.fit())
+    except BaseException as error:
+        found.set_exception(error)
+
+
 def _result(trainer) -> list[Entry]:
     from ray.train import TrainingFailedError
 
+    found: Future = Future()
+    threading.Thread(target=_fit, args=(trainer, found), daemon=True).start()  # a dead Ray would hold this one for ever
+    watch = Watch()
+    while not wait([found], timeout=LOOK_S).done:
+        watch.look()
     try:
-        outcome = trainer.fit().return_value
-    except TrainingFailedError as error:
-        raise TaskFailed(f"{type(error).__name__}: {str(error).splitlines()[0]}") from error
+        outcome = found.result().return_value
+    except (TrainingFailedError, ray.exceptions.RayError) as error:
+        watch.look()
+        raise TaskFailed(said(error)) from error
     if isinstance(outcome, CorruptPart):
         raise outcome
     if isinstance(outcome, str):

@@ -83,6 +83,7 @@ class OnRay:
 
     address: str | None = None
     n: int | None = None
+    note: Callable[[str], object] = str
     resources: ExitStack = field(default_factory=ExitStack)
     cpus: int = 0
 
@@ -90,7 +91,7 @@ class OnRay:
         from engine.cluster import nodes  # Ray takes seconds to import: who has work pays
 
         if not self.cpus:
-            self.cpus = self.resources.enter_context(nodes.cluster(self.address, self.n))
+            self.cpus = self.resources.enter_context(nodes.cluster(self.address, self.n, self.note))
         return self.cpus
 
     def share(self, value: object) -> object:
@@ -117,8 +118,11 @@ class OnRay:
         self.resources.close()
 
 
-def executor(address: str | None, workers: int | None) -> Executor:
-    """What does the work: of no workers this process. Raises BadInput where nobody listens at an address."""
+def executor(address: str | None, workers: int | None, note: Callable[[str], object] = str) -> Executor:
+    """What does the work: of no workers this process. Raises BadInput where nobody listens at an address.
+
+    note: told when a local Ray starts, which takes seconds and on a busy host minutes.
+    """
     if workers == 0:
         if address:
             raise BadInput("--workers 0 works in this process, --address on a cluster: give one")
@@ -127,4 +131,4 @@ def executor(address: str | None, workers: int | None) -> Executor:
         from engine.cluster import nodes
 
         nodes.check_address(address)
-    return OnRay(address, workers)
+    return OnRay(address, workers, note)

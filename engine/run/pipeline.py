@@ -117,7 +117,8 @@ def opened(
 ) -> Iterator[Run]:
     """A pass over a plan, whose ledger and executor are closed at its end; raises BadInput before any work."""
     store.check_writable()
-    state = Run(plan, store, Ledger(store), progress or Silent(), executor(address, workers))
+    progress = progress or Silent()
+    state = Run(plan, store, Ledger(store), progress, executor(address, workers, progress.note))
     with ExitStack() as ends:  # the last one first, and all of them, whatever one says
         for end in (state.executor.close, state.progress.close, state.ledger.flush):
             ends.callback(end)

@@ -1,6 +1,7 @@
 """A cluster of several raylets on one machine, in a folder and on ports of its own, whose processes are all known."""
 
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 from ray.cluster_utils import Cluster
 
+from engine.cluster.local import environment
 from engine.cluster.nodes import ENVIRONMENT
 
 SCAN = Path(__file__).parent / "scan_of_cells.py"
@@ -91,17 +93,15 @@ def _command(pid: int) -> str:
 def hosts():
     """Three hosts and a head; at the end no process of theirs may be left."""
     mark, folder = uuid.uuid4().hex, tempfile.mkdtemp(prefix="rsc-")
-    names = ENVIRONMENT | {MARK: mark, "RAY_gcs_storage": "rocksdb", "RAY_gcs_storage_path": f"{folder}/gcs"}
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(names)
+    names = {MARK: mark, "RAY_gcs_storage": "rocksdb", "RAY_gcs_storage_path": f"{folder}/gcs",
+             "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}  # fmt: skip
     head = {"num_cpus": 0, "include_dashboard": False, "temp_dir": folder, "_system_config": HEALTH}
-    found = Hosts(mark, Cluster(initialize_head=True, head_node_args=head))
-    for _ in range(3):
-        found.add()
-    yield found
-    found.cluster.shutdown()
-    for name, value in before.items():
-        os.environ.pop(name) if value is None else os.environ.update({name: value})
+    with environment(ENVIRONMENT | names):
+        found = Hosts(mark, Cluster(initialize_head=True, head_node_args=head))
+        for _ in range(3):
+            found.add()
+        yield found
+        found.cluster.shutdown()
     left = _wait_for_none(mark)
     for pid in left:
         os.kill(pid, signal.SIGKILL)

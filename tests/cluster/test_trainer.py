@@ -2,18 +2,15 @@
 
 import importlib
 import os
-import shutil
 import signal
-import tempfile
 import threading
 import time
 
 import numpy as np
 import pytest
-import ray
 
 import zoo
-from engine.cluster import trainer
+from engine.cluster import nodes, trainer
 from engine.errors import BadInput, CorruptPart, TaskFailed
 from engine.store import checkpoints
 from engine.store.parts import Entry, Part
@@ -27,14 +24,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")  # Ray
 
 @pytest.fixture(scope="module")
 def cluster():
-    """A Ray of its own, in a folder of its own: sockets want a short path."""
-    folder = tempfile.mkdtemp(prefix="rs-")
-    os.environ["RAY_AUTH_MODE"] = "disabled"
-    quiet = {"include_dashboard": False, "logging_level": "ERROR", "log_to_driver": False}
-    ray.init(address="local", num_cpus=2, _temp_dir=folder, **quiet)
-    yield 2
-    ray.shutdown()
-    shutil.rmtree(folder, ignore_errors=True)
+    with nodes.cluster(None, 2) as cpus:
+        yield cpus
 
 
 def events(n=211):

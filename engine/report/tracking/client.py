@@ -10,7 +10,7 @@ import urllib.request
 import warnings
 from contextlib import closing
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 EXPERIMENT = "recoilscan"
 ADDRESSES = (
@@ -32,7 +32,8 @@ def default_uri(folder: Path | None) -> str:
     """SQLite inside the store's folder, or beside the user for a store that has none."""
     base = (folder or Path("recoilscan-mlflow").absolute()) / "mlflow"
     base.mkdir(parents=True, exist_ok=True)
-    return f"sqlite:///{base}/mlflow.db"
+    path = f"{base}/mlflow.db".translate({ord(letter): quote(letter) for letter in "%?#"})  # a URL's own letters
+    return f"sqlite:///{path}"
 
 
 def connect(uri: str):
@@ -73,8 +74,9 @@ def _answers(uri: str) -> None:
 
 def experiment(client, uri: str) -> str:
     """The id of the experiment of all runs, which is made where it is missing."""
-    existing, database = client.get_experiment_by_name(EXPERIMENT), uri.removeprefix("sqlite:///")
-    beside = Path(database).absolute().parent / "artifacts" if database != uri else None
+    existing, given = client.get_experiment_by_name(EXPERIMENT), uri.removeprefix("sqlite:///")
+    database = unquote(given)
+    beside = Path(database).absolute().parent / "artifacts" if given != uri else None
     if not existing:
         return client.create_experiment(EXPERIMENT, artifact_location=beside and beside.as_uri())
     if beside and beside.is_dir() and existing.artifact_location != beside.as_uri():
