@@ -4,6 +4,9 @@
 def __getattr__(name: str):
     # Resolved on first use: importing the package must not start Ray's import or load torch.
     if name == "scan":
+        from engine import environment
+
+        environment.prepare()
         from engine.run.pipeline import scan
 
         return scan

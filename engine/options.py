@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from engine.errors import BadInput, unknown
+from engine.errors import BadInput, shown, unknown
 
 
 class Options(BaseModel):
@@ -36,5 +36,5 @@ def _explained(choice: ModuleType, accepted: type[Options], error: ValidationErr
         return unknown(f"option of {name!r}", option, accepted.model_fields)
     if isinstance(cause := first.get("ctx", {}).get("error"), BadInput):
         return BadInput(f"{name}: {cause}")
-    given = "" if first["type"] == "missing" else f" (given: {first['input']!r})"
+    given = "" if first["type"] == "missing" else f" (given: {shown(first['input'])})"
     return BadInput(f"{name}.{option}: {first['msg']}{given}")

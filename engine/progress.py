@@ -5,6 +5,8 @@ import time
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from engine.urls import hidden
+
 LINE_EVERY_S = 10.0
 
 
@@ -85,8 +87,8 @@ class Lines(Silent):
             self.note(f"{self.name}: done in {time.monotonic() - self.begun:.1f} s")
 
     def note(self, line: str) -> None:
-        """The line as it is."""
-        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        """The line as it is, but for secrets."""
+        self.console.print(hidden(line), markup=False, highlight=False, soft_wrap=True)
 
 
 class Bars(Lines):

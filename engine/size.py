@@ -9,7 +9,8 @@ class Size:
 
     name: in studies, tables and MLflow, with its unit; unit: as text; meaning: of the column; symbol: in mathtext;
     reference: the value that weights of events are kept for; benchmark: where a study names none; shown: of the signals
-    that figures of scores show; has_mass: whether the signal has a mass beside it.
+    that figures of scores show; has_mass: whether the signal has a mass beside it. usual, usual_mass_GeV: ranges, None
+    without any, beyond which a value in a study is taken for one in another unit unless the study confirms it.
     """
 
     name: str
@@ -20,6 +21,8 @@ class Size:
     benchmark: float
     shown: float
     has_mass: bool = True
+    usual: tuple[float, float] | None = None
+    usual_mass_GeV: tuple[float, float] | None = None
 
     def named(self, word: str) -> str:
         """The name of a value of this axis, its unit last: sigma_si_cm2 and 90 give sigma_si_90_cm2."""

@@ -18,7 +18,6 @@ from threadpoolctl import threadpool_limits
 
 os.environ["OMP_NUM_THREADS"] = "1"  # of processes that tests start
 threadpool_limits(1)  # of this one, whose numpy is loaded
-os.environ["RAY_AUTH_MODE"] = "disabled"
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a shell: children would inherit it
@@ -65,7 +64,7 @@ def one_ray():
     start, held, key, cpus = nodes.cluster, ExitStack(), None, 0
 
     @contextmanager
-    def cluster(address: str | None, workers: int | None) -> Iterator[int]:
+    def cluster(address: str | None, workers: int | None, note: object) -> Iterator[int]:
         nonlocal key, cpus
         if key != (address, workers):
             held.close()

@@ -8,9 +8,22 @@ from studies import TINY
 
 from engine import plugins, study
 from engine.errors import BadInput
+from engine.inference.teststats import CONTRACT
 from engine.plan.plan import Plan
 
 PACKAGE = "engine.inference.teststats"
+OWN = """
+ADDITIVE = True
+EXACT = False
+AFFINE_INVARIANT = True
+MONOTONE_INVARIANT = True
+MODEL_DEPENDENT = False
+NEEDS = ()
+
+
+def prepare(null, options):
+    raise NotImplementedError
+"""
 COUNT = (Path(plugins.load(PACKAGE, "count").__file__)).read_text()
 
 
@@ -75,3 +88,73 @@ def test_words_that_no_number_follows_from_make_nothing_anew():
     plain, told = (Plan(study.load(str(TINY), more)) for more in ((), ("tuned_on='the hand that wrote it'",)))
     assert set(told.cells) == set(plain.cells) and set(told.exact) == set(plain.exact)
     assert told.table != plain.table
+
+
+def naming(path: Path, folder: Path) -> Path:
+    """The small study, with a statistic of one's own."""
+    mine = folder / "mine.toml"
+    said = f"[toys]\nstatistics = ['mine']\noptions.mine.statistic = '{path}'"
+    mine.write_text(TINY.read_text().replace("[toys]", said))
+    return mine
+
+
+def test_what_a_files_text_says_is_read_and_not_executed(tmp_path, run_here):
+    touched, path = tmp_path / "touched", tmp_path / "mystat.py"
+    path.write_text(f"from pathlib import Path\nPath({str(touched)!r}).write_text('')\n{OWN}")
+    mine = naming(path, tmp_path)
+    assert "cells" in run_here("status", mine).stdout
+    assert "objects" in run_here("gc", mine).stdout
+    assert "quickstart" in run_here("scans", "list").stdout
+    module = plugins.load(PACKAGE, str(path), *CONTRACT)
+    assert module.ADDITIVE is True and not hasattr(module, "Options") and not touched.exists()
+    assert callable(module.prepare) and touched.exists()
+
+
+def test_a_literal_that_another_line_changes_is_refused(tmp_path):
+    path = tmp_path / "mystat.py"
+    path.write_text(f"{COUNT}\nglobals().update(ADDITIVE=None)\n")
+    with pytest.raises(BadInput, match="ADDITIVE is True in its text and another when it has run"):
+        plugins.load(PACKAGE, str(path)).prepare  # noqa: B018
+
+
+@pytest.mark.parametrize("end", [
+    "if True:\n    Options = 3\n", "from os.path import *\nOptions = 3\n", "x, Options = 1, 3\n", "(Options := 3)\n",
+])  # fmt: skip
+def test_where_a_text_does_not_say_its_names_it_is_executed(tmp_path, end):
+    path = tmp_path / "mystat.py"
+    path.write_text(COUNT + end)
+    assert plugins.load(PACKAGE, str(path)).Options == 3
+
+
+@pytest.mark.parametrize("command", ["scan", "plot", "status", "track", "gc", "tune", "compare", "physics", "launch"])
+def test_no_code_refuses_it_before_anything_is_executed(tmp_path, run_here, command):
+    touched, path = tmp_path / "touched", tmp_path / "mystat.py"
+    path.write_text(f"with open({str(touched)!r}, 'w') as file:\n    pass\n{COUNT}")
+    words = ("--jobs", "http://127.0.0.1:1", "--store", "/x", "--tracking", "/y") if command == "launch" else ()
+    done = run_here(command, naming(path, tmp_path), "--no-code", *words, check=2)
+    assert done.stderr.count("\n") == 1 and len(done.stderr) <= 400 and not touched.exists()
+    if command != "launch":  # which takes no file of this machine
+        assert f"toys: {str(path)!r} is code" in done.stderr and "refused by --no-code" in done.stderr
+
+
+@pytest.mark.parametrize("setting", [
+    "models.vae.name='xml.dom'", "representation.name='xml.dom'", "detector.name='xml.dom'", "signal.name='xml.dom'",
+    "score.name='xml.dom'", "toys.statistics=['xml.dom']", "backgrounds.components=['pp','xml.dom']",
+])  # fmt: skip
+def test_a_module_is_code_wherever_a_study_names_it(run_here, setting, monkeypatch):
+    monkeypatch.setenv("RECOILSCAN_NO_CODE", "1")
+    sys.modules.pop("xml.dom", None)
+    done = run_here("status", TINY, "--set", setting, check=2)
+    assert "'xml.dom' is code" in done.stderr and "xml.dom" not in sys.modules
+    monkeypatch.delenv("RECOILSCAN_NO_CODE")
+    run_here("status", TINY)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"), [("x = 1 / 0", "ZeroDivisionError"), ("def", "SyntaxError"), ("\0", "null bytes")]
+)
+def test_a_text_that_fails_is_one_line_when_it_is_needed(tmp_path, text, why):
+    (tmp_path / "mine.py").write_text(text)
+    with pytest.raises(BadInput, match=f"cannot import .*{why}") as refused:
+        plugins.load(PACKAGE, str(tmp_path / "mine.py")).x  # noqa: B018
+    assert "\n" not in str(refused.value)

@@ -64,14 +64,17 @@ def restore(data: bytes, fit: dict[str, Any], module: torch.nn.Module, optimizer
     """
     try:
         about, tensors = metadata(data, KEY), load_tensors(data)
-    except Exception as error:
-        raise BadCheckpoint(f"{len(data)} bytes are not a checkpoint of a fit: {error!r}.") from error
-    if about["format"] != FORMAT:
-        raise BadCheckpoint(f"the checkpoint has format {about['format']!r}; this version reads format {FORMAT}.")
-    _require_same(about["fit"], json.loads(json.dumps(fit)))
-    module.load_state_dict(_group(tensors, "weights"))
-    optimizer.load_state_dict(_optimizer_dict(about, _group(tensors, "optimizer"), optimizer))
-    return Progress(about["history"], _group(tensors, "best"))
+        if about["format"] != FORMAT:
+            raise BadCheckpoint(f"the checkpoint has format {about['format']!r}; this version reads format {FORMAT}.")
+        _require_same(about["fit"], json.loads(json.dumps(fit)))
+        module.load_state_dict(_group(tensors, "weights"))
+        optimizer.load_state_dict(_optimizer_dict(about, _group(tensors, "optimizer"), optimizer))
+        return Progress(about["history"], _group(tensors, "best"))
+    except BadCheckpoint:
+        raise
+    except Exception as error:  # whatever torch and safetensors make of bytes that are not ours
+        reason = " ".join(repr(error).split())
+        raise BadCheckpoint(f"{len(data)} bytes are not a checkpoint of a fit: {reason}.") from error
 
 
 def _require_same(stored: dict[str, Any], wanted: dict[str, Any]) -> None:

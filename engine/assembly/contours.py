@@ -11,11 +11,13 @@ import pyarrow as pa
 import pyarrow.csv
 from scipy.stats import norm
 
+from engine import files
 from engine.errors import BadInput
 from engine.schemas import column
 from engine.size import Size
 
 KEYS = ("exposure_ty", "statistic", "models", "score", "R", "rates", "m_chi_GeV")
+MOST_BYTES = 10_000_000  # of a limit curve
 READ = ("z_median", "p_low", "p_high", "tail")
 
 
@@ -73,12 +75,11 @@ def read_overlay(path: Path, size: str = "sigma_si_cm2") -> tuple[np.ndarray, np
     The header `m_chi_GeV,sigma_si_cm2` (or the signal's own name), blank lines and comments (#) are optional.
     Raises BadInput.
     """
+    text = files.read(path, MOST_BYTES).decode("utf-8-sig", errors="replace")
     try:
-        text = Path(path).read_text(encoding="utf-8-sig", errors="replace")
-    except OSError as error:
-        raise BadInput(f"{path}: {error.strerror}") from error
-    rows = csv.reader(text.splitlines())
-    lines = [(n, [cell.strip() for cell in row]) for n, row in enumerate(rows, start=1)]
+        lines = [(n, [cell.strip() for cell in row]) for n, row in enumerate(csv.reader(text.splitlines()), start=1)]
+    except csv.Error as error:
+        raise BadInput(f"{path}: not a CSV table: {error}") from error
     lines = [(n, row) for n, row in lines if any(row) and not row[0].startswith("#")]
     names = "m_chi_GeV", size
     if lines and lines[0][1] == list(names):

@@ -137,7 +137,8 @@ def resume(n_cells: int, folder: str) -> Resumed:
     damaged: list[Entry] = ledger.check(items)
     missing = [item for item in items if item not in ledger.entries]
     clock.append(time.perf_counter())
-    assert not (damaged or missing or ledger.orphans("cells/")[1])
+    if damaged or missing or ledger.orphans("cells/")[1]:
+        raise RuntimeError(f"the store at {folder} is not whole")
     exact = dict.fromkeys(grid_plan.exact, "not computed here")
     tables.table(grid_plan, ledger, exact)
     clock.append(time.perf_counter())

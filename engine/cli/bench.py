@@ -9,7 +9,7 @@ from engine.cli.options import console
 
 
 def bench(
-    seconds: Annotated[float, typer.Option(min=0.1, help="Time given to each kernel.")] = 2.0,
+    seconds: Annotated[float, typer.Option(min=0.1, max=3600, help="Time given to each kernel.")] = 2.0,
     of_driver: Annotated[bool, typer.Option("--driver", help="What the driver costs instead; some minutes.")] = False,
 ) -> None:
     """Speed of the fast kernels beside their slow, obvious twins, in the same run; and where an event's time goes."""

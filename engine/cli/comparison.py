@@ -1,9 +1,10 @@
 """What the command line does with a study that compares pairs of models."""
 
+from functools import partial
 from pathlib import Path
 
 from engine import stages
-from engine.cli.options import again, console, resumable, say, stem
+from engine.cli.options import again, console, say, stem
 from engine.errors import BadInput
 from engine.progress import Silent
 from engine.report import comparison_report
@@ -18,14 +19,15 @@ def scan(
     name: str, parsed: Study, store: Store, tracking: str | None, progress: Silent, later: str, **options: object
 ) -> None:
     """The whole comparison: one pass over the events, then every pair; its ranking at the end."""
-    with resumable():
-        result = comparison.run(parsed, store, progress=progress, **options)
+    result = comparison.run(parsed, store, progress=progress, **options)
     computed, total = sum(result.computed.values()), sum(map(len, stages.items(result.plan).values()))
-    progress.note(f"computed {computed} of {total} items, reused {total - computed}, corrupt {len(result.set_aside)}")
+    reused = max(total - computed, 0)
+    progress.note(f"computed {computed} of {total} items, reused {reused}, corrupt {len(result.set_aside)}")
     made = _tell(result, store)
     for pair, outcome in result.outcomes.items():
         progress.note(f"table of {pair}: {outcome.path}")
-    tracked.send(comparison_report.logged(stem(name), result, store, made), store, tracking, progress, later)
+    runs = partial(comparison_report.logged, stem(name), result, store, made)
+    tracked.send(runs, store, tracking, progress, later)
 
 
 def show(name: str, parsed: Study, store: str, settings: list[str] | None, format: str) -> None:
@@ -40,7 +42,8 @@ def track(name: str, parsed: Study, store: Store, tracking: str | None, later: s
     """Sends a comparison that has ended to MLflow, from the store alone; whether it was taken."""
     result = _finished(parsed, store, scan_again)
     made = comparison_report.files(result)
-    return tracked.send(comparison_report.logged(stem(name), result, store, made), store, tracking, Silent(), later)
+    runs = partial(comparison_report.logged, stem(name), result, store, made)
+    return tracked.send(runs, store, tracking, Silent(), later)
 
 
 def _finished(parsed: Study, store: Store, scan_again: str) -> Comparison:

@@ -1,5 +1,7 @@
 """`recoilscan launch`: a study on a cluster, begun, followed, asked after or stopped, always by the same identity."""
 
+import os
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -7,11 +9,12 @@ from typing import Annotated
 
 import typer
 
-from engine.errors import BadInput, TaskFailed
+from engine.cli.options import NoCode
+from engine.errors import BadInput, Interrupted, TaskFailed, shown
 from engine.launch.manifests import Wishes
 from engine.launch.state import FAILED, FINISHED, State
+from engine.urls import hidden
 
-INTERRUPTED = 130
 MEANING = {FINISHED: "finished", FAILED: "failed", 2: "bad input", 3: "partial: launch again to resume"}
 
 Overlay = Annotated[str | None, typer.Option("--overlay", help="Of the manifests: kind, gpu, spot, ... or your own.")]
@@ -52,6 +55,7 @@ def launch(
     dry_run: DryRun = False,
     status: Status = False,
     stop: Stop = False,
+    no_code: NoCode = False,
 ) -> None:
     """Runs a study on a Kubernetes cluster (--overlay) or a Ray cluster (--jobs); again to follow it or to resume.
 
@@ -61,6 +65,8 @@ def launch(
 
     if dry_run + status + stop > 1:
         raise BadInput("--dry-run, --status and --stop are three different things: give one")
+    if manifests is not None and not os.path.isdir(manifests):
+        raise BadInput(f"--manifests: there is no folder {shown(str(manifests), 200)}")
     where = plan.Where(store, extend, tracking)
     wishes = Wishes(image, gpu_image, workers, gpus, queue, namespace)
     if jobs is None:
@@ -98,16 +104,15 @@ def _report(state: State | None, launch_plan) -> int:
 
 def _attended(work: Callable[[], int]) -> int:
     """Ctrl-C, or the loss of the cluster's answers, ends the watching and not the job."""
-    again = " ".join(["recoilscan", *sys.argv[1:]])
+    again = shlex.join(["recoilscan", *map(hidden, sys.argv[1:])])
     try:
         return work()
     except KeyboardInterrupt:
-        _say(f"interrupted; a job that was created goes on. Follow: {again}   Stop: {again} --stop")
-        raise typer.Exit(INTERRUPTED) from None
+        raise Interrupted(f"a job that was created goes on. Follow: {again}   Stop: {again} --stop") from None
     except TaskFailed as error:
         raise TaskFailed(f"{error}. Follow: {again}   Stop: {again} --stop") from error
 
 
 def _say(line: str) -> None:
     """What is said about the job is no part of its log, nor of a manifest."""
-    print(line, file=sys.stderr, flush=True)
+    print(hidden(line), file=sys.stderr, flush=True)

@@ -1,27 +1,83 @@
 """What the commands share: their common options, and how they speak."""
 
+import os
+import re
 import shlex
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from engine.errors import BadInput
+from engine import plugins
+from engine.errors import BadInput, shown, unknown
 from engine.urls import hidden
 
 console = Console()
 
+MOST_WORKERS = 1024  # processes of one machine
+SERVERS = ("http", "https", "sqlite", "postgresql", "mysql", "mssql", "databricks")  # schemes of MLflow's addresses
+FORMATS = ("png", "pdf")
+
+
+def _tracking(uri: str | None) -> str | None:
+    """MLflow's address; raises BadInput for what MLflow would not take."""
+    scheme, _, rest = (uri or "").partition("://")
+    if uri is not None and (scheme.partition("+")[0] not in SERVERS or not rest):
+        raise BadInput(f"--tracking {shown(uri)}: expected http://host:5000, sqlite:///FILE, or another address of "
+                       f"MLflow's (accepted: {', '.join(SERVERS)})")  # fmt: skip
+    return uri
+
+
+def target(path: Path | None) -> Path | None:
+    """Where a file will be written; raises BadInput, before any work, where it cannot be."""
+    if path is None:
+        return None
+    folder = path.parent
+    if os.path.isdir(path):
+        raise BadInput(f"{shown(str(path), 200)} is a folder; name a file in it")
+    if not os.path.isdir(folder):
+        raise BadInput(f"cannot write {shown(str(path), 150)}: there is no folder {shown(str(folder), 150)}")
+    if not os.access(path if os.path.exists(path) else folder, os.W_OK):
+        raise BadInput(f"cannot write {shown(str(path), 200)}: Permission denied")
+    return path
+
+
+def _format(name: str) -> str:
+    if name not in FORMATS:
+        raise unknown("figure format", name, FORMATS)
+    return name
+
+
 StudyName = Annotated[str, typer.Argument(help="A TOML file, or the name of a shipped study (scans list).")]
-StoreUri = Annotated[str, typer.Option("--store", help="Where results live: a folder or s3://bucket/prefix.")]
-Tracking = Annotated[str | None, typer.Option("--tracking", help="MLflow URI; by default SQLite in the store.")]
+
+
+def _known(context: typer.Context, uri: str) -> str:
+    """Notes the store for who reports a failure, which has no other way to know it."""
+    if context.obj is not None:
+        context.obj["store"] = uri
+    return uri
+
+
+StoreUri = Annotated[
+    str, typer.Option("--store", callback=_known, help="Where results live: a folder or s3://bucket/prefix.")
+]
+Tracking = Annotated[
+    str | None, typer.Option("--tracking", help="MLflow URI; by default SQLite in the store.", callback=_tracking)
+]
 Address = Annotated[str | None, typer.Option("--address", help="A Ray cluster; by default a local one is started.")]
-Workers = Annotated[int | None, typer.Option("--workers", min=0, help="Processes of the local Ray; 0: no Ray.")]
+Workers = Annotated[
+    int | None, typer.Option("--workers", min=0, max=MOST_WORKERS, help="Processes of the local Ray; 0: no Ray.")
+]
 Setting = Annotated[list[str] | None, typer.Option("--set", help="Override a key of the study: key.path=value.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Only errors and where the results are.")]
+NoCode = Annotated[
+    bool,
+    typer.Option(
+        "--no-code", envvar="RECOILSCAN_NO_CODE", callback=plugins.refuse_code,
+        help="Refuse a study that names code of its own: a .py file or a module.",
+    ),
+]  # fmt: skip
 Storage = Annotated[
     str | None,
     typer.Option(
@@ -31,23 +87,23 @@ Storage = Annotated[
 ]  # fmt: skip
 Overlay = Annotated[list[Path] | None, typer.Option("--overlay", help="CSV of a limit curve: m_chi_GeV,sigma_si_cm2.")]
 DEFAULT_STORE = "./recoilscan-store"
-INTERRUPTED = 130
+Format = Annotated[str, typer.Option(help="png or pdf", callback=_format)]
 
 
 def say(line: str) -> None:
-    """One line as it is: paths may be long and hold brackets."""
-    console.print(line, markup=False, highlight=False, soft_wrap=True)
+    """One line as it is, but for secrets: paths may be long and hold brackets."""
+    console.print(hidden(line), markup=False, highlight=False, soft_wrap=True)
 
 
 def again(command: str, study: str, store: str, settings: list[str] | None, uri: str | None = None) -> str:
     """The line that does a command on the same study; a password is not printed."""
     words = [study, "--store", store, *(word for setting in settings or () for word in ("--set", setting))]
-    return shlex.join(["recoilscan", command, *words, *(["--tracking", hidden(uri)] if uri else [])])
+    return shlex.join(map(hidden, ["recoilscan", command, *words, *(["--tracking", uri] if uri else [])]))
 
 
 def stem(study: str) -> str:
-    """The name of a study, without the folder and the suffix of its file."""
-    return Path(study).stem
+    """The name of a study, without the folder and the suffix of its file; as a store can keep it."""
+    return re.sub(r"[^\w .+@=,()-]", "_", Path(study).stem)[:100]
 
 
 def finished(study, store, again: str):
@@ -58,14 +114,3 @@ def finished(study, store, again: str):
     if outcome is None:
         raise BadInput(f"no finished table of this study in {store.uri!r}; run: {again}")
     return outcome
-
-
-@contextmanager
-def resumable() -> Iterator[None]:
-    """Ctrl-C ends with the line that resumes."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        resume = " ".join(["recoilscan", *map(hidden, sys.argv[1:])])
-        print(f"interrupted; what was finished is kept. Resume with: {resume}", file=sys.stderr)
-        raise typer.Exit(INTERRUPTED) from None

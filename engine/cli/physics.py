@@ -4,15 +4,16 @@ from typing import Annotated
 
 import typer
 
-from engine.cli.options import DEFAULT_STORE, Setting, StoreUri, StudyName, say
+from engine.cli.options import DEFAULT_STORE, Format, NoCode, Setting, StoreUri, StudyName, say
 
 
 def physics(
     study: StudyName,
     store: StoreUri = DEFAULT_STORE,
     settings: Setting = None,
-    events: Annotated[int, typer.Option(min=100, help="Events simulated of each kind.")] = 20_000,
-    format: Annotated[str, typer.Option(help="png or pdf")] = "png",
+    events: Annotated[int, typer.Option(min=100, max=10_000_000, help="Events simulated of each kind.")] = 20_000,
+    format: Format = "png",
+    no_code: NoCode = False,
 ) -> None:
     """Reports a study's rates, spectra, bands and detector response beside references; needs no scan."""
     from engine.report import physics_page, physics_report

@@ -5,15 +5,16 @@ from typing import Annotated
 
 import typer
 
-from engine.cli.options import DEFAULT_STORE, Setting, StoreUri, StudyName, again, finished, say, stem
-from engine.errors import BadInput
+from engine.cli.options import DEFAULT_STORE, NoCode, Setting, StoreUri, StudyName, again, finished, say, stem, target
+from engine.errors import BadInput, shown
 
 
 def results(
     study: StudyName,
     store: StoreUri = DEFAULT_STORE,
     settings: Setting = None,
-    into: Annotated[Path | None, typer.Option("--into", help="A Markdown file whose tables are made anew.")] = None,
+    into: Annotated[Path | None, typer.Option("--into", callback=target, help="A Markdown file to fill anew.")] = None,
+    no_code: NoCode = False,
 ) -> None:
     """Prints a finished study's Z and T3 at the benchmark in Markdown, or puts them into a file."""
     from engine.report import results_page
@@ -21,7 +22,7 @@ def results(
     from engine.study import load
 
     if into and not into.is_file():
-        raise BadInput(f"--into {str(into)!r} is no file")
+        raise BadInput(f"--into {shown(str(into), 200)} is no file")
     parsed, opened_store = load(study, tuple(settings or ())), Store(store, create=False)
     outcome = finished(parsed, opened_store, again("scan", study, store, settings))
     if into:

@@ -9,6 +9,8 @@ import typer
 from engine.cli.options import (
     DEFAULT_STORE,
     Address,
+    Format,
+    NoCode,
     Overlay,
     Quiet,
     Setting,
@@ -19,7 +21,6 @@ from engine.cli.options import (
     again,
     console,
     finished,
-    resumable,
     say,
     stem,
 )
@@ -41,6 +42,7 @@ def scan(
     plan: Annotated[bool, typer.Option("--plan", help="Say what is to be done and its cost; start nothing.")] = False,
     calibrate: Annotated[bool, typer.Option("--calibrate", help="With --plan: try a small copy first.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="With --plan: machine-readable.")] = False,
+    no_code: NoCode = False,
 ) -> None:
     """Runs a study: simulate, fit, score, toys, p-values, table, figures. Run it again to resume."""
     if (as_json or calibrate) and not plan:
@@ -60,7 +62,7 @@ def scan(
         from engine.cli import comparison
 
         return comparison.scan(study, parsed, opened_store, tracking, progress, later, address=address, workers=workers)
-    with resumable(), tracked.followed(stem(study), Plan(parsed), opened_store, tracking, progress, later) as watched:
+    with tracked.followed(stem(study), Plan(parsed), opened_store, tracking, progress, later) as watched:
         outcome = pipeline.run(
             parsed, opened_store, address=address, workers=workers, progress=watched, name=stem(study)
         )  # fmt: skip
@@ -82,7 +84,8 @@ def plot(
     store: StoreUri = DEFAULT_STORE,
     settings: Setting = None,
     overlay: Overlay = None,
-    format: Annotated[str, typer.Option(help="png or pdf")] = "png",
+    format: Format = "png",
+    no_code: NoCode = False,
 ) -> None:
     """Draws a finished study's figures again, with curves of your own on the plane."""
     from engine.store.store import Store
@@ -122,7 +125,8 @@ def _tell(outcome, progress) -> None:
     from engine.report import summary
 
     computed, total = sum(outcome.computed.values()), sum(map(len, stages.items(outcome.plan).values()))
-    progress.note(f"computed {computed} of {total} items, reused {total - computed}, corrupt {len(outcome.set_aside)}")
+    reused = max(total - computed, 0)  # what was found damaged under way was computed twice
+    progress.note(f"computed {computed} of {total} items, reused {reused}, corrupt {len(outcome.set_aside)}")
     for line in summary.lines(outcome):
         progress.note(line)
     say(f"table: {outcome.path}")
@@ -162,9 +166,8 @@ def _figures(outcome) -> str:
 
 
 def _draw(outcome, store, overlays: tuple, format: str) -> dict[str, bytes]:
-    from engine.report.figures import draw
+    from engine.report import figures
 
-    files = draw(outcome.plan, outcome, overlays, format)
-    for name, data in files.items():
-        store.put(f"{_figures(outcome)}/{name}", data)
+    files = figures.draw(outcome.plan, outcome, overlays, format)
+    figures.keep(store, outcome.plan.table, files)
     return files

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from engine.cli.options import say
-from engine.errors import BadInput
+from engine.cli.options import say, target
+from engine.errors import BadInput, unknown
 
 zoo_app = typer.Typer(no_args_is_help=True, help="Model families.")
 scans_app = typer.Typer(no_args_is_help=True, help="Studies that come with the package.")
@@ -38,10 +38,10 @@ def scans_copy(name: str, to: Annotated[Path | None, typer.Argument(help="By def
     """Copies a shipped study here, to be changed."""
     from engine.study import shipped, text
 
-    target = to or Path(f"{name}.toml")
     if name not in shipped():
-        raise BadInput(f"unknown study {name!r} (accepted: {', '.join(shipped())})")
-    if target.exists():
-        raise BadInput(f"{str(target)!r} exists; nothing was overwritten")
-    target.write_text(text(name))
-    say(f"{target}: edit it, then recoilscan scan {target}")
+        raise unknown("study", name, shipped())
+    path = target(to or Path(f"{name}.toml"))
+    if path.exists():
+        raise BadInput(f"{str(path)!r} exists; nothing was overwritten")
+    path.write_text(text(name), encoding="utf-8")
+    say(f"{path}: edit it, then recoilscan scan {path}")

@@ -9,6 +9,8 @@ from rich.table import Table
 
 from engine.cli.options import (
     DEFAULT_STORE,
+    FORMATS,
+    NoCode,
     Setting,
     StoreUri,
     StudyName,
@@ -18,8 +20,9 @@ from engine.cli.options import (
     finished,
     say,
     stem,
+    target,
 )
-from engine.errors import BadInput
+from engine.errors import BadInput, unknown
 from engine.progress import reporter
 
 
@@ -28,14 +31,17 @@ def status(
     store: StoreUri = DEFAULT_STORE,
     settings: Setting = None,
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
-    draw: Annotated[Path | None, typer.Option("--map", help="Where to draw how much of the grid is done.")] = None,
+    draw: Annotated[Path | None, typer.Option("--map", callback=target, help="Draws how far the grid is done.")] = None,
     tuning: Annotated[bool, typer.Option("--tune", help="Of `recoilscan tune` instead: its trials, the best.")] = False,
+    no_code: NoCode = False,
 ) -> None:
     """How far a study is: items done, missing, stale, corrupt, failed, and why; its table. Changes nothing."""
     from engine.store.store import Store
 
     if tuning and draw:
         raise BadInput("--map draws the grid of a scan; with --tune there is none")
+    if draw and draw.suffix not in ("", *(f".{name}" for name in FORMATS)):
+        raise unknown("figure format", draw.suffix, FORMATS)
     summary = _status(study, Store(store, create=False), settings, tuning)
     if draw:
         _draw_coverage(summary, draw)
@@ -68,10 +74,15 @@ def _status(study: str, store, settings: list[str] | None, tuning: bool):
 
 
 def track(
-    study: StudyName, store: StoreUri = DEFAULT_STORE, tracking: Tracking = None, settings: Setting = None
+    study: StudyName,
+    store: StoreUri = DEFAULT_STORE,
+    tracking: Tracking = None,
+    settings: Setting = None,
+    no_code: NoCode = False,
 ) -> None:
     """Sends a finished study to MLflow from its store alone: after an outage, or to another server. Changes nothing."""
     from engine.cli import comparison
+    from engine.report import figures
     from engine.report.tracking import tracked
     from engine.store.store import Store
     from engine.study import load
@@ -83,7 +94,7 @@ def track(
     else:
         outcome = finished(parsed, opened_store, again("scan", study, store, settings))
         sent = tracked.send_scan(
-            stem(study), outcome, opened_store, tracked.figures(outcome, opened_store), tracking, reporter(False), later
+            stem(study), outcome, opened_store, figures.whole(outcome, opened_store), tracking, reporter(False), later
         )  # fmt: skip
     if not sent:
         raise typer.Exit(1)
@@ -94,6 +105,7 @@ def gc(
     store: StoreUri = DEFAULT_STORE,
     delete: Annotated[bool, typer.Option("--delete", help="Remove what is listed.")] = False,
     grace_hours: Annotated[float, typer.Option(min=0.0, help="What is younger is left alone.")] = 24.0,
+    no_code: NoCode = False,
 ) -> None:
     """Lists what no given study refers to, with sizes; removes it with --delete, and else nothing."""
     from engine.run import garbage

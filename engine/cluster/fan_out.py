@@ -10,13 +10,13 @@ import ray
 
 from engine.cluster import nodes
 from engine.cluster.grain import Grain
-from engine.errors import BadInput, ScanStalled, StoreFault, TaskFailed, said
+from engine.errors import AS_IT_IS, ScanStalled, StoreFault, TaskFailed, said
 from engine.store.parts import Entry, Failure, Part
 from engine.store.store import Store
 from engine.store.units import Done, Shared, Unit, perform
 
 STALL_S = 900.0
-WAIT_S = 5.0  # between two looks at the nodes
+WAIT_S = 0.5  # between two looks at Ray, whose own end may end this process within seconds
 WINDOW_PER_CPU = 2
 BIG_BYTES = 2**30  # a process that held more has its memory declared, so that two such tasks meet only where they fit
 TOO_BIG = (ray.exceptions.OutOfMemoryError, ray.exceptions.WorkerCrashedError)  # the kernel's killer says nothing
@@ -46,14 +46,16 @@ def fan_out(
     answer (`errors.UNANSWERED`) is a Failure beside the entries.
 
     Raises ScanStalled when nothing ends within `stall_s` (None: a task
-    may take as long as it takes), or when for `nodes_s` no node could run a task; BadInput, StoreFault and
-    TaskFailed with what `work` raised.
+    may take as long as it takes), or when for `nodes_s` no node could run a task; what of AS_IT_IS `work` raised, and
+    TaskFailed with what else.
     """
-    tasks = _Tasks(work, store, cpus, n_items, tolerant)
+    tasks, watch = _Tasks(work, store, cpus, n_items, tolerant), nodes.Watch()
     source, limits = iter(units), _Patience(stall_s, nodes_s)
+    watch.look()
     try:
         while tasks.fill(source):
             done, _ = ray.wait(list(tasks.running), num_returns=1, timeout=min(WAIT_S, *limits.finite))
+            watch.look()
             if done:
                 limits.restart()
             else:
@@ -128,14 +130,14 @@ class _Tasks:
         try:
             done = ray.get(reference)
         except ray.exceptions.RayTaskError as error:
-            for kind in (BadInput, StoreFault):
-                if isinstance(error.cause, kind):
-                    raise kind(str(error.cause)) from error
+            if isinstance(error.cause, AS_IT_IS):
+                raise error.cause from error
             raise TaskFailed(_of(units) + said(error.cause)) from error
         except TOO_BIG as error:
             self._halve(units, error)
             return
         except ray.exceptions.RayError as error:
+            nodes.Watch().look()
             raise TaskFailed(_of(units) + said(error)) from error
         self._learn(len(units), done)
         yield [*done.entries, *done.failures]

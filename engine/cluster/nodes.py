@@ -2,43 +2,67 @@
 
 import os
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import ray
+from ray._private import worker
 
-from engine.errors import BadInput, ScanStalled
+from engine.cluster import local
+from engine.errors import BadInput, ScanStalled, said
 
 CONNECT_S = 10.0
 NODES_S = 300.0  # for a node to come that can run a task: an autoscaler takes minutes
+HEAD_S = 45.0  # for a cluster's head to come back: raylets end themselves after 60
+LOOK_S = 5.0  # between two looks at the head
 
 # Read by every Ray process that this one starts, and by this one; those of another cluster need the same (see README).
 ENVIRONMENT = {
-    "RAY_AUTH_MODE": "disabled",  # a local Ray else writes a token to the home folder
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_grpc_client_keepalive_time_ms": "10000",  # a host that vanishes without a word else stalls all for 290 s
     "RAY_grpc_client_keepalive_timeout_ms": "5000",
     "RAY_task_oom_retries": "1",  # for ever by default: a task that never fits would never end
 }
+HERE = {"RAY_gcs_rpc_server_reconnect_timeout_s": "600"}  # a minute by default, and then Ray ends this process
 
 
 @contextmanager
-def cluster(address: str | None, workers: int | None) -> Iterator[int]:
-    """A local Ray of `workers` processes, or the cluster at `address`; yields its number of CPUs."""
-    for name, value in ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
-    quiet = {"logging_level": "ERROR", "log_to_driver": False}
-    if address:
-        check_address(address)
-        try:
-            ray.init(address=address, **quiet)
-        except ConnectionError as error:
-            raise BadInput(f"no Ray cluster answers at {address!r}") from error
-    else:
-        ray.init(address="local", num_cpus=workers or os.cpu_count(), include_dashboard=False, **quiet)
-    try:
+def cluster(address: str | None, workers: int | None, note: Callable[[str], object] = str) -> Iterator[int]:
+    """A local Ray of `workers` processes, or the cluster at `address`; yields its number of CPUs.
+
+    note: told when a local one starts. Raises BadInput where no cluster answers, or where this process has a Ray that
+    is not the one asked for.
+    """
+    ours = worker._global_node and worker._global_node.gcs_address
+    if ours and address not in ("auto", ours):
+        raise BadInput(f"this process has a Ray already, at {ours}: work on it with address='auto', end it with "
+                       f"ray.shutdown(), or do without Ray with workers=0; given: address={address!r}")  # fmt: skip
+    values = {name: os.environ.get(name, value) for name, value in (ENVIRONMENT | HERE).items()}
+    with local.environment({} if ours else values), _ray(address, workers, note, ours):
         yield max(int(ray.cluster_resources().get("CPU", 1)), 1)
+
+
+@contextmanager
+def _ray(address: str | None, workers: int | None, note: Callable[[str], object], ours: str | None) -> Iterator[None]:
+    if ours:
+        yield
+        return
+    if not address:
+        workers = workers or os.cpu_count()
+        note(f"starting Ray: {workers} processes on this machine")
+        with local.started(workers):
+            yield
+        return
+    check_address(address)
+    try:
+        ray.init(address=address, **local.QUIET)
+    except (ConnectionError, RuntimeError, ray.exceptions.RayError) as error:
+        raise BadInput(f"the Ray cluster at {address!r} takes no driver from here: {said(error)[:250]}; RAY_AUTH_MODE "
+                       "and RAY_AUTH_TOKEN must be the cluster's") from error  # fmt: skip
+    try:
+        yield
     finally:
         ray.shutdown()
 
@@ -49,13 +73,40 @@ def check_address(address: str) -> None:
     if address == "auto":
         return
     try:
-        socket.create_connection((host, int(port)), timeout=CONNECT_S).close()
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_S).close()
     except (OSError, ValueError) as error:
         raise BadInput(f"no Ray cluster answers at {address!r} ({error}); expected auto or host:port") from error
 
 
+class Watch:
+    """Looks whether Ray itself is there: without its head it goes on for a while, and then ends this process."""
+
+    def __init__(self):
+        self.looked = self.answered = time.monotonic()
+
+    def look(self) -> None:
+        """Raises ScanStalled where a local Ray has lost a process, or another's head has not answered for HEAD_S."""
+        node, now = worker._global_node, time.monotonic()
+        if node is None:  # a client of ray://
+            return
+        for kind, process in node.dead_processes():
+            if kind in local.VITAL:
+                ended = f"Ray's {kind} ended (exit code {process.returncode})"
+                raise ScanStalled(f"{ended}; its logs are in {node.get_logs_dir_path()}")
+        if node.head or now - self.looked < LOOK_S:
+            return
+        self.looked = now
+        try:
+            check_address(node.gcs_address)
+            self.answered = now
+        except BadInput as error:
+            if now - self.answered >= HEAD_S:
+                raise ScanStalled(f"the head of the Ray cluster has been gone for {HEAD_S:g} s: {error}") from error
+
+
 def share(value: object) -> ray.ObjectRef:
     """Puts a big input where all tasks can read it; pass the result as a task's argument."""
+    Watch().look()
     return ray.put(value)
 
 

@@ -7,6 +7,7 @@ is opened again, and asked for anew with the same values. One driver writes at a
 
 import importlib.util
 import json
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,13 +20,13 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from engine.cluster.sampler import PRUNED, Copy, Search, Trial
-from engine.errors import BadInput, TaskFailed
+from engine.errors import BadInput, TaskFailed, said, warn
 from engine.urls import hidden
 
 JOURNAL = "optuna/journal.log"  # in the store's folder
 CONNECT_S = 10
 PLACE, STATE = "place", "state"  # a trial's number in its search, and how it ended
-FAULTS = (OptunaError, SQLAlchemyError, OSError)
+FAULTS = (OptunaError, SQLAlchemyError, OSError, LookupError, ValueError, TypeError)  # the last: of a damaged journal
 
 
 def opened(url: str | None, folder: Path | None) -> BaseStorage | None:
@@ -40,7 +41,7 @@ def opened(url: str | None, folder: Path | None) -> BaseStorage | None:
         raise BadInput(f"--storage {hidden(url)!r}: expected sqlite:///FILE or postgresql://USER@HOST/DATABASE")
     try:
         return RDBStorage(_with_driver(url), engine_kwargs=_options(scheme))
-    except (*FAULTS, ValueError, ImportError) as error:
+    except (*FAULTS, ImportError) as error:
         raise BadInput(f"cannot open the storage {hidden(url)!r}: {_line(error)}") from None  # its text has the URL
 
 
@@ -60,9 +61,15 @@ def _options(scheme: str) -> dict:
 
 
 def _journal(path: Path) -> JournalStorage:
+    """The journal at a path; one that cannot be read is set aside and begun anew, since no result follows from it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    repair(path)
-    return JournalStorage(JournalFileBackend(str(path)))
+    try:
+        repair(path)
+        return JournalStorage(JournalFileBackend(str(path)))
+    except Exception as error:  # whatever Optuna makes of a journal that was damaged in its middle
+        aside = path.rename(path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}"))
+        warn(f"the journal {path} cannot be read ({said(error)}); it is now {aside.name}, and another is begun")
+        return JournalStorage(JournalFileBackend(str(path)))
 
 
 def repair(path: Path) -> int:

@@ -6,11 +6,14 @@ controller would take up one report per poll.
 """
 
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, wait
 
 import ray
 
-from engine.errors import BadInput, TaskFailed
+from engine.cluster.nodes import LOOK_S, Watch
+from engine.errors import BadInput, CorruptPart, TaskFailed, said
 from engine.store.parts import Entry, Part
 from engine.store.store import Store
 from engine.store.units import Unit, commit
@@ -50,7 +53,7 @@ def _trainer(work: Callable, task: tuple, store: Store, workers: int, gpus_per_w
     from ray.train import FailureConfig, RunConfig, ScalingConfig  # seconds, which other commands need not wait
     from ray.train.torch import TorchConfig, TorchTrainer
 
-    return TorchTrainer(
+    trainer = TorchTrainer(
         lambda: _member(work, task, store),
         scaling_config=ScalingConfig(
             num_workers=workers, use_gpu=gpus_per_worker > 0,
@@ -61,9 +64,12 @@ def _trainer(work: Callable, task: tuple, store: Store, workers: int, gpus_per_w
             name=name, storage_path=store.where(FOLDER), failure_config=FailureConfig(max_failures=MAX_FAILURES)
         ),
     )  # fmt: skip
+    # Ray's own answer to Ctrl-C, which stays for the rest of the process, ends it with exit code 0
+    trainer._register_sigint_handler = lambda controller: None
+    return trainer
 
 
-def _member(work: Callable[..., Iterable[Part]], task: tuple, store: Store) -> list[Entry] | str:
+def _member(work: Callable[..., Iterable[Part]], task: tuple, store: Store) -> list[Entry] | str | CorruptPart:
     """What each process does; rank 0's return value is the run's: what it committed, or what was wrong."""
     import ray.train
     from ray.train.torch import get_device
@@ -72,16 +78,33 @@ def _member(work: Callable[..., Iterable[Part]], task: tuple, store: Store) -> l
         parts = work(*task, device=str(get_device()))
     except ValueError as error:  # a property of the task: to try again would be to fail again
         return f"{type(error).__name__}: {error}"
+    except CorruptPart as error:  # the driver makes the part again
+        return error
     return commit(store, parts) if ray.train.get_context().get_world_rank() == 0 else []
+
+
+def _fit(trainer, found: Future) -> None:
+    try:
+        found.set_result(trainer.fit())
+    except BaseException as error:
+        found.set_exception(error)
 
 
 def _result(trainer) -> list[Entry]:
     from ray.train import TrainingFailedError
 
+    found: Future = Future()
+    threading.Thread(target=_fit, args=(trainer, found), daemon=True).start()  # a dead Ray would hold this one for ever
+    watch = Watch()
+    while not wait([found], timeout=LOOK_S).done:
+        watch.look()
     try:
-        outcome = trainer.fit().return_value
-    except TrainingFailedError as error:
-        raise TaskFailed(f"{type(error).__name__}: {str(error).splitlines()[0]}") from error
+        outcome = found.result().return_value
+    except (TrainingFailedError, ray.exceptions.RayError) as error:
+        watch.look()
+        raise TaskFailed(said(error)) from error
+    if isinstance(outcome, CorruptPart):
+        raise outcome
     if isinstance(outcome, str):
         raise TaskFailed(outcome)
     return outcome

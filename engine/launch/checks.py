@@ -5,6 +5,7 @@ import re
 from urllib.parse import SplitResult, urlsplit
 
 from engine.errors import BadInput
+from engine.urls import hidden
 
 REMOTE_STORES = ("s3", "gs", "az")
 # a shell reads the entrypoint twice: nothing that it would take for itself
@@ -95,9 +96,10 @@ def _address(option: str, uri: str) -> SplitResult:
         parts = urlsplit(uri)
         _ = parts.port
     except ValueError as error:
-        raise BadInput(f"{option}: not an address: {error}") from error
-    if "@" in uri:  # the value is not shown: an error is read by more people than a secret should be
-        raise BadInput(f"{option} holds a user or a password; name none: pods get them from secrets (k8s/README.md)")
+        raise BadInput(f"{option}: not an address: {hidden(str(error))}") from None
+    if "@" in uri or hidden(uri) != uri:  # not shown: an error is read by more people than a secret should be
+        raise BadInput(f"{option} holds a user, a password or a token; name none: pods get them from secrets "
+                       "(k8s/README.md)")  # fmt: skip
     if not WORD.fullmatch(uri):
         raise BadInput(f"{option} {uri!r}: a shell would read more than an address in it")
     return parts

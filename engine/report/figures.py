@@ -1,6 +1,8 @@
 """The figures and files that a finished scan is looked at by: names and bytes."""
 
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
@@ -10,6 +12,7 @@ import pyarrow.compute as pc
 from engine import plots
 from engine.assembly import contours
 from engine.assembly.population import benchmark_weights, choices, signal_weights, toys
+from engine.errors import StoreFault, warn
 from engine.inference.cells import q_values
 from engine.lineage import label, row_label
 from engine.plan.plan import HYPOTHESES, Plan
@@ -17,10 +20,40 @@ from engine.plots import exposure, leakage, plane, q_distribution, reach, scores
 from engine.plots._rows import number, words
 from engine.report.diagnostics import diagnosed
 from engine.run.pipeline import Outcome
-from engine.store.parts import Part, encode
+from engine.store.parts import Part, encode, sha256
+from engine.store.store import Store
 
+FOLDER = "figures"
 Overlay = tuple[str, np.ndarray, np.ndarray]  # label, m_chi_GeV, sigma_si_cm2
 SIGNAL_MASSES_GEV = (20.0, 500.0)  # EPJC paper, Fig. 2
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """What was drawn of a scan, in whatever format: SHA-256 by file name."""
+
+    sha256: dict[str, str]
+
+
+def keep(store: Store, table: str, files: dict[str, bytes]) -> None:
+    """Writes the figures of the scan with this table into the store, and beside them what they are known by."""
+    for name, data in files.items():
+        store.put(f"{FOLDER}/{table}/{name}", data)
+    known = store.kept(f"{FOLDER}/{table}.json", Gallery) or Gallery({})
+    store.keep(f"{FOLDER}/{table}.json", Gallery(known.sha256 | {name: sha256(data) for name, data in files.items()}))
+
+
+def whole(outcome: Outcome, store: Store) -> dict[str, bytes]:
+    """The figures of a scan by file name, as the store has them; drawn again where one is damaged or none is known."""
+    folder, kept = f"{FOLDER}/{outcome.plan.table}", {}
+    known = store.kept(f"{folder}.json", Gallery) or Gallery({})
+    for name, expected in known.sha256.items():
+        with suppress(FileNotFoundError, StoreFault):
+            if sha256(data := store.get(f"{folder}/{name}")) == expected:
+                kept[name] = data
+    if lost := sorted(known.sha256.keys() - kept):
+        warn(f"{folder}/{lost[0]} does not verify ({len(lost)} of {len(known.sha256)}): drawn again, or left out")
+    return kept if kept and not lost else draw(outcome.plan, outcome) | kept
 
 
 def draw(plan: Plan, outcome: Outcome, overlays: tuple[Overlay, ...] = (), format: str = "png") -> dict[str, bytes]:

@@ -13,7 +13,7 @@ from engine.plan.members import JointPlan
 from engine.plan.plan import Plan
 from engine.run import pipeline
 from engine.run.pipeline import Outcome
-from engine.run.state import Run
+from engine.run.state import Run, to_its_end
 from engine.stages import models, pair_schemas, paired
 from engine.store import timings
 from engine.store.store import Ledger, Store
@@ -39,10 +39,14 @@ def run(study: Study, store: Store, **options: object) -> Comparison:
     """The whole comparison, resumed where it stands; options and errors are those of `engine.run.pipeline.run`."""
     plan = JointPlan(study)
     with pipeline.opened(plan, store, **options) as state:
-        pipeline.score(state)
-        outcomes = {name: _evaluated(state, name) for name in plan.members}
-        state.stage(paired)
-        return _compared(plan, state.ledger, store, outcomes, state.computed, state.set_aside)
+        return to_its_end(state, _whole)
+
+
+def _whole(run: Run) -> Comparison:
+    pipeline.score(run)
+    outcomes = {name: _evaluated(run, name) for name in run.plan.members}
+    run.stage(paired)
+    return _compared(run.plan, run.ledger, run.store, outcomes, run.computed, run.set_aside)
 
 
 def _evaluated(state: Run, name: str) -> Outcome:

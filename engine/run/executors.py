@@ -8,7 +8,7 @@ from typing import Protocol
 
 from threadpoolctl import threadpool_limits
 
-from engine.errors import BadInput, StoreFault, TaskFailed, said
+from engine.errors import AS_IT_IS, BadInput, TaskFailed, said
 from engine.store.parts import Entry, Failure, Part
 from engine.store.store import Store
 from engine.store.units import Group, Unit, perform
@@ -43,7 +43,7 @@ class Executor(Protocol):
         """Puts a big input where all units can read it; returns what they are to be handed."""
 
     def do(self, job: Job) -> Iterator[list[Entry | Failure]]:
-        """Does every unit and yields what was committed, as it comes; raises BadInput, StoreFault, TaskFailed."""
+        """Does every unit and yields what was committed, as it comes; raises AS_IT_IS and TaskFailed."""
 
     def close(self) -> None:
         """Frees what was started."""
@@ -66,7 +66,7 @@ class InProcess:
             try:
                 with threadpool_limits(1):
                     done = perform(job.work, job.store, units, (), job.tolerant)
-            except (BadInput, StoreFault):
+            except AS_IT_IS:
                 raise
             except Exception as error:
                 name = f"{units[0].name}: " if len(units) == 1 and units[0].name else ""
@@ -83,6 +83,7 @@ class OnRay:
 
     address: str | None = None
     n: int | None = None
+    note: Callable[[str], object] = str
     resources: ExitStack = field(default_factory=ExitStack)
     cpus: int = 0
 
@@ -90,7 +91,7 @@ class OnRay:
         from engine.cluster import nodes  # Ray takes seconds to import: who has work pays
 
         if not self.cpus:
-            self.cpus = self.resources.enter_context(nodes.cluster(self.address, self.n))
+            self.cpus = self.resources.enter_context(nodes.cluster(self.address, self.n, self.note))
         return self.cpus
 
     def share(self, value: object) -> object:
@@ -117,8 +118,11 @@ class OnRay:
         self.resources.close()
 
 
-def executor(address: str | None, workers: int | None) -> Executor:
-    """What does the work: of no workers this process. Raises BadInput where nobody listens at an address."""
+def executor(address: str | None, workers: int | None, note: Callable[[str], object] = str) -> Executor:
+    """What does the work: of no workers this process. Raises BadInput where nobody listens at an address.
+
+    note: told when a local Ray starts, which takes seconds and on a busy host minutes.
+    """
     if workers == 0:
         if address:
             raise BadInput("--workers 0 works in this process, --address on a cluster: give one")
@@ -127,4 +131,4 @@ def executor(address: str | None, workers: int | None) -> Executor:
         from engine.cluster import nodes
 
         nodes.check_address(address)
-    return OnRay(address, workers)
+    return OnRay(address, workers, note)

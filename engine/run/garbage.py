@@ -12,8 +12,8 @@ from engine.plan.members import plan_of
 from engine.plan.search_plan import tuning_plan
 from engine.run import refine
 from engine.store import heartbeat
-from engine.store.parts import Entry, items_of
-from engine.store.store import ASIDE, Ledger, Store, Stored
+from engine.store.parts import UNREADABLE, Entry, items_of
+from engine.store.store import ASIDE, ERRORS, Ledger, Store, Stored
 from engine.study import Study
 
 GRACE_S = 24 * 3600.0
@@ -80,7 +80,8 @@ def _wanted(study: Study, ledger: Ledger) -> Iterator[str]:
 
 
 def _candidates(studies: list[Study], store: Store, ledger: Ledger, wanted: set[str]) -> Iterator[Stored]:
-    yield from store.objects(ASIDE)
+    for folder in (ASIDE, ERRORS):
+        yield from store.objects(folder)
     for folder in BY_NAME:
         for one in store.objects(folder):
             if wanted.isdisjoint(_names(one.path)):
@@ -102,5 +103,5 @@ def _items(store: Store, entry: Entry | None, path: str) -> Iterable[str]:
         return entry.items
     try:
         return items_of(path, store.get(path))
-    except (OSError, ValueError, KeyError, TypeError):
+    except UNREADABLE:
         return ()

@@ -1,7 +1,8 @@
 """The way through the stages, from a study to its tables; what exists stays."""
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -11,6 +12,7 @@ import pyarrow as pa
 from engine import lineage, stages
 from engine.assembly.inputs import Inputs
 from engine.assembly.results import Result
+from engine.errors import BadInput, CorruptPart, shown
 from engine.inference.population import Population
 from engine.plan.event_plan import EventPlan
 from engine.plan.members import plan_of
@@ -18,12 +20,12 @@ from engine.plan.plan import Plan
 from engine.progress import Silent
 from engine.run import refine, request
 from engine.run.executors import executor
-from engine.run.state import Run
+from engine.run.state import Run, to_its_end
 from engine.stages import STAGES, cells, events, exact, models, scores, tables
 from engine.store import heartbeat
 from engine.store.parts import Part, encode
 from engine.store.store import Ledger, Store
-from engine.study import Study, load
+from engine.study import Study, load, parse
 
 FIRST = (events, models, scores)  # the way to scored events, one for all members of a comparison
 
@@ -62,18 +64,24 @@ class Outcome:
         return sum(map(len, self.failed.values()))
 
 
-def scan(study: Study | str, store: Store | str = "./recoilscan-store", **options: object) -> pa.Table:
+def scan(
+    study: Study | str | os.PathLike | dict, store: Store | str | os.PathLike = "./recoilscan-store", **options: object
+) -> pa.Table:
     """The whole path for a study, resumed where it stands; returns the result table (`engine.schemas.results`).
 
-    `study` is a parsed study, a TOML file or a shipped name. Options: `address` of a Ray cluster (default: a local
-    one), `workers` of the local one (0: none, in this process), `progress`, `name` under which the store keeps what was
-    asked. Raises BadInput before any work starts; for toys too full to be drawn, which the pool tells, before the first
-    of them.
+    `study` is a parsed study, a TOML file, a shipped name, or a dictionary of a study's keys. Options: `address` of a
+    Ray cluster (default: a local one), `workers` of the local one (0: none, in this process), `progress`, `name` under
+    which the store keeps what was asked. Raises BadInput before any work starts; for toys too full to be drawn, which
+    the pool tells, before the first of them.
     """
-    if isinstance(study, str):
+    workers = options.get("workers")
+    if workers is not None and (not isinstance(workers, int) or workers < 0):
+        raise BadInput(f"workers = {shown(workers)}: expected an integer, 0 or more")
+    if isinstance(study, str | os.PathLike):
         options, study = {"name": Path(study).stem} | options, load(study)
-    store = Store(store) if isinstance(store, str) else store
-    return run(study, store, **options).table
+    elif not isinstance(study, Study):
+        study = parse(study)
+    return run(study, store if isinstance(store, Store) else Store(store), **options).table
 
 
 def run(
@@ -89,8 +97,13 @@ def run(
     plan = plan_of(study)
     with opened(plan, store, address=address, workers=workers, progress=progress) as state:
         request.keep(store, name, plan)
-        score(state)
-        return evaluate(state.under(Plan(study)))
+        return to_its_end(state, lambda run: whole(run, study))
+
+
+def whole(run: Run, study: Study) -> Outcome:
+    """All stages of a study."""
+    score(run)
+    return evaluate(run.under(Plan(study)))
 
 
 @contextmanager
@@ -104,15 +117,13 @@ def opened(
 ) -> Iterator[Run]:
     """A pass over a plan, whose ledger and executor are closed at its end; raises BadInput before any work."""
     store.check_writable()
-    state = Run(plan, store, Ledger(store), progress or Silent(), executor(address, workers))
-    try:
-        driver = lineage.digest("driver", 1, plan.study)
-        with heartbeat.beating(store, driver, state.progress.note):
-            yield state
-    finally:
-        state.executor.close()
-        state.progress.close()
-        state.ledger.flush()
+    progress = progress or Silent()
+    state = Run(plan, store, Ledger(store), progress, executor(address, workers, progress.note))
+    with ExitStack() as ends:  # the last one first, and all of them, whatever one says
+        for end in (state.executor.close, state.progress.close, state.ledger.flush):
+            ends.callback(end)
+        ends.enter_context(heartbeat.beating(store, lineage.digest("driver", 1, plan.study), state.progress.note))
+        yield state
 
 
 def score(run: Run) -> None:
@@ -191,5 +202,8 @@ def finished(study: Study, store: Store) -> Outcome | None:
     if ledger.check(item for folder in reread for item in made.get(folder, ())):
         return None
     inputs = Inputs(plan, store, ledger)
-    results = {stage.NAME: stages.result(stage, inputs) for stage in stages.shown()}
-    return Outcome(plan, inputs.population, ledger, results, {}, [])
+    try:
+        results = {stage.NAME: stages.result(stage, inputs) for stage in stages.shown()}
+        return Outcome(plan, inputs.population, ledger, results, {}, [])
+    except CorruptPart:  # a part that is not read again everywhere; a scan makes it anew
+        return None

@@ -32,16 +32,12 @@ def of_plan(plan: EventPlan) -> Request:
 
 def keep(store: Store, name: str, plan: EventPlan) -> None:
     """Makes this plan the last one of its name."""
-    store.put(path(name), lineage.canonical(vars(of_plan(plan))).encode())
+    store.keep(path(name), of_plan(plan))
 
 
 def last(store: Store, name: str) -> Request | None:
     """The plan of the last scan, or None; also where it cannot be read, since nothing but `status` asks for it."""
-    try:
-        kept = json.loads(store.get(path(name)))
-        return Request(kept["fields"], kept["items"])
-    except (FileNotFoundError, ValueError, KeyError):
-        return None
+    return store.kept(path(name), Request)
 
 
 def stale(before: Request | None, now: Request) -> dict[str, list[str]]:

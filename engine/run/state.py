@@ -3,16 +3,21 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from types import ModuleType
+from typing import TypeVar
 
 from engine import stages
 from engine.assembly.inputs import Inputs
+from engine.errors import CorruptPart, StoreFault
 from engine.plan.event_plan import EventPlan
 from engine.progress import Silent
 from engine.run.executors import Executor, InProcess, Job
-from engine.store.parts import Entry, Failure, Part, encode, sha256
-from engine.store.units import Unit
+from engine.store.parts import Entry, Failure, Part
+from engine.store.units import Unit, commit
 
+REPAIRS = 20  # of one pass: a disk that damages more parts than that while it is read is no place for a store
 WAITS = "waits for its toys"  # an exact law, which is held against toys that have failed
+
+Made = TypeVar("Made")
 
 
 @dataclass
@@ -55,14 +60,16 @@ class Run(Inputs):
     ) -> None:
         """Computes the items that are missing; `units(missing)`: what `work` is called with; how: see `Job`."""
         missing = self.missing(items)
-        self.computed[name] = self.computed.get(name, 0) + len(missing)
+        self.computed.setdefault(name, 0)
         self.progress.stage(name, len(items), len(items) - len(missing))
         if missing:
             job = Job(work, units(missing), self.store, len(missing), **how)
             for records in self.executor.do(job):
                 self.ledger.add(records)
                 self._note_failures(records)
-                self.progress.advance(sum(item in missing for record in records for item in record.items))
+                n_items = sum(item in missing for record in records for item in record.items)
+                self.computed[name] += n_items
+                self.progress.advance(n_items)
             self.ledger.flush()
         self.progress.done()
 
@@ -78,9 +85,7 @@ class Run(Inputs):
 
     def commit(self, part: Part) -> None:
         """A part that the driver itself made."""
-        data = encode(part)
-        self.store.put_new(part.path, data)
-        self.ledger.add([Entry(part.path, sha256(data), part.items)])
+        self.ledger.add(commit(self.store, [part]))
         self.ledger.flush()
 
     def repair(self) -> None:
@@ -97,7 +102,29 @@ class Run(Inputs):
         self.ledger.flush()
 
     def put_aside(self, entry: Entry) -> None:
-        """A part that does not verify: kept for inspection, its items are missing from now on."""
+        """A part that does not verify: kept for inspection, its items are missing from now on. One that has other
+        bytes, but is whole by its own seal and of the same items, is used as it is."""
+        if twin := self.ledger.twin(entry):
+            self.ledger.add([twin])
+            self.progress.note(f"note: {entry.path} has other bytes than were noted and is whole by its own seal, as "
+                               "another kind of processor makes it; it is used")  # fmt: skip
+            return
         self.ledger.set_aside(entry)
         self.set_aside.append(entry.path)
         self.progress.note(f"corrupt: {entry.path} does not verify; set aside, its items are computed again")
+
+
+def to_its_end(run: Run, way: Callable[[Run], Made]) -> Made:
+    """What a way through the stages makes. Where a part is found damaged under way, it is set aside, and the way gone
+    again from its beginning, which computes what is missing. Raises StoreFault where there is no end of that."""
+    for _ in range(REPAIRS):
+        try:
+            return way(run)
+        except CorruptPart as damage:
+            last = damage
+            run.progress.close()
+            run.ledger.doubt()
+            for entry in run.ledger.check(damage.entry.items):
+                run.put_aside(entry)
+            run = replace(run, others={})  # without the populations that were made of it
+    raise StoreFault(f"parts of the store {run.store.uri!r} were found damaged {REPAIRS} times, at last {last}")

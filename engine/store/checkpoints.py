@@ -3,7 +3,10 @@
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from pathlib import Path
 
+from engine.errors import StoreFault, warn
+from engine.store.parts import Part, encode, items_of
 from engine.store.store import Store
 
 FOLDER = "checkpoints"
@@ -25,20 +28,32 @@ class Checkpoint:
     def read(self) -> bytes | None:
         """The state as it was last written, or None."""
         for path in filter(None, (self.path, self.before)):
-            with suppress(FileNotFoundError):
-                return self.store.get(path)
+            try:
+                items_of(path, data := self.store.get(path))
+                return data
+            except FileNotFoundError:
+                continue
+            except ValueError as error:
+                warn(f"{error}; the fit goes on without it")
+                self._set_aside(path)
         return None
 
     def offer(self, state: Callable[[], bytes]) -> None:
         """Writes the state if the last one is old enough; else it is not even made."""
         if time.monotonic() - self.written_s >= self.every_s:
-            self.store.put(self.path, state())
+            try:
+                self.store.put(self.path, encode(Part(self.path, (Path(self.path).stem,), state())))
+            except StoreFault as fault:  # the model will say so, if it lasts
+                warn(str(fault))
             self.written_s = time.monotonic()
 
     def set_aside(self) -> None:
         """Moves a state that is of no use out of the way."""
+        self._set_aside(self.path)
+
+    def _set_aside(self, path: str) -> None:
         with suppress(FileNotFoundError):  # another member of the same fit was here first
-            self.store.set_aside(self.path)
+            self.store.set_aside(path)
 
 
 def _path(name: str) -> str:

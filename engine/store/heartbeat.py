@@ -3,21 +3,26 @@
 No lease: commits are idempotent, so that two drivers cost work and never a result.
 """
 
-import json
 import os
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Annotated
 
-from engine.errors import StoreFault
+from pydantic import Field
+
+from engine.errors import StoreFault, one_line
 from engine.store.store import Store
 
 FOLDER = "drivers"
 EVERY_S = 10.0
 DEAD_S = 60.0  # since the last sign of life; clocks of two hosts may differ by less
+
+
+Time = Annotated[float, Field(ge=0, le=4e9)]  # as a clock may have it
 
 
 @dataclass(frozen=True)
@@ -26,23 +31,21 @@ class Owner:
 
     host: str
     pid: int
-    started: float
-    seen: float
+    started: Time
+    seen: Time
 
     @property
     def words(self) -> str:
         """As a user would look for it."""
         since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(self.started))
-        return f"process {self.pid} on {self.host}, since {since}"
+        return f"process {self.pid} on {one_line(self.host)}, since {since}"
 
 
 def others(store: Store, name: str) -> list[Owner]:
     """Drivers that gave a sign of life on the work of this name within DEAD_S, but for this process."""
     owners = []
     for path in store.list(f"{FOLDER}/{name}"):
-        try:
-            owner = Owner(**json.loads(store.get(path)))
-        except (FileNotFoundError, ValueError, TypeError):  # it has just ended, or was cut short
+        if (owner := store.kept(path, Owner)) is None:  # it has just ended, or was cut short
             continue
         me = (owner.host, owner.pid) == (socket.gethostname(), os.getpid())
         if not me and time.time() - owner.seen < DEAD_S and _may_live(owner):
@@ -65,15 +68,11 @@ def beating(store: Store, name: str, warn: Callable[[str], None]) -> Iterator[No
     path = f"{FOLDER}/{name}/{socket.gethostname()}-{os.getpid()}.json"
 
     def beat() -> None:
-        owner = Owner(socket.gethostname(), os.getpid(), started, time.time())
-        store.put(path, json.dumps(asdict(owner)).encode())
+        store.keep(path, Owner(socket.gethostname(), os.getpid(), started, time.time()))
 
     def beat_on() -> None:
         while not ended.wait(EVERY_S):
-            try:
-                beat()
-            except StoreFault as fault:  # the work itself will say so, if it lasts
-                warn(f"warning: {fault}")
+            beat()
 
     beat()
     thread = threading.Thread(target=beat_on, daemon=True)
@@ -83,4 +82,5 @@ def beating(store: Store, name: str, warn: Callable[[str], None]) -> Iterator[No
     finally:
         ended.set()
         thread.join()
-        store.delete(path)
+        with suppress(StoreFault):  # a sign of life that stays is old in a minute
+            store.delete(path)

@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import TypeAdapter
+from pydantic_core import from_json
 
 from engine import lineage, schemas
 
 ITEMS = b"recoilscan.items"
 SEAL = "recoilscan.sha256"
+ITEMS_LIST = TypeAdapter(tuple[str, ...])
 OPEN = b"sha256:" + b"0" * 64  # what the seal says while the hash is taken
 
 
@@ -29,7 +32,11 @@ class Part:
 def bundle(stage: str, items: Iterable[str], table: pa.Table) -> Part:
     """A table with what is said of several items of a stage."""
     made = tuple(items)
-    return Part(f"{stage}/{lineage.digest('bundle', 1, None, made)}.parquet", made, table)
+    return Part(f"{stage}/{_bundled(made)}.parquet", made, table)
+
+
+def _bundled(items: tuple[str, ...]) -> str:
+    return lineage.digest("bundle", 1, None, items)
 
 
 def of_rows(stage: str, schema: pa.Schema, rows: list[dict]) -> Part:
@@ -61,10 +68,10 @@ def sha256(data: bytes) -> str:
 
 
 def encode(part: Part) -> bytes:
-    """A part's bytes, sealed: a table as Parquet with page checksums and the list of its items; other bytes, which
-    must be safetensors, with the seal in their metadata."""
+    """A part's bytes, sealed, with the list of its items: a table as Parquet with page checksums; other bytes, which
+    must be safetensors, with both in their metadata."""
     if isinstance(part.content, bytes):
-        return _closed(_with_metadata(part.content)) if part.path.endswith(".safetensors") else part.content
+        return _closed(_with_metadata(part)) if part.path.endswith(".safetensors") else part.content
     metadata = {**(part.content.schema.metadata or {}), ITEMS: json.dumps(part.items)}
     sink = io.BytesIO()
     table = part.content.replace_schema_metadata(metadata)
@@ -82,11 +89,13 @@ def _encodings(schema: pa.Schema) -> dict[str, list[str]]:
     return {"use_dictionary": plain, "use_byte_stream_split": [f"{name}.list.element" for name in lists]}
 
 
-def _with_metadata(data: bytes) -> bytes:
-    """A safetensors file with an open seal among its metadata; its tensors and their offsets stay as they are."""
+def _with_metadata(part: Part) -> bytes:
+    """A safetensors file with its items and an open seal among its metadata; its tensors and offsets stay."""
+    data = part.content
     length = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + length])
-    header["__metadata__"] = header.get("__metadata__", {}) | {SEAL: OPEN.decode()}
+    own = header.get("__metadata__", {}) | {ITEMS.decode(): json.dumps(part.items)}
+    header["__metadata__"] = own | {SEAL: OPEN.decode()}
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)  # the format wants its tensors aligned
     return len(text).to_bytes(8, "little") + text + data[8 + length :]
@@ -119,13 +128,37 @@ def batches(data: bytes, columns: list[str], n_rows: int) -> Iterator[pa.RecordB
     return parquet.iter_batches(n_rows, columns=columns)
 
 
-def items_of(path: str, data: bytes) -> tuple[str, ...]:
-    """The items of a part: listed in a table's metadata, else the one that gave the path its name.
+# what `items_of` raises of bytes that are no part
+UNREADABLE = (OSError, ValueError, KeyError, TypeError)
 
-    Raises ValueError where the seal does not fit the bytes.
+
+def holds(path: str, data: bytes, items: tuple[str, ...]) -> bool:
+    """Whether a part is whole and says itself that it holds these items, whatever its hash."""
+    try:
+        return bool(items) and items[0].encode() in data and items_of(path, data) == items
+    except UNREADABLE:
+        return False
+
+
+def items_of(path: str, data: bytes) -> tuple[str, ...]:
+    """The items of a part, which its metadata lists.
+
+    Raises ValueError where the seal does not fit the bytes, or the path not the items: of two files that changed
+    places, neither is what its name says. A model of before models had this list has none that can be trusted.
     """
     if not is_whole(data):
         raise ValueError(f"{path}: its seal does not fit its bytes")
+    try:
+        items = ITEMS_LIST.validate_json(_metadata(path, data)[ITEMS])
+    except Exception as error:  # whatever a library makes of bytes that anybody may have written
+        raise ValueError(f"{path}: it does not say what is in it") from error
+    if Path(path).stem not in (*items[:1], _bundled(items)):
+        raise ValueError(f"{path}: its name is not that of its items")
+    return items
+
+
+def _metadata(path: str, data: bytes) -> dict[bytes, bytes]:
     if path.endswith(".parquet"):
-        return tuple(json.loads(pq.read_schema(io.BytesIO(data)).metadata[ITEMS]))
-    return (Path(path).stem,)
+        return pq.read_schema(io.BytesIO(data)).metadata
+    header = data[8 : 8 + int.from_bytes(data[:8], "little")]
+    return {name.encode(): text.encode() for name, text in from_json(header)["__metadata__"].items()}

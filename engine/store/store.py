@@ -1,12 +1,14 @@
 """Finished parts in a folder or a bucket: whole or absent, never changed, verified when read."""
 
-import json
+import os
+import re
 import time
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated, TypeVar
 
 import numpy as np
 import obstore
@@ -14,13 +16,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError
 from obstore.store import LocalStore, MemoryStore
+from pydantic import Field, TypeAdapter
+from pydantic_core import to_json
 
-from engine.errors import StoreError, StoreFault
-from engine.store.backend import first_line, folder_of, is_local, opened
-from engine.store.parts import Entry, Failure, decode, items_of, sha256
+from engine.errors import CorruptPart, StoreError, StoreFault, one_line, warn
+from engine.store import sealed
+from engine.store.backend import checked, first_line, folder_of, is_local, opened
+from engine.store.parts import UNREADABLE, Entry, Failure, decode, holds, items_of, sha256
+from engine.urls import hidden
 
+T = TypeVar("T")
 LEDGER = "ledger"
 ASIDE = "aside"
+ERRORS = "errors"  # what was raised that nobody had thought of
 FLUSH_S = 2.0
 
 
@@ -39,7 +47,8 @@ class Store:
     create: whether to make a folder that is not there; without, an empty store stands for it, to be read only.
     """
 
-    def __init__(self, uri: str, create: bool = True):
+    def __init__(self, uri: str | os.PathLike, create: bool = True):
+        uri = checked(uri)
         # absolute, since a worker may have another working directory than the driver
         self.uri = uri if "://" in uri else str(Path(uri).absolute())
         self.exists = create or not is_local(self.uri) or folder_of(self.uri).is_dir()
@@ -55,19 +64,26 @@ class Store:
             obstore.put(self._backend, path, b"probe")
             obstore.delete(self._backend, path)
         except Exception as error:  # obstore raises its own, OSError or ValueError, by backend
-            raise StoreError(f"cannot write to the store {self.uri!r}: {first_line(error)}") from error
+            raise StoreError(f"cannot write to the store {hidden(self.uri)!r}: {first_line(error)}") from error
 
-    def put_new(self, path: str, data: bytes) -> None:
-        """Create-if-absent: a part that exists with the same content stays; with another, it is set aside."""
+    def put_new(self, path: str, data: bytes, items: tuple[str, ...] = ()) -> bytes:
+        """Create-if-absent; returns what is there from now on.
+
+        That is the other's where another driver was first: the same bytes or, for the same items, those of another
+        kind of processor, whose sums end in other digits. What is there and is no such part is set aside.
+        """
         try:
             with self._faults("write", path):
                 obstore.put(self._backend, path, data, mode="create")
+            return data
         except AlreadyExistsError:
+            with suppress(FileNotFoundError, StoreFault):  # a folder, a link that leads nowhere, what may not be read
+                there = self.get(path)
+                if there == data or holds(path, there, items):
+                    return there
             with suppress(FileNotFoundError):  # another driver has set it aside
-                if sha256(self.get(path)) == sha256(data):
-                    return
                 self.set_aside(path)
-            self.put_new(path, data)
+            return self.put_new(path, data, items)
 
     def put(self, path: str, data: bytes) -> None:
         """Writes or replaces: for figures and what else may be drawn again, never for parts."""
@@ -75,9 +91,32 @@ class Store:
             obstore.put(self._backend, path, data)
 
     def get(self, path: str) -> bytes:
-        """The object's bytes; raises FileNotFoundError where there is none."""
+        """The object's bytes; raises FileNotFoundError where there is none, or a file that may not be read."""
         with self._faults("read", path):
-            return bytes(obstore.get(self._backend, path).bytes())
+            try:
+                return bytes(obstore.get(self._backend, path).bytes())
+            except BaseError as error:
+                place = Path(self.where(path))  # of a bucket it is nowhere: there, nothing is said of this one object
+                if not place.exists() or os.access(place, os.R_OK, effective_ids=True):
+                    raise
+                raise FileNotFoundError(f"{path} may not be read") from error
+
+    def keep(self, path: str, value: object) -> None:
+        """Writes or replaces a dataclass, sealed; that it cannot be written is a note, since no result needs it."""
+        try:
+            self.put(path, sealed.dumped(value))
+        except StoreFault as fault:
+            warn(str(fault))
+
+    def kept(self, path: str, kind: type[T]) -> T | None:
+        """A dataclass that was kept; None where there is none, and a note where it is damaged."""
+        try:
+            return sealed.parsed(kind, self.get(path))
+        except FileNotFoundError:
+            return None
+        except (ValueError, StoreFault) as error:
+            warn(f"{path} is left out: {error}")
+            return None
 
     def delete(self, path: str) -> None:
         """Removes an object, if it is there: for what is of no use any more."""
@@ -91,7 +130,7 @@ class Store:
         except NotFoundError:
             return []
         except BaseError as error:
-            raise StoreError(f"cannot read the store {self.uri!r}: {first_line(error)}") from error
+            raise StoreError(f"cannot read the store {hidden(self.uri)!r}: {first_line(error)}") from error
         listed = (Stored(item["path"], item["size"], item["last_modified"].timestamp()) for item in listing)
         return sorted(listed, key=lambda one: one.path)
 
@@ -107,6 +146,8 @@ class Store:
         """Moves a part that does not verify out of the way, keeping it for inspection."""
         name = f"{ASIDE}/{path}.{uuid.uuid4().hex[:8]}"
         with self._faults("move", path):
+            if folder := self.folder():  # else a link that leads nowhere would not be moved
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
             obstore.rename(self._backend, path, name)
         return name
 
@@ -117,8 +158,9 @@ class Store:
             yield
         except (AlreadyExistsError, FileNotFoundError):
             raise
-        except (BaseError, OSError) as error:
-            raise StoreFault(f"the store {self.uri!r} failed to {what} {path!r}: {first_line(error)}") from error
+        except (BaseError, OSError, ValueError) as error:  # the last: no path, as a control character makes it
+            why = first_line(error)
+            raise StoreFault(f"the store {hidden(self.uri)!r} failed to {what} {path!r}: {why}") from error
 
     def where(self, path: str) -> str:
         """The path as a user opens it."""
@@ -148,7 +190,7 @@ class Ledger:
             try:
                 for record in _parse(store.get(path)):
                     self._learn(record)
-            except ValueError:
+            except (ValueError, FileNotFoundError):
                 self.unreadable.append(path)
 
     def _learn(self, record: Entry | Failure) -> None:
@@ -170,8 +212,8 @@ class Ledger:
     def flush(self) -> None:
         """Writes what was noted since the last flush as one new segment."""
         if self._pending:
-            lines = "\n".join(json.dumps(asdict(record)) for record in self._pending)
-            self.store.put_new(f"{LEDGER}/{time.time_ns()}-{uuid.uuid4().hex[:8]}.jsonl", lines.encode())
+            lines = sealed.sealed(LEDGER, b"\n".join(to_json(record) for record in self._pending), lines=True)
+            self.store.put_new(f"{LEDGER}/{time.time_ns()}-{uuid.uuid4().hex[:8]}.jsonl", lines)
             self._pending.clear()
         self._flushed = time.monotonic()
 
@@ -224,6 +266,19 @@ class Ledger:
         parts = {self.entries[item].path: self.entries[item] for item in items if item in self.entries}
         return [entry for path, entry in parts.items() if path not in self._verified and not self._verify(entry)]
 
+    def doubt(self) -> None:
+        """Takes nothing for verified: a part was found damaged that had been whole."""
+        self._verified.clear()
+
+    def twin(self, entry: Entry) -> Entry | None:
+        """What lies at the place of a part that does not verify, if it is whole and of the same items: another kind of
+        processor made it. None if it is not."""
+        try:
+            data = self.store.get(entry.path)
+        except FileNotFoundError:
+            return None
+        return Entry(entry.path, sha256(data), entry.items) if holds(entry.path, data, entry.items) else None
+
     def _verify(self, entry: Entry) -> bool:
         try:
             read(self.store, entry)
@@ -237,10 +292,10 @@ class Ledger:
         whole, damaged = [], []
         for path in self.store.list(prefix):
             if path not in self._paths:
-                data = self.store.get(path)
                 try:
+                    data = self.store.get(path)
                     whole.append(Entry(path, sha256(data), items_of(path, data)))
-                except (OSError, ValueError, KeyError, TypeError):
+                except UNREADABLE:
                     damaged.append(path)
         return whole, damaged
 
@@ -252,28 +307,33 @@ class Ledger:
                 self._verified.add(record.path)
 
 
+RECORD = TypeAdapter(Annotated[Entry | Failure, Field(union_mode="left_to_right")])
+PATH = re.compile(r"[A-Za-z0-9_]+/[A-Za-z0-9_][A-Za-z0-9_.-]*")  # of a part: in a folder of this store
+ITEMS = re.compile(r"[A-Za-z0-9_. -]*")  # with blanks between them
+
+
 def _parse(segment: bytes) -> list[Entry | Failure]:
-    lines = [json.loads(line) for line in segment.decode().splitlines()]
-    try:
-        return [_record(line | {"items": tuple(line["items"])}) for line in lines]
-    except (KeyError, TypeError) as error:
-        raise ValueError("not a ledger segment") from error
+    """The records of a segment; raises ValueError for what is damaged, and for what would lead out of the store."""
+    lines = sealed.unsealed(LEDGER, segment)[1].splitlines()
+    records = [RECORD.validate_json(line) for line in lines]
+    for record in records:
+        if isinstance(record, Entry) and not PATH.fullmatch(record.path):
+            raise ValueError(f"no path of a part: {record.path!r}")
+        if not ITEMS.fullmatch(" ".join(record.items)):
+            raise ValueError("no items")
+    return [record if isinstance(record, Entry) else _shown(record) for record in records]
 
 
-def _record(line: dict) -> Entry | Failure:
-    return Failure(**line) if "reason" in line else Entry(**line)
-
-
-class CorruptPart(Exception):
-    """A part is missing or its bytes are not those that were committed."""
+def _shown(failure: Failure) -> Failure:
+    return replace(failure, name=one_line(failure.name), reason=one_line(failure.reason))
 
 
 def read(store: Store, entry: Entry) -> bytes:
-    """A part's bytes, verified against the ledger's hash."""
+    """A part's bytes, verified against the ledger's hash; raises CorruptPart."""
     try:
         data = store.get(entry.path)
     except FileNotFoundError as error:
-        raise CorruptPart(f"{entry.path} is gone") from error
+        raise CorruptPart(entry, "is gone") from error
     if sha256(data) != entry.sha256:
-        raise CorruptPart(f"{entry.path} does not have the bytes that were committed")
+        raise CorruptPart(entry, "does not have the bytes that were committed")
     return data

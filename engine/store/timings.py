@@ -1,10 +1,9 @@
 """How long fits took, beside the models in a store: measured, and so in no part and in no digest."""
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from engine.store.store import Store
 
@@ -29,15 +28,12 @@ def stopwatch() -> Iterator[Timing]:
 
 def write(store: Store, item: str, timing: Timing) -> None:
     """Keeps the timing of one model; of a fit that is done again, the last."""
-    store.put(_path(item), json.dumps(asdict(timing)).encode())
+    store.keep(_path(item), timing)
 
 
 def read(store: Store, item: str) -> Timing:
     """The timing of one model; empty where none is kept, as of models that were fitted before there were any."""
-    try:
-        return Timing(**json.loads(store.get(_path(item))))
-    except FileNotFoundError:
-        return Timing()
+    return store.kept(_path(item), Timing) or Timing()
 
 
 def _path(item: str) -> str:

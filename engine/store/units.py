@@ -61,9 +61,8 @@ def commit(store: Store, parts: Iterable[Part]) -> list[Entry]:
     """Writes parts as they are made, and says what the ledger needs to know of them."""
     entries = []
     for part in parts:
-        data = encode(part)
-        store.put_new(part.path, data)
-        entries.append(Entry(part.path, sha256(data), part.items))
+        there = store.put_new(part.path, encode(part), part.items)
+        entries.append(Entry(part.path, sha256(there), part.items))
     return entries
 
 

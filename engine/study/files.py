@@ -1,16 +1,29 @@
 """A study file, read once into frozen, validated objects."""
 
 import importlib.resources
+import json
+import math
+import os
+import re
 import tomllib
-from pathlib import Path
 from typing import Any, get_args
 
 import tomlkit
 from pydantic import ValidationError
+from tomlkit.exceptions import TOMLKitError
 
-from engine.errors import BadInput, unknown
+from engine import files
+from engine.errors import BadInput, listed, shown, unknown
+from engine.size import Size
+from engine.study.section import Axis, Section
 from engine.study.sources import Signal
 from engine.study.study import SIZED, Study
+
+MOST_BYTES = 1_000_000  # of a study: the largest that ships has 4 kB
+DEEPEST = 12  # sections within sections; a search over fields has six
+DEEP_KEY = re.compile(rf"""\s*[\w"'-]+(?:\s*\.\s*[\w"'-]+){{{DEEPEST},}}\s*""")  # tomllib takes minutes for a long one
+LONGEST_TEXT = 4096  # of a value in quotes: as long as a path may be
+MASSES = "{ log = [10, 1000], n = 10 }"  # as an example
 
 
 def shipped() -> list[str]:
@@ -19,65 +32,112 @@ def shipped() -> list[str]:
     return sorted(f.name.removesuffix(".toml") for f in files if f.name.endswith(".toml"))
 
 
-def text(name_or_path: str) -> str:
+def text(name_or_path: str | os.PathLike) -> str:
     """A study's TOML: a shipped study by name, else a file; raises BadInput that lists both ways."""
-    if name_or_path in shipped():
-        return importlib.resources.files("scans").joinpath(f"{name_or_path}.toml").read_text()
-    path = Path(name_or_path)
-    if not path.is_file():
-        raise unknown("study (neither a file nor a shipped one)", name_or_path, shipped())
-    try:
-        return path.read_text()
-    except OSError as error:
-        raise BadInput(f"cannot read {name_or_path!r}: {error.strerror}") from error
+    name = os.fspath(name_or_path)
+    if name in shipped():
+        return importlib.resources.files("scans").joinpath(f"{name}.toml").read_text(encoding="utf-8")
+    if not os.path.exists(name):
+        raise unknown("study (neither a file nor a shipped one)", name, shipped())
+    return files.text(name, MOST_BYTES)
 
 
-def load(name_or_path: str, overrides: tuple[str, ...] = ()) -> Study:
+def load(name_or_path: str | os.PathLike, overrides: tuple[str, ...] = ()) -> Study:
     """Reads and validates a study; `overrides` are `key.path=value` in TOML. Raises BadInput, in one line."""
-    return parse(read(name_or_path, overrides), name_or_path)
+    return parse(read(name_or_path, overrides), os.fspath(name_or_path))
 
 
-def read(name_or_path: str, overrides: tuple[str, ...] = ()) -> dict[str, Any]:
+def read(name_or_path: str | os.PathLike, overrides: tuple[str, ...] = ()) -> dict[str, Any]:
     """A study as it is written, overrides in it, as plain data; raises BadInput for what is not TOML."""
-    try:
-        raw = tomllib.loads(text(name_or_path))
-        for override in overrides:
-            _override(raw, override)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadInput(f"{name_or_path}: not a TOML file: {error}") from error
+    raw = _loads(text(name_or_path), os.fspath(name_or_path))
+    for override in overrides:
+        _override(raw, override)
     return raw
 
 
-def document(name_or_path: str, overrides: tuple[str, ...] = ()) -> tomlkit.TOMLDocument:
+def document(name_or_path: str | os.PathLike, overrides: tuple[str, ...] = ()) -> tomlkit.TOMLDocument:
     """A study as it is written, comments and all, with overrides in it: to be changed and written back."""
-    read(name_or_path, overrides)  # says what is wrong with it
-    toml = tomlkit.parse(text(name_or_path))
-    for override in overrides:
-        _override(toml, override)
+    _check_plain(read(name_or_path, overrides))  # says what is wrong with it
+    try:
+        toml = tomlkit.parse(text(name_or_path))
+        for override in overrides:
+            _override(toml, override)
+    except TOMLKitError as error:
+        raise BadInput(f"{os.fspath(name_or_path)}: not a TOML file: {error}") from error
     return toml
 
 
 def parse(raw: dict[str, Any], name: str = "study") -> Study:
     """Validates plain data; the first fault becomes one BadInput that names the key and shows the value."""
     try:
+        if not isinstance(raw, dict):
+            raise BadInput(f"{shown(raw)} is none: expected a table of keys, a file or a shipped name")
+        _check_plain(raw)
         return Study.model_validate(raw)
     except ValidationError as error:
         raise BadInput(f"{name}: {_explain(error, _signal(raw))}") from error
+    except BadInput as error:
+        raise BadInput(f"{name}: {error}") from error
+
+
+def _loads(toml: str, name: str) -> dict[str, Any]:
+    try:
+        if any(DEEP_KEY.fullmatch(word) for word in re.split(r"[\n,=\[\]{}#]", toml) if word.count(".") >= DEEPEST):
+            raise RecursionError
+        return tomllib.loads(toml)
+    except RecursionError as error:
+        raise BadInput(f"{name}: lists or tables within each other, more than {DEEPEST} deep") from error
+    except ValueError as error:  # TOMLDecodeError; and of a number or date that Python cannot read
+        raise BadInput(f"{name}: not a TOML file: {error}") from error
+
+
+def _check_plain(value: object, place: str = "", depth: int = 0) -> None:
+    """Raises BadInput for what no study can mean, wherever it is: see the messages."""
+    if depth > DEEPEST:
+        raise BadInput(f"{place}: lists or tables within each other, more than {DEEPEST} deep")
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            _check_text(f"a key of {place or 'the study'}", key)
+            _check_plain(inner, f"{place}.{key}".lstrip("."), depth + 1)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            _check_plain(inner, place, depth + 1)
+    elif isinstance(value, str):
+        _check_text(place, value)
+    elif isinstance(value, int):
+        if not -(2**63) <= value < 2**63:
+            raise BadInput(f"{place} = {shown(value)}: an integer has at most 63 bits")
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            raise BadInput(f"{place} = {value}: not a finite number")
+    elif not (value is None or isinstance(value, Section)):
+        raise BadInput(f"{place or 'a study'} = {shown(value)}: {type(value).__name__} is no type of a study's")
+
+
+def _check_text(place: str, value: object) -> None:
+    if not isinstance(value, str):
+        raise BadInput(f"{place}: {shown(value)} is no text")
+    if len(value) > LONGEST_TEXT:
+        raise BadInput(f"{place} = {shown(value)}: {len(value)} characters; at most {LONGEST_TEXT}")
+    if strange := [c for c in value if not c.isprintable()]:
+        raise BadInput(f"{place} = {shown(value)}: it holds {shown(strange[0])}, which cannot be printed")
 
 
 def _override(raw: dict[str, Any], text: str) -> None:
     key, equals, value = text.partition("=")
     if not equals:
-        raise BadInput(f"--set {text!r}: expected key.path=value")
+        raise BadInput(f"--set {shown(text)}: expected key.path=value")
     try:
         parsed = tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
         parsed = value.strip()
-    *path, last = key.strip().split(".")
+    except (ValueError, RecursionError) as error:  # an integer of thousands of digits, lists in lists in lists
+        raise BadInput(f"--set {shown(text)}: {error}") from error
+    *path, last = key.strip().split(".", DEEPEST)
     for part in path:
         raw = raw.setdefault(part, {})
         if not isinstance(raw, dict):
-            raise BadInput(f"--set {text!r}: {part!r} is a value, not a section")
+            raise BadInput(f"--set {shown(text)}: {part!r} is a value, not a section")
     raw[last] = parsed
 
 
@@ -97,28 +157,71 @@ def _explain(error: ValidationError, signal: Signal) -> str:
         says_keys = fault["loc"][:1] in (("signal",), ("score",))
         return not says_keys, fault["type"] != "extra_forbidden", "error" not in fault.get("ctx", {})
 
-    size, first = signal.size, min(error.errors(), key=rank)
-    loc = [size.name if part == "size" else part for part in first["loc"] if part != "alternatives"]
-    place = ".".join(str(part) for part in loc if "[" not in str(part))  # without a union's branches
-    if first["type"] == "extra_forbidden":
-        *path, key = first["loc"]
+    size, first, *others = signal.size, *sorted(error.errors(), key=rank)
+    place = _place(first, size.name)
+    if first["loc"][:1] in (("signal",), ("score",)):  # what they say of other sections is not known then
+        others = []
+    also = list(dict.fromkeys(other for fault in others if (other := _place(fault, size.name)) != place))
+    beside = f"; and look at {listed(also[:3])}" if also else ""
+    return f"{place}: {_message(first, signal)}{beside}".removeprefix(": ")
+
+
+def _place(fault: dict, size: str) -> str:
+    """Where a fault is, as the file has it: under the signal's name, without the branches of a union."""
+    *path, last = [size if part == "size" else part for part in fault["loc"] if part != "alternatives"] or [""]
+    parts = path if fault["type"] == "extra_forbidden" else [*path, last]
+    return ".".join(str(part) for part in parts if "[" not in str(part))
+
+
+def _message(fault: dict, signal: Signal) -> str:
+    size, given, (*path, key) = signal.size, fault["input"], fault["loc"] or [""]
+    if fault["type"] == "extra_forbidden":
         accepted = [size.name if name == "size" else name for name in _fields(path)
                     if size.has_mass or name != "m_chi_GeV"]  # fmt: skip
         why = f" with the signal {signal.name!r}" if path[:1] in [[name] for name in SIZED] else ""
-        return f"{'.'.join(map(str, loc[:-1]))}: {unknown('key', key, accepted)}{why}".removeprefix(": ")
-    cause = first.get("ctx", {}).get("error")
-    message = str(cause) if isinstance(cause, ValueError) else f"{first['msg']} (given: {first['input']!r})"
-    return f"{place}: {message}".removeprefix(": ")
+        return f"{unknown('key', key, accepted)}{why}"
+    cause = fault.get("ctx", {}).get("error")
+    if isinstance(cause, ValueError):
+        return str(cause)
+    section, name = _model([*path, key]), size.name if key == "size" else key
+    if fault["type"] == "missing":
+        there = f" (given: {listed(list(given))})" if path and isinstance(given, dict) and given else ""
+        return f"required; like {_example(section, name, size)}{there}"
+    if fault["type"] == "tuple_type":
+        return f"{shown(given)} is no list; expected {name} = [{json.dumps(given, default=str)}]"
+    if fault["type"] == "dict_type":
+        return f"{shown(given)} is no section; expected {name}.NAME = {{ ... }}, for names of your own"
+    if fault["type"] in ("model_type", "model_attributes_type"):
+        keys = listed([size.name if key == "size" else key for key in section.model_fields])
+        like = _example(section, name, size)
+        if "name" in section.model_fields and isinstance(given, str):
+            like = f"{name} = {{ name = {json.dumps(given)} }}"
+        return f"{shown(given)} is no section; expected {like} (keys: {keys})"
+    return f"{fault['msg']} (given: {shown(given)})"
 
 
-def _fields(path: list[str | int]) -> list[str]:
+def _example(section: type, name: str, size: Size) -> str:
+    """How a missing key may look, in TOML."""
+    sizes = f"{{ log = [{size.benchmark / 30:.0e}, {30 * size.benchmark:.0e}], n = 10 }}"
+    axes = {"m_chi_GeV": MASSES} if size.has_mass else {}
+    axes |= {size.name: sizes, "exposure_ty": "[20, 200]"}
+    axes |= {"grid": "{ " + ", ".join(f"{key} = {axis}" for key, axis in axes.items()) + " }"}
+    return f"{name} = {axes.get(name, '[1, 10]' if section is Axis else '{ ... }')}"
+
+
+def _model(path: list[str | int]) -> type:
+    """The section at a place; the study itself where there is none of its own."""
     model = Study
     for part in path:
         if part not in model.model_fields:  # a name of the user's own, which leads to a section
             continue
         annotation = model.model_fields[part].annotation
-        model = next((one for one in _within(annotation) if hasattr(one, "model_fields")), annotation)
-    return list(model.model_fields)
+        model = next((one for one in (annotation, *_within(annotation)) if hasattr(one, "model_fields")), Study)
+    return model
+
+
+def _fields(path: list[str | int]) -> list[str]:
+    return list(_model(path).model_fields)
 
 
 def _within(annotation: object) -> list:

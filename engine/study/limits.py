@@ -18,7 +18,7 @@ class Limits(Section):
 
     enabled: bool = True
     check_m_chi_GeV: Annotated[tuple[Positive, ...], Distinct] = (20.0, 50.0, 500.0)
-    check_toys: int = Field(1000, ge=100)
+    check_toys: int = Field(1000, ge=100, le=1_000_000)
     power: float = Field(POWER, ge=0.12, le=0.5)  # at 0.1 and below, the constraint of a 90 % limit is at strength zero
 
     def check(self, axes: tuple[str, ...], signal: str) -> None:

@@ -10,7 +10,7 @@ from engine import plugins
 from engine.errors import BadInput
 from engine.study.section import Section, named
 
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]+$")]
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]+$", max_length=100)]
 
 
 class Model(Section):
@@ -62,7 +62,7 @@ class Training(Section):
     model, whose spread is the error that one fit of it has; each is a model of its own.
     """
 
-    workers: int = Field(1, ge=1)
+    workers: int = Field(1, ge=1, le=1024)
     gpus_per_worker: int = Field(0, ge=0, le=1)
     precision: Literal["float32", "bf16"] = "float32"
     n_seeds: int = Field(1, ge=1, le=100)

@@ -11,9 +11,10 @@ from engine.errors import BadInput, unknown
 from engine.inference import scores, teststats
 from engine.options import Options, configure
 from engine.study.refine import Refine
-from engine.study.section import Axis, Distinct, Positive, Section
+from engine.study.section import Axis, Distinct, Positive, Section, check_name
 
 DEFAULT_R = 2.5e5
+MOST_TOYS = 1_000_000_000
 
 
 class Score(Section):
@@ -90,9 +91,8 @@ class Grid(Section):
     @classmethod
     def _physical(cls, axis: Axis | None, info: ValidationInfo) -> Axis | None:
         may_be_zero = info.field_name == "size"
-        for value in axis.points() if axis else ():
-            if value < 0 or (value == 0 and not may_be_zero):
-                raise BadInput(f"{value:g} must be {'0 or more' if may_be_zero else 'above 0'}")
+        if axis and ((value := axis.ends[0]) < 0 or (value == 0 and not may_be_zero)):
+            raise BadInput(f"{value:g} must be {'0 or more' if may_be_zero else 'above 0'}")
         return axis
 
     @property
@@ -116,8 +116,8 @@ class Toys(Section):
     stands beside the toys, for the statistics that have one.
     """
 
-    null: int = Field(10_000, ge=100)
-    signal: int = Field(10_000, ge=100)
+    null: int = Field(10_000, ge=100, le=MOST_TOYS)
+    signal: int = Field(10_000, ge=100, le=MOST_TOYS)
     statistics: Annotated[tuple[str, ...], Distinct] = Field(("extended_poisson", "tail_count"), min_length=1)
     options: dict[str, dict[str, Any]] = Field(default_factory=dict)
     exact: Literal["all", "benchmark", "none"] = "benchmark"
@@ -130,6 +130,7 @@ class Toys(Section):
                 raise unknown("statistic with options", name, self.statistics)
         same = {}
         for name in self.statistics:
+            check_name("a statistic", name)
             module, options = self.statistic(name)
             if (other := same.setdefault((module.__name__, options), name)) != name:
                 raise BadInput(f"{name!r} is {other!r} under another name: the same statistic with the same options")

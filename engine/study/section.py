@@ -1,11 +1,15 @@
 """What every part of a study is made of: a frozen section, ranges, and an axis of values."""
 
 import math
+import re
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from engine.errors import BadInput
+from engine.errors import BadInput, shown
+
+NAME = re.compile(r"(?!\.)[\w.-]{1,100}")
+MOST_POINTS = 2_000_000  # of an axis, and of a grid: see `extent`
 
 
 class Section(BaseModel):
@@ -22,7 +26,7 @@ def _range(values: tuple[float, float]) -> tuple[float, float]:
 
 def _distinct(values: tuple) -> tuple:
     if len(set(values)) < len(values):
-        raise BadInput(f"{list(values)} names one of them twice")
+        raise BadInput(f"{shown(list(values))} names one of them twice")
     return values
 
 
@@ -33,12 +37,20 @@ Distinct = AfterValidator(_distinct)
 
 
 class Axis(Section):
-    """One axis of the grid: `values = [...]`, or `log = [low, high]` or `linear = [low, high]` with `n`."""
+    """One axis of the grid: `[...]` or `values = [...]`, or `log = [low, high]` or `linear = [low, high]` with `n`."""
 
-    values: tuple[float, ...] | None = Field(None, min_length=1)
+    values: tuple[float, ...] | None = Field(None, min_length=1, max_length=MOST_POINTS)
     log: tuple[float, float] | None = None
     linear: tuple[float, float] | None = None
-    n: int | None = Field(None, ge=2)
+    n: int | None = Field(None, ge=2, le=MOST_POINTS)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _values(cls, raw: object) -> object:
+        """A list is its values, and a number the only one."""
+        if isinstance(raw, int | float) and not isinstance(raw, bool):
+            raw = [raw]
+        return {"values": raw} if isinstance(raw, list | tuple) else raw
 
     @model_validator(mode="after")
     def _one_form(self) -> "Axis":
@@ -53,6 +65,16 @@ class Axis(Section):
             raise BadInput(f"{given[0]} = {list(ends)} must be [low, high] with low < high")
         return self
 
+    @property
+    def n_points(self) -> int:
+        """How many points it has, before they are made."""
+        return self.n if self.values is None else len(set(self.values))
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Its lowest and its highest point."""
+        return self.log or self.linear or (min(self.values), max(self.values))
+
     def points(self) -> tuple[float, ...]:
         """Ascending, each once; rounded to 12 digits, so that a wider grid hits the same points."""
         if self.values is not None:
@@ -65,10 +87,17 @@ class Axis(Section):
         return tuple(float(f"{low * (1 - t) + high * t:.12g}") for t in steps)
 
 
+def check_name(kind: str, name: str) -> None:
+    """Raises BadInput for a name that could be no part of a file's name, as those of results and figures are."""
+    if not NAME.fullmatch(name):
+        raise BadInput(f"{kind} cannot be called {shown(name)}: expected at most 100 letters, digits, _, - and .; a "
+                       "file of your own gets such a name by the options")  # fmt: skip
+
+
 def named(raw: object, kind: str) -> dict[str, Any]:
     """A part that is chosen by name, as a dictionary of its own; raises BadInput where it is none."""
     if not isinstance(raw, dict):
-        raise BadInput(f"{raw!r} is no section; expected {kind}")
+        raise BadInput(f"{shown(raw)} is no section; expected {kind}")
     if not isinstance(raw.get("name", ""), str):
-        raise BadInput(f"name = {raw['name']!r} must be a word in quotes")
+        raise BadInput(f"name = {shown(raw['name'])} must be a word in quotes")
     return dict(raw)

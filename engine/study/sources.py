@@ -16,7 +16,7 @@ from engine.physics import proposals, spectra
 from engine.physics.detectors import TPC
 from engine.size import Size
 from engine.study.leakage import Leakage
-from engine.study.section import Ascending, Distinct, Range, Section, named
+from engine.study.section import Ascending, Distinct, Range, Section, check_name, named
 
 NestEnergy = Annotated[float, Field(ge=proposals.NEST_RANGE_KEV[0], le=proposals.NEST_RANGE_KEV[1])]  # keV
 NestRange = Annotated[tuple[NestEnergy, NestEnergy], Ascending]
@@ -115,6 +115,8 @@ class Backgrounds(Section):
             if name not in self.components:
                 raise unknown("component with options", name, self.components)
         for name in self.components:
+            if not name.endswith(".py") or name != self.spectrum_name(name):
+                check_name("a component", name)
             if name in KINDS:
                 raise BadInput(f"a component cannot be called {name!r}: that is a kind of recoil")
             _, uncertainty = spectra.describe(*self.spectrum(name))

@@ -12,6 +12,7 @@ import zoo
 from engine import plugins
 from engine.errors import BadInput, unknown
 from engine.inference.teststats import has_law
+from engine.study import extent, units
 from engine.study.compare import Compare, Ranking
 from engine.study.leakage import LeakageScan
 from engine.study.limits import Limits
@@ -47,6 +48,8 @@ class Study(Section):
     tune: Tune | None = None
     compare: Compare | None = None
     tuned_on: str = Field("nothing", description="the signal that R, thresholds or networks were chosen on")
+    confirm: tuple[str, ...] = Field((), exclude=True, description="names whose unusual values are meant: no result "
+                                     "depends on it")  # fmt: skip
 
     @model_validator(mode="before")
     @classmethod
@@ -70,6 +73,11 @@ class Study(Section):
         if idle := [name for name in self.models if name not in self.roles.values()]:
             raise BadInput(f"models.{idle[0]} plays no role in the score {self.score.name!r}, which has "
                            f"{', '.join(self.roles)}")  # fmt: skip
+        return self
+
+    @model_validator(mode="after")
+    def _is_not_too_much(self) -> "Study":
+        extent.check(self)
         return self
 
     @model_validator(mode="after")
@@ -255,6 +263,11 @@ class Study(Section):
                 would_do = ", ".join(self._taken_by(family)) or "none that ships"
                 seen = f"it reads the representation {view!r} of {self.detector.name!r}; would do: {would_do}"
                 raise BadInput(f"{place}: {error} ({seen})") from error
+        return self
+
+    @model_validator(mode="after")
+    def _units_are_usual(self) -> "Study":
+        units.check(self)
         return self
 
     def _taken_by(self, family: ModuleType) -> Iterator[str]:

@@ -42,9 +42,9 @@ class Tune(Section):
 
     @model_validator(mode="after")
     def _has_a_range(self) -> "Tune":
-        points = self.R.points()
-        if points[0] <= 0 or len(points) < 2:
-            raise BadInput(f"R = {list(points)} must be two values or more, all above 0: it is sought on a log axis")
+        if self.R.ends[0] <= 0 or self.R.n_points < 2:
+            raise BadInput(f"R = {list(self.R.ends)} must be two values or more, all above 0: it is sought on a log "
+                           "axis")  # fmt: skip
         return self
 
     def check(self, statistic: Callable, names: tuple[str, ...], axes: tuple[str, ...]) -> None:

@@ -169,5 +169,10 @@ def test_a_bad_overlay_names_file_line_and_value(tmp_path, text, complaint):
 
 
 def test_a_missing_overlay_is_bad_input(tmp_path):
-    with pytest.raises(BadInput, match="no.csv: No such file"):
+    with pytest.raises(BadInput, match="no such file: .*no.csv"):
         read_overlay(tmp_path / "no.csv")
+    with pytest.raises(BadInput, match="is a folder"):
+        read_overlay(tmp_path)
+    (tmp_path / "long.csv").write_text("10," + "1" * 140_000)
+    with pytest.raises(BadInput, match="not a CSV table: field larger than"):
+        read_overlay(tmp_path / "long.csv")

@@ -1,6 +1,7 @@
 """A cluster of several raylets on one machine, in a folder and on ports of its own, whose processes are all known."""
 
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 from ray.cluster_utils import Cluster
 
+from engine.cluster.local import environment
 from engine.cluster.nodes import ENVIRONMENT
 
 SCAN = Path(__file__).parent / "scan_of_cells.py"
@@ -91,17 +93,15 @@ def _command(pid: int) -> str:
 def hosts():
     """Three hosts and a head; at the end no process of theirs may be left."""
     mark, folder = uuid.uuid4().hex, tempfile.mkdtemp(prefix="rsc-")
-    names = ENVIRONMENT | {MARK: mark, "RAY_gcs_storage": "rocksdb", "RAY_gcs_storage_path": f"{folder}/gcs"}
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(names)
+    names = {MARK: mark, "RAY_gcs_storage": "rocksdb", "RAY_gcs_storage_path": f"{folder}/gcs",
+             "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}  # fmt: skip
     head = {"num_cpus": 0, "include_dashboard": False, "temp_dir": folder, "_system_config": HEALTH}
-    found = Hosts(mark, Cluster(initialize_head=True, head_node_args=head))
-    for _ in range(3):
-        found.add()
-    yield found
-    found.cluster.shutdown()
-    for name, value in before.items():
-        os.environ.pop(name) if value is None else os.environ.update({name: value})
+    with environment(ENVIRONMENT | names):
+        found = Hosts(mark, Cluster(initialize_head=True, head_node_args=head))
+        for _ in range(3):
+            found.add()
+        yield found
+        found.cluster.shutdown()
     left = _wait_for_none(mark)
     for pid in left:
         os.kill(pid, signal.SIGKILL)
@@ -147,3 +147,47 @@ def drive(hosts, tmp_path):
         if process.poll() is None:
             process.kill()
         process.wait()
+
+
+@dataclass
+class Scans:
+    """Scans that a test starts as a user does, each in a session of its own, all with one mark."""
+
+    folder: Path
+    mark: str = field(default_factory=lambda: uuid.uuid4().hex)
+    started: list[subprocess.Popen] = field(default_factory=list)
+
+    def start(self, *command: object, **environment: str) -> subprocess.Popen:
+        """A Python process; what it says goes into a file."""
+        with (self.folder / f"said{len(self.started)}.txt").open("w") as said:
+            self.started.append(subprocess.Popen(
+                [sys.executable, *map(str, command)], stdout=said, stderr=subprocess.STDOUT, start_new_session=True,
+                env=os.environ | environment | {MARK: self.mark},
+            ))  # fmt: skip
+        return self.started[-1]
+
+    def said(self, process: subprocess.Popen) -> str:
+        """What a process has said so far."""
+        return (self.folder / f"said{self.started.index(process)}.txt").read_text()
+
+    def until(self, process: subprocess.Popen, words: str) -> None:
+        """Waits until it has said this."""
+        end = time.monotonic() + LEFT_S
+        while words not in self.said(process):
+            assert process.poll() is None and time.monotonic() < end, self.said(process)
+            time.sleep(0.05)
+
+
+@pytest.fixture
+def scans(tmp_path):
+    """Starts scans; when the test has ended no process of theirs may be left."""
+    found = Scans(tmp_path)
+    yield found
+    ended = [process.poll() is not None for process in found.started]
+    left = _wait_for_none(found.mark) if all(ended) else processes(found.mark)
+    for pid in left:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    for process in found.started:
+        process.wait()
+    assert not left, f"processes left behind: {left}"

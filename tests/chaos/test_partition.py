@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -40,7 +41,8 @@ class Network:
 
     def __init__(self):
         self.name, self.started = f"rs{uuid.uuid4().hex[:6]}", []
-        self.environment = os.environ | ENVIRONMENT
+        token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+        self.environment = os.environ | ENVIRONMENT | token
         self.switch = self.namespace("s")
         self.inside("s", "ip", "link", "add", "name", "sw0", "type", "bridge")
         self.inside("s", "ip", "link", "set", "sw0", "up")

@@ -10,9 +10,9 @@ from engine.cluster import fan_out as module
 from engine.cluster import nodes
 from engine.cluster.fan_out import WINDOW_PER_CPU
 from engine.cluster.nodes import check_address, cluster, share
-from engine.errors import BadInput, ScanStalled, TaskFailed
+from engine.errors import BadInput, CorruptPart, ScanStalled, TaskFailed
 from engine.store.parts import Entry, Failure, Part
-from engine.store.store import Store
+from engine.store.store import Store, read
 from engine.store.units import Unit
 
 
@@ -43,6 +43,12 @@ def add(x: int, shared: int) -> list[Part]:
 
 def refuse(x: int) -> list[Part]:
     raise ValueError(f"{x} is not for me")
+
+
+def look(store: Store, entry: Entry, log: str) -> list[Part]:
+    with open(log, "a") as file:
+        file.write("once\n")
+    return [Part("seen", ("seen",), read(store, entry))]
 
 
 def die_once(folder: str) -> list[Part]:
@@ -101,6 +107,15 @@ def test_the_same_work_twice_changes_nothing(cpus, store):
 def test_a_mistake_in_the_work_is_raised_as_itself(cpus, store):
     with pytest.raises(TaskFailed, match="^ValueError: 7 is not for me$"):
         list(fan_out(refuse, [(7,)], store, cpus))
+
+
+def test_a_part_that_a_worker_finds_damaged_is_told_at_once_and_by_its_name(cpus, store, tmp_path):
+    ((entry,),) = fan_out(square, [(3,)], store, cpus)
+    store.put(entry.path, b"no square")
+    with pytest.raises(CorruptPart, match="^squares/3 does not have the bytes that were committed$") as found:
+        list(fan_out(look, [(store, entry, str(tmp_path / "log"))], store, cpus))
+    assert found.value.entry == entry
+    assert (tmp_path / "log").read_text() == "once\n"
 
 
 def test_a_worker_that_dies_is_replaced(cpus, store, tmp_path):

@@ -195,3 +195,20 @@ def test_a_missing_driver_is_said_with_what_to_install(monkeypatch):
 ])  # fmt: skip
 def test_a_password_is_hidden_wherever_it_stands(text, shown):
     assert hidden(text) == shown
+
+
+@pytest.mark.parametrize("damage", [
+    b'{"op_code": 0, "worker_id": "a"}\n', b'[1]\n{"a": 1}\n', b'{"op_code": 99}\n', b'{\n{"a": 1}\n', b"\xff\n{}\n",
+    b"folder",
+])  # fmt: skip
+def test_a_journal_that_was_damaged_in_its_middle_is_begun_anew(tmp_path, damage, capsys):
+    path = tmp_path / JOURNAL
+    path.parent.mkdir()
+    if damage == b"folder":
+        path.mkdir()
+    else:
+        path.write_bytes(damage)
+    assert opened(None, tmp_path).get_all_studies() == []
+    said = capsys.readouterr().err
+    assert said.startswith(f"note: the journal {path} cannot be read") and said.count("\n") == 1
+    assert len(list(path.parent.glob("journal.log.*"))) >= 1

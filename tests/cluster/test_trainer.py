@@ -2,21 +2,18 @@
 
 import importlib
 import os
-import shutil
 import signal
-import tempfile
 import threading
 import time
 
 import numpy as np
 import pytest
-import ray
 
 import zoo
-from engine.cluster import trainer
-from engine.errors import BadInput, TaskFailed
+from engine.cluster import nodes, trainer
+from engine.errors import BadInput, CorruptPart, TaskFailed
 from engine.store import checkpoints
-from engine.store.parts import Part
+from engine.store.parts import Entry, Part
 from engine.store.store import Store
 from engine.store.units import Unit
 
@@ -27,14 +24,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")  # Ray
 
 @pytest.fixture(scope="module")
 def cluster():
-    """A Ray of its own, in a folder of its own: sockets want a short path."""
-    folder = tempfile.mkdtemp(prefix="rs-")
-    os.environ["RAY_AUTH_MODE"] = "disabled"
-    quiet = {"include_dashboard": False, "logging_level": "ERROR", "log_to_driver": False}
-    ray.init(address="local", num_cpus=2, _temp_dir=folder, **quiet)
-    yield 2
-    ray.shutdown()
-    shutil.rmtree(folder, ignore_errors=True)
+    with nodes.cluster(None, 2) as cpus:
+        yield cpus
 
 
 def events(n=211):
@@ -66,6 +57,10 @@ def refuse(folder: str, device: str) -> list[Part]:
     raise ValueError(f"not on {device}")
 
 
+def damaged(folder: str, device: str) -> list[Part]:
+    raise CorruptPart(Entry("events/x.parquet", "", ("x",)), "is gone")
+
+
 def train(work, *task, cpus=2, workers=2):
     store = Store(task[0])
     ((entry,),) = trainer.train(work, [Unit(task, items=("fit",))], store, cpus, workers=workers, gpus_per_worker=0)
@@ -87,6 +82,10 @@ def test_two_workers_give_the_curve_of_one(together, tmp_path):
         np.testing.assert_allclose(together[0].history[name], curve, rtol=1e-5, err_msg=name)
     for name, tensor in alone.module.state_dict().items():
         np.testing.assert_allclose(together[0].module.state_dict()[name], tensor, rtol=1e-3, atol=1e-4, err_msg=name)
+
+
+def test_an_interrupt_is_still_the_programs(together):
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def kill_a_follower(folder, killed):
@@ -116,6 +115,12 @@ def test_a_killed_worker_costs_no_epoch_that_was_kept(together, tmp_path):
 def test_what_every_worker_refuses_is_refused_at_once(cluster, tmp_path):
     with pytest.raises(TaskFailed, match="^ValueError: not on cpu$"):
         train(refuse, str(tmp_path))
+
+
+@pytest.mark.slow
+def test_a_part_that_a_worker_finds_damaged_is_told_to_the_driver(cluster, tmp_path):
+    with pytest.raises(CorruptPart, match="^events/x.parquet is gone$"):
+        train(damaged, str(tmp_path))
 
 
 def test_a_cluster_too_small_is_said_before_anything_waits(cluster, tmp_path):

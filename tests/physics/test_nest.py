@@ -1,5 +1,7 @@
 """Detector constants and quanta against NEST itself and against its formulas, written independently."""
 
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -103,3 +105,13 @@ def test_widths_and_correlation(kind, i):
     correlation = reference["correlation"][i]
     tolerance = WIDTHS["correlation_abs"] + 3.5 * (1 - correlation**2) / np.sqrt(n)
     assert np.corrcoef(photons, electrons)[0, 1] == pytest.approx(correlation, abs=tolerance)
+
+
+def test_what_nest_says_of_its_model_once_in_a_process_is_not_on_the_terminal():
+    ours = ("import numpy as np; from engine.physics.detectors import _quanta; "
+            "_quanta.quanta('ER', np.array([5.0]), 200.0, 2.9, 1)")  # fmt: skip
+    of_nest = ("import nestpy; detector = nestpy.detectors.VDetector(); "
+               "nestpy.NESTcalc(detector).GetYields(nestpy.interactions.beta, 5.0, 2.9, 200.0)")  # fmt: skip
+    said = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+            for code in (ours, of_nest)]  # fmt: skip
+    assert (said[0].stdout, said[0].stderr) == ("", "") and "energy dependent" in said[1].stderr

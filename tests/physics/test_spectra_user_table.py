@@ -125,11 +125,11 @@ def test_bad_csv(tmp_path, text, message):
 
 def test_bad_files(tmp_path):
     refused(tmp_path / "none.csv", "no such file: .*none.csv")
-    refused(tmp_path, "no such file")
+    refused(tmp_path, "is a folder, no file")
     refused(csv(tmp_path / "t.txt", "energy_keV,rate\n1,2\n3,4\n"), "t.txt: a table is one of .csv, .parquet")
-    refused(csv(tmp_path / "t.parquet", "energy_keV,rate\n1,2\n3,4\n"), "t.parquet: not a Parquet file")
+    refused(csv(tmp_path / "t.parquet", "energy_keV,rate\n1,2\n3,4\n"), "t.parquet: not a parquet table")
     (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00")
-    refused(tmp_path / "binary.csv", "binary.csv: not a text file")
+    refused(tmp_path / "binary.csv", "binary.csv: not a csv table")
     refused(parquet(tmp_path / "a.parquet", energy_keV=[1.0, 2.0], rate=["1", "2"]), "rate holds string, not numbers")
     refused(parquet(tmp_path / "b.parquet", energy_keV=[1.0, 2.0], rate=[1.0, None]), "row 2: rate nan is not a finite")
     refused(parquet(tmp_path / "c.parquet", energy_keV=[1.0, 2.0]), "needs one column 'rate'; found: energy_keV")

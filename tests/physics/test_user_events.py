@@ -97,6 +97,8 @@ def test_the_columns_have_a_schema_with_unit_and_meaning():
     [
         ({}, "needs one column 'ces_keVee'; found: features"),
         ({"ces_keVee": ["a"] * N}, "ces_keVee holds string, not numbers"),
+        ({"ces_keVee": CES, "selected": ["true"] * N}, "selected holds string; expected bool: true or false"),
+        ({"ces_keVee": CES, "weight": [{"a": 1}] * N}, "weight holds struct<a: int64>, not numbers"),
         ({"ces_keVee": CES, "features": pa.array([[1, 2]] * N)}, "features holds list<.*expected a fixed_size_list"),
         ({"ces_keVee": CES, "features": pa.FixedSizeListArray.from_arrays(pa.array(np.ones(2 * N)), 2)},
          r"features holds fixed_size_list<.*double.*as uint16"),
@@ -195,3 +197,19 @@ def test_accidental_pairs_have_the_s1_of_one_event_and_the_s2_of_another(tmp_pat
 def test_columns_of_another_length_are_refused(tmp_path):
     with pytest.raises(ValueError, match="7 values of ces_keVee for 60 events"):
         event_table.write(tmp_path / "t.parquet", features(), {"ces_keVee": CES[:7]})
+
+
+def test_a_damaged_table_is_one_line(table):
+    content = table.read_bytes()
+    for cut in (0, 4, 300, len(content) // 2, len(content) - 9, len(content) - 1):
+        for damaged in (content[:cut], content[:cut] + bytes(len(content) - cut), content[:cut] + content[cut + 1 :]):
+            table.write_bytes(damaged)
+            with pytest.raises(BadInput) as caught:
+                user_events.weights(configure(table), WINDOW)
+            assert "\n" not in str(caught.value) and len(str(caught.value)) <= 400
+
+
+def test_more_rows_than_are_read_are_refused(table, monkeypatch):
+    monkeypatch.setattr(user_events, "MOST_ROWS", N - 1)
+    with pytest.raises(BadInput, match=f"{N} rows; at most {N - 1} are read"):
+        configure(table)

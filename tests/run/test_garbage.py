@@ -13,7 +13,7 @@ from engine.plan.plan import Plan
 from engine.run import garbage
 from engine.run.status import status
 from engine.store import heartbeat
-from engine.store.parts import Entry, Part, encode, sha256
+from engine.store.parts import Entry, Part, bundle, encode, sha256
 from engine.store.store import Ledger, Store
 
 MORE = ("toys.null=2500",)
@@ -31,7 +31,8 @@ def store(tiny, tmp_path):
                 put(place, ledger, f"{stage}/{item}.parquet", item)
         ledger.flush()
     put(place, None, "nulls/orphan.parquet", "of-nobody")
-    put(place, None, "nulls/known.parquet", Plan(study.load(str(tiny))).nulls[0])
+    known = bundle("nulls", (Plan(study.load(str(tiny))).nulls[0], "other"), pa.table({"item": ["x"]}))
+    place.put_new(known.path, encode(known))
     for plan in (Plan(study.load(str(tiny))), Plan(study.load(str(tiny), MORE))):
         place.put(f"figures/{plan.table}/roc.png", b"x" * 1000)
         place.put(f"partial/{plan.table}.parquet", b"x")
@@ -63,7 +64,7 @@ def test_what_two_studies_share_stays_and_what_one_alone_had_goes(store, tiny):
     mine, theirs = ({item for items in stages.items(Plan(one)).values() for item in items} for one in (small, large))
     stem = {one.path.split("/")[-1].split(".")[0] for one in found.objects}
     assert stem >= theirs - mine and not stem & mine
-    assert stem - theirs == {"orphan", "of-nobody", "a", "roc"}  # "known" holds an item that is asked for
+    assert stem - theirs == {"orphan", "of-nobody", "a", "roc"}  # and not the bundle with an item that is asked for
     folders = set(found.by_folder)
     assert {"nulls", "cells", "figures", "partial", "checkpoints", "aside"} <= folders and "mlflow" not in folders
     assert found.by_folder["figures"] == (1, 1000)

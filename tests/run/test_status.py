@@ -12,6 +12,7 @@ from engine.plots.coverage import COLOURS, coverage
 from engine.run import request
 from engine.run.coverage import LETTERS, STATES
 from engine.run.status import status
+from engine.store import sealed
 from engine.store.parts import Entry, Failure, Part, encode, sha256
 from engine.store.store import Ledger, Store
 
@@ -91,8 +92,9 @@ def test_each_state_is_told_apart(finished, place):
 def forget(place, item):
     """As if the ledger had never heard of an item."""
     for segment in (place / "ledger").iterdir():
-        lines = [line for line in segment.read_text().splitlines() if item not in json.loads(line)["items"]]
-        segment.write_text("\n".join(lines))
+        _, lines = sealed.unsealed("ledger", segment.read_bytes())
+        kept = [line for line in lines.splitlines() if item not in json.loads(line)["items"]]
+        segment.write_bytes(sealed.sealed("ledger", b"\n".join(kept), lines=True))
 
 
 def test_what_the_last_scan_asked_for_and_this_one_does_not_is_stale(finished, tiny, place):

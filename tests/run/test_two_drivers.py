@@ -58,7 +58,7 @@ def test_a_driver_beats_until_its_end(store, monkeypatch):
     with heartbeat.beating(store, "study", warnings.append):
         end = time.monotonic() + 20
         while len(seen) < 3 and time.monotonic() < end:
-            seen.add(json.loads(store.get(f"drivers/study/{socket.gethostname()}-{os.getpid()}.json"))["seen"])
+            seen.add(store.kept(f"drivers/study/{socket.gethostname()}-{os.getpid()}.json", heartbeat.Owner).seen)
     assert len(seen) == 3
     assert len(warnings) == 1 and "process 7 on elsewhere, since " in warnings[0]
     assert store.list("drivers/study") == ["drivers/study/elsewhere-7.json"]

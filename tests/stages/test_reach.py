@@ -175,7 +175,7 @@ def of(plan, population):
 
 def test_toys_that_would_be_too_full_are_named(tiny, surrogate):
     statistics = "toys.statistics=['tail_count', 'template_likelihood']"
-    settings = ON, "toys.null=7408", statistics, "reach.sigma_si_cm2=1e-38"
+    settings = ON, "toys.null=7408", statistics, "reach.sigma_si_cm2=1e-38", "confirm=['sigma_si_cm2']"
     by_law, by_toys = (Plan(load(tiny, *settings, f"reach.by_toys={said}")) for said in ("false", "true"))
     population = surrogate(0.0)
     assert len(list(reach.units(of(by_law, population), set(reach.items(by_law))))) == 3  # a law has no toys

@@ -14,7 +14,7 @@ import safetensors.numpy
 from moto.server import ThreadedMotoServer
 
 from engine.errors import StoreError
-from engine.store.parts import ITEMS, Entry, Failure, Part, decode, encode, is_whole, items_of, sha256
+from engine.store.parts import ITEMS, Entry, Failure, Part, bundle, decode, encode, is_whole, items_of, sha256
 from engine.store.store import CorruptPart, Ledger, Store
 
 WEIGHTS = safetensors.numpy.save({"w": np.arange(3.0)}, metadata={"about": "a model"})
@@ -119,13 +119,13 @@ def test_a_part_that_is_gone_is_noticed(store):
 
 def test_parts_committed_but_not_noted_are_adopted_and_damaged_ones_named(store):
     whole = encode(Part("", ("a", "b", "c"), TABLE))
-    store.put_new("nulls/whole.parquet", whole)
+    store.put_new(path := bundle("nulls", ("a", "b", "c"), TABLE).path, whole)
     store.put_new("nulls/cut.parquet", whole[:-10])
     ledger = Ledger(store)
     whole, damaged = ledger.orphans("nulls")
     assert damaged == ["nulls/cut.parquet"]
     ledger.add(whole)
-    assert set(ledger.entries) == {"a", "b", "c"}
+    assert {item: entry.path for item, entry in ledger.entries.items()} == dict.fromkeys("abc", path)
     assert ledger.orphans("nulls") == ([], ["nulls/cut.parquet"])
 
 
@@ -220,3 +220,15 @@ def test_a_bucket_that_does_not_exist_is_one_clear_line(bucket):
     with pytest.raises(StoreError, match="nowhere") as error:
         Store("s3://nowhere/x").check_writable()
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("what", ["folder", "link"])
+def test_what_is_no_file_in_the_place_of_a_part_is_set_aside(tmp_path, what):
+    store, place = Store(str(tmp_path)), tmp_path / "cells" / "x"
+    place.parent.mkdir()
+    place.mkdir() if what == "folder" else place.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(FileNotFoundError):
+        store.get("cells/x")
+    store.put_new("cells/x", b"right")
+    assert store.get("cells/x") == b"right"
+    assert len(list((tmp_path / "aside" / "cells").iterdir())) == 1

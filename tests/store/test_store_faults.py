@@ -147,6 +147,19 @@ def test_a_scan_into_such_a_bucket_has_the_bytes_of_an_undisturbed_one(proxy, tm
     assert len(proxy.seen) > 5
 
 
+@pytest.mark.slow
+def test_a_users_scan_into_such_a_bucket_has_the_tables_of_a_folder(proxy, reference, tiny, recoilscan, tmp_path):
+    proxy.do("500", "503", "slow", "unsaid", "cut", share=0.2)
+    tracking = f"sqlite:///{tmp_path}/mlflow.db"
+    recoilscan("scan", tiny, "--store", "s3://scans/tiny", "--workers", 0, "--tracking", tracking)
+    proxy.do()
+    store = Store("s3://scans/tiny")
+    for folder in ("tables", "limit_tables", "diagnostic_tables"):
+        wanted = {f"{folder}/{path.name}": path.read_bytes() for path in (reference.store / folder).iterdir()}
+        assert {path: store.get(path) for path in store.list(folder)} == wanted
+    assert not store.list("aside") and len(proxy.seen) > 5
+
+
 @pytest.mark.parametrize("fault", ["500", "503"])
 def test_a_bucket_that_only_fails_is_one_clear_line(proxy, monkeypatch, fault):
     monkeypatch.setitem(backend.RETRIES, "max_retries", 2)

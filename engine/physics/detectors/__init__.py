@@ -59,9 +59,9 @@ class TPC(BaseModel):
     s1_coincidence_ns: float = Positive
     s1_transport_ns: float = Field(gt=0, description="mean time of a reflected photon to a PMT")
     pmt_transit_ns: float = Field(ge=0, description="sigma of transit time and electronics")
-    pmt_pitch_cm: float = Positive
-    pmt_top_radius_cm: float = Field(gt=0, description="centres of the top array lie within")
-    pmt_bottom_radius_cm: float = Field(gt=0, description="centres of the bottom array lie within")
+    pmt_pitch_cm: float = Field(ge=1, le=100)
+    pmt_top_radius_cm: float = Field(gt=0, le=1000, description="centres of the top array lie within")
+    pmt_bottom_radius_cm: float = Field(gt=0, le=1000, description="centres of the bottom array lie within")
     s1_bottom_fraction: float = Fraction
     s2_top_fraction: float = Fraction
     s2_focused_fraction: float = Fraction
@@ -69,8 +69,8 @@ class TPC(BaseModel):
     s2_threshold_pe: float = Field(ge=0, description="the least S2, before corrections, of a registered event")
     s1_sample_ns: float = Positive
     s2_sample_ns: float = Positive
-    s1_samples: int = Field(ge=1)
-    s2_samples: int = Field(ge=1)
+    s1_samples: int = Field(ge=1, le=1_000_000)
+    s2_samples: int = Field(ge=1, le=1_000_000)
     s2_origin: Literal["pulse_start", "s1_trigger"] = Field(
         description="the S2 waveform starts with the first electron, or at the recoil: then it holds the drift time"
     )

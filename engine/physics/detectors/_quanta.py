@@ -1,5 +1,8 @@
 """Photons and electrons of a recoil, by NEST through nestpy."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 
 import nestpy
@@ -16,7 +19,23 @@ RECOMBINATION_WIDTH = 7  # of NEST's width parameters: the amplitude of recombin
 def _nest() -> tuple[object, object]:
     # NESTcalc keeps a raw pointer to its detector, so both are kept.
     detector = nestpy.detectors.VDetector()
-    return nestpy.NESTcalc(detector), detector
+    calc = nestpy.NESTcalc(detector)
+    with _mute():  # NEST says once in a process that a parameter "is slightly energy dependent", which is its model
+        calc.GetYields(INTERACTIONS["ER"], 5.0, 2.9, 200.0)
+    return calc, detector
+
+
+@contextmanager
+def _mute() -> Iterator[None]:
+    """What a library in C++ writes to the process's stderr is lost meanwhile."""
+    kept = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def work_function_eV(density_g_cm3: float) -> float:

@@ -6,9 +6,10 @@ mathtext). `rate(energy_keV)` takes an array of true recoil energies and returns
 shape: events / (t y keV), finite and >= 0, and 0 outside the spectrum's support.
 
 **A signal with a mass** says as `SIZE` what its rate is linear in: the name, unit and meaning of an axis of a study,
-for one a cross-section. Its `rate(energy_keV, m_chi_GeV, <SIZE.name>)` takes the value under that name, and it has no
-`RELATIVE_UNCERTAINTY`. Another interaction is one more file that names its own axis. Every other spectrum may be a
-signal too, multiplied by a strength; `size(spectrum)` gives the axis of either.
+for one a cross-section; and, if it likes, the ranges of size and mass beyond which a study must confirm a value, since
+another unit is more likely. Its `rate(energy_keV, m_chi_GeV, <SIZE.name>)` takes the value under that name, and it
+has no `RELATIVE_UNCERTAINTY`. Another interaction is one more file that names its own axis. Every other spectrum may be
+a signal too, multiplied by a strength; `size(spectrum)` gives the axis of either.
 
 **Options.** A spectrum with choices has a class `Options`, derived from the one here: its fields are what `rate`
 takes as keywords, with the same defaults, so that `rate(energy_keV, **options.model_dump())` works. A caller reads

@@ -28,11 +28,14 @@ V_ESC_KM_S = 544.0  # km / s, escape speed from the galaxy; all three Baxter et 
 
 
 class HaloOptions(Base):
-    """The standard halo model; the defaults are those of Baxter et al. 2105.00599."""
+    """The standard halo model; the defaults are those of Baxter et al. 2105.00599.
 
-    rho_GeV_cm3: float = Field(RHO_GEV_CM3, gt=0, description="local dark matter density, GeV / (c2 cm3)")
-    v0_km_s: float = Field(V0_KM_S, gt=0, description="speed of the local standard of rest, km / s")
-    v_esc_km_s: float = Field(V_ESC_KM_S, gt=0, description="escape speed from the galaxy, km / s")
+    The bounds are wide, and there to catch a wrong unit.
+    """
+
+    rho_GeV_cm3: float = Field(RHO_GEV_CM3, ge=0.01, le=10, description="local dark matter density, GeV / (c2 cm3)")
+    v0_km_s: float = Field(V0_KM_S, ge=10, le=1000, description="speed of the local standard of rest, km / s")
+    v_esc_km_s: float = Field(V_ESC_KM_S, ge=10, le=3000, description="escape speed from the galaxy, km / s")
 
 
 class SpinOptions(HaloOptions):

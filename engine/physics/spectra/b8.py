@@ -20,7 +20,7 @@ FLUX = 5.16e6  # neutrinos / (cm2 s), 2 %, O'Hare 2109.03116
 class Options(Base):
     """The flux; SNO, Aharmim et al. 2013, measured 5.25e6 (4 %)."""
 
-    flux_per_cm2_s: float = Field(FLUX, gt=0, description="neutrinos / (cm2 s)")
+    flux_per_cm2_s: float = Field(FLUX, ge=FLUX / 100, le=100 * FLUX, description="neutrinos / (cm2 s)")
 
 
 @lru_cache(maxsize=1)

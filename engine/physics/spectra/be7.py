@@ -19,7 +19,7 @@ class Options(Base):
     """Atomic binding, and the flux; cajohare/NeutrinoFog has 4.50e9 and 4.93e8 for the two lines, 4.99e9."""
 
     atomic_binding: bool = Field(True, description="False: free electrons")
-    flux_per_cm2_s: float = Field(FLUX, gt=0, description="neutrinos / (cm2 s), both lines")
+    flux_per_cm2_s: float = Field(FLUX, ge=FLUX / 100, le=100 * FLUX, description="neutrinos / (cm2 s), both lines")
 
 
 def free_electron_rate(energy_keV):

@@ -19,7 +19,7 @@ FLUX = 85.7  # neutrinos / (cm2 s), all flavours, O'Hare 2109.03116
 class Options(Base):
     """The flux; 86 (50 %) is quoted after Baxter et al. 2105.00599, a number not checked there."""
 
-    flux_per_cm2_s: float = Field(FLUX, gt=0, description="neutrinos / (cm2 s), all flavours")
+    flux_per_cm2_s: float = Field(FLUX, ge=FLUX / 100, le=100 * FLUX, description="neutrinos / (cm2 s), all flavours")
 
 
 @lru_cache(maxsize=1)

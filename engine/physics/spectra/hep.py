@@ -20,7 +20,7 @@ ENDPOINT_MEV = 18.784  # MeV, as in cajohare/NeutrinoFog
 class Options(Base):
     """The flux, known to 30 %."""
 
-    flux_per_cm2_s: float = Field(FLUX, gt=0, description="neutrinos / (cm2 s)")
+    flux_per_cm2_s: float = Field(FLUX, ge=FLUX / 100, le=100 * FLUX, description="neutrinos / (cm2 s)")
 
 
 @lru_cache(maxsize=1)

@@ -30,7 +30,7 @@ class Options(Base):
     """Atomic binding, and the flux."""
 
     atomic_binding: bool = Field(True, description="False: free electrons, and no scale")
-    flux_per_cm2_s: float = Field(FLUX, gt=0, description="neutrinos / (cm2 s)")
+    flux_per_cm2_s: float = Field(FLUX, ge=FLUX / 100, le=100 * FLUX, description="neutrinos / (cm2 s)")
 
 
 def free_electron_rate(energy_keV):

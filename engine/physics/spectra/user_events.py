@@ -17,11 +17,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import Field, model_validator
 
-from engine import schemas
-from engine.errors import BadInput
+from engine import files, schemas
+from engine.errors import SHOWN, BadInput, listed, one_line
 from engine.physics.spectra._options import Options as Base
 
 LABEL = "user's events"
+MOST_ROWS = 20_000_000
 KIND = "USER"  # no recoil of either kind: `rate` would have no meaning
 
 
@@ -88,10 +89,11 @@ def weights(options: Options, window_keVee: tuple[float, float]) -> np.ndarray:
 
 def read(options: Options, start: int, n: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Truth and ces_keVee of n rows from `start`, NaN where the table has no such column, and features (n, length)."""
-    names = [name for name in ("features", "ces_keVee", *schemas.TRUTH) if name in pq.read_schema(options.path).names]
     try:
+        there = pq.read_schema(options.path).names
+        names = [name for name in ("features", "ces_keVee", *schemas.TRUTH) if name in there]
         table = _rows(options.path, names, start, n)
-    except pa.ArrowInvalid as error:  # of a fixed-size list, Parquet cannot read back one that is null
+    except (pa.ArrowException, OSError) as error:  # of a fixed-size list, Parquet cannot read back one that is null
         raise BadInput(f"{options.path}: the {n} rows from {start + 1} cannot be read: {error}") from error
     features = table["features"].combine_chunks().flatten()
     if features.null_count:
@@ -114,25 +116,29 @@ def _rows(path: str, names: list[str], start: int, n: int) -> pa.Table:
 
 
 def _check_columns(options: Options) -> None:
-    if not Path(options.path).is_file():
-        raise BadInput(f"no such file: {options.path!r}")
+    files.check(options.path)
     try:
-        schema = pq.read_schema(options.path)
-    except (pa.ArrowException, OSError) as error:
+        schema, n_rows = pq.read_schema(options.path), pq.read_metadata(options.path).num_rows
+    except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: names that are not in UTF-8
         raise BadInput(f"{options.path}: not a Parquet file: {error}") from error
+    if n_rows > MOST_ROWS:
+        raise BadInput(f"{options.path}: {n_rows:,} rows; at most {MOST_ROWS:,} are read")
     needed = ["features"] + ["ces_keVee"] * (options.window == "ces")
-    for name in needed:
-        if schema.names.count(name) != 1:
-            raise BadInput(f"{options.path}: needs one column {name!r}; found: {', '.join(schema.names) or 'none'}")
+    for name in ("features", "ces_keVee", "weight", "selected", *schemas.TRUTH):
+        if (n := schema.names.count(name)) > 1 or (name in needed and n == 0):
+            raise BadInput(f"{options.path}: needs one column {name!r}; found: {listed(schema.names) or 'none'}")
     _check_features(options.path, schema.field("features").type)
     for name in ("ces_keVee", "weight", *schemas.TRUTH):
         if name in schema.names and not _is_number(schema.field(name).type):
-            raise BadInput(f"{options.path}: {name} holds {schema.field(name).type}, not numbers")
+            raise BadInput(f"{options.path}: {name} holds {one_line(str(schema.field(name).type), SHOWN)}, not numbers")
+    if "selected" in schema.names and not pa.types.is_boolean(kind := schema.field("selected").type):
+        raise BadInput(f"{options.path}: selected holds {one_line(str(kind), SHOWN)}; expected bool: true or false")
 
 
 def _check_features(path: str, kind: pa.DataType) -> None:
     if not (pa.types.is_fixed_size_list(kind) and pa.types.is_unsigned_integer(kind.value_type)):
-        raise BadInput(f"{path}: features holds {kind}; expected a fixed_size_list of unsigned integers, as uint16")
+        raise BadInput(f"{path}: features holds {one_line(str(kind), SHOWN)}; expected a fixed_size_list of unsigned "
+                       "integers, as uint16")  # fmt: skip
 
 
 def _is_number(kind: pa.DataType) -> bool:
@@ -143,7 +149,10 @@ def _column(options: Options, name: str) -> np.ndarray | None:
     """(rows,) a column as float64, all finite; None where the table has none. ces_keVee only if it is needed."""
     if name not in pq.read_schema(options.path).names or (name == "ces_keVee" and options.window == "none"):
         return None
-    values = pq.read_table(options.path, columns=[name])[name].cast(pa.float64()).to_numpy()
+    try:
+        values = pq.read_table(options.path, columns=[name])[name].cast(pa.float64()).to_numpy()
+    except (pa.ArrowException, OSError) as error:
+        raise BadInput(f"{options.path}: {name} cannot be read: {error}") from error
     _refuse(options, ~np.isfinite(values), name, values, "is not a finite number")
     return values
 

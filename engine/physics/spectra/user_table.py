@@ -8,6 +8,7 @@ As a background the table is taken as it stands, with `relative_uncertainty` of 
 a strength of 1 and grows linearly with the strength; a cross-section or a mass does not apply to it.
 """
 
+import csv
 import hashlib
 import io
 from functools import lru_cache
@@ -19,12 +20,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import Field, model_validator
 
-from engine.errors import BadInput
+from engine import files
+from engine.errors import SHOWN, BadInput, listed, one_line, shown
 from engine.physics.spectra._options import Options as Base
 from engine.physics.spectra._tables import cells
 
 LABEL = "user's table"
 COLUMNS = ("energy_keV", "rate")
+MOST_BYTES, MOST_ROWS = 100_000_000, 2_000_000  # a few thousand rows draw any spectrum
 
 
 class Options(Base):
@@ -60,22 +63,30 @@ def rate(energy_keV: np.ndarray, *, path: str, kind: str, relative_uncertainty: 
     return np.where(energy > 0, np.interp(energy, energies, rates, left=0.0, right=0.0), 0.0)
 
 
+def energies_keV(options: Options) -> np.ndarray:
+    """(rows,) true energies of the table."""
+    return _table(options.path)[0]
+
+
 def _table(path: str) -> tuple[np.ndarray, np.ndarray]:
     """Checked energies and rates; a file is read every time, so that what counts is what it holds now."""
-    if not Path(path).is_file():
-        raise BadInput(f"no such file: {path!r}")
-    suffix = Path(path).suffix.lower()
+    content, suffix = files.read(path, MOST_BYTES), Path(path).suffix.lower()
     if suffix not in _READERS:
         raise BadInput(f"{path}: a table is one of {', '.join(_READERS)}")
     try:
-        return _checked(Path(path).read_bytes(), suffix)
-    except (BadInput, OSError) as error:
+        return _checked(content, suffix)
+    except BadInput as error:
         raise BadInput(f"{path}: {error}") from error
 
 
 @lru_cache(maxsize=32)
 def _checked(content: bytes, suffix: str) -> tuple[np.ndarray, np.ndarray]:
-    energies, rates = _READERS[suffix](content)
+    try:
+        energies, rates = _READERS[suffix](content)
+    except BadInput:
+        raise
+    except (pa.ArrowException, csv.Error, OSError, ValueError) as error:  # ValueError: of what is not UTF-8
+        raise BadInput(f"not a {suffix[1:]} table: {error}") from error
     if len(energies) < 2:
         raise BadInput(f"a spectrum needs at least 2 rows, found {len(energies)}")
     for name, values in zip(COLUMNS, (energies, rates), strict=True):
@@ -94,10 +105,7 @@ def _refuse(bad: np.ndarray, name: str, values: np.ndarray, fault: str) -> None:
 
 
 def _from_csv(content: bytes) -> tuple[np.ndarray, np.ndarray]:
-    try:
-        names, rows = cells(content.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise BadInput(f"not a text file: {error.reason}") from error
+    names, rows = cells(content.decode("utf-8-sig"))
     _need_columns(names)
     if bad := [i for i, row in enumerate(rows, 1) if len(row) != len(names)]:
         raise BadInput(f"row {bad[0]}: {len(rows[bad[0] - 1])} cells under {len(names)} column names")
@@ -109,29 +117,29 @@ def _numbers(name: str, column: list[str]) -> np.ndarray:
         try:
             float(cell)
         except ValueError:
-            raise BadInput(f"row {row}: {name} {cell!r} is not a number") from None
+            raise BadInput(f"row {row}: {name} {shown(cell)} is not a number") from None
     return np.array([float(cell) for cell in column])
 
 
 def _from_parquet(content: bytes) -> tuple[np.ndarray, np.ndarray]:
-    try:
-        table = pq.read_table(io.BytesIO(content))
-    except pa.ArrowException as error:
-        raise BadInput(f"not a Parquet file: {error}") from error
-    _need_columns(table.column_names)
+    with pq.ParquetFile(io.BytesIO(content)) as file:
+        _need_columns(file.schema_arrow.names)
+        if (n_rows := file.metadata.num_rows) > MOST_ROWS:
+            raise BadInput(f"{n_rows:,} rows; at most {MOST_ROWS:,} are read")
+        table = file.read(columns=list(COLUMNS))
     return tuple(_floats(name, table[name]) for name in COLUMNS)
 
 
 def _floats(name: str, column: pa.ChunkedArray) -> np.ndarray:
     if not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):
-        raise BadInput(f"{name} holds {column.type}, not numbers")
+        raise BadInput(f"{name} holds {one_line(str(column.type), SHOWN)}, not numbers")
     return column.cast(pa.float64()).to_numpy()
 
 
 def _need_columns(names: list[str]) -> None:
     for name in COLUMNS:
         if names.count(name) != 1:
-            raise BadInput(f"needs one column {name!r}; found: {', '.join(names) or 'none'}")
+            raise BadInput(f"needs one column {name!r}; found: {listed(names) or 'none'}")
 
 
 _READERS = {".csv": _from_csv, ".parquet": _from_parquet}

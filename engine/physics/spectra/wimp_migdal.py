@@ -41,6 +41,8 @@ SIZE = Size(
     reference=1e-38,
     benchmark=1e-39,  # at 1 GeV 8.6 events / (t y) above 1 keV, where XENON1T saw 76 / (t y keV): 2006.09721
     shown=1e-38,
+    usual=(1e-45, 1e-30),
+    usual_mass_GeV=(0.02, 20.0),
 )
 Options = HaloOptions
 

@@ -22,6 +22,8 @@ SIZE = Size(
     reference=1e-40,
     benchmark=1e-42,  # 1/6 of XENON1T's limit at 30 GeV, 1902.03234; 2.2 events / (t y) at 50 GeV
     shown=1e-41,
+    usual=(1e-46, 1e-34),
+    usual_mass_GeV=(1.0, 10_000.0),
 )
 Options = SpinOptions
 

@@ -23,6 +23,8 @@ SIZE = Size(
     reference=3e-39,
     benchmark=3e-41,  # 1/17 of LUX's limit at 35 GeV, 1705.03380; 2.3 events / (t y) at 50 GeV
     shown=3e-40,
+    usual=(1e-45, 1e-33),
+    usual_mass_GeV=(1.0, 10_000.0),
 )
 Options = SpinOptions
 

@@ -18,6 +18,8 @@ SIZE = Size(
     reference=1e-45,
     benchmark=6.5e-48,  # semi-supervised search in DARWIN (Aalbers et al.), section 4
     shown=1e-46,
+    usual=(1e-50, 1e-40),  # in pb or zb no number of a scan is in it
+    usual_mass_GeV=(1.0, 10_000.0),
 )
 Options = HaloOptions
 

@@ -3,14 +3,20 @@
 import logging
 import os
 import socket
+import sqlite3
 import ssl
 import urllib.error
 import urllib.request
 import warnings
+from contextlib import closing
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 EXPERIMENT = "recoilscan"
+ADDRESSES = (
+    ("experiments", "artifact_location"), ("runs", "artifact_uri"), ("logged_models", "artifact_location"),
+    ("model_versions", "source"), ("model_versions", "storage_location"),
+)  # fmt: skip
 ANSWER_S = 5.0  # within which somebody must answer at all: mlflow itself would try for minutes
 PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
 IMPATIENT = {
@@ -26,7 +32,8 @@ def default_uri(folder: Path | None) -> str:
     """SQLite inside the store's folder, or beside the user for a store that has none."""
     base = (folder or Path("recoilscan-mlflow").absolute()) / "mlflow"
     base.mkdir(parents=True, exist_ok=True)
-    return f"sqlite:///{base}/mlflow.db"
+    path = f"{base}/mlflow.db".translate({ord(letter): quote(letter) for letter in "%?#"})  # a URL's own letters
+    return f"sqlite:///{path}"
 
 
 def connect(uri: str):
@@ -67,9 +74,23 @@ def _answers(uri: str) -> None:
 
 def experiment(client, uri: str) -> str:
     """The id of the experiment of all runs, which is made where it is missing."""
-    existing = client.get_experiment_by_name(EXPERIMENT)
-    if existing:
-        return existing.experiment_id
-    database = uri.removeprefix("sqlite:///")
-    beside = (Path(database).parent / "artifacts").as_uri() if database != uri else None
-    return client.create_experiment(EXPERIMENT, artifact_location=beside)
+    existing, given = client.get_experiment_by_name(EXPERIMENT), uri.removeprefix("sqlite:///")
+    database = unquote(given)
+    beside = Path(database).absolute().parent / "artifacts" if given != uri else None
+    if not existing:
+        return client.create_experiment(EXPERIMENT, artifact_location=beside and beside.as_uri())
+    if beside and beside.is_dir() and existing.artifact_location != beside.as_uri():
+        _follow(database, existing.artifact_location, beside.as_uri())
+    return existing.experiment_id
+
+
+def _follow(database: str, old: str, new: str) -> None:
+    """Makes the addresses of artifacts those beside the database, after it was copied with them: MLflow keeps absolute
+    ones. Artifacts that were never beside one stay where they are."""
+    if not (old.startswith("file:") and old.endswith("/artifacts")):
+        return
+    with closing(sqlite3.connect(database)) as connection, connection:
+        for table, column in ADDRESSES:
+            begins = f"substr({column}, 1, length(?1)) = ?1"
+            moved = f"?2 || substr({column}, length(?1) + 1)"
+            connection.execute(f"UPDATE {table} SET {column} = {moved} WHERE {begins}", (old, new))

@@ -1,11 +1,10 @@
 """How long the stages of a scan took, and where: kept in the store, a page for every pass that computed something."""
 
 import importlib.metadata
-import json
 import os
 import platform
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.progress import Relay, Silent
@@ -59,10 +58,10 @@ class Journal(Relay):
         super().done()
         if self.has_work:
             self.page.seconds[self.name] = round(time.monotonic() - self.stage_began_s, 3)
-            self.store.put(self.path, json.dumps(asdict(self.page)).encode())
+            self.store.keep(self.path, self.page)
 
 
 def pages(store: Store, item: str) -> list[Page]:
     """What is written of an item's passes, the first of them first."""
     paths = [path for path in store.list(FOLDER) if path.startswith(f"{FOLDER}/{item}-")]
-    return [Page(**json.loads(store.get(path))) for path in paths]
+    return [page for path in paths if (page := store.kept(path, Page))]

@@ -14,13 +14,15 @@ EVERY_S = 30.0  # between two points of progress
 class Live(Relay):
     """Passes on what a scan reports, and shows it in the scan's run.
 
-    `record` is what is known at the beginning, `total` the number of the scan's items, `uri` is asked for at the first
-    stage, when bad input has been refused. The first failure is told to `warn`, and the scan goes on unwatched.
+    `record` makes what is known at the beginning, `total` is the number of the scan's items; `record` and `uri` are
+    asked for at the first stage, when bad input has been refused. The first failure is told to `warn`, and the scan
+    goes on unwatched.
     """
 
     def __init__(
-        self, inner: Silent, record: Record, total: int, uri: Callable[[], str], warn: Callable[[Exception], None]
-    ):
+        self, inner: Silent, record: Callable[[], Record], total: int, uri: Callable[[], str],
+        warn: Callable[[Exception], None],
+    ):  # fmt: skip
         super().__init__(inner)
         self.record, self.total, self.uri, self.warn = record, total, uri, warn
         self.client = self.run = None
@@ -56,17 +58,17 @@ class Live(Relay):
     def _begin(self) -> None:
         uri = self.uri()
         client = connect(uri)
-        run = runs.opened(client, experiment(client, uri), self.record)
+        run = runs.opened(client, experiment(client, uri), self.record())
         if not runs.is_whole(run):
             self.client, self.run = client, run
             # a scan that goes on repeats no point
             self.logged = round(run.data.metrics.get("progress", -1.0) * self.total)
 
     def _tell(self) -> None:
-        if self.run and self.n_done > self.logged:
-            share = self.n_done / self.total
-            self.client.log_metric(self.run.info.run_id, "progress", share, step=self.n_done)
-            self.logged, self.logged_s = self.n_done, time.monotonic()
+        n_done = min(self.n_done, self.total)  # stages are gone through again where a part was damaged
+        if self.run and n_done > self.logged:
+            self.client.log_metric(self.run.info.run_id, "progress", n_done / self.total, step=n_done)
+            self.logged, self.logged_s = n_done, time.monotonic()
 
     def _safely(self, act: Callable[[], None]) -> None:
         try:

@@ -1,15 +1,15 @@
 """Scans under the eyes of MLflow, which may look away: no outage fails or loses a scan."""
 
+import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import PurePosixPath
 
 from engine import stages
+from engine.errors import one_line
 from engine.plan.plan import Plan
 from engine.progress import Silent
 from engine.report import tracking
-from engine.report.figures import draw
 from engine.report.tracking import records
 from engine.report.tracking.journal import Journal
 from engine.run.pipeline import Outcome
@@ -26,7 +26,7 @@ def followed(name: str, plan: Plan, store: Store, uri: str | None, progress: Sil
     """
     total = sum(map(len, stages.items(plan).values()))
     live = tracking.Live(
-        Journal(progress, store, plan.table), records.opening(name, plan), total,
+        Journal(progress, store, plan.table), lambda: records.opening(name, plan), total,
         lambda: uri or tracking.default_uri(store.folder()), lambda error: _warn(error, uri, again),
     )  # fmt: skip
     try:
@@ -39,16 +39,19 @@ def followed(name: str, plan: Plan, store: Store, uri: str | None, progress: Sil
         raise
 
 
-def send(runs: list[tracking.Record], store: Store, uri: str | None, progress: Silent, again: str) -> bool:
-    """Logs records; returns whether MLflow took them all. A failure is one warning with `again`."""
+def send(
+    runs: Callable[[], list[tracking.Record]], store: Store, uri: str | None, progress: Silent, again: str
+) -> bool:
+    """Logs records; returns whether they could be made and MLflow took them all. A failure is one warning with `again`.
+    """
     try:
         tracking_uri = uri or tracking.default_uri(store.folder())
-        new = tracking.log(runs, tracking_uri)
+        new = tracking.log(runs(), tracking_uri)
     except Exception as error:  # the results are safe in the store: tracking never decides success
         _warn(error, uri, again)
         return False
     shown = hidden(tracking_uri)
-    look = shown if shown.startswith("http") else f"mlflow ui --backend-store-uri {shown}"
+    look = shown if shown.startswith("http") else shlex.join(["mlflow", "ui", "--backend-store-uri", shown])
     progress.note(f"tracking: {new} new runs in {shown}; look: {look}")
     return True
 
@@ -71,18 +74,10 @@ def send_scan(
     name: str, outcome: Outcome, store: Store, files: dict[str, bytes], uri: str | None, progress: Silent, again: str
 ) -> bool:
     """Sends a finished scan; `files` are its figures by name. Returns whether the server took it."""
-    return send(records.records(name, outcome.plan, store, outcome, files), store, uri, progress, again)
-
-
-def figures(outcome: Outcome, store: Store) -> dict[str, bytes]:
-    """The figures of a finished scan as the store has them, by name; drawn where it has none."""
-    paths = store.list(f"figures/{outcome.plan.table}")
-    return {PurePosixPath(path).name: store.get(path) for path in paths} or draw(outcome.plan, outcome)
+    return send(lambda: records.records(name, outcome.plan, store, outcome, files), store, uri, progress, again)
 
 
 def _warn(error: Exception, uri: str | None, again: str) -> None:
     where = hidden(uri) if uri else "the store"
-    message = " ".join(str(error).split()).replace(uri or where, where)
-    print(
-        f"warning: MLflow at {where} is not told ({type(error).__name__}: {message}); later: {again}", file=sys.stderr
-    )
+    said = one_line(f"{type(error).__name__}: {' '.join(str(error).split())}")
+    print(f"warning: MLflow at {where} is not told ({said}); later: {again}", file=sys.stderr)

@@ -17,7 +17,7 @@ from engine.errors import TaskFailed
 from engine.plan.search_plan import SearchPlan, tuning_plan
 from engine.plan.tune_plan import TunePlan, Values
 from engine.run import pipeline
-from engine.run.state import Run
+from engine.run.state import Run, to_its_end
 from engine.run.status import Stage, Status, counts, damaged_parts, reasons
 from engine.run.tuning import objectives, rungs, trials
 from engine.stages import items
@@ -56,13 +56,18 @@ def run(study: Study, store: Store, storage_url: str | None = None, **options: o
     plan.check()
     optuna_storage = storage.opened(storage_url, store.folder())
     with pipeline.opened(plan, store, **options) as state:
-        evaluation = Evaluation(state, kind_of(plan).prepare(state))
-        search = Search(evaluation, plan.dimensions, plan.first, rules(plan))
-        if optuna_storage is not None:
-            search.copy = storage.Stored(optuna_storage, f"recoilscan-{plan.search_item}", search)
-        ended = search.run()
-        evaluation.forget()
-        return _finish(state, ended)
+        return to_its_end(state, lambda run: _whole(run, optuna_storage))
+
+
+def _whole(run: Run, optuna_storage: storage.BaseStorage | None) -> Tuned:
+    plan = run.plan
+    evaluation = Evaluation(run, kind_of(plan).prepare(run))
+    search = Search(evaluation, plan.dimensions, plan.first, rules(plan))
+    if optuna_storage is not None:
+        search.copy = storage.Stored(optuna_storage, f"recoilscan-{plan.search_item}", search)
+    ended = search.run()
+    evaluation.forget()
+    return _finish(run, ended)
 
 
 def rules(plan: TunePlan) -> Rules:

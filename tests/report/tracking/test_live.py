@@ -25,7 +25,7 @@ def watch(uri, make, monkeypatch):
     said = []
 
     def call(place: str = uri) -> Live:
-        return Live(Silent(), make(), 10, lambda: place, said.append)
+        return Live(Silent(), make, 10, lambda: place, said.append)
 
     call.said = said
     return call

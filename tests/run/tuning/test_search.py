@@ -249,6 +249,35 @@ class TestSearch:
         again = run(load(), store)
         assert again.computed["rungs"] == 1 and again.table.equals(undisturbed.table)
 
+    @pytest.mark.slow
+    @pytest.mark.parametrize("kind", ["events", "features", "scores", "models", "rungs", "tables"])
+    def test_a_part_that_is_damaged_under_way_is_made_again(self, undisturbed, store, load, monkeypatch, kind):
+        shutil.rmtree(store.folder() / "rungs")  # trials read the others' parts once more
+        compute, finish, struck = Run.compute, search._finish, []
+
+        def strike():
+            if not struck:
+                struck.append(max(store.objects(kind), key=lambda one: one.size_bytes).path)
+                path = store.folder() / struck[0]
+                path.write_bytes(path.read_bytes()[:-20])
+
+        def at_trials(run, name, *rest, **how):
+            if name == "rungs" and kind not in ("rungs", "tables"):
+                strike()
+            return compute(run, name, *rest, **how)
+
+        def at_end(*arguments):
+            strike()
+            return finish(*arguments)
+
+        monkeypatch.setattr(Run, "compute", at_trials)
+        monkeypatch.setattr(search, "_finish", at_end)
+        for _ in range(2):  # what is not read again under way is found by the next
+            again = run(load(), store)
+            assert again.item == undisturbed.item and again.table.equals(undisturbed.table)
+        assert set(run(load(), store).computed.values()) == {0}
+        assert not Ledger(store).check(Ledger(store).entries), "all is whole again"
+
     def test_where_every_trial_diverges_the_reason_is_said(self, store, load):
         with pytest.raises(TaskFailed, match=r"none of 3 trials ended: .*dense_vae"):
             run(load("tune.search.models.vae.learning_rate={log=[1e29,1e30]}", "tune.trials=3",

@@ -19,6 +19,7 @@ from engine.store.store import Ledger, Store
 
 SMALLER = ("grid.exposure_ty={values=[50]}", "limits.check_toys=100")
 SETTINGS = [word for setting in SMALLER for word in ("--set", setting)]
+SECRET = "hunter2secret"
 Z = "z_tail_count_R10000_50ty"
 LOAD = """
 import json, warnings
@@ -41,7 +42,8 @@ def scored(reference, tmp_path):
 @pytest.fixture
 def scanned(tiny, scored, server, seen_at, start):
     """A scan whose server was killed when the toys began: its output, its store, and the study."""
-    process = start("scan", tiny, "--store", scored, "--tracking", server.uri, "--workers", 2, *SETTINGS)
+    address = server.uri.replace("://", f"://scan:{SECRET}@")  # which this server does not ask for
+    process = start("scan", tiny, "--store", scored, "--tracking", address, "--workers", 2, *SETTINGS)
     said = []
     for line in process.stdout:
         said.append(line)
@@ -59,7 +61,7 @@ def test_a_scan_loses_its_server_and_track_completes_it(server, scanned, seen_at
     said, store, parsed = scanned
     line = re.search(r"warning: MLflow at \S+ is not told .*; later: recoilscan (track .*)", said).group(1)
     line = shlex.split(line)
-    assert "table: " in said
+    assert "table: " in said and "scan:***@" in said
 
     server.start()
     before = seen_at(server.uri).runs()
@@ -77,6 +79,9 @@ def test_a_scan_loses_its_server_and_track_completes_it(server, scanned, seen_at
     assert ranked == ["tiny-" + Plan(parsed).table[:8], "better"], "runs without the metric come last"
     assert found.champion().tags["lineage"] == Plan(parsed).models["vae"], "the other pool is smaller"
     loads(server.uri, store, Plan(parsed))
+    assert SECRET not in said + "".join(str(run.to_dictionary()) for run in found.runs())
+    for folder in (store, server.folder):
+        assert not [path for path in folder.rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes()]
 
 
 def is_complete(found, run_id: str, plan: Plan) -> None:

@@ -1,0 +1,54 @@
+"""`engine.scan` takes a study and a store in every form that a notebook has them in."""
+
+import tomllib
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+import engine
+from engine import study
+from engine.errors import BadInput
+from engine.run import pipeline
+from engine.store.store import Store
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What a scan would be run with."""
+    calls = []
+
+    def run(study, store, **options):
+        calls.append((study, store.uri, options))
+        return SimpleNamespace(table=None)
+
+    monkeypatch.setattr(pipeline, "run", run)
+    return calls
+
+
+def test_a_study_is_a_path_a_name_a_dictionary_or_parsed(asked, tiny, tmp_path):
+    whole = study.load(tiny)
+    for one in (tiny, str(tiny), tomllib.loads(tiny.read_text()), whole):
+        engine.scan(one, tmp_path / "store", workers=0)
+        engine.scan(one, str(tmp_path / "store"), workers=0)
+        engine.scan(one, Store(tmp_path / "store"), workers=0)
+    assert {uri for _, uri, _ in asked} == {str(tmp_path / "store")}
+    assert all(parsed == whole for parsed, _, _ in asked)
+    assert [options.get("name") for _, _, options in asked] == ["tiny"] * 6 + [None] * 6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"workers": "2"}, "workers = '2': expected an integer"), ({"workers": -1}, "workers = -1"),
+        ({"workers": 2.0}, "workers = 2.0"), ({"study": {"seed": 1}}, "grid: required"),
+        ({"study": 3}, "study: 3 is none"), ({"study": None}, "None is none"),
+        ({"study": Path("no.toml")}, "'no.toml'"), ({"store": 3}, "the store 3 is no folder"),
+        ({"store": ""}, "the store '' is no folder"),
+        ({"store": Path("s3:/bucket/x")}, "s3://bucket/x"), ({"store": "a\0b"}, "no folder"),
+    ],
+)  # fmt: skip
+def test_anything_else_is_one_line(asked, tiny, tmp_path, arguments, said):
+    with pytest.raises(BadInput, match=said):
+        engine.scan(**{"study": tiny, "store": tmp_path / "store"} | arguments)
+    assert not asked
