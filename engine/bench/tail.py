@@ -14,20 +14,20 @@ from engine.plan.plan import Plan
 
 ER_EVENTS = 300  # of the study's pool: vectors of DARWIN in the window of 2 to 10 keVee
 TAIL = 1e-3  # share of the electron recoils, those most like nuclear ones: some times as many as pass 30 % of NR
-THROWN = 20_000  # to say how much of the tail is kept
+THROWN = 20_000  # as far as S1 and S2
 
 
 def sides() -> list[Side]:
     """Price of a pool, price of its tail, and events as far as S1 and S2."""
     plain, rich = (_work(tail) for tail in ("plain", "enriched"))
-    energy_keV = np.random.default_rng(1).uniform(1, 14, N_EVENTS)
-    charged, whole = (partial(made, darwin.CONSTANTS, "ER", energy_keV, "bench")
-                      for made in (events.charged, events.simulate))  # fmt: skip
+    energy_keV = np.random.default_rng(1).uniform(1, 14, THROWN)
+    charged, whole = (partial(made, darwin.CONSTANTS, "ER", energy_keV[:n], "bench")
+                      for made, n in ((events.charged, THROWN), (events.simulate, N_EVENTS)))  # fmt: skip
     return [
         Side("a pool with a tail, by its er_events", "events / s", Work(rich, ER_EVENTS), Work(plain, ER_EVENTS)),
         Side("its tail, by effective electron recoils", "thrown / s",
              Work(rich, round(ER_EVENTS * gain())), Work(plain, ER_EVENTS)),
-        Side("S1 and S2 alone, DARWIN, ER 1-14 keV", "events / s", Work(charged, N_EVENTS), Work(whole, N_EVENTS)),
+        Side("S1 and S2 alone, DARWIN, ER 1-14 keV", "events / s", Work(charged, THROWN), Work(whole, N_EVENTS)),
     ]  # fmt: skip
 
 
