@@ -11,7 +11,8 @@ from engine.assembly import samples
 from engine.assembly.population import population
 from engine.assembly.rows import Expectation
 from engine.errors import BadInput
-from engine.inference.pools import KINDS, effective_size
+from engine.inference import jackknife
+from engine.inference.pools import KINDS, TOY_HALF, effective_size
 from engine.plan.plan import Plan
 from engine.stages import scores
 from engine.store.parts import Part
@@ -144,6 +145,22 @@ def test_the_effective_size_of_each_tail_is_many_times_a_plain_pools():
     assert effective[2] < 1.5 * 20
     told = rich.null(0.0, 5.0).effective_above(rich.ts[0.0][rich.pool.half == 1] > ts[order][200])
     assert told[0][0] > 60 and told[0][1] < 0.2 * unit * 5.0 * 2  # of the half that toys draw from
+
+
+def test_errors_of_a_tail_are_those_of_its_weights():
+    """By the Gamma law of statistics, of k events of weight w, and by the jack-knife: both have the sum of w^2."""
+    rich = pooled(**RICH)
+    pool, ts, weight = rich.pool, rich.ts[0.0], rich.weights.sum(axis=0)
+    above = (pool.kind == 0) & (ts > np.quantile(ts[pool.kind == 0], 0.7))
+    assert weight[above].max() > 3 * weight[above].min()
+    square = np.square(weight[above]).sum()
+    group, n = pool.groups(100), 100
+    without = [weight[above & (group != one)].sum() * n / (n - 1) for one in range(n)]
+    assert jackknife.error(without) == pytest.approx(np.sqrt(square), rel=0.25)
+    drawn = rich.null(0.0, 1.0).drawn
+    chosen = above[pool.half == TOY_HALF]
+    k, w = rich.null(0.0, 1.0).effective_above(chosen)[0]
+    assert (k * w, k * w**2) == pytest.approx((drawn.total[chosen].sum(), np.square(drawn.total[chosen]).sum()))
 
 
 def test_a_row_counts_the_events_that_toys_draw_from_by_what_they_stand_for():
