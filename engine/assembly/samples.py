@@ -37,16 +37,13 @@ def sample(plan: Plan, shard: Shard, representations: Iterable[str] = ()) -> tup
 
 
 def _recoils(plan: Plan, shard: Shard, pulses: bool) -> tuple[Columns, Readout]:
-    energy, density = _thrown(plan, shard.purpose, shard.kind, shard.n_thrown, _key(plan, shard))
+    low, high = plan.energy_range(shard.purpose, shard.kind)
+    proposal = plan.proposal(shard.purpose)
+    energy = proposals.draw(proposal, low, high, shard.n_thrown, lineage.stream("energy", *_key(plan, shard)))
+    density = proposals.density_per_keV(proposal, low, high, energy)
     if shard.enrichment is not None:
         return _enriched(plan, shard, energy, density, pulses)
     return _simulated(plan, shard, shard.kind, energy, density, pulses)
-
-
-def _thrown(plan: Plan, purpose: str, kind: str, n: int, key: tuple) -> tuple[np.ndarray, np.ndarray]:
-    proposal, (low, high) = plan.proposal(purpose), plan.energy_range(purpose, kind)
-    energy = proposals.draw(proposal, low, high, n, lineage.stream("energy", *key))
-    return energy, proposals.density_per_keV(proposal, low, high, energy)
 
 
 def _of_component(plan: Plan, shard: Shard, pulses: bool) -> tuple[Columns, Readout]:
@@ -59,11 +56,10 @@ def _simulated(
     plan: Plan, shard: Shard, recoil: str, energy_keV: np.ndarray, density_per_keV: np.ndarray, pulses: bool,
     charge_yield_ratio: np.ndarray | None = None,
 ) -> tuple[Columns, Readout]:  # fmt: skip
-    key, assumed = _key(plan, shard), plan.study.detector.constants
-    tpc = _true(plan, shard)
+    key, tpc, assumed = _key(plan, shard), _true(plan, shard), plan.study.detector.constants
     columns, readout = events.simulate(tpc, recoil, energy_keV, key, assumed, charge_yield_ratio, pulses)
-    number = np.arange(shard.n_thrown)
-    return _columns(plan, shard, recoil, columns, number, energy_keV, density_per_keV), readout
+    places = np.arange(shard.n_thrown)
+    return _columns(plan, shard, recoil, columns, places, energy_keV, density_per_keV), readout
 
 
 def _enriched(
@@ -77,11 +73,11 @@ def _enriched(
         return np.where(inside, keep.probability(columns["cs1_pe"], columns["cs2_pe"]), 0.0)
 
     assumed, tpc = plan.study.detector.constants, _true(plan, shard)
-    number, chance, columns, readout = events.enriched(
+    places, chance, columns, readout = events.enriched(
         tpc, shard.kind, energy_keV, _key(plan, shard), probability, assumed, pulses
     )
-    kept = energy_keV[number], density_per_keV[number] * chance
-    return _columns(plan, shard, shard.kind, columns, number, *kept), readout
+    kept = energy_keV[places], density_per_keV[places] * chance
+    return _columns(plan, shard, shard.kind, columns, places, *kept), readout
 
 
 def tail(plan: Plan, shard: Shard) -> Tail:
@@ -120,17 +116,17 @@ def _inside(columns: Columns, window: dict[str, tuple[float, float]]) -> np.ndar
 
 
 def _columns(
-    plan: Plan, shard: Shard, recoil: str, columns: Columns, number: np.ndarray, energy_keV: np.ndarray,
+    plan: Plan, shard: Shard, recoil: str, columns: Columns, places: np.ndarray, energy_keV: np.ndarray,
     density_per_keV: np.ndarray,
 ) -> Columns:  # fmt: skip
-    """What was simulated as `engine.schemas.EVENTS`; number: places in the shard."""
+    """What was simulated as `engine.schemas.EVENTS`; places (n,): of these events in the shard."""
     columns["energy_keV"] = energy_keV
     selected = columns.pop("registered")
     if shard.purpose in POOLS:
         selected = selected & _inside(columns, plan.window(recoil))
     return columns | {
-        "event": shard.first + number,
-        "kind": np.full(len(number), shard.kind),
+        "event": shard.first + places,
+        "kind": np.full(len(places), shard.kind),
         "proposal_per_keV": density_per_keV,
         "selected": selected,
     }

@@ -1,5 +1,6 @@
 """A pool with a tail: from the study to weights, beside a plain one."""
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -121,6 +122,13 @@ def test_a_shifted_detectors_events_are_kept_by_the_nominal_tail_and_the_same_nu
     shared, *places = np.intersect1d(nominal["event"], shifted["event"], return_indices=True)
     assert 0.6 * len(nominal["event"]) < len(shared) < 0.95 * len(nominal["event"])
     np.testing.assert_array_equal(nominal["energy_keV"][places[0]], shifted["energy_keV"][places[1]])
+
+
+def test_a_shard_may_keep_nothing():
+    of = plan(**RICH)
+    columns, features = samples.sample(of, replace(er_shards(of)[0], n_thrown=1), ["vector", "corrected"])
+    assert len(columns["event"]) == 0
+    assert {name: seen.shape for name, seen in features.items()} == {"vector": (0, 3835), "corrected": (0, 2)}
 
 
 # What it says
