@@ -30,6 +30,9 @@ EVENTS = pa.schema([
     column("selected", pa.bool_(), "", "is registered, and in the study's window for its kind"),
 ])  # fmt: skip
 
+ENRICHED = EVENTS.set(EVENTS.get_field_index("proposal_per_keV"), column(
+    "proposal_per_keV", pa.float64(), "1/keV", "density of the energies thrown, times the probability to be kept"))
+
 USER_EVENTS = pa.schema([
     column("features", pa.list_(pa.uint16()), "",
            "what the networks see: a fixed-size list of unsigned integers, as long as the study's representation"),

@@ -30,8 +30,8 @@ from engine.store.store import Ledger
 
 KNOWN = {
     "cells": (4, "2960d8"),
-    "diagnostic_tables": (2, "5b1d0d"),
-    "diagnostics": (2, "fcc950"),
+    "diagnostic_tables": (3, "5b1d0d"),
+    "diagnostics": (3, "fcc950"),
     "events": (1, "9847fb"),
     "exact": (4, "7a326b"),
     "leakage": (1, ""),

@@ -38,7 +38,7 @@ def _scored(
     truth, terms, thrown = {}, {role: {} for role in roles}, dict.fromkeys(plan.kinds, 0)
     for shard in shards:
         events = ledger.table(shard.item, [*TRUTH, "selected"])
-        thrown[shard.kind] += len(events)
+        thrown[shard.kind] += shard.n_thrown
         events = events.filter(events["selected"])
         truth.setdefault("kind", []).append(np.full(len(events), plan.kinds.index(shard.kind), np.int8))
         _append(truth, events.select(TRUTH))

@@ -84,11 +84,14 @@ class Expectation:
         """The columns that follow from neither statistic, score nor size."""
         toy_half = self.population.pool.half == TOY_HALF
         n_background = self.population.n_background(self.exposure_ty)
+        n_pool = np.count_nonzero(toy_half)
+        if self.plan.study.pool.tail == "enriched":  # most of its events stand for next to nothing
+            n_pool = effective_size(self.population.weights[:, toy_half].sum(axis=0))
         return {
             "n_background": n_background, "er_leakage": self.population.er_leakage,
             "leakage_known": self.population.leakage.known_to,
             "signal_pool_size": effective_size(self.signal_weights[toy_half]),
-            "events_per_pool_event": n_background / np.count_nonzero(toy_half),
+            "events_per_pool_event": n_background / n_pool,
         }  # fmt: skip
 
     def _pool_limited(self, R: float | None, statistic: str) -> bool:

@@ -1,71 +1,135 @@
 """The events of a shard as networks see them: thrown and simulated, or read from a user's table."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 import numpy as np
 
 from engine import lineage, plugins
+from engine.errors import BadInput
 from engine.inference.pools import KINDS
-from engine.physics import events, proposals
-from engine.physics.detectors import Readout
-from engine.plan.event_plan import POOLS, SHARD, Shard
+from engine.physics import events, proposals, tails
+from engine.physics.detectors import TPC, Readout
+from engine.physics.tails import Tail
+from engine.plan.event_plan import POOLS, Shard
 from engine.plan.plan import Plan
 
 Columns = dict[str, np.ndarray]  # of `engine.schemas.EVENTS`
 Features = dict[str, np.ndarray]  # (n, length) by the name of a representation
+PILOT = 20_000  # recoils of each kind, as far as S1 and S2
+FEWEST = 100  # of them that are in the window, of either kind
 
 
 def sample(plan: Plan, shard: Shard, representations: Iterable[str] = ()) -> tuple[Columns, Features]:
     """All events of a shard, selected or not, with the features that each of these representations makes of them.
 
+    Of an enriched shard those that are kept; its proposal is the density of energies thrown times their probability.
     The rows of a user's table have the features that they came with, which a study holds against what models read.
     """
     module, options = (None, None) if shard.kind in KINDS else plan.study.backgrounds.spectrum(shard.kind)
     if hasattr(module, "read"):
         columns, features = _of_table(plan, shard, module, options)
         return columns, dict.fromkeys(representations, features)
-    columns, readout = _recoils(plan, shard) if module is None else _of_component(plan, shard)
-    return columns, {name: _features(plan, name, readout) for name in dict.fromkeys(representations)}
+    views = {name: plugins.load("engine.physics.representations", name) for name in representations}
+    pulses = any(getattr(view, "PULSES", True) for view in views.values())
+    columns, readout = _recoils(plan, shard, pulses) if module is None else _of_component(plan, shard, pulses)
+    return columns, {name: view.features(readout, plan.study.detector.constants) for name, view in views.items()}
 
 
-def _features(plan: Plan, representation: str, readout: Readout) -> np.ndarray:
-    view = plugins.load("engine.physics.representations", representation)
-    return view.features(readout, plan.study.detector.constants)
-
-
-def _recoils(plan: Plan, shard: Shard) -> tuple[Columns, Readout]:
+def _recoils(plan: Plan, shard: Shard, pulses: bool) -> tuple[Columns, Readout]:
     low, high = plan.energy_range(shard.purpose, shard.kind)
     proposal = plan.proposal(shard.purpose)
     energy = proposals.draw(proposal, low, high, shard.n_thrown, lineage.stream("energy", *_key(plan, shard)))
     density = proposals.density_per_keV(proposal, low, high, energy)
-    return _simulated(plan, shard, shard.kind, energy, density)
+    if shard.enrichment is not None:
+        return _enriched(plan, shard, energy, density, pulses)
+    return _simulated(plan, shard, shard.kind, energy, density, pulses)
 
 
-def _of_component(plan: Plan, shard: Shard) -> tuple[Columns, Readout]:
+def _of_component(plan: Plan, shard: Shard, pulses: bool) -> tuple[Columns, Readout]:
     module, options = plan.study.backgrounds.spectrum(shard.kind)
     energy, density, ratio = module.throw(shard.n_thrown, lineage.stream("energy", *_key(plan, shard)), options)
-    return _simulated(plan, shard, module.KIND, energy, density, ratio)
+    return _simulated(plan, shard, module.KIND, energy, density, pulses, ratio)
 
 
 def _simulated(
-    plan: Plan, shard: Shard, recoil: str, energy_keV: np.ndarray, density_per_keV: np.ndarray,
+    plan: Plan, shard: Shard, recoil: str, energy_keV: np.ndarray, density_per_keV: np.ndarray, pulses: bool,
     charge_yield_ratio: np.ndarray | None = None,
 ) -> tuple[Columns, Readout]:  # fmt: skip
-    key, tpc = _key(plan, shard), plan.study.detector.constants
-    true = events.shifted(events.moved(tpc, dict(shard.shift)), plan.study.detector.nuisance, key)
-    columns, readout = events.simulate(true, recoil, energy_keV, key, tpc, charge_yield_ratio)
+    key, tpc, assumed = _key(plan, shard), _true(plan, shard), plan.study.detector.constants
+    columns, readout = events.simulate(tpc, recoil, energy_keV, key, assumed, charge_yield_ratio, pulses)
+    places = np.arange(shard.n_thrown)
+    return _columns(plan, shard, recoil, columns, places, energy_keV, density_per_keV), readout
+
+
+def _enriched(
+    plan: Plan, shard: Shard, energy_keV: np.ndarray, density_per_keV: np.ndarray, pulses: bool
+) -> tuple[Columns, Readout]:
+    """Those of the shard's events that are kept: density_per_keV falls with the probability, as weights rise."""
+    keep, window = tail(plan, shard), plan.window(shard.kind)
+
+    def probability(columns: Columns) -> np.ndarray:
+        inside = _inside(columns | {"energy_keV": energy_keV}, window)
+        return np.where(inside, keep.probability(columns["cs1_pe"], columns["cs2_pe"]), 0.0)
+
+    assumed, tpc = plan.study.detector.constants, _true(plan, shard)
+    places, chance, columns, readout = events.enriched(
+        tpc, shard.kind, energy_keV, _key(plan, shard), probability, assumed, pulses
+    )
+    kept = energy_keV[places], density_per_keV[places] * chance
+    return _columns(plan, shard, shard.kind, columns, places, *kept), readout
+
+
+def tail(plan: Plan, shard: Shard) -> Tail:
+    """By which probabilities an enriched shard's events are kept."""
+    pilots = tuple((kind, plan.proposal(shard.purpose), plan.energy_range(shard.purpose, kind),
+                    tuple(plan.window(kind).items())) for kind in KINDS)  # fmt: skip
+    return _fitted(plan.study.detector.constants, pilots, plan.study.seed, shard.enrichment)
+
+
+@lru_cache(maxsize=4)
+def _fitted(tpc: TPC, pilots: tuple, seed: int, enrichment: int) -> Tail:
+    """The tail that a pilot of each kind fixes: its energies are thrown as the pool's, its detector is the nominal."""
+    selected = []
+    for kind, proposal, (low, high), window in pilots:
+        key = ("pilot", seed, kind)
+        energy = proposals.draw(proposal, low, high, PILOT, lineage.stream("energy", *key))
+        columns = events.charged(tpc, kind, energy, key)
+        inside = columns["registered"] & _inside(columns | {"energy_keV": energy}, dict(window))
+        if np.count_nonzero(inside) < FEWEST:
+            raise BadInput(f"pool.tail = 'enriched': {np.count_nonzero(inside)} of {PILOT} {kind} recoils of "
+                           f"{low:g} to {high:g} keV are in the window; at least {FEWEST} must be")  # fmt: skip
+        selected.append((columns["cs1_pe"][inside], columns["cs2_pe"][inside]))
+    return tails.fit(*selected, enrichment)
+
+
+def _true(plan: Plan, shard: Shard) -> TPC:
+    """The detector that a shard's events are thrown in."""
+    nominal = events.moved(plan.study.detector.constants, dict(shard.shift))
+    return events.shifted(nominal, plan.study.detector.nuisance, _key(plan, shard))
+
+
+def _inside(columns: Columns, window: dict[str, tuple[float, float]]) -> np.ndarray:
+    """(n,) whether all that a window names is within it."""
+    within = ((columns[name] >= lowest) & (columns[name] < highest) for name, (lowest, highest) in window.items())
+    return np.logical_and.reduce(list(within))
+
+
+def _columns(
+    plan: Plan, shard: Shard, recoil: str, columns: Columns, places: np.ndarray, energy_keV: np.ndarray,
+    density_per_keV: np.ndarray,
+) -> Columns:  # fmt: skip
+    """What was simulated as `engine.schemas.EVENTS`; places (n,): of these events in the shard."""
     columns["energy_keV"] = energy_keV
     selected = columns.pop("registered")
     if shard.purpose in POOLS:
-        for name, (lowest, highest) in plan.window(recoil).items():
-            selected = selected & (columns[name] >= lowest) & (columns[name] < highest)
-    columns |= {
-        "event": shard.number * SHARD + np.arange(shard.n_thrown),
-        "kind": np.full(shard.n_thrown, shard.kind),
+        selected = selected & _inside(columns, plan.window(recoil))
+    return columns | {
+        "event": shard.first + places,
+        "kind": np.full(len(places), shard.kind),
         "proposal_per_keV": density_per_keV,
         "selected": selected,
     }
-    return columns, readout
 
 
 def _key(plan: Plan, shard: Shard) -> tuple:
@@ -75,7 +139,7 @@ def _key(plan: Plan, shard: Shard) -> tuple:
 def _of_table(plan: Plan, shard: Shard, module, options) -> tuple[Columns, np.ndarray]:
     """Rows of a user's table. Their proposal is such that a constant rate weighs them as the table says."""
     share = module.weights(options, plan.study.backgrounds.er_window_keVee)
-    selected, rows = share > 0, slice(shard.number * SHARD, shard.number * SHARD + shard.n_thrown)
+    selected, rows = share > 0, slice(shard.first, shard.first + shard.n_thrown)
     # the selected ones first: they alternate between the halves, however the table is ordered
     number = np.where(selected, np.cumsum(selected), selected.sum() + np.cumsum(~selected)) - 1
     columns, features = module.read(options, rows.start, shard.n_thrown)

@@ -4,10 +4,10 @@ A room is a module with `sides() -> list[Side]`; `run` compares the sides of eve
 pair to the same answer. `budget` says where a simulated event's time goes.
 """
 
-from engine.bench import simulation, statistics, toys, training
+from engine.bench import simulation, statistics, tail, toys, training
 from engine.bench.speed import Comparison
 
-ROOMS = (toys, statistics, simulation, training)
+ROOMS = (toys, statistics, simulation, tail, training)
 
 
 def run(seconds: float = 2.0) -> list[Comparison]:

@@ -37,7 +37,7 @@ def evaluate(is_nr: np.ndarray, logit: np.ndarray, weight: np.ndarray) -> Row:
     }  # fmt: skip
     row["nr_with_one_logit"] = float(np.diff(kept).max())
     for name, acceptance in ACCEPTANCES.items():
-        row |= _leakage(name, leaked, kept, acceptance, effective_size(weight[er]))
+        row |= _leakage(name, leaked, kept, acceptance, logit, np.where(er, weight, 0.0))
     points = _thinned(leaked, kept)
     return row | {"roc_er_leakage": leaked[points], "roc_nr_acceptance": kept[points]}
 
@@ -61,10 +61,19 @@ def _share(chosen: np.ndarray, weight: np.ndarray) -> float:
     return float(weight[chosen].sum() / weight.sum())
 
 
-def _leakage(name: str, leaked: np.ndarray, kept: np.ndarray, acceptance: float, n_er: float) -> Row:
-    """ER kept where so many NR are, with its binomial interval, to which the error of the cut adds nothing."""
-    leakage = float(leaked[np.searchsorted(kept, acceptance - ROUNDING)])
-    low, high = clopper_pearson(round(leakage * n_er), round(n_er))
+def _leakage(
+    name: str, leaked: np.ndarray, kept: np.ndarray, acceptance: float, logit: np.ndarray, er_weight: np.ndarray
+) -> Row:
+    """ER kept where so many NR are, with its binomial interval, to which the error of the cut adds nothing.
+
+    Its k of n events are the effective number of those kept, which may weigh less than the rest, and as many more as
+    the share says.
+    """
+    cut = int(np.searchsorted(kept, acceptance - ROUNDING))
+    leakage, lowest = float(leaked[cut]), np.unique(logit)[-cut]
+    k = effective_size(er_weight[logit >= lowest])
+    n = k / leakage if k else effective_size(er_weight)
+    low, high = clopper_pearson(round(k), round(n))
     return {name: leakage, f"{name}_low": low, f"{name}_high": high}
 
 

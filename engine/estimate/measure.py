@@ -29,16 +29,15 @@ SHARED = 0.03  # how much a cost that is as large as its row weighs against the 
 
 
 def studies() -> list[dict]:
-    """As they are written: the shipped quickstart with one statistic, or with one family in its role of the score."""
+    """As they are written: the shipped quickstart with one statistic, with one family in its role, or with a tail."""
     raw = {name: value for name, value in read("quickstart").items() if name != "tune"} | LESS
     made = [raw | {"toys": LESS["toys"] | {"statistics": [name]}} for name in plugins.names(STATISTICS)]
+    count = {"toys": LESS["toys"] | {"statistics": ["count"]}}
     for name in plugins.names(ZOO):
         role = {"autoencoder": "vae", "classifier": "classifier"}.get(plugins.load(ZOO, name).KIND)
         if role:
-            made.append(
-                raw | {"models": {role: _readable(raw, role, name)}, "toys": LESS["toys"] | {"statistics": ["count"]}}
-            )
-    return made
+            made.append(raw | count | {"models": {role: _readable(raw, role, name)}})
+    return [*made, raw | count | {"pool": raw["pool"] | {"tail": "enriched"}}]
 
 
 def _readable(raw: dict, role: str, name: str) -> dict:

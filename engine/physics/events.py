@@ -1,11 +1,40 @@
 """Events of one kind, simulated in shards: truth, what is reconstructed, and the readout."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 
 from engine import lineage
 from engine.errors import BadInput
 from engine.physics import proposals
 from engine.physics.detectors import TPC, Readout, _collection, _pulses, _quanta, _s2
+
+Columns = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Recoils:
+    """Recoils as far as what is detected of them, and their charge, is settled: their light has no time and no place.
+
+    Arrays (n,); keys (2, n): of the random streams of each event's S1 and S2; seen (2, n): what corrections divide by.
+    """
+
+    kind: str
+    energy_keV: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    z: np.ndarray
+    drift_us: np.ndarray
+    detected: np.ndarray
+    exciton_share: np.ndarray
+    extracted: np.ndarray
+    keys: np.ndarray
+    seen: np.ndarray
+
+    def only(self, chosen: np.ndarray) -> "Recoils":
+        """These of them."""
+        return Recoils(self.kind, *(values[..., chosen] for name, values in vars(self).items() if name != "kind"))
 
 
 def simulate(
@@ -15,19 +44,62 @@ def simulate(
     key: object,
     assumed: TPC | None = None,
     charge_yield_ratio: np.ndarray | None = None,
-) -> tuple[dict[str, np.ndarray], Readout]:
+    pulses: bool = True,
+) -> tuple[Columns, Readout]:
     """Simulates one event per energy; `key` names the random streams, and nothing else enters.
 
     `tpc` is the detector as it is, `assumed` the one that corrections and energy scale take it for (default: the
     same), so that a shifted constant is an error of reconstruction as well. `charge_yield_ratio` (n,), in [0, 1]:
     the mean of an event's electrons over that of an ordinary recoil of its kind and energy (default: 1).
     Returns the columns (x_cm, y_cm, z_cm, s1_pe, s2_pe, cs1_pe, cs2_pe, drift_us, ces_keVee, registered), each of
-    the length of `energy_keV`, and the readout. S1 and S2 carry the charge of every photon once.
+    the length of `energy_keV`, and the readout. S1 and S2 carry the charge of every photon once. Without `pulses` all
+    numbers are the same, and the readout's waveforms and hits are empty, (n, 0): that takes a tenth of the time.
     Raises BadInput for energies outside NEST's range, of which it would make numbers that mean nothing.
     """
-    _refuse_outside_nest(energy_keV)
-    assumed = assumed or tpc
     rng = lineage.stream("detector", key)
+    recoils = _recoils(tpc, kind, energy_keV, key, rng, assumed or tpc, charge_yield_ratio)
+    return _readout(tpc, assumed or tpc, recoils, rng, pulses)
+
+
+def enriched(
+    tpc: TPC, kind: str, energy_keV: np.ndarray, key: object, probability: Callable[[Columns], np.ndarray],
+    assumed: TPC | None = None, pulses: bool = True,
+) -> tuple[np.ndarray, np.ndarray, Columns, Readout]:  # fmt: skip
+    """Throws one event per energy, and goes on with those that are kept for what they look like.
+
+    Of every event first the photons and electrons that are detected are drawn, hence S1 and S2; `probability` maps the
+    columns (`charged`) of all events to the probability (n,) with which each is kept. Only the kept ones get pulses,
+    given what was drawn: an event has the S1 and the S2 that it was kept for, which are those that `simulate` gives
+    it. What cannot be registered is not kept.
+    Returns of the kept: their places among all, the probabilities, and what `simulate` returns.
+    """
+    recoils, columns = _charged(tpc, kind, energy_keV, key, assumed or tpc)
+    chance = np.where(columns["registered"], probability(columns), 0.0)
+    kept = np.flatnonzero(lineage.stream("kept", key).random(len(chance)) < chance)
+    made = _readout(tpc, assumed or tpc, recoils.only(kept), lineage.stream("pulses", key), pulses)
+    return kept, chance[kept], *made
+
+
+def charged(tpc: TPC, kind: str, energy_keV: np.ndarray, key: object, assumed: TPC | None = None) -> Columns:
+    """The columns of `simulate`, number for number, in a twentieth of its time, since no photon is given a time.
+
+    For that, `registered` says only that enough photons are detected, whenever they are.
+    """
+    return _charged(tpc, kind, energy_keV, key, assumed or tpc)[1]
+
+
+def _charged(tpc: TPC, kind: str, energy_keV: np.ndarray, key: object, assumed: TPC) -> tuple[Recoils, Columns]:
+    recoils = _recoils(tpc, kind, energy_keV, key, lineage.stream("detector", key), assumed)
+    charge = _charges(tpc, recoils)
+    enough = (recoils.detected >= tpc.s1_coincidence) & (charge[1] >= tpc.s2_threshold_pe)
+    return recoils, _columns(tpc, assumed, recoils, charge / mean_charge(tpc)) | {"registered": enough}
+
+
+def _recoils(
+    tpc: TPC, kind: str, energy_keV: np.ndarray, key: object, rng: np.random.Generator, assumed: TPC,
+    charge_yield_ratio: np.ndarray | None = None,
+) -> Recoils:  # fmt: skip
+    _refuse_outside_nest(energy_keV)
     x, y, z = _collection.positions(tpc, len(energy_keV), rng)
     drift = _collection.drift_us(tpc, z)
     nest_seed = lineage.seed("nest", key) % 2**32
@@ -43,17 +115,26 @@ def simulate(
     detected = rng.binomial(photons, np.minimum(tpc.g1 * light, 1.0))
     extracted = rng.binomial(electrons, _collection.survival(tpc, drift) * tpc.extraction)
     exciton_share = np.minimum(excitons / np.maximum(photons, 1), 1.0)
-    seen = _collection.relative_light_collection(assumed, z), _collection.survival(assumed, drift)
-    readout = _readout(tpc, kind, energy_keV, (x, y, drift), detected, exciton_share, extracted, seen, rng, key)
-    cs1, cs2 = readout.s1_area / seen[0], readout.s2_area / seen[1]
-    pe_per_photon = mean_charge(tpc)
+    seen = np.stack([_collection.relative_light_collection(assumed, z), _collection.survival(assumed, drift)])
+    keys = lineage.stream("photons", key).integers(0, 2**64, (2, len(energy_keV)), dtype=np.uint64)
+    return Recoils(kind, energy_keV, x, y, z, drift, detected, exciton_share, extracted, keys, seen)
+
+
+def _charges(tpc: TPC, recoils: Recoils) -> np.ndarray:
+    """(2, n) charge of S1 and S2 in PE: that of their pulses, without the pulses."""
+    table = _pulses.charge_table(tpc.double_pe_probability, tpc.spe_resolution)
+    s1 = _pulses.s1_charge(recoils.keys[0], recoils.detected, table)
+    return np.stack([s1, _s2.charge(tpc, recoils.extracted, recoils.keys[1])])
+
+
+def _columns(tpc: TPC, assumed: TPC, recoils: Recoils, areas: np.ndarray) -> Columns:
+    """What is reconstructed of recoils whose S1 and S2 are so many photons detected, (2, n)."""
+    (s1, s2), (cs1, cs2), mean = areas, areas / recoils.seen, mean_charge(tpc)
     return {
-        "x_cm": x, "y_cm": y, "z_cm": z,
-        "s1_pe": readout.s1_area * pe_per_photon, "s2_pe": readout.s2_area * pe_per_photon,
-        "cs1_pe": readout.cs1_pe, "cs2_pe": readout.cs2_pe,
-        "drift_us": drift, "ces_keVee": _collection.combined_energy_keVee(assumed, cs1, cs2),
-        "registered": readout.registered,
-    }, readout  # fmt: skip
+        "x_cm": recoils.x, "y_cm": recoils.y, "z_cm": recoils.z,
+        "s1_pe": s1 * mean, "s2_pe": s2 * mean, "cs1_pe": cs1 * mean, "cs2_pe": cs2 * mean,
+        "drift_us": recoils.drift_us, "ces_keVee": _collection.combined_energy_keVee(assumed, cs1, cs2),
+    }  # fmt: skip
 
 
 def moved(tpc: TPC, relative: dict[str, float]) -> TPC:
@@ -83,34 +164,42 @@ def mean_charge(tpc: TPC) -> float:
     return float(_pulses.charge_table(tpc.double_pe_probability, tpc.spe_resolution).mean(dtype=np.float64))
 
 
-def _readout(tpc, kind, energy_keV, position, detected, exciton_share, extracted, seen, rng, key) -> Readout:
-    x, y, drift = position
-    light_seen, electrons_seen = seen  # what the corrections divide by
-    n = len(energy_keV)
-    keys = lineage.stream("photons", key).integers(0, 2**64, (2, n), dtype=np.uint64)
-    charges = _pulses.charge_table(tpc.double_pe_probability, tpc.spe_resolution)
+def _readout(
+    tpc: TPC, assumed: TPC, recoils: Recoils, rng: np.random.Generator, pulses: bool
+) -> tuple[Columns, Readout]:
+    """Recoils' columns and what is recorded of them; `rng` gives the S1's photons their times."""
+    n, owner = len(recoils.energy_keV), np.repeat(np.arange(len(recoils.energy_keV)), recoils.detected)
+    is_exciton = rng.random(len(owner)) < recoils.exciton_share[owner]
+    s1_times, s1_first = (
+        _pulses.s1_times_ns(tpc, recoils.kind, recoils.energy_keV[owner], is_exciton, rng), _offsets(recoils.detected)
+    )  # fmt: skip
+    if pulses:
+        light, charge = _pulses_of(tpc, recoils, s1_times, s1_first)
+    else:
+        light, charge = [np.zeros((n, 0), np.float32)] * 6, _charges(tpc, recoils)
+    coincident = _pulses.in_coincidence(s1_times, s1_first, tpc.s1_coincidence, tpc.s1_coincidence_ns)
+    registered, areas = coincident & (charge[1] >= tpc.s2_threshold_pe), charge / mean_charge(tpc)
+    columns = _columns(tpc, assumed, recoils, areas)
+    reconstructed = (columns[name] for name in ("cs1_pe", "cs2_pe", "drift_us"))
+    return columns | {"registered": registered}, Readout(*light, *areas, registered, *reconstructed)
+
+
+def _pulses_of(
+    tpc: TPC, recoils: Recoils, s1_times: np.ndarray, s1_first: np.ndarray
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Waveforms and hits, in the order of a `Readout`, and (2, n) charge of S1 and S2 in PE."""
+    n, charges = len(recoils.energy_keV), _pulses.charge_table(tpc.double_pe_probability, tpc.spe_resolution)
     n_top, n_bottom = (len(tpc.pmt_positions_cm(array)) for array in ("top", "bottom"))
     s1_top, s1_bottom = np.zeros((n, n_top), np.float32), np.zeros((n, n_bottom), np.float32)
-
-    owner = np.repeat(np.arange(n), detected)
-    is_exciton = rng.random(len(owner)) < exciton_share[owner]
-    s1_times = _pulses.s1_times_ns(tpc, kind, energy_keV[owner], is_exciton, rng)
-    s1_first = _offsets(detected)
     s1_waveform, s1_charge = np.zeros((n, tpc.s1_samples), np.float32), np.zeros(n)
     _pulses.fill_s1(
-        s1_times, s1_first, keys[0], charges, tpc.s1_sample_ns, tpc.s1_bottom_fraction, s1_waveform, s1_top, s1_bottom,
-        s1_charge,
+        s1_times, s1_first, recoils.keys[0], charges, tpc.s1_sample_ns, tpc.s1_bottom_fraction, s1_waveform, s1_top,
+        s1_bottom, s1_charge,
     )  # fmt: skip
-
-    s2_waveform, s2_top, s2_bottom, s2_charge = _s2.pulses(tpc, drift, extracted, x, y, keys[1])
-    coincident = _pulses.in_coincidence(s1_times, s1_first, tpc.s1_coincidence, tpc.s1_coincidence_ns)
-    mean = mean_charge(tpc)
-    s1_area, s2_area = s1_charge / mean, s2_charge / mean
-    return Readout(
-        s1_waveform, s2_waveform, s1_top, s1_bottom, s2_top, s2_bottom, s1_area, s2_area,
-        coincident & (s2_charge >= tpc.s2_threshold_pe),
-        s1_area / light_seen * mean, s2_area / electrons_seen * mean, drift,
-    )  # fmt: skip
+    s2_waveform, s2_top, s2_bottom, s2_charge = _s2.pulses(
+        tpc, recoils.drift_us, recoils.extracted, recoils.x, recoils.y, recoils.keys[1]
+    )
+    return [s1_waveform, s2_waveform, s1_top, s1_bottom, s2_top, s2_bottom], np.stack([s1_charge, s2_charge])
 
 
 def _refuse_outside_nest(energy_keV: np.ndarray) -> None:

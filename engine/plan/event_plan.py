@@ -8,7 +8,7 @@ from typing import Any
 
 from engine import lineage, plugins
 from engine.inference.pools import KINDS
-from engine.physics import spectra
+from engine.physics import spectra, tails
 from engine.plan import variations
 from engine.study import Model, Study
 
@@ -17,7 +17,8 @@ VERSIONS = {"events": 1, "models": 1, "scores": 1, "nulls": 3, "cells": 4, "exac
 VERSIONS |= {"paired": 2}
 VERSIONS |= {"trials": 4, "tuned": 3, "features": 1, "rungs": 3, "searched": 2}
 
-SHARD = 2000  # events thrown per shard: a second or two of work
+SHARD = 2000  # events thrown per shard, and about as many kept of an enriched one: a second or two of work
+MOST_THROWN = 50_000  # of an enriched shard: some 10 MB of numbers
 POOLS = ("pool", "tune")  # scored events of the scan, and those on which R is chosen: alike, and none in common
 
 
@@ -32,11 +33,27 @@ class Shard:
     n_thrown: int
     shift: variations.Shift = ()  # relative shifts of the true detector's constants, of which corrections know nothing
     representation: str | None = None  # that is stored with the events; of scored events none is
+    enrichment: int | None = None  # of a shard whose events are kept for what they look like: see `pool.tail`
+
+    @property
+    def first(self) -> int:
+        """Number of its first event within its kind."""
+        return self.number * shard_size(self.enrichment)
+
+    @property
+    def n_whole(self) -> float:
+        """Events that are simulated whole: all, or about as many as are kept."""
+        return self.n_thrown if self.enrichment is None else self.n_thrown * tails.KEPT / self.enrichment
 
     @property
     def words(self) -> str:
         """As a user calls it."""
         return f"{self.purpose} events of {self.kind}, shard {self.number}"
+
+
+def shard_size(enrichment: int | None) -> int:
+    """Events thrown per shard, but for the last."""
+    return SHARD if enrichment is None else min(SHARD * enrichment // 2, MOST_THROWN)
 
 
 @dataclass(frozen=True)
@@ -79,8 +96,11 @@ class EventPlan:
     def pool_shards(self, purpose: str = "pool", shift: variations.Shift = ()) -> list[Shard]:
         """Shards of a scoring pool, thrown in a detector that is not quite the one assumed if there is a shift."""
         pool, own = self.study.pool, self.study.backgrounds.own_kinds()
-        sizes = zip(KINDS, (pool.er_events, pool.nr_events), strict=True)
-        recoils = [s for kind, n in sizes for s in self._shards(purpose, kind, n, shift)]
+        sizes = {"ER": (pool.er_events, None), "NR": (pool.nr_events, None)}
+        if pool.tail == "enriched":
+            sizes["ER"] = pool.er_events * pool.enrichment, pool.enrichment
+        recoils = [s for kind, (n, enrichment) in sizes.items()
+                   for s in self._shards(purpose, kind, n, shift, enrichment=enrichment)]  # fmt: skip
         return recoils + [s for name in own for s in self._own_shards(purpose, name, shift)]
 
     @cached_property
@@ -122,24 +142,27 @@ class EventPlan:
         return [spectrum, self.window(module.KIND), study.seed, study.detector.constants, study.detector.nuisance]
 
     def _shards(
-        self, purpose: str, kind: str, n_events: int, shift: variations.Shift = (), view: str | None = None
-    ) -> list[Shard]:
+        self, purpose: str, kind: str, n_events: int, shift: variations.Shift = (), view: str | None = None,
+        enrichment: int | None = None,
+    ) -> list[Shard]:  # fmt: skip
         def item(number: int, n: int) -> str:
-            return self._shard_item(purpose, kind, number, n, shift, view)
+            return self._shard_item(purpose, kind, number, n, shift, view, enrichment)
 
-        return self._cut(purpose, kind, n_events, item, shift, view)
+        return self._cut(purpose, kind, n_events, item, shift, view, enrichment)
 
     @staticmethod
     def _cut(
         purpose: str, kind: str, n_events: int, item: Callable[[int, int], str], shift: variations.Shift,
-        view: str | None = None,
+        view: str | None = None, enrichment: int | None = None,
     ) -> list[Shard]:  # fmt: skip
-        sizes = [min(SHARD, n_events - start) for start in range(0, n_events, SHARD)]
-        return [Shard(item(i, n), purpose, kind, i, n, shift, view) for i, n in enumerate(sizes)]
+        step = shard_size(enrichment)
+        sizes = [min(step, n_events - start) for start in range(0, n_events, step)]
+        return [Shard(item(i, n), purpose, kind, i, n, shift, view, enrichment) for i, n in enumerate(sizes)]
 
     def _shard_item(
-        self, purpose: str, kind: str, number: int, n_thrown: int, shift: variations.Shift, view: str | None
-    ) -> str:
+        self, purpose: str, kind: str, number: int, n_thrown: int, shift: variations.Shift, view: str | None,
+        enrichment: int | None,
+    ) -> str:  # fmt: skip
         study = self.study
         fields = {
             "seed": study.seed, "purpose": purpose, "kind": kind, "number": number, "n": n_thrown,
@@ -148,6 +171,8 @@ class EventPlan:
             "window": self.window(kind) if purpose in POOLS else None,
             "representation": None if view is None else plugins.identity("engine.physics.representations", view),
         } | _if_shifted(shift)  # fmt: skip
+        if enrichment is not None:
+            fields["tail"] = [tails.VERSION, enrichment, self.energy_range(purpose, "NR"), self.window("NR")]
         return lineage.digest("events", VERSIONS["events"], fields)
 
     def proposal(self, purpose: str) -> str:

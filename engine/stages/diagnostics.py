@@ -24,7 +24,7 @@ from engine.store.store import Ledger, Store, read
 from engine.store.units import Unit, totals
 from engine.study import Study
 
-NAME, VERSION, SCHEMA = "diagnostics", 2, schemas.CLASSIFIED
+NAME, VERSION, SCHEMA = "diagnostics", 3, schemas.CLASSIFIED
 TABLES = "diagnostic_tables"
 REREAD, STALLS = True, False
 
@@ -141,7 +141,7 @@ def _network(plan: Plan, role: str) -> tuple[dict, list[str]]:
 
 def amounts(plan: Plan, missing: set[str]) -> dict[str, float]:
     """Events that are classified, or that the floor is fitted to; maps of autoencoders."""
-    n_events = sum(shard.n_thrown for shards in populations(plan).values() for shard in shards)
+    n_events = sum(shard.n_whole for shards in populations(plan).values() for shard in shards)
     sizes = {FLOOR: n_events + sum(shard.n_thrown for shard in training(plan)), CLASSIFIER: n_events, LATENT: 1}
     made = [role if role == FLOOR else what for (role, what), item in item_of(plan).items() if item in missing]
     return totals((name, sizes.get(name, 0)) for name in made)

@@ -15,6 +15,7 @@ from engine.store.units import Unit, totals
 
 NAME, VERSION, SCHEMA = "scores", VERSIONS["scores"], schemas.TERMS
 OF_ALL, REREAD = True, True
+THROWN = "thrown"  # of an enriched shard, what each of its events costs before it is kept or not
 
 
 def items(plan: EventPlan) -> list[str]:
@@ -32,12 +33,14 @@ def shards(plan: EventPlan) -> list[Shard]:
 
 
 def amounts(plan: EventPlan, missing: set[str]) -> dict[str, float]:
-    """Events to be thrown, by what is made of them, and to be scored, by family."""
+    """Events to be simulated, by what is made of them, and to be scored, by family; and those thrown to keep few."""
     made = []
     for shard in shards(plan):
         roles = [role for role in plan.roles if plan.score_item(shard, role) in missing]
         views = {plan.view(role) for role in roles} or ({"events"} if shard.item in missing else set())
-        made += [(name, shard.n_thrown) for name in (*views, *(plan.fitted[role].name for role in roles))]
+        made += [(name, shard.n_whole) for name in (*views, *(plan.fitted[role].name for role in roles))]
+        if views and shard.enrichment is not None:
+            made.append((THROWN, shard.n_thrown))
     return totals(made)
 
 
@@ -64,7 +67,8 @@ def scored(
     plan: EventPlan, shard: Shard, columns: Columns, features: Features, roles: list[str], models: dict[str, bytes]
 ) -> list[Part]:
     """A sample of a shard as parts: its truth, and the terms of these roles' models."""
-    parts = [Part(f"events/{shard.item}.parquet", (shard.item,), schemas.table(schemas.EVENTS, columns))]
+    schema = schemas.EVENTS if shard.enrichment is None else schemas.ENRICHED
+    parts = [Part(f"events/{shard.item}.parquet", (shard.item,), schemas.table(schema, columns))]
     for role in roles:
         terms = evaluate(zoo.load(models[role], plan.family(role)), features[plan.view(role)][columns["selected"]])
         item = plan.score_item(shard, role)

@@ -62,6 +62,7 @@ class Representation(Section):
 
 
 Proposal = Literal[proposals.NAMES]
+Tail = Literal["plain", "enriched"]
 
 
 class Events(Section):
@@ -74,14 +75,27 @@ class Events(Section):
 
 
 class PoolSize(Section):
-    """The scoring pool: proposals that cover the window, weighted to every spectrum."""
+    """The scoring pool: proposals that cover the window, weighted to every spectrum.
 
+    `tail`: plain, every event is simulated whole; enriched, of `enrichment` times er_events electron recoils first S1
+    and S2 are drawn, and whole events are those that look like nuclear recoils, and one in `enrichment` of the others,
+    each of weight 1 / probability: none weighs more than in the plain pool.
+    """
+
+    tail: Tail = Field("plain", exclude_if=lambda tail: tail == "plain")
+    enrichment: int = Field(20, ge=2, le=10_000, exclude_if=lambda n: n == 20)
     er_events: int = Field(20_000, ge=100)
     nr_events: int = Field(20_000, ge=100)
     er_energy_keV: NestRange = (1.0, 14.0)
     nr_energy_keV: NestRange = (1.0, 70.0)
     component_events: int = Field(10_000, ge=100, description="of each component that is thrown by itself")
     proposal: Proposal = "uniform"
+
+    @model_validator(mode="after")
+    def _enriches(self) -> "PoolSize":
+        if self.tail == "plain" and "enrichment" in self.model_fields_set:
+            raise BadInput(f"enrichment = {self.enrichment} goes with tail = 'enriched', and tail is 'plain'")
+        return self
 
 
 class Backgrounds(Section):

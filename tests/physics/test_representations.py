@@ -12,7 +12,7 @@ import pytest
 
 from engine.physics import events, representations
 from engine.physics.detectors import TPC, Readout, darwin
-from engine.physics.representations import summary, vector
+from engine.physics.representations import corrected, summary, vector
 
 REFERENCES = tomllib.loads((Path(__file__).parents[1] / "references" / "darwin.toml").read_text())
 REPRESENTATIONS = {
@@ -64,6 +64,22 @@ def test_features_are_per_event_and_leave_the_readout_alone(name):
     assert representation.features(none, tpc).shape == (0, features.shape[1])
     for part, value in zip(before, vars(readout).values(), strict=True):
         np.testing.assert_array_equal(part, value)
+
+
+@pytest.mark.parametrize("name", [name for name, view in REPRESENTATIONS.items() if not getattr(view, "PULSES", True)])
+def test_what_needs_no_pulses_is_the_same_without_them(name):
+    assert name in {"corrected", "summary"}
+    bare = events.simulate(DETECTORS["darwin"], "ER", np.linspace(1, 100, 12), "representation", pulses=False)[1]
+    whole = readout_of("darwin")
+    for tpc in DETECTORS.values():
+        seen = [REPRESENTATIONS[name].features(readout, tpc) for readout in (bare, whole)]
+        np.testing.assert_array_equal(*seen)
+
+
+def test_corrected_is_the_summary_without_the_drift_time():
+    readout, tpc = readout_of("darwin"), DETECTORS["darwin"]
+    np.testing.assert_array_equal(corrected.features(readout, tpc), summary.features(readout, tpc)[:, :2])
+    assert list(corrected.sections(tpc)) == list(summary.sections(tpc))[:2]
 
 
 # The papers' vector

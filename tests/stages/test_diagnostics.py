@@ -59,6 +59,18 @@ class TestClassification:
                  for row in (weighted, repeated)]  # fmt: skip
         assert width[0] > 1.1 * width[1], "copies are no new events"
 
+    def test_events_that_were_kept_for_their_logit_narrow_the_interval(self):
+        """Of 20 times as many, all that a cut may keep and one in 20 of the rest: the interval is that of the many."""
+        is_nr, logit = two_gaussians(400_000, 30_000)
+        probability = np.where(is_nr | (logit > 0), 1.0, 1 / 20)
+        kept = np.random.default_rng(1).random(len(logit)) < probability
+        row = classification.evaluate(is_nr[kept], logit[kept], 1 / probability[kept])
+        name = "er_leakage_at_30_percent_nr"
+        assert row[name] == pytest.approx(norm.sf(norm.isf(0.3) + 2), rel=0.05)
+        half_width = (row[f"{name}_high"] - row[f"{name}_low"]) / 2
+        assert half_width == pytest.approx(np.sqrt(row[name] / 400_000), rel=0.1)
+        assert row["auc"] == pytest.approx(norm.cdf(2 / np.sqrt(2)), abs=3e-3)
+
     def test_ties_count_half_and_are_cut_as_one(self):
         is_nr, logit = two_gaussians(3000, 2000)
         tied = np.where(logit > 0.5, 0.5, logit)

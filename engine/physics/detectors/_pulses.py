@@ -112,5 +112,15 @@ def fill_s1(times, first, keys, charges, sample_ns, bottom, waveform, hits_top, 
 
 
 @njit(cache=True)
+def s1_charge(keys, detected, charges):
+    """(n,) charge of events of so many photons each, (n,): what `fill_s1` would give them, to the bit."""
+    mask, area = np.uint64(len(charges) - 1), np.zeros(len(detected))
+    for event in range(len(detected)):
+        for i in range(detected[event]):
+            area[event] += charges[mix64(keys[event], np.uint64(i)) & mask]
+    return area
+
+
+@njit(cache=True)
 def _even(u, n):
     return min(int(u * n), n - 1)

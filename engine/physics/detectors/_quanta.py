@@ -57,13 +57,11 @@ def quanta(
     generator.unlock_seed()
     generator.set_seed(seed)
     generator.lock_seed()
-    widths = _widths(er_width_scale)
-    out = np.empty((len(energy_keV), 3), dtype=np.int64)
-    for row, energy in zip(out, energy_keV.tolist(), strict=True):
-        yields = calc.GetYields(INTERACTIONS[kind], energy, density_g_cm3, field_V_cm)
-        drawn = calc.GetQuanta(yields, density_g_cm3, *widths)
-        row[:] = drawn.photons, drawn.electrons, drawn.excitons
-    return out
+    interaction, widths, rows = INTERACTIONS[kind], _widths(er_width_scale), []
+    for energy in energy_keV.tolist():
+        drawn = calc.GetQuanta(calc.GetYields(interaction, energy, density_g_cm3, field_V_cm), density_g_cm3, *widths)
+        rows.append((drawn.photons, drawn.electrons, drawn.excitons))
+    return np.array(rows, np.int64).reshape(-1, 3)
 
 
 def _widths(er_width_scale: float) -> tuple:

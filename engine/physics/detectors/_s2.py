@@ -83,6 +83,13 @@ def pulses(
     return waveform, hits[:, :n_top], hits[:, n_top:], charge
 
 
+def charge(tpc: TPC, electrons: np.ndarray, keys: np.ndarray) -> np.ndarray:
+    """(n,) charge of n S2s in PE: what `pulses` would give them, to the bit, without the pulses."""
+    charges = _pulses.charge_table(tpc.double_pe_probability, tpc.spe_resolution)
+    gain = tpc.single_electron_gain, np.sqrt(photon_variance(tpc))
+    return _charge(electrons, gain, keys, charges, half_normals(), FEW_PHOTONS)
+
+
 def spread_ns(tpc: TPC, drift_us: np.ndarray) -> np.ndarray:
     """Sigma of an electron's arrival by longitudinal diffusion."""
     return np.sqrt(2e-6 * tpc.diffusion_longitudinal_cm2_s * drift_us) * 1e4 / tpc.drift_velocity_mm_us
@@ -118,22 +125,50 @@ def _fill(electrons, lead, spread, waiting, gain, keys, x, y, tables, optics, fe
             charge[event] = follow(streams[1], arrived, made, delays, charges, seen, waveform[event], hits[event])
             continue
         expect_light(arrived, made, kernel, light)
-        charge[event] = n * moments[0] + np.sqrt(n * (moments[1] - moments[0] ** 2)) * _normal(streams[1], normals)
+        charge[event] = _of_many(n, streams[1], moments, normals)
         waveform[event] = share_out(streams[2], charge[event], light, charges, moments, normals)[:-1]
         hits[event] = share_out(streams[3], charge[event], seen, charges, moments, normals)
     return charge
 
 
 @njit(cache=True)
+def _charge(electrons, gain, keys, charges, normals, few):
+    """As `_fill` draws it: of a few photons one by one, in the same order, of many by one number."""
+    charge, moments = np.zeros(len(electrons)), _moments(charges)
+    for event in range(len(electrons)):
+        key, n = mix64(keys[event], np.uint64(0)), np.int64(0)
+        for i in range(electrons[event]):
+            n += _photons(mix64(key, np.uint64(2 * i)), gain, normals)
+        key = mix64(keys[event], np.uint64(1))
+        if n > few:
+            charge[event] = _of_many(n, key, moments, normals)
+            continue
+        for photon in range(n):
+            charge[event] += charges[(mix64(key, np.uint64(photon)) >> np.uint64(TABLE_BITS)) & MASK]
+    return charge
+
+
+@njit(cache=True, inline="always")
+def _of_many(n, bits, moments, half_normals):
+    return n * moments[0] + np.sqrt(n * (moments[1] - moments[0] ** 2)) * _normal(bits, half_normals)
+
+
+@njit(cache=True, inline="always")
+def _photons(bits, gain, half_normals):
+    """Photons of an electron, from the bits that its arrival leaves."""
+    mean, sigma = gain
+    return np.int64(max(np.rint(mean + sigma * _normal(bits >> np.uint64(2 * TABLE_BITS), half_normals)), 0.0))
+
+
+@njit(cache=True)
 def draw_electrons(key, n, spread, waiting, gain, half_normals):
     """Arrival after the mean drift, of normal spread and exponential waiting time, and photons of each electron."""
     arrived, made = np.empty(n), np.empty(n, dtype=np.int64)
-    mean, sigma = gain
     for i in range(n):
         bits = mix64(key, np.uint64(2 * i))
         u = (mix64(key, np.uint64(2 * i + 1)) >> np.uint64(11)) / 2.0**53
         arrived[i] = spread * _normal(bits, half_normals) - waiting * np.log(1 - u)
-        made[i] = max(np.rint(mean + sigma * _normal(bits >> np.uint64(2 * TABLE_BITS), half_normals)), 0.0)
+        made[i] = _photons(bits, gain, half_normals)
     return arrived, made
 
 

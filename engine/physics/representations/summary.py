@@ -8,6 +8,8 @@ import numpy as np
 
 from engine.physics.detectors import TPC, Readout
 
+PULSES = False
+
 
 def sections(tpc: TPC) -> dict[str, int]:  # the same for every detector
     """The three numbers, by name and unit."""
