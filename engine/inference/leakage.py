@@ -11,7 +11,8 @@ import numpy as np
 from scipy import special, stats
 
 NR_ACCEPTANCE = 0.3  # where the papers and DARWIN's studies quote the rejection of electron recoils
-# between two laws of the average over the leakage: in sigma, in the factor's logarithm, in Poisson errors of what leaks
+LAWS = 6  # of a null, that an average over the leakage takes, about
+# between two of them: in sigma, in the factor's logarithm, in Poisson errors of what leaks
 WIDEST_STEP, STEP_OF_LN, STEP_OF_POISSON = 2.0, 0.6, 1.5
 EVENTS_PER_BIN, MOST_BINS = 200, 30  # of nuclear recoils, in cS1: the line's bins
 

@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from engine import lineage, plugins
+from engine.inference.leakage import LAWS
 from engine.inference.pools import KINDS
 from engine.inference.teststats import has_law
 from engine.inference.toys import BLOCK
@@ -38,6 +39,11 @@ class Plan(EventPlan):
         """Those whose law is known."""
         rates = self.study.backgrounds.rates
         return [(R, name) for R, name in self.wanted if has_law(self.study.toys.statistic(name)[0], rates)]
+
+    @property
+    def n_laws(self) -> int:
+        """How many laws a null takes: one, or those of an average over the leakage."""
+        return 1 if self.study.backgrounds.leakage == Leakage() else LAWS
 
     def n_toys(self, hypothesis: str) -> int:
         """Background toys that a hypothesis needs: for g0, or one under each signal toy."""

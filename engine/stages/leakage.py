@@ -10,6 +10,7 @@ from engine import lineage, schemas
 from engine.assembly import population, results, rows
 from engine.assembly.inputs import Inputs
 from engine.inference import reach
+from engine.inference.leakage import LAWS
 from engine.inference.population import Population
 from engine.inference.significance import z_one_sided
 from engine.lineage import row_label
@@ -23,7 +24,6 @@ from engine.study import Leakage, Study
 NAME, VERSION, SCHEMA = "leakage", 1, schemas.LEAKAGE_ROW
 MAY_FAIL, STALLS = True, False
 TABLES, table_schema, TABLE_VERSION = "leakage_tables", schemas.leakage, 1
-LAWS = 6  # of the null, made for an average over the leakage
 
 Row = tuple[Leakage, float | None, float | None, str]  # how well it is known, an exposure (None: sought), R, statistic
 
