@@ -203,7 +203,8 @@ def test_some_component_must_be_ordinary_electron_recoils(path):
 
 def extended(path, **grid):
     changed = raw(path)
-    return Plan(study.parse(changed | {"grid": {name: {"values": values} for name, values in grid.items()}}))
+    sure = {"confirm": ["sigma_si_cm2", "exposure_ty"]}
+    return Plan(study.parse(changed | sure | {"grid": {name: {"values": values} for name, values in grid.items()}}))
 
 
 def test_a_toy_too_full_of_signal_is_refused_with_its_point(scored, path):
