@@ -36,7 +36,7 @@ KNOWN = {
     "exact": (3, "91ea26"),
     "limit_tables": (2, "5ccf17"),
     "limits": (2, "08abf6"),
-    "nulls": (2, "46b070"),
+    "nulls": (3, "46b070"),
     "paired": (1, "05a994"),
     "reach": ((3, 2), "03af63"),
     "reach_tables": (4, "91a2a4"),

@@ -10,7 +10,6 @@ from engine.errors import BadInput
 from engine.inference.cells import Choice, Toys
 from engine.inference.pools import Pool
 from engine.inference.population import Background, Population, populate
-from engine.physics import spectra
 from engine.plan import variations
 from engine.plan.event_plan import Shard
 from engine.plan.plan import Plan, Point, Wanted
@@ -96,12 +95,11 @@ def population(
 
 def _background(backgrounds: Backgrounds, name: str) -> Background:
     spectrum, options = backgrounds.spectrum(name)
-    _, uncertainty = spectra.describe(spectrum, options)
     if hasattr(spectrum, "read"):
         rate = partial(np.full_like, fill_value=options.rate_per_ty)
     else:
         rate = partial(spectrum.rate, **options.model_dump())
-    return Background(name, backgrounds.pool_kind(name), rate, uncertainty)
+    return Background(name, backgrounds.pool_kind(name), rate, backgrounds.relative_uncertainty(name))
 
 
 def signal_weights(signal: SignalPoint, population: Population) -> np.ndarray:

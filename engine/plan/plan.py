@@ -49,9 +49,11 @@ class Plan(EventPlan):
 
     @cached_property
     def components(self) -> list[tuple]:
-        """The backgrounds' spectra with their options, as a digest takes them."""
+        """The backgrounds' spectra with options and how well each rate is known, as a digest takes them."""
         backgrounds = self.study.backgrounds
-        return [self._spectrum(backgrounds.spectrum_name(c), *backgrounds.spectrum(c)) for c in backgrounds.components]
+        spectra = {c: self._spectrum(backgrounds.spectrum_name(c), *backgrounds.spectrum(c))
+                   for c in backgrounds.components}  # fmt: skip
+        return [(*spectrum, backgrounds.relative_uncertainty(c)) for c, spectrum in spectra.items()]
 
     @cached_property
     def signal(self) -> tuple:

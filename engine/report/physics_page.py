@@ -120,7 +120,7 @@ def markdown(
     return "\n\n".join([
         f"# Physics of the detector {plan.study.detector.name}",
         _setting(plan, n_events),
-        "## Rates", _rates(plan, rows), RATES_NOTE,
+        "## Rates", _rates(plan, rows), "\n".join(f"- {note}" for note in physics_report.notes(plan.study)), RATES_NOTE,
         "## Discrimination", _leakage(leaks, known["leakage"]), LEAKAGE_NOTE,
         "## Response to electron recoils", _response(lines, known), RESPONSE_NOTE,
         "## Figures", *(f"![{name.rpartition('.')[0]}]({name})" for name in shown),

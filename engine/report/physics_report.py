@@ -21,7 +21,7 @@ from engine.plan.event_plan import SHARD
 from engine.plan.plan import Plan
 from engine.study import Study
 
-VERSION = 2  # raised whenever a report changes for an unchanged study
+VERSION = 3  # raised whenever a report changes for an unchanged study
 EXPOSURE_TY = 200.0  # the papers'
 
 # Public reference computation: the public inputs named in the spectra and in detectors/darwin.py, through a fast
@@ -153,12 +153,19 @@ def components(study: Study) -> list[Component]:
     backgrounds = []
     for name in study.backgrounds.components:
         module, options = study.backgrounds.spectrum(name)
-        kind, uncertainty = spectra.describe(module, options)
+        kind, uncertainty = spectra.describe(module, options)[0], study.backgrounds.relative_uncertainty(name)
         label = module.LABEL if study.backgrounds.spectrum_name(name) == name else name
         if kind in KINDS:
             rate = partial(module.rate, **options.model_dump())
             backgrounds.append(Component(name, kind, label, rate, uncertainty, name not in study.backgrounds.options))
     return backgrounds
+
+
+def notes(study: Study) -> list[str]:
+    """What a reader of the components' rates must know of them, by name."""
+    of_components = {name: study.backgrounds.spectrum(name) for name in study.backgrounds.components}
+    return [f"{name}: {said}" for name, (module, options) in of_components.items()
+            if (said := module.note(options) if hasattr(module, "note") else "")]  # fmt: skip
 
 
 def benchmark(study: Study) -> Component:
@@ -289,7 +296,7 @@ def identity(study: Study, n_events: int) -> str:
     plan, backgrounds = Plan(study), study.backgrounds
     named = {
         name: [plugins.identity("engine.physics.spectra", backgrounds.spectrum_name(name)),
-               spectra.identity(*backgrounds.spectrum(name))]
+               spectra.identity(*backgrounds.spectrum(name)), backgrounds.relative_uncertainty(name)]
         for name in backgrounds.components
     }  # fmt: skip
     fields = {

@@ -17,7 +17,6 @@ from engine.inference.population import Population
 from engine.inference.systematics import GROUPS, effect, refit
 from engine.inference.truth import Truth
 from engine.lineage import row_label
-from engine.physics import spectra
 from engine.plan.plan import Plan, Point, Wanted
 from engine.plan.variations import AVERAGED, SEED, Variation, variations
 from engine.store.parts import Part, of_rows
@@ -168,7 +167,7 @@ def _changed(plan: Plan, pool: Population, variation: Variation, nominal: Truth,
             return nominal, varied.changed(lambda law: truths.averaged(law, leak, variation.amount))
         return nominal, varied.changed(lambda law: [(1.0, truths.leaking(law, leak, variation.amount))])
     if variation.nuisance == "rates":
-        sd = {name: spectra.describe(*plan.study.backgrounds.spectrum(name))[1] for name in pool.names}
+        sd = {name: plan.study.backgrounds.relative_uncertainty(name) for name in pool.names}
         return nominal.changed(_known), varied.changed(lambda law: [(1.0, _drawn(law, sd))])
     return nominal, varied
 

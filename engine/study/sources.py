@@ -13,10 +13,11 @@ from engine import plugins
 from engine.errors import BadInput, unknown
 from engine.inference.pools import KINDS
 from engine.physics import proposals, spectra
-from engine.physics.detectors import TPC
+from engine.physics.detectors import TPC, darwin
 from engine.size import Size
 from engine.study.section import Ascending, Distinct, Range, Section, named
 
+UNCERTAINTY, MOST_UNCERTAIN = "relative_uncertainty", 2.0
 NestEnergy = Annotated[float, Field(ge=proposals.NEST_RANGE_KEV[0], le=proposals.NEST_RANGE_KEV[1])]  # keV
 NestRange = Annotated[tuple[NestEnergy, NestEnergy], Ascending]
 
@@ -86,13 +87,13 @@ class PoolSize(Section):
 class Backgrounds(Section):
     """Background components, the selection, and how their rates are treated.
 
-    `options.NAME` gives the options of component NAME, and with `spectrum` the file behind a name of one's own:
-    a component `my_line` with `options.my_line = { spectrum = "user_table", path = "line.csv", kind = "ER" }`.
+    Components, and options of those, are the detector's own unless the study names others. `options.NAME` gives the
+    options of component NAME, with `relative_uncertainty` how well its rate is known, and with `spectrum` the file
+    behind a name of one's own: a component `my_line` with
+    `options.my_line = { spectrum = "user_table", path = "line.csv", kind = "ER" }`.
     """
 
-    components: Annotated[tuple[str, ...], Distinct] = (
-        "pp", "be7", "pb214", "kr85", "xe136", "b8", "hep", "atm", "dsnb", "neutrons",
-    )  # fmt: skip
+    components: Annotated[tuple[str, ...], Distinct] = tuple(darwin.BACKGROUNDS)
     options: dict[str, dict[str, Any]] = Field(default_factory=dict)
     er_window_keVee: Range = (2.0, 10.0)
     nr_window: Literal["ces"] | Range = "ces"
@@ -115,9 +116,12 @@ class Backgrounds(Section):
         for name in self.components:
             if name in KINDS:
                 raise BadInput(f"a component cannot be called {name!r}: that is a kind of recoil")
-            _, uncertainty = spectra.describe(*self.spectrum(name))
+            uncertainty = self.relative_uncertainty(name)
             if uncertainty is None:
                 raise BadInput(f"{name!r} is a signal, not a background component")
+            if type(uncertainty) not in (int, float) or not 0 <= uncertainty <= MOST_UNCERTAIN:
+                raise BadInput(f"options.{name}.relative_uncertainty = {uncertainty!r} must be a number from 0 to "
+                               f"{MOST_UNCERTAIN:g}: 0.1 is 10 %")  # fmt: skip
         if not any(self.pool_kind(name) == "ER" for name in self.components):
             raise BadInput("components: at least one electron-recoil component is needed")
         return self
@@ -125,8 +129,16 @@ class Backgrounds(Section):
     def spectrum(self, component: str) -> tuple[ModuleType, spectra.Options]:
         """The module behind a component and its checked options; raises BadInput."""
         module = plugins.load("engine.physics.spectra", self.spectrum_name(component), "rate")
-        fields = {key: value for key, value in self.options.get(component, {}).items() if key != "spectrum"}
+        own = {"spectrum"} if _says_its_uncertainty(module) else {"spectrum", UNCERTAINTY}
+        fields = {key: value for key, value in self.options.get(component, {}).items() if key not in own}
         return module, spectra.configure(module, fields)
+
+    def relative_uncertainty(self, component: str) -> float | None:
+        """1 sigma of a component's rate, as a fraction of it; None for what is a signal alone."""
+        module, options = self.spectrum(component)
+        found = spectra.describe(module, options)[1]
+        given = None if _says_its_uncertainty(module) else self.options.get(component, {}).get(UNCERTAINTY)
+        return found if found is None or given is None else float(given) if type(given) is int else given
 
     def pool_kind(self, component: str) -> str:
         """The kind of pool events that serve a component: ER, NR, or the component itself if they serve it alone."""
@@ -140,6 +152,30 @@ class Backgrounds(Section):
     def spectrum_name(self, component: str) -> str:
         """The name of the file behind a component."""
         return str(self.options.get(component, {}).get("spectrum", component))
+
+
+def _says_its_uncertainty(module: ModuleType) -> bool:
+    """Whether the uncertainty is one of a spectrum's own options."""
+    return UNCERTAINTY in getattr(module, "Options", spectra.Options).model_fields
+
+
+def with_own_backgrounds(raw: dict[str, Any], detector: str) -> dict[str, Any]:
+    """A study with the components that its detector has, and their options, where it names no others.
+
+    Raises BadInput where neither the study nor the detector names any: another detector's rates are not its own.
+    """
+    own = getattr(plugins.load("engine.physics.detectors", detector, "CONSTANTS"), "BACKGROUNDS", None)
+    given = raw.get("backgrounds", {})
+    if not isinstance(given, dict) or not isinstance(options := given.get("options", {}), dict):
+        return raw
+    if own is None and "components" not in given:
+        raise BadInput(f"the detector {detector!r} has no BACKGROUNDS of its own: name backgrounds.components")
+    names = given.get("components", list(own or {}))
+    known = {name: own[name] for name in names if name in own} if own and isinstance(names, list | tuple) else {}
+    merged = {name: fields | options.get(name, {}) for name, fields in known.items()
+              if isinstance(options.get(name, {}), dict) and "spectrum" not in options.get(name, {})}  # fmt: skip
+    merged = {name: fields for name, fields in merged.items() if fields}
+    return raw | {"backgrounds": given | {"components": names} | ({"options": options | merged} if merged else {})}
 
 
 class Signal(Section):

@@ -18,7 +18,16 @@ from engine.study.models import Model, Models, Training, check_kind
 from engine.study.reach import Reach
 from engine.study.scan import Benchmark, Grid, Score, Toys
 from engine.study.section import Section
-from engine.study.sources import Backgrounds, Detector, Events, PoolSize, Representation, Signal, SignalPoint
+from engine.study.sources import (
+    Backgrounds,
+    Detector,
+    Events,
+    PoolSize,
+    Representation,
+    Signal,
+    SignalPoint,
+    with_own_backgrounds,
+)
 from engine.study.systematics import Systematics
 from engine.study.tune import Tune
 
@@ -57,6 +66,17 @@ class Study(Section):
         except (ValidationError, BadInput):  # told again, at its place, by the section itself
             return raw
         return _with_roles(_sized(raw, signal.size.name), score)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _backgrounds_of_the_detector(cls, raw: object) -> object:
+        if not isinstance(raw, dict):
+            return raw
+        try:
+            detector = _parsed(Detector, raw.get("detector", {}))
+        except (ValidationError, BadInput):  # told again, at its place, by the section itself
+            return raw
+        return with_own_backgrounds(raw, detector.name)
 
     @model_validator(mode="after")
     def _roles_are_filled(self) -> "Study":
