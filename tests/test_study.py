@@ -7,6 +7,7 @@ import pytest
 from engine import stages, study
 from engine.errors import BadInput
 from engine.inference.teststats import count, tail_count
+from engine.physics import events
 from engine.plan.plan import Plan
 
 GRID = {
@@ -455,3 +456,18 @@ def test_how_well_a_rate_is_known_is_part_of_what_a_result_follows_from():
     for given in (-0.1, 3, "much", True, [0.1], float("nan")):
         with pytest.raises(BadInput, match="hep.relative_uncertainty = .* must be a number from 0 to 2"):
             study.parse(grid() | {"backgrounds": {"options": {"hep": {"relative_uncertainty": given}}}})
+
+
+def test_a_field_moves_the_drift_and_says_so_in_what_is_made_of_it():
+    def plan(detector, **systematics):
+        return Plan(study.parse(grid() | {"detector": detector, "systematics": systematics}))
+
+    at_50 = plan({"drift_field_V_cm": 50}).study.detector.constants
+    assert at_50.drift_velocity_mm_us == pytest.approx(1.048, abs=0.001)  # NEST
+    moved = plan({}, constants={"drift_field_V_cm": 0.1, "g1": 0.1}).varied_shards
+    true = {shard.shift: events.moved(at_50, dict(shard.shift)) for shard in moved}
+    assert len(true) == 4
+    drifts = {name: detector.drift_velocity_mm_us for ((name, _),), detector in true.items()}
+    assert drifts["g1"] == at_50.drift_velocity_mm_us != drifts["drift_field_V_cm"]
+    plain, varied = (plan({"nuisance": {name: 0.1}})._detector for name in ("g1", "drift_field_V_cm"))
+    assert len(plain) == 2 and len(varied) == 3

@@ -5,7 +5,7 @@ import numpy as np
 from engine import lineage
 from engine.errors import BadInput
 from engine.physics import proposals
-from engine.physics.detectors import TPC, Readout, _collection, _pulses, _quanta, _s2
+from engine.physics.detectors import TPC, Readout, _collection, _field, _pulses, _quanta, _s2
 
 
 def simulate(
@@ -58,7 +58,7 @@ def simulate(
 
 def moved(tpc: TPC, relative: dict[str, float]) -> TPC:
     """The detector with the named constants multiplied by 1 + amount; raises ValueError beyond what is valid."""
-    return TPC(**tpc.model_dump() | {name: getattr(tpc, name) * (1 + amount) for name, amount in relative.items()})
+    return _field.override(tpc, {name: getattr(tpc, name) * (1 + amount) for name, amount in relative.items()})
 
 
 def shifted(tpc: TPC, relative_sd: dict[str, float], key: object) -> TPC:
@@ -73,7 +73,7 @@ def shifted(tpc: TPC, relative_sd: dict[str, float], key: object) -> TPC:
     while True:
         factors = {name: 1 + sd * rng.standard_normal() for name, sd in sorted(relative_sd.items())}
         try:
-            return TPC(**tpc.model_dump() | {name: getattr(tpc, name) * factor for name, factor in factors.items()})
+            return _field.override(tpc, {name: getattr(tpc, name) * factor for name, factor in factors.items()})
         except ValueError:  # a draw beyond a constant's bounds is drawn again: the Gaussian is truncated there
             continue
 

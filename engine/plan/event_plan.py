@@ -17,6 +17,8 @@ VERSIONS = {"events": 1, "models": 1, "scores": 1, "nulls": 3, "cells": 3, "exac
 VERSIONS |= {"paired": 1}
 VERSIONS |= {"trials": 3, "tuned": 2, "features": 1, "rungs": 3, "searched": 2}
 
+FIELD, FIELD_MOVES_DRIFT = "drift_field_V_cm", "drift velocity, diffusion and trapping follow"  # once they did not
+
 SHARD = 2000  # events thrown per shard: a second or two of work
 POOLS = ("pool", "tune")  # scored events of the scan, and those on which R is chosen: alike, and none in common
 
@@ -119,7 +121,7 @@ class EventPlan:
         if hasattr(module, "read"):
             return [module.source(options), self.window("ER")]
         spectrum = self._spectrum(backgrounds.spectrum_name(name), module, options)
-        return [spectrum, self.window(module.KIND), study.seed, study.detector.constants, study.detector.nuisance]
+        return [spectrum, self.window(module.KIND), study.seed, *self._detector]
 
     def _shards(
         self, purpose: str, kind: str, n_events: int, shift: variations.Shift = (), view: str | None = None
@@ -144,11 +146,17 @@ class EventPlan:
         fields = {
             "seed": study.seed, "purpose": purpose, "kind": kind, "number": number, "n": n_thrown,
             "energy_keV": [self.proposal(purpose), *self.energy_range(purpose, kind)],
-            "detector": [study.detector.constants, study.detector.nuisance],
+            "detector": self._detector,
             "window": self.window(kind) if purpose in POOLS else None,
             "representation": None if view is None else plugins.identity("engine.physics.representations", view),
         } | _if_shifted(shift)  # fmt: skip
         return lineage.digest("events", VERSIONS["events"], fields)
+
+    @property
+    def _detector(self) -> list:
+        """The detector as a digest takes it."""
+        constants, nuisance = self.study.detector.constants, self.study.detector.nuisance
+        return [constants, nuisance, *([FIELD_MOVES_DRIFT] if FIELD in nuisance else [])]
 
     def proposal(self, purpose: str) -> str:
         """How a purpose's events are thrown in energy; the test events always as the papers' population."""
@@ -233,4 +241,6 @@ class EventPlan:
 
 def _if_shifted(shift: variations.Shift) -> dict:
     """What a shift adds to the fields of a shard: nothing where there is none, so that such a shard is the nominal."""
-    return {"shift": shift} if shift else {}
+    if not shift:
+        return {}
+    return {"shift": [shift, FIELD_MOVES_DRIFT] if FIELD in dict(shift) else shift}

@@ -13,7 +13,7 @@ from engine import plugins
 from engine.errors import BadInput, unknown
 from engine.inference.pools import KINDS
 from engine.physics import proposals, spectra
-from engine.physics.detectors import TPC, darwin
+from engine.physics.detectors import TPC, _field, darwin
 from engine.size import Size
 from engine.study.section import Ascending, Distinct, Range, Section, named
 
@@ -24,6 +24,8 @@ NestRange = Annotated[tuple[NestEnergy, NestEnergy], Ascending]
 
 class Detector(Section):
     """A detector by name, with any of its constants overridden.
+
+    Drift velocity, diffusion and trapping move with `drift_field_V_cm` unless they are given too.
 
     `nuisance` gives relative 1 sigma uncertainties of constants, drawn anew for every shard of events: g1,
     electron_lifetime_us, drift_field_V_cm, g1_gas (for g2), work_function_scale, ...
@@ -47,7 +49,7 @@ class Detector(Section):
         for key in overrides:
             if key not in TPC.model_fields:
                 raise unknown("detector constant", key, TPC.model_fields)
-        return {"name": name, "constants": module.CONSTANTS.model_dump() | overrides, "nuisance": nuisance}
+        return {"name": name, "constants": _field.override(module.CONSTANTS, overrides), "nuisance": nuisance}
 
 
 class Representation(Section):
