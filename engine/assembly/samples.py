@@ -8,6 +8,7 @@ from engine import lineage, plugins
 from engine.inference.pools import KINDS
 from engine.physics import events, proposals
 from engine.physics.detectors import Readout
+from engine.plan import variations
 from engine.plan.event_plan import POOLS, SHARD, Shard
 from engine.plan.plan import Plan
 
@@ -43,6 +44,7 @@ def _recoils(plan: Plan, shard: Shard) -> tuple[Columns, Readout]:
 
 def _of_component(plan: Plan, shard: Shard) -> tuple[Columns, Readout]:
     module, options = plan.study.backgrounds.spectrum(shard.kind)
+    options = options.model_copy(update=variations.of_component(shard.shift, shard.kind))
     energy, density, ratio = module.throw(shard.n_thrown, lineage.stream("energy", *_key(plan, shard)), options)
     return _simulated(plan, shard, module.KIND, energy, density, ratio)
 
@@ -52,7 +54,7 @@ def _simulated(
     charge_yield_ratio: np.ndarray | None = None,
 ) -> tuple[Columns, Readout]:  # fmt: skip
     key, tpc = _key(plan, shard), plan.study.detector.constants
-    true = events.shifted(events.moved(tpc, dict(shard.shift)), plan.study.detector.nuisance, key)
+    true = events.shifted(events.moved(tpc, variations.of_constants(shard.shift)), plan.study.detector.nuisance, key)
     columns, readout = events.simulate(true, recoil, energy_keV, key, tpc, charge_yield_ratio)
     columns["energy_keV"] = energy_keV
     selected = columns.pop("registered")

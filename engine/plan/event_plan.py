@@ -82,7 +82,8 @@ class EventPlan:
         """Shards of a scoring pool, thrown in a detector that is not quite the one assumed if there is a shift."""
         pool, own = self.study.pool, self.study.backgrounds.own_kinds()
         sizes = zip(KINDS, (pool.er_events, pool.nr_events), strict=True)
-        recoils = [s for kind, n in sizes for s in self._shards(purpose, kind, n, shift)]
+        moved = tuple(variations.of_constants(shift).items())
+        recoils = [s for kind, n in sizes for s in self._shards(purpose, kind, n, moved)]
         return recoils + [s for name in own for s in self._own_shards(purpose, name, shift)]
 
     @cached_property
@@ -105,6 +106,7 @@ class EventPlan:
         own_name = name != backgrounds.spectrum_name(name)
         component = name if own_name else plugins.identity("engine.physics.spectra", name)
         fields = {"component": component, "source": self._own_source(name)}
+        shift = tuple((key, amount) for key, amount in shift if "." not in key or key.startswith(f"{name}."))
         if hasattr(module, "read"):
             shift = ()  # recorded events are what they are
         fields |= _if_shifted(shift) | ({"purpose": purpose} if purpose != "pool" else {})

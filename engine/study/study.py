@@ -244,6 +244,7 @@ class Study(Section):
             by_toys = [name for name, module in modules.items() if module.ADDITIVE and module.EXACT is not True]
             cut = "classifier" in self.kinds.values()
             self.systematics.check(self.detector.constants, nr, cut, by_toys, self.toys.null)
+            self.systematics.check_components(self.backgrounds)
         return self
 
     @model_validator(mode="after")
