@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 
+from engine.assembly.foresight import MOST_EVENTS
 from engine.errors import BadInput
 from engine.inference.cells import Choice, Toys
 from engine.inference.pools import Pool
@@ -15,8 +16,6 @@ from engine.plan.event_plan import Shard
 from engine.plan.plan import Plan, Point, Wanted
 from engine.store.store import Ledger
 from engine.study import Backgrounds, SignalPoint
-
-MOST_EVENTS = 1e6  # expected in a toy, of a kind: ten thousand such toys take minutes on a core
 
 
 def choices(plan: Plan, wanted: list[Wanted]) -> list[Choice]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from engine import lineage, plugins
 from engine.inference.pools import KINDS
-from engine.physics import events, proposals
+from engine.physics import events, proposals, selection
 from engine.physics.detectors import Readout
 from engine.plan import variations
 from engine.plan.event_plan import POOLS, SHARD, Shard
@@ -57,10 +57,14 @@ def _simulated(
     true = events.shifted(events.moved(tpc, variations.of_constants(shard.shift)), plan.study.detector.nuisance, key)
     columns, readout = events.simulate(true, recoil, energy_keV, key, tpc, charge_yield_ratio)
     columns["energy_keV"] = energy_keV
-    selected = columns.pop("registered")
+    selected = columns["registered"]
     if shard.purpose in POOLS:
-        for name, (lowest, highest) in plan.window(recoil).items():
-            selected = selected & (columns[name] >= lowest) & (columns[name] < highest)
+        backgrounds, pe_per_phd = plan.study.backgrounds, events.mean_charge(tpc)
+        kept = selection.efficiency(backgrounds.efficiency_of(recoil), columns, pe_per_phd)
+        selected = selection.passes(columns, backgrounds.windows(recoil), pe_per_phd) & (kept > 0)
+        # so many fewer are as good as proposed: each counts that much less
+        density_per_keV = density_per_keV / np.where(selected, kept, 1.0)
+    del columns["registered"]
     columns |= {
         "event": shard.number * SHARD + np.arange(shard.n_thrown),
         "kind": np.full(shard.n_thrown, shard.kind),
@@ -76,7 +80,7 @@ def _key(plan: Plan, shard: Shard) -> tuple:
 
 def _of_table(plan: Plan, shard: Shard, module, options) -> tuple[Columns, np.ndarray]:
     """Rows of a user's table. Their proposal is such that a constant rate weighs them as the table says."""
-    share = module.weights(options, plan.study.backgrounds.er_window_keVee)
+    share = module.weights(options, plan.study.backgrounds.ces_keVee)
     selected, rows = share > 0, slice(shard.number * SHARD, shard.number * SHARD + shard.n_thrown)
     # the selected ones first: they alternate between the halves, however the table is ordered
     number = np.where(selected, np.cumsum(selected), selected.sum() + np.cumsum(~selected)) - 1

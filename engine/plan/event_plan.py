@@ -8,7 +8,7 @@ from typing import Any
 
 from engine import lineage, plugins
 from engine.inference.pools import KINDS
-from engine.physics import spectra
+from engine.physics import selection, spectra
 from engine.plan import variations
 from engine.study import Model, Study
 
@@ -121,9 +121,9 @@ class EventPlan:
         study, backgrounds = self.study, self.study.backgrounds
         module, options = backgrounds.spectrum(name)
         if hasattr(module, "read"):
-            return [module.source(options), self.window("ER")]
+            return [module.source(options), {"ces_keVee": self.study.backgrounds.ces_keVee}]
         spectrum = self._spectrum(backgrounds.spectrum_name(name), module, options)
-        return [spectrum, self.window(module.KIND), study.seed, *self._detector]
+        return [spectrum, self.selection(module.KIND), study.seed, *self._detector]
 
     def _shards(
         self, purpose: str, kind: str, n_events: int, shift: variations.Shift = (), view: str | None = None
@@ -149,7 +149,7 @@ class EventPlan:
             "seed": study.seed, "purpose": purpose, "kind": kind, "number": number, "n": n_thrown,
             "energy_keV": [self.proposal(purpose), *self.energy_range(purpose, kind)],
             "detector": self._detector,
-            "window": self.window(kind) if purpose in POOLS else None,
+            "window": self.selection(kind) if purpose in POOLS else None,
             "representation": None if view is None else plugins.identity("engine.physics.representations", view),
         } | _if_shifted(shift)  # fmt: skip
         return lineage.digest("events", VERSIONS["events"], fields)
@@ -173,11 +173,13 @@ class EventPlan:
         return self.study.pool.er_energy_keV if kind == "ER" else self.study.pool.nr_energy_keV
 
     def window(self, kind: str) -> dict[str, tuple[float, float]]:
-        """The pool's selection of a kind: a range of `ces_keVee`, or of true `energy_keV` for NR."""
-        backgrounds = self.study.backgrounds
-        if kind == "ER" or backgrounds.nr_window == "ces":
-            return {"ces_keVee": backgrounds.er_window_keVee}
-        return {"energy_keV": backgrounds.nr_window}
+        """The pool's selection of a kind: ranges of `ces_keVee`, of true `energy_keV`, or of areas."""
+        return self.study.backgrounds.windows(kind)
+
+    def selection(self, kind: str) -> dict[str, Any]:
+        """The same with the efficiency, where there is one, as a digest takes it."""
+        of = selection.identity(self.study.backgrounds.efficiency_of(kind))
+        return self.window(kind) | ({} if of == 1 else {"efficiency": of})
 
     @cached_property
     def fitted(self) -> dict[str, Model]:

@@ -194,7 +194,7 @@ class Plan(EventPlan):
         """What rows say of the study and no number follows from: names of choices, and what they were chosen on."""
         study = self.study
         return [study.detector.name, study.views, study.tuned_on, study.signal.name, study.pair, study.toys.statistics,
-                [self.window(kind) for kind in KINDS], study.score.name, self.score_parameters]  # fmt: skip
+                [self.selection(kind) for kind in KINDS], study.score.name, self.score_parameters]  # fmt: skip
 
     @cached_property
     def siblings(self) -> list["Sibling"]:

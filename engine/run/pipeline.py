@@ -9,6 +9,7 @@ from types import ModuleType
 import pyarrow as pa
 
 from engine import lineage, stages
+from engine.assembly import foresight
 from engine.assembly.inputs import Inputs
 from engine.assembly.results import Result
 from engine.inference.population import Population
@@ -67,8 +68,8 @@ def scan(study: Study | str, store: Store | str = "./recoilscan-store", **option
 
     `study` is a parsed study, a TOML file or a shipped name. Options: `address` of a Ray cluster (default: a local
     one), `workers` of the local one (0: none, in this process), `progress`, `name` under which the store keeps what was
-    asked. Raises BadInput before any work starts; for toys too full to be drawn, which the pool tells, before the first
-    of them.
+    asked. Raises BadInput before any work starts; for toys just too full to be drawn, which the pool tells, before the
+    first of them.
     """
     if isinstance(study, str):
         options, study = {"name": Path(study).stem} | options, load(study)
@@ -103,10 +104,13 @@ def opened(
     progress: Silent | None = None,
 ) -> Iterator[Run]:
     """A pass over a plan, whose ledger and executor are closed at its end; raises BadInput before any work."""
+    foresight.refuse_full_toys(plan.study)
     store.check_writable()
     state = Run(plan, store, Ledger(store), progress or Silent(), executor(address, workers))
     try:
         driver = lineage.digest("driver", 1, plan.study)
+        for line in foresight.remarks(plan.study):
+            state.progress.note(line)
         with heartbeat.beating(store, driver, state.progress.note):
             yield state
     finally:

@@ -12,12 +12,14 @@ from pydantic import Field, field_validator, model_validator
 from engine import plugins
 from engine.errors import BadInput, unknown
 from engine.inference.pools import KINDS
-from engine.physics import proposals, spectra
+from engine.physics import proposals, selection, spectra
 from engine.physics.detectors import TPC, _field, darwin
 from engine.size import Size
 from engine.study.section import Ascending, Distinct, Range, Section, named
 
+Efficiency = Annotated[float, Field(gt=0, le=1)] | str
 UNCERTAINTY, MOST_UNCERTAIN = "relative_uncertainty", 2.0
+MOST_KEVEE = 1e6  # beyond all energies; a digest takes no infinity
 NestEnergy = Annotated[float, Field(ge=proposals.NEST_RANGE_KEV[0], le=proposals.NEST_RANGE_KEV[1])]  # keV
 NestRange = Annotated[tuple[NestEnergy, NestEnergy], Ascending]
 
@@ -89,6 +91,11 @@ class PoolSize(Section):
 class Backgrounds(Section):
     """Background components, the selection, and how their rates are treated.
 
+    An event passes within `er_window_keVee` or `nr_window` (of combined or of true energy) and within all `cuts`, like
+    `cs1_phd = [3, 80]`, and counts as much as `efficiency` says, which is of what is not simulated: a number, or a CSV
+    with a column of `engine.physics.selection.AXES` and one `efficiency`; of either kind of recoils, if they differ.
+    A user's own events have passed all but the window.
+
     Components, and options of those, are the detector's own unless the study names others. `options.NAME` gives the
     options of component NAME, with `relative_uncertainty` how well its rate is known, and with `spectrum` the file
     behind a name of one's own: a component `my_line` with
@@ -97,9 +104,33 @@ class Backgrounds(Section):
 
     components: Annotated[tuple[str, ...], Distinct] = tuple(darwin.BACKGROUNDS)
     options: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    er_window_keVee: Range = (2.0, 10.0)
-    nr_window: Literal["ces"] | Range = "ces"
+    er_window_keVee: Literal["none"] | Range = (2.0, 10.0)
+    nr_window: Literal["ces", "none"] | Range = "ces"
+    cuts: dict[str, Range] = Field(default_factory=dict)
+    efficiency: Efficiency | dict[str, Efficiency] = 1.0
     rates: Literal["prior_predictive", "idealised"] = "prior_predictive"
+
+    @field_validator("efficiency")
+    @classmethod
+    def _curves(cls, efficiency: Efficiency | dict[str, Efficiency]) -> Efficiency | dict[str, Efficiency]:
+        def absolute(of: Efficiency) -> Efficiency:
+            if isinstance(of, str):
+                selection.curve(of)
+                return str(Path(of).absolute())
+            return of
+
+        each = isinstance(efficiency, dict)
+        if strange := [kind for kind in efficiency if kind not in KINDS] if each else []:
+            raise unknown("kind of recoil with an efficiency", strange[0], KINDS)
+        return {kind: absolute(of) for kind, of in efficiency.items()} if each else absolute(efficiency)
+
+    @field_validator("cuts")
+    @classmethod
+    def _axes(cls, cuts: dict[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
+        for name in cuts:
+            if name not in selection.AREAS:
+                raise unknown("quantity to cut on", name, selection.AREAS)
+        return cuts
 
     @field_validator("options")
     @classmethod
@@ -147,6 +178,23 @@ class Backgrounds(Section):
         module, options = self.spectrum(component)
         return component if spectra.has_own_events(module) else spectra.describe(module, options)[0]
 
+    @property
+    def ces_keVee(self) -> tuple[float, float]:
+        """The window of combined energy; all energies where there is none."""
+        return (0.0, MOST_KEVEE) if self.er_window_keVee == "none" else self.er_window_keVee
+
+    def efficiency_of(self, kind: str) -> float | str:
+        """The efficiency of a kind of recoils: a number, or the path of a curve."""
+        return self.efficiency.get(kind, 1.0) if isinstance(self.efficiency, dict) else self.efficiency
+
+    def windows(self, kind: str) -> dict[str, tuple[float, float]]:
+        """Windows of a kind of recoils by one of `engine.physics.selection.AXES`."""
+        if kind == "ER" or self.nr_window == "ces":
+            own = {} if self.er_window_keVee == "none" else {"ces_keVee": self.ces_keVee}
+        else:
+            own = {} if self.nr_window == "none" else {"energy_keV": self.nr_window}
+        return own | self.cuts
+
     def own_kinds(self) -> tuple[str, ...]:
         """The components that have events of their own."""
         return tuple(name for name in self.components if spectra.has_own_events(self.spectrum(name)[0]))
@@ -161,13 +209,17 @@ def _says_its_uncertainty(module: ModuleType) -> bool:
     return UNCERTAINTY in getattr(module, "Options", spectra.Options).model_fields
 
 
-def with_own_backgrounds(raw: dict[str, Any], detector: str) -> dict[str, Any]:
-    """A study with the components that its detector has, and their options, where it names no others.
+def with_own_defaults(raw: dict[str, Any], detector: str) -> dict[str, Any]:
+    """A study with its detector's components, their options, selection and pool's energies, where it names no others.
 
-    Raises BadInput where neither the study nor the detector names any: another detector's rates are not its own.
+    Raises BadInput where neither the study nor the detector names components: another detector's are not its own.
     """
-    own = getattr(plugins.load("engine.physics.detectors", detector, "CONSTANTS"), "BACKGROUNDS", None)
-    given = raw.get("backgrounds", {})
+    module = plugins.load("engine.physics.detectors", detector, "CONSTANTS")
+    own, sections = getattr(module, "BACKGROUNDS", None), {}
+    for section, name in (("backgrounds", "SELECTION"), ("pool", "POOL")):
+        given = raw.get(section, {})
+        sections[section] = getattr(module, name, {}) | given if isinstance(given, dict) else given
+    given = sections["backgrounds"]
     if not isinstance(given, dict) or not isinstance(options := given.get("options", {}), dict):
         return raw
     if own is None and "components" not in given:
@@ -177,7 +229,8 @@ def with_own_backgrounds(raw: dict[str, Any], detector: str) -> dict[str, Any]:
     merged = {name: fields | options.get(name, {}) for name, fields in known.items()
               if isinstance(options.get(name, {}), dict) and "spectrum" not in options.get(name, {})}  # fmt: skip
     merged = {name: fields for name, fields in merged.items() if fields}
-    return raw | {"backgrounds": given | {"components": names} | ({"options": options | merged} if merged else {})}
+    sections["backgrounds"] = given | {"components": names} | ({"options": options | merged} if merged else {})
+    return raw | sections
 
 
 class Signal(Section):

@@ -26,7 +26,7 @@ from engine.study.sources import (
     Representation,
     Signal,
     SignalPoint,
-    with_own_backgrounds,
+    with_own_defaults,
 )
 from engine.study.systematics import Systematics
 from engine.study.tune import Tune
@@ -76,7 +76,7 @@ class Study(Section):
             detector = _parsed(Detector, raw.get("detector", {}))
         except (ValidationError, BadInput):  # told again, at its place, by the section itself
             return raw
-        return with_own_backgrounds(raw, detector.name)
+        return with_own_defaults(raw, detector.name)
 
     @model_validator(mode="after")
     def _roles_are_filled(self) -> "Study":
@@ -94,11 +94,12 @@ class Study(Section):
     def _pool_covers_the_windows(self) -> "Study":
         window, pool = self.backgrounds.er_window_keVee, self.pool
         # three resolutions at the window's ends (16 % at 2 keV, 9 % at 10 keV) would be 1.0 and 12.7 keV
-        if not (pool.er_energy_keV[0] <= 0.6 * window[0] and pool.er_energy_keV[1] >= 1.25 * window[1]):
+        low, high = pool.er_energy_keV
+        if window != "none" and not (low <= 0.6 * window[0] and high >= 1.25 * window[1]):
             raise BadInput(f"pool.er_energy_keV = {list(pool.er_energy_keV)} must reach from 0.6 times below to 1.25 "
                            f"times above backgrounds.er_window_keVee = {list(window)}")  # fmt: skip
         true = self.backgrounds.nr_window
-        if true != "ces" and not (pool.nr_energy_keV[0] <= true[0] and true[1] <= pool.nr_energy_keV[1]):
+        if true not in ("ces", "none") and not (pool.nr_energy_keV[0] <= true[0] and true[1] <= pool.nr_energy_keV[1]):
             raise BadInput(f"pool.nr_energy_keV = {list(pool.nr_energy_keV)} must contain backgrounds.nr_window = "
                            f"{list(true)}")  # fmt: skip
         return self
@@ -232,7 +233,7 @@ class Study(Section):
                     if n_features != (wanted := self._n_features(view)):
                         raise BadInput(f"backgrounds.{name}: {options.path} has {n_features} features per event; "
                                        f"{view} in {self.detector.name} has {wanted}")  # fmt: skip
-                table.weights(options, self.backgrounds.er_window_keVee)
+                table.weights(options, self.backgrounds.ces_keVee)
         return self
 
     @model_validator(mode="after")

@@ -2,10 +2,8 @@
 
 import pyarrow as pa
 import pytest
-from studies import TINY
 
-from engine import study
-from engine.report import audit, summary
+from engine.report import audit
 
 AT = {"m_chi_GeV": 50.0, "sigma_si_cm2": 1e-47}
 GOOD = AT | {
@@ -40,17 +38,3 @@ def test_each_limit_has_its_line(changed, said):
 
 def test_rows_off_the_benchmark_are_not_judged():
     assert lines(m_chi_GeV=60.0, pool_limited=True) == []
-
-
-@pytest.mark.parametrize(
-    ("settings", "said"),
-    [
-        ((), True),
-        (("backgrounds.components=['pp','xe124_ec']",), False),
-        (("backgrounds.components=['pp','dec']", "backgrounds.options.dec={ spectrum = 'xe124_ec' }"), False),
-        (("backgrounds.er_window_keVee=[1.0,3.0]", "pool.er_energy_keV=[0.5,14.0]"), False),
-    ],
-)
-def test_a_study_without_124xe_says_so(settings, said):
-    lines = list(summary.left_out(study.load(str(TINY), settings)))
-    assert len(lines) == said and all("xe124_ec" in line for line in lines)

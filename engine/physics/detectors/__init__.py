@@ -3,7 +3,8 @@
 Contract: a module `name.py` has `CONSTANTS: TPC`, each number with its unit and source on its line, and
 the steps it shares with its siblings (quanta, collection, pulses) do the rest. A study may override any
 constant by its name. `BACKGROUNDS` maps the components that its studies have, unless they name others, to the options
-of each, as a study would give them; a study of a module without it must name its components.
+of each, as a study would give them; a study of a module without it must name its components. `SELECTION` (fields of a
+study's backgrounds: windows, cuts, efficiency) and `POOL` (energies that cover it) are a study's unless it says others.
 """
 
 import math
