@@ -40,6 +40,8 @@ def grid(**changes: object) -> dict:
         (grid() | {"detector": {"name": "darwin", "g_1": 0.1}}, ["'g_1'", "'g1'"]),
         (grid() | {"detector": {"g1": 1.5}}, ["detector", "g1", "1.5"]),
         (grid() | {"detector": {"nuisance": {"g11": 0.1}}}, ["constant to vary", "'g11'", "'g1'"]),
+        (grid() | {"detector": {"nuisance": {"s2_noise": 0.1}}}, ["nuisance.s2_noise", "is 0"]),
+        (grid() | {"systematics": {"constants": {"s2_noise": 0.1}}}, ["constants.s2_noise = 0.1", "is 0"]),
         (grid() | {"detector": {"nuisance": {"g1": -0.1}}}, ["nuisance.g1", "-0.1"]),
         (grid() | {"pool": {"proposal": "log"}}, ["pool.proposal", "log_uniform", "'log'"]),
         (grid() | {"detector": {"name": "xenon"}}, ["'xenon'", "darwin"]),

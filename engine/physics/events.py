@@ -105,12 +105,19 @@ def _readout(tpc, kind, energy_keV, position, detected, exciton_share, extracted
     s2_waveform, s2_top, s2_bottom, s2_charge = _s2.pulses(tpc, drift, extracted, x, y, keys[1])
     coincident = _pulses.in_coincidence(s1_times, s1_first, tpc.s1_coincidence, tpc.s1_coincidence_ns)
     mean = mean_charge(tpc)
-    s1_area, s2_area = s1_charge / mean, s2_charge / mean
+    s1_area, s2_area = (charge / mean * _noise(tpc, name, n, key)
+                        for name, charge in (("s1_noise", s1_charge), ("s2_noise", s2_charge)))  # fmt: skip
     return Readout(
         s1_waveform, s2_waveform, s1_top, s1_bottom, s2_top, s2_bottom, s1_area, s2_area,
         coincident & (s2_charge >= tpc.s2_threshold_pe),
         s1_area / light_seen * mean, s2_area / electrons_seen * mean, drift,
     )  # fmt: skip
+
+
+def _noise(tpc: TPC, name: str, n: int, key: object) -> np.ndarray | float:
+    """(n,) factors of reconstruction about 1; 1 where there is no noise, which then draws nothing."""
+    width = getattr(tpc, name)
+    return np.maximum(1 + width * lineage.stream(name, key).standard_normal(n), 0.0) if width else 1.0
 
 
 def _refuse_outside_nest(energy_keV: np.ndarray) -> None:

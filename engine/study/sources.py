@@ -51,7 +51,11 @@ class Detector(Section):
         for key in overrides:
             if key not in TPC.model_fields:
                 raise unknown("detector constant", key, TPC.model_fields)
-        return {"name": name, "constants": _field.override(module.CONSTANTS, overrides), "nuisance": nuisance}
+        constants = _field.override(module.CONSTANTS, overrides)
+        for key in nuisance if isinstance(nuisance, dict) else ():
+            if getattr(constants, key) == 0:
+                raise BadInput(f"nuisance.{key}: the detector's is 0, which a relative uncertainty leaves as it is")
+        return {"name": name, "constants": constants, "nuisance": nuisance}
 
 
 class Representation(Section):

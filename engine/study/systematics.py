@@ -64,6 +64,9 @@ class Systematics(Section):
             raise BadInput(f"systematics: {', '.join(by_toys)} have no exact law: false alarms are counted in "
                            f"toys: toys.null = {n_toys}, at least {LEAST_TOYS} are needed")  # fmt: skip
         for name, amount in self.constants.items():
+            if amount and getattr(tpc, name) == 0:
+                raise BadInput(f"systematics.constants.{name} = {amount:g}: the detector's is 0, which a relative "
+                               "shift leaves as it is; give the detector one")  # fmt: skip
             for sign in (1, -1):
                 try:
                     events.moved(tpc, {name: sign * amount})

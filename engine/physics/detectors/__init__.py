@@ -24,6 +24,11 @@ def Emission(description: str):
     return Field(1.0, gt=0.5, lt=2, description=description, exclude_if=lambda factor: factor == 1)
 
 
+def Noise(description: str):
+    """A relative width of reconstruction, beside the charge's own; no part of an identity where there is none."""
+    return Field(0.0, ge=0, le=0.3, description=description, exclude_if=lambda width: width == 0)
+
+
 class TPC(BaseModel):
     """The constants of a cylindrical two-phase xenon time projection chamber; z is 0 at the cathode.
 
@@ -69,6 +74,8 @@ class TPC(BaseModel):
     s2_focused_fraction: float = Fraction
     s2_light_height_cm: float = Positive
     s2_threshold_pe: float = Field(ge=0, description="the least S2, before corrections, of a registered event")
+    s1_noise: float = Noise("of S1: pulse finding and position correction (NEST's noiseLinear)")
+    s2_noise: float = Noise("of S2: the same")
     s1_sample_ns: float = Positive
     s2_sample_ns: float = Positive
     s1_samples: int = Field(ge=1)
