@@ -54,8 +54,8 @@ def test_fermi_functions():
 
 @pytest.mark.parametrize("shape", ["pr", "fermi"])
 def test_every_shape_counts_all_decays(shape):
-    rate = partial(xe136.rate, shape=shape, abundance="atom")
-    assert integral(rate, (0.0, xe136.Q_KEV)) == pytest.approx(OPTIONS["xe136"]["decays_per_ty"]["atom"], rel=5e-4)
+    rate = partial(xe136.rate, shape=shape)
+    assert integral(rate, (0.0, xe136.Q_KEV)) == pytest.approx(OPTIONS["xe136"]["decays_per_ty"], rel=5e-4)
 
 
 def test_fermi_shape_is_the_plain_integral_over_the_shared_energy():
@@ -74,14 +74,10 @@ def test_fermi_shape_is_the_plain_integral_over_the_shared_energy():
     np.testing.assert_allclose(rates / rates[0], expected / expected[0], rtol=3e-4)
 
 
-def test_abundance_of_xe136():
-    reference = OPTIONS["xe136"]
-    assert xe136.DECAYS_PER_TY == pytest.approx(reference["decays_per_ty"], rel=5e-4)
-    per_ty = integral(partial(xe136.rate, abundance="atom"), reference["window_keV"])
-    assert per_ty == pytest.approx(reference["pr_atom"], rel=reference["rel"])
-    for shape in ("pr", "fermi"):
-        ratio = xe136.rate(np.array([6.0]), shape=shape, abundance="atom") / xe136.rate(np.array([6.0]), shape=shape)
-        assert ratio[0] == pytest.approx(reference["atom_over_mass"], rel=5e-4)
+def test_decays_of_xe136_are_by_the_atom_fraction():
+    assert xe136.DECAYS_PER_TY == pytest.approx(OPTIONS["xe136"]["decays_per_ty"], rel=5e-4)
+    with pytest.raises(BadInput, match="unknown option of 'xe136' 'abundance'"):
+        spectra.configure(xe136, {"abundance": "mass"})
 
 
 def test_krypton_and_radon_are_linear_in_what_was_measured():
