@@ -206,9 +206,9 @@ def _on_size(field: pa.Field, size: Size) -> pa.Field:
 
 
 _VARIATION = [
-    column("nuisance", pa.string(), "", "leakage, rates, a constant of the detector, or training_seed: another score"),
+    column("nuisance", pa.string(), "", "leakage, rates, a constant, component.option; training_seed: another score"),
     column("direction", pa.string(), "", "up; down; averaged (leakage); drawn (rates); refitted (training_seed)"),
-    column("amount", pa.float64(), "", "factor on leakage, or its sigma; shift of a constant; 1; classifier's seed"),
+    column("amount", pa.float64(), "", "factor on leakage, or its sigma; shift of a constant; an option; 1; a seed"),
 ]
 
 VARIED = pa.schema([

@@ -7,6 +7,7 @@ import pytest
 from engine import stages, study
 from engine.errors import BadInput
 from engine.inference.teststats import count, tail_count
+from engine.physics import events
 from engine.plan.plan import Plan
 
 GRID = {
@@ -39,6 +40,8 @@ def grid(**changes: object) -> dict:
         (grid() | {"detector": {"name": "darwin", "g_1": 0.1}}, ["'g_1'", "'g1'"]),
         (grid() | {"detector": {"g1": 1.5}}, ["detector", "g1", "1.5"]),
         (grid() | {"detector": {"nuisance": {"g11": 0.1}}}, ["constant to vary", "'g11'", "'g1'"]),
+        (grid() | {"detector": {"nuisance": {"s2_noise": 0.1}}}, ["nuisance.s2_noise", "is 0"]),
+        (grid() | {"systematics": {"constants": {"s2_noise": 0.1}}}, ["constants.s2_noise = 0.1", "is 0"]),
         (grid() | {"detector": {"nuisance": {"g1": -0.1}}}, ["nuisance.g1", "-0.1"]),
         (grid() | {"pool": {"proposal": "log"}}, ["pool.proposal", "log_uniform", "'log'"]),
         (grid() | {"detector": {"name": "xenon"}}, ["'xenon'", "darwin"]),
@@ -408,3 +411,65 @@ class TestPlan:
         assert stages.items(a)["models"] == stages.items(b)["models"]
         assert not {s.item for s in a.shards["pool"] if s.kind == "NR"} & {s.item for s in b.shards["pool"]}
         assert {s.item for s in a.shards["pool"] if s.kind == "ER"} < {s.item for s in b.shards["pool"]}
+
+
+# Backgrounds belong to detectors
+
+
+def test_a_study_has_the_backgrounds_of_its_detector():
+    darwins = study.parse(grid()).backgrounds
+    assert darwins.components == ("pp", "be7", "pb214", "kr85", "xe136", "b8", "hep", "atm", "dsnb", "neutrons")
+    measured = study.parse(grid() | {"detector": {"name": "xenonnt"}}).backgrounds
+    module, options = measured.spectrum("er")
+    assert (measured.spectrum_name("er"), options.per_ty_keV) == ("flat", 15.8)  # arXiv:2207.11330
+    assert measured.relative_uncertainty("er") == pytest.approx(1.3 / 15.8, abs=0.001)
+    assert not {"pp", "pb214", "kr85"} & set(measured.components)
+
+
+def test_what_a_study_says_of_backgrounds_goes_before_its_detectors():
+    def of(**backgrounds):
+        return study.parse(grid() | {"detector": {"name": "xenonnt"}, "backgrounds": backgrounds}).backgrounds
+
+    assert of(components=["pp", "er"]).components == ("pp", "er")
+    assert of(components=["pp", "er"]).spectrum("er")[1].per_ty_keV == 15.8
+    lower = of(options={"er": {"per_ty_keV": 12.3}})
+    assert lower.spectrum("er")[1].per_ty_keV == 12.3 and lower.relative_uncertainty("er") == 0.082
+    other = of(options={"er": {"spectrum": "pp"}})
+    assert other.spectrum_name("er") == "pp" and other.relative_uncertainty("er") == 0.03
+
+
+def test_a_detector_without_backgrounds_asks_for_them(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text("from engine.physics.detectors.darwin import CONSTANTS as CONSTANTS\n")
+    with pytest.raises(BadInput, match="has no BACKGROUNDS of its own: name backgrounds.components"):
+        study.parse(grid() | {"detector": {"name": str(path)}})
+    named = grid() | {"detector": {"name": str(path)}, "backgrounds": {"components": ["pp", "atm"]}}
+    assert study.parse(named).backgrounds.components == ("pp", "atm")
+
+
+def test_how_well_a_rate_is_known_is_part_of_what_a_result_follows_from():
+    plain, wider = (
+        Plan(study.parse(grid() | {"backgrounds": {"options": {"hep": options}}}))
+        for options in ({}, {"relative_uncertainty": 0.3})
+    )
+    assert plain.study.backgrounds.relative_uncertainty("hep") == 0.04
+    assert wider.study.backgrounds.relative_uncertainty("hep") == 0.3
+    assert plain.components != wider.components and plain.shards == wider.shards
+    for given in (-0.1, 3, "much", True, [0.1], float("nan")):
+        with pytest.raises(BadInput, match="hep.relative_uncertainty = .* must be a number from 0 to 2"):
+            study.parse(grid() | {"backgrounds": {"options": {"hep": {"relative_uncertainty": given}}}})
+
+
+def test_a_field_moves_the_drift_and_says_so_in_what_is_made_of_it():
+    def plan(detector, **systematics):
+        return Plan(study.parse(grid() | {"detector": detector, "systematics": systematics}))
+
+    at_50 = plan({"drift_field_V_cm": 50}).study.detector.constants
+    assert at_50.drift_velocity_mm_us == pytest.approx(1.048, abs=0.001)  # NEST
+    moved = plan({}, constants={"drift_field_V_cm": 0.1, "g1": 0.1}).varied_shards
+    true = {shard.shift: events.moved(at_50, dict(shard.shift)) for shard in moved}
+    assert len(true) == 4
+    drifts = {name: detector.drift_velocity_mm_us for ((name, _),), detector in true.items()}
+    assert drifts["g1"] == at_50.drift_velocity_mm_us != drifts["drift_field_V_cm"]
+    plain, varied = (plan({"nuisance": {name: 0.1}})._detector for name in ("g1", "drift_field_V_cm"))
+    assert len(plain) == 2 and len(varied) == 3

@@ -6,18 +6,16 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 
+from engine.assembly.foresight import MOST_EVENTS
 from engine.errors import BadInput
 from engine.inference.cells import Choice, Toys
 from engine.inference.pools import Pool
 from engine.inference.population import Background, Population, populate
-from engine.physics import spectra
 from engine.plan import variations
 from engine.plan.event_plan import Shard
 from engine.plan.plan import Plan, Point, Wanted
 from engine.store.store import Ledger
 from engine.study import Backgrounds, SignalPoint
-
-MOST_EVENTS = 1e6  # expected in a toy, of a kind: ten thousand such toys take minutes on a core
 
 
 def choices(plan: Plan, wanted: list[Wanted]) -> list[Choice]:
@@ -98,12 +96,11 @@ def population(
 
 def _background(backgrounds: Backgrounds, name: str) -> Background:
     spectrum, options = backgrounds.spectrum(name)
-    _, uncertainty = spectra.describe(spectrum, options)
     if hasattr(spectrum, "read"):
         rate = partial(np.full_like, fill_value=options.rate_per_ty)
     else:
         rate = partial(spectrum.rate, **options.model_dump())
-    return Background(name, backgrounds.pool_kind(name), rate, uncertainty)
+    return Background(name, backgrounds.pool_kind(name), rate, backgrounds.relative_uncertainty(name))
 
 
 def signal_weights(signal: SignalPoint, population: Population) -> np.ndarray:

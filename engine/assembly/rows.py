@@ -16,7 +16,9 @@ from engine.inference.population import Population
 from engine.inference.significance import z_one_sided
 from engine.inference.teststats import count
 from engine.options import Options
+from engine.physics import selection
 from engine.plan.plan import Plan, Point
+from engine.study import Backgrounds
 
 FLAGS = ("ADDITIVE", "AFFINE_INVARIANT", "MONOTONE_INVARIANT", "MODEL_DEPENDENT")
 
@@ -37,8 +39,8 @@ def setting(plan: Plan) -> dict:
         "models": ", ".join(f"{role} = {model.name}" for role, model in study.fitted.items()),
         "score": ", ".join(filter(None, [study.score.name, study.score.module.words(plan.score_parameters)])),
         "rates": study.backgrounds.rates, "tuned_on": study.tuned_on,
-        "nr_window": f"{coincidence}, {_words(plan.window('NR'))}",
-        "er_window": f"{coincidence}, {_words(plan.window('ER'))}",
+        "nr_window": _words(coincidence, study.backgrounds, "NR"),
+        "er_window": _words(coincidence, study.backgrounds, "ER"),
         "detector": study.detector.name, "representation": study.views, "signal": study.signal.name,
         "ts_unit": ", ".join(["nat", *(f"preprocess = {scale}" for scale in scales)]),
     }  # fmt: skip
@@ -50,9 +52,13 @@ def flags(plan: Plan, statistic: str) -> dict[str, bool]:
     return {flag.lower(): getattr(module, flag) for flag in FLAGS}
 
 
-def _words(window: dict[str, tuple[float, float]]) -> str:
+def _words(coincidence: str, backgrounds: Backgrounds, kind: str) -> str:
     formats = {"ces_keVee": "CES {:g}-{:g} keVee", "energy_keV": "true {:g}-{:g} keVnr"}
-    return ", ".join(formats[name].format(*ends) for name, ends in window.items())
+    windows = [formats.get(name, name.replace("_", " {:g}-{:g} ")).format(*ends)
+               for name, ends in backgrounds.windows(kind).items()]  # fmt: skip
+    kept = selection.identity(backgrounds.efficiency_of(kind))
+    curve = f"efficiency curve {kept[:6]}" if isinstance(kept, str) else f"efficiency {kept:g}"
+    return ", ".join([coincidence, *windows, *([] if kept == 1 else [curve])])
 
 
 @dataclass(frozen=True)

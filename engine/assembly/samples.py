@@ -8,9 +8,10 @@ import numpy as np
 from engine import lineage, plugins
 from engine.errors import BadInput
 from engine.inference.pools import KINDS
-from engine.physics import events, proposals, tails
+from engine.physics import events, proposals, selection, tails
 from engine.physics.detectors import TPC, Readout
 from engine.physics.tails import Tail
+from engine.plan import variations
 from engine.plan.event_plan import POOLS, Shard
 from engine.plan.plan import Plan
 
@@ -48,6 +49,7 @@ def _recoils(plan: Plan, shard: Shard, pulses: bool) -> tuple[Columns, Readout]:
 
 def _of_component(plan: Plan, shard: Shard, pulses: bool) -> tuple[Columns, Readout]:
     module, options = plan.study.backgrounds.spectrum(shard.kind)
+    options = options.model_copy(update=variations.of_component(shard.shift, shard.kind))
     energy, density, ratio = module.throw(shard.n_thrown, lineage.stream("energy", *_key(plan, shard)), options)
     return _simulated(plan, shard, module.KIND, energy, density, pulses, ratio)
 
@@ -66,10 +68,10 @@ def _enriched(
     plan: Plan, shard: Shard, energy_keV: np.ndarray, density_per_keV: np.ndarray, pulses: bool
 ) -> tuple[Columns, Readout]:
     """Those of the shard's events that are kept: density_per_keV falls with the probability, as weights rise."""
-    keep, window = tail(plan, shard), plan.window(shard.kind)
+    keep = tail(plan, shard)
 
     def probability(columns: Columns) -> np.ndarray:
-        inside = _inside(columns | {"energy_keV": energy_keV}, window)
+        inside, _ = _selected(plan, shard.kind, columns | {"energy_keV": energy_keV})
         return np.where(inside, keep.probability(columns["cs1_pe"], columns["cs2_pe"]), 0.0)
 
     assumed, tpc = plan.study.detector.constants, _true(plan, shard)
@@ -83,36 +85,37 @@ def _enriched(
 def tail(plan: Plan, shard: Shard) -> Tail:
     """By which probabilities an enriched shard's events are kept."""
     pilots = tuple((kind, plan.proposal(shard.purpose), plan.energy_range(shard.purpose, kind),
-                    tuple(plan.window(kind).items())) for kind in KINDS)  # fmt: skip
+                    tuple(plan.study.backgrounds.windows(kind).items())) for kind in KINDS)  # fmt: skip
     return _fitted(plan.study.detector.constants, pilots, plan.study.seed, shard.enrichment)
 
 
 @lru_cache(maxsize=4)
 def _fitted(tpc: TPC, pilots: tuple, seed: int, enrichment: int) -> Tail:
     """The tail that a pilot of each kind fixes: its energies are thrown as the pool's, its detector is the nominal."""
-    selected = []
-    for kind, proposal, (low, high), window in pilots:
+    seen = []
+    for kind, proposal, (low, high), windows in pilots:
         key = ("pilot", seed, kind)
         energy = proposals.draw(proposal, low, high, PILOT, lineage.stream("energy", *key))
         columns = events.charged(tpc, kind, energy, key)
-        inside = columns["registered"] & _inside(columns | {"energy_keV": energy}, dict(window))
+        inside = selection.passes(columns | {"energy_keV": energy}, dict(windows), events.mean_charge(tpc))
         if np.count_nonzero(inside) < FEWEST:
             raise BadInput(f"pool.tail = 'enriched': {np.count_nonzero(inside)} of {PILOT} {kind} recoils of "
                            f"{low:g} to {high:g} keV are in the window; at least {FEWEST} must be")  # fmt: skip
-        selected.append((columns["cs1_pe"][inside], columns["cs2_pe"][inside]))
-    return tails.fit(*selected, enrichment)
+        seen.append((columns["cs1_pe"][inside], columns["cs2_pe"][inside]))
+    return tails.fit(*seen, enrichment)
 
 
 def _true(plan: Plan, shard: Shard) -> TPC:
     """The detector that a shard's events are thrown in."""
-    nominal = events.moved(plan.study.detector.constants, dict(shard.shift))
+    nominal = events.moved(plan.study.detector.constants, variations.of_constants(shard.shift))
     return events.shifted(nominal, plan.study.detector.nuisance, _key(plan, shard))
 
 
-def _inside(columns: Columns, window: dict[str, tuple[float, float]]) -> np.ndarray:
-    """(n,) whether all that a window names is within it."""
-    within = ((columns[name] >= lowest) & (columns[name] < highest) for name, (lowest, highest) in window.items())
-    return np.logical_and.reduce(list(within))
+def _selected(plan: Plan, recoil: str, columns: Columns) -> tuple[np.ndarray, np.ndarray]:
+    """(n,) whether an event passes the study's selection of a kind, and the share of such events that is kept."""
+    backgrounds, pe_per_phd = plan.study.backgrounds, events.mean_charge(plan.study.detector.constants)
+    kept = selection.efficiency(backgrounds.efficiency_of(recoil), columns, pe_per_phd)
+    return selection.passes(columns, backgrounds.windows(recoil), pe_per_phd) & (kept > 0), kept
 
 
 def _columns(
@@ -121,9 +124,12 @@ def _columns(
 ) -> Columns:  # fmt: skip
     """What was simulated as `engine.schemas.EVENTS`; places (n,): of these events in the shard."""
     columns["energy_keV"] = energy_keV
-    selected = columns.pop("registered")
+    selected = columns["registered"]
     if shard.purpose in POOLS:
-        selected = selected & _inside(columns, plan.window(recoil))
+        selected, kept = _selected(plan, recoil, columns)
+        # so many fewer are as good as proposed: each counts that much less
+        density_per_keV = density_per_keV / np.where(selected, kept, 1.0)
+    del columns["registered"]
     return columns | {
         "event": shard.first + places,
         "kind": np.full(len(places), shard.kind),
@@ -138,7 +144,7 @@ def _key(plan: Plan, shard: Shard) -> tuple:
 
 def _of_table(plan: Plan, shard: Shard, module, options) -> tuple[Columns, np.ndarray]:
     """Rows of a user's table. Their proposal is such that a constant rate weighs them as the table says."""
-    share = module.weights(options, plan.study.backgrounds.er_window_keVee)
+    share = module.weights(options, plan.study.backgrounds.ces_keVee)
     selected, rows = share > 0, slice(shard.first, shard.first + shard.n_thrown)
     # the selected ones first: they alternate between the halves, however the table is ordered
     number = np.where(selected, np.cumsum(selected), selected.sum() + np.cumsum(~selected)) - 1

@@ -12,11 +12,11 @@ from numba import njit
 from engine.errors import BadInput
 
 # Semi-supervised search in DARWIN (Aalbers et al.), Table 3: what varies together. A component that is not named
-# there (DSNB, hep, 124Xe, a user's own) keeps a nuisance of its own.
+# there (DSNB, CNO, 124Xe, a user's own) keeps a nuisance of its own.
 TABLE_3 = {
     "er_intrinsic": ("xe136", "pb214", "kr85"),
-    "er_solar": ("pp", "be7"),
-    "nr_solar": ("b8",),
+    "er_solar": ("pp", "be7", "pep"),
+    "nr_solar": ("b8", "hep"),
     "nr_atmospheric": ("atm",),
     "nr_radiogenic": ("neutrons",),
 }

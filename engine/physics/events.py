@@ -8,7 +8,7 @@ import numpy as np
 from engine import lineage
 from engine.errors import BadInput
 from engine.physics import proposals
-from engine.physics.detectors import TPC, Readout, _collection, _pulses, _quanta, _s2
+from engine.physics.detectors import TPC, Readout, _collection, _field, _pulses, _quanta, _s2
 
 Columns = dict[str, np.ndarray]
 
@@ -17,7 +17,8 @@ Columns = dict[str, np.ndarray]
 class Recoils:
     """Recoils as far as what is detected of them, and their charge, is settled: their light has no time and no place.
 
-    Arrays (n,); keys (2, n): of the random streams of each event's S1 and S2; seen (2, n): what corrections divide by.
+    Arrays (n,); keys (2, n): of the random streams of each event's S1 and S2; seen (2, n): what corrections divide by;
+    noise (2, n): factors of reconstruction on S1 and S2.
     """
 
     kind: str
@@ -31,6 +32,7 @@ class Recoils:
     extracted: np.ndarray
     keys: np.ndarray
     seen: np.ndarray
+    noise: np.ndarray
 
     def only(self, chosen: np.ndarray) -> "Recoils":
         """These of them."""
@@ -92,7 +94,7 @@ def _charged(tpc: TPC, kind: str, energy_keV: np.ndarray, key: object, assumed: 
     recoils = _recoils(tpc, kind, energy_keV, key, lineage.stream("detector", key), assumed)
     charge = _charges(tpc, recoils)
     enough = (recoils.detected >= tpc.s1_coincidence) & (charge[1] >= tpc.s2_threshold_pe)
-    return recoils, _columns(tpc, assumed, recoils, charge / mean_charge(tpc)) | {"registered": enough}
+    return recoils, _columns(tpc, assumed, recoils, charge / mean_charge(tpc) * recoils.noise) | {"registered": enough}
 
 
 def _recoils(
@@ -117,7 +119,8 @@ def _recoils(
     exciton_share = np.minimum(excitons / np.maximum(photons, 1), 1.0)
     seen = np.stack([_collection.relative_light_collection(assumed, z), _collection.survival(assumed, drift)])
     keys = lineage.stream("photons", key).integers(0, 2**64, (2, len(energy_keV)), dtype=np.uint64)
-    return Recoils(kind, energy_keV, x, y, z, drift, detected, exciton_share, extracted, keys, seen)
+    noise = np.stack([_noise(tpc, name, len(energy_keV), key) for name in ("s1_noise", "s2_noise")])
+    return Recoils(kind, energy_keV, x, y, z, drift, detected, exciton_share, extracted, keys, seen, noise)
 
 
 def _charges(tpc: TPC, recoils: Recoils) -> np.ndarray:
@@ -139,7 +142,7 @@ def _columns(tpc: TPC, assumed: TPC, recoils: Recoils, areas: np.ndarray) -> Col
 
 def moved(tpc: TPC, relative: dict[str, float]) -> TPC:
     """The detector with the named constants multiplied by 1 + amount; raises ValueError beyond what is valid."""
-    return TPC(**tpc.model_dump() | {name: getattr(tpc, name) * (1 + amount) for name, amount in relative.items()})
+    return _field.override(tpc, {name: getattr(tpc, name) * (1 + amount) for name, amount in relative.items()})
 
 
 def shifted(tpc: TPC, relative_sd: dict[str, float], key: object) -> TPC:
@@ -154,7 +157,7 @@ def shifted(tpc: TPC, relative_sd: dict[str, float], key: object) -> TPC:
     while True:
         factors = {name: 1 + sd * rng.standard_normal() for name, sd in sorted(relative_sd.items())}
         try:
-            return TPC(**tpc.model_dump() | {name: getattr(tpc, name) * factor for name, factor in factors.items()})
+            return _field.override(tpc, {name: getattr(tpc, name) * factor for name, factor in factors.items()})
         except ValueError:  # a draw beyond a constant's bounds is drawn again: the Gaussian is truncated there
             continue
 
@@ -178,7 +181,7 @@ def _readout(
     else:
         light, charge = [np.zeros((n, 0), np.float32)] * 6, _charges(tpc, recoils)
     coincident = _pulses.in_coincidence(s1_times, s1_first, tpc.s1_coincidence, tpc.s1_coincidence_ns)
-    registered, areas = coincident & (charge[1] >= tpc.s2_threshold_pe), charge / mean_charge(tpc)
+    registered, areas = coincident & (charge[1] >= tpc.s2_threshold_pe), charge / mean_charge(tpc) * recoils.noise
     columns = _columns(tpc, assumed, recoils, areas)
     reconstructed = (columns[name] for name in ("cs1_pe", "cs2_pe", "drift_us"))
     return columns | {"registered": registered}, Readout(*light, *areas, registered, *reconstructed)
@@ -200,6 +203,12 @@ def _pulses_of(
         tpc, recoils.drift_us, recoils.extracted, recoils.x, recoils.y, recoils.keys[1]
     )
     return [s1_waveform, s2_waveform, s1_top, s1_bottom, s2_top, s2_bottom], np.stack([s1_charge, s2_charge])
+
+
+def _noise(tpc: TPC, name: str, n: int, key: object) -> np.ndarray:
+    """(n,) factors of reconstruction about 1; 1 where there is no noise, which then draws nothing."""
+    width = getattr(tpc, name)
+    return np.maximum(1 + width * lineage.stream(name, key).standard_normal(n), 0.0) if width else np.ones(n)
 
 
 def _refuse_outside_nest(energy_keV: np.ndarray) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from engine import lineage, plugins
 from engine.inference.pools import KINDS
-from engine.physics import spectra, tails
+from engine.physics import selection, spectra, tails
 from engine.plan import variations
 from engine.study import Model, Study
 
@@ -16,6 +16,8 @@ from engine.study import Model, Study
 VERSIONS = {"events": 1, "models": 1, "scores": 1, "nulls": 3, "cells": 4, "exact": 4, "table": 5}
 VERSIONS |= {"paired": 2}
 VERSIONS |= {"trials": 4, "tuned": 3, "features": 1, "rungs": 3, "searched": 2}
+
+FIELD, FIELD_MOVES_DRIFT = "drift_field_V_cm", "drift velocity, diffusion and trapping follow"  # once they did not
 
 SHARD = 2000  # events thrown per shard, and about as many kept of an enriched one: a second or two of work
 MOST_THROWN = 50_000  # of an enriched shard: some 10 MB of numbers
@@ -99,8 +101,9 @@ class EventPlan:
         sizes = {"ER": (pool.er_events, None), "NR": (pool.nr_events, None)}
         if pool.tail == "enriched":
             sizes["ER"] = pool.er_events * pool.enrichment, pool.enrichment
+        moved = tuple(variations.of_constants(shift).items())
         recoils = [s for kind, (n, enrichment) in sizes.items()
-                   for s in self._shards(purpose, kind, n, shift, enrichment=enrichment)]  # fmt: skip
+                   for s in self._shards(purpose, kind, n, moved, enrichment=enrichment)]  # fmt: skip
         return recoils + [s for name in own for s in self._own_shards(purpose, name, shift)]
 
     @cached_property
@@ -123,6 +126,7 @@ class EventPlan:
         own_name = name != backgrounds.spectrum_name(name)
         component = name if own_name else plugins.identity("engine.physics.spectra", name)
         fields = {"component": component, "source": self._own_source(name)}
+        shift = tuple((key, amount) for key, amount in shift if "." not in key or key.startswith(f"{name}."))
         if hasattr(module, "read"):
             shift = ()  # recorded events are what they are
         fields |= _if_shifted(shift) | ({"purpose": purpose} if purpose != "pool" else {})
@@ -137,9 +141,9 @@ class EventPlan:
         study, backgrounds = self.study, self.study.backgrounds
         module, options = backgrounds.spectrum(name)
         if hasattr(module, "read"):
-            return [module.source(options), self.window("ER")]
+            return [module.source(options), {"ces_keVee": self.study.backgrounds.ces_keVee}]
         spectrum = self._spectrum(backgrounds.spectrum_name(name), module, options)
-        return [spectrum, self.window(module.KIND), study.seed, study.detector.constants, study.detector.nuisance]
+        return [spectrum, self.selection(module.KIND), study.seed, *self._detector]
 
     def _shards(
         self, purpose: str, kind: str, n_events: int, shift: variations.Shift = (), view: str | None = None,
@@ -167,13 +171,19 @@ class EventPlan:
         fields = {
             "seed": study.seed, "purpose": purpose, "kind": kind, "number": number, "n": n_thrown,
             "energy_keV": [self.proposal(purpose), *self.energy_range(purpose, kind)],
-            "detector": [study.detector.constants, study.detector.nuisance],
-            "window": self.window(kind) if purpose in POOLS else None,
+            "detector": self._detector,
+            "window": self.selection(kind) if purpose in POOLS else None,
             "representation": None if view is None else plugins.identity("engine.physics.representations", view),
         } | _if_shifted(shift)  # fmt: skip
         if enrichment is not None:
             fields["tail"] = [tails.VERSION, enrichment, self.energy_range(purpose, "NR"), self.window("NR")]
         return lineage.digest("events", VERSIONS["events"], fields)
+
+    @property
+    def _detector(self) -> list:
+        """The detector as a digest takes it."""
+        constants, nuisance = self.study.detector.constants, self.study.detector.nuisance
+        return [constants, nuisance, *([FIELD_MOVES_DRIFT] if FIELD in nuisance else [])]
 
     def proposal(self, purpose: str) -> str:
         """How a purpose's events are thrown in energy; the test events always as the papers' population."""
@@ -188,11 +198,13 @@ class EventPlan:
         return self.study.pool.er_energy_keV if kind == "ER" else self.study.pool.nr_energy_keV
 
     def window(self, kind: str) -> dict[str, tuple[float, float]]:
-        """The pool's selection of a kind: a range of `ces_keVee`, or of true `energy_keV` for NR."""
-        backgrounds = self.study.backgrounds
-        if kind == "ER" or backgrounds.nr_window == "ces":
-            return {"ces_keVee": backgrounds.er_window_keVee}
-        return {"energy_keV": backgrounds.nr_window}
+        """The pool's selection of a kind: ranges of `ces_keVee`, of true `energy_keV`, or of areas."""
+        return self.study.backgrounds.windows(kind)
+
+    def selection(self, kind: str) -> dict[str, Any]:
+        """The same with the efficiency, where there is one, as a digest takes it."""
+        of = selection.identity(self.study.backgrounds.efficiency_of(kind))
+        return self.window(kind) | ({} if of == 1 else {"efficiency": of})
 
     @cached_property
     def fitted(self) -> dict[str, Model]:
@@ -258,4 +270,6 @@ class EventPlan:
 
 def _if_shifted(shift: variations.Shift) -> dict:
     """What a shift adds to the fields of a shard: nothing where there is none, so that such a shard is the nominal."""
-    return {"shift": shift} if shift else {}
+    if not shift:
+        return {}
+    return {"shift": [shift, FIELD_MOVES_DRIFT] if FIELD in dict(shift) else shift}

@@ -55,9 +55,11 @@ class Plan(EventPlan):
 
     @cached_property
     def components(self) -> list[tuple]:
-        """The backgrounds' spectra with their options, as a digest takes them."""
+        """The backgrounds' spectra with options and how well each rate is known, as a digest takes them."""
         backgrounds = self.study.backgrounds
-        return [self._spectrum(backgrounds.spectrum_name(c), *backgrounds.spectrum(c)) for c in backgrounds.components]
+        spectra = {c: self._spectrum(backgrounds.spectrum_name(c), *backgrounds.spectrum(c))
+                   for c in backgrounds.components}  # fmt: skip
+        return [(*spectrum, backgrounds.relative_uncertainty(c)) for c, spectrum in spectra.items()]
 
     @cached_property
     def signal(self) -> tuple:
@@ -198,7 +200,7 @@ class Plan(EventPlan):
         """What rows say of the study and no number follows from: names of choices, and what they were chosen on."""
         study = self.study
         return [study.detector.name, study.views, study.tuned_on, study.signal.name, study.pair, study.toys.statistics,
-                [self.window(kind) for kind in KINDS], study.score.name, self.score_parameters]  # fmt: skip
+                [self.selection(kind) for kind in KINDS], study.score.name, self.score_parameters]  # fmt: skip
 
     @cached_property
     def siblings(self) -> list["Sibling"]:

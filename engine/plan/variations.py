@@ -9,7 +9,17 @@ from engine.study.systematics import NAMES, Systematics
 UP, DOWN, AVERAGED, DRAWN, REFITTED = "up", "down", "averaged", "drawn", "refitted"
 SEED = "training_seed"
 
-Shift = tuple[tuple[str, float], ...]  # relative shifts of detector constants by name
+Shift = tuple[tuple[str, float], ...]  # relative shifts of constants by name; values of options, as component.option
+
+
+def of_constants(shift: Shift) -> dict[str, float]:
+    """What of a shift moves the detector."""
+    return {name: amount for name, amount in shift if "." not in name}
+
+
+def of_component(shift: Shift, component: str) -> dict[str, float]:
+    """What of a shift moves options of a component's own events."""
+    return {name.removeprefix(f"{component}."): value for name, value in shift if name.startswith(f"{component}.")}
 
 
 @dataclass(frozen=True)
@@ -17,7 +27,8 @@ class Variation:
     """A nuisance, which way it is moved, and the amount.
 
     `amount` is a factor for the leakage (also the log-normal's, when averaged), a signed relative shift of a constant,
-    1 for rates, which are drawn from their own uncertainties, and the last model's seed where networks are fitted anew.
+    the value of a component's option, 1 for rates, which are drawn from their own uncertainties, and the last model's
+    seed where networks are fitted anew.
     """
 
     nuisance: str
@@ -27,7 +38,8 @@ class Variation:
     @property
     def shift(self) -> Shift:
         """What the simulation must be told; nothing where the nominal pool serves."""
-        return () if self.nuisance in (*NAMES, SEED) or self.amount == 0 else ((self.nuisance, self.amount),)
+        nothing = self.nuisance in (*NAMES, SEED) or (self.amount == 0 and "." not in self.nuisance)
+        return () if nothing else ((self.nuisance, self.amount),)
 
 
 def variations(study: Study) -> tuple[Variation, ...]:
@@ -45,6 +57,10 @@ def _variations(section: Systematics) -> Iterator[Variation]:
     for name, amount in section.constants.items():
         yield Variation(name, UP, amount)
         yield Variation(name, DOWN, -amount)
+    for component, options in section.components.items():
+        for option, (low, high) in options.items():
+            yield Variation(f"{component}.{option}", UP, high)
+            yield Variation(f"{component}.{option}", DOWN, low)
 
 
 def _refits(study: Study) -> Iterator[Variation]:

@@ -56,6 +56,8 @@ def _labels(rows: pa.Table) -> list[str]:
             amount = rf" $\times$ {row['amount']:.3g}"
         if row["nuisance"] == "training_seed":
             amount = f" {row['amount']:g}"
+        if "." in row["nuisance"]:
+            amount = f" = {row['amount']:g}"
         turn = {"averaged": " (averaged)", "drawn": " drawn"}.get(row["direction"], "")
         labels.append(f"{words(row['nuisance'])}{amount}{turn}")
     return labels

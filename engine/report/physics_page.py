@@ -70,7 +70,7 @@ def _panel(plan: Plan, sample: Sample, backgrounds: list[Component], signal: Com
 def _curves(sample: Sample, component: Component, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(bins,) events / (t y keV) of a component at the bins' centres, and of those that pass the selection."""
     rate = component.rate((edges[1:] + edges[:-1]) / 2)
-    return rate, sample.fraction(component.rate(sample.energy_keV) * sample.selected, edges)
+    return rate, sample.fraction(component.rate(sample.energy_keV) * sample.kept, edges)
 
 
 def _band(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
@@ -83,7 +83,7 @@ def display(plan: Plan, kind: str) -> tuple[dict[str, float], Readout]:
     key = ("report display", study.seed, kind)
     energy = proposals.draw("uniform", *plan.energy_range("pool", kind), DISPLAY_TRIES, lineage.stream("energy", *key))
     columns, readout = simulate(study.detector.constants, kind, energy, key)
-    distance = np.abs(columns["ces_keVee"] - np.mean(study.backgrounds.er_window_keVee))
+    distance = np.abs(columns["ces_keVee"] - np.mean(physics_report.before_range_keV(plan, "ER")))
     i = int(np.argmin(np.where(columns["registered"], distance, np.inf)))
     one = {field.name: getattr(readout, field.name)[i : i + 1] for field in dataclasses.fields(Readout)}
     return {name: float(values[i]) for name, values in (columns | {"energy_keV": energy}).items()}, Readout(**one)
@@ -121,7 +121,7 @@ def markdown(
     return "\n\n".join([
         f"# Physics of the detector {plan.study.detector.name}",
         _setting(plan, n_events),
-        "## Rates", _rates(plan, rows), RATES_NOTE,
+        "## Rates", _rates(plan, rows), "\n".join(f"- {note}" for note in physics_report.notes(plan.study)), RATES_NOTE,
         "## Discrimination", _leakage(leaks, known["leakage"]), LEAKAGE_NOTE,
         "## Response to electron recoils", _response(lines, known), RESPONSE_NOTE,
         "## Figures", *(f"![{name.rpartition('.')[0]}]({name})" for name in shown),
@@ -160,7 +160,7 @@ def _setting(plan: Plan, n_events: int) -> str:
 
 def _words(window: dict[str, tuple[float, float]]) -> str:
     formats = {"ces_keVee": "CES {:g}-{:g} keVee", "energy_keV": "true energy {:g}-{:g} keV"}
-    return ", ".join(formats[name].format(*ends) for name, ends in window.items())
+    return ", ".join(formats.get(name, name.replace("_", " {:g}-{:g} ")).format(*ends) for name, ends in window.items())
 
 
 def _rates(plan: Plan, rows: list[Rate]) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from engine.assembly import foresight
 from engine.report import audit
 from engine.run import refine
 from engine.run.pipeline import Outcome
@@ -20,4 +21,4 @@ def lines(outcome: Outcome) -> Iterator[str]:
         if hasattr(stage, "lines") and stage not in (diagnostics, tables):
             yield from stage.lines(outcome[stage.NAME], study)
         if stage is limits:
-            yield from (f"audit: {line}" for line in audit.lines(outcome.table, study.at))
+            yield from (f"audit: {line}" for line in (*audit.lines(outcome.table, study.at), *foresight.remarks(study)))

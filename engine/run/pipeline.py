@@ -10,6 +10,7 @@ from types import ModuleType
 import pyarrow as pa
 
 from engine import lineage, stages
+from engine.assembly import foresight
 from engine.assembly.inputs import Inputs
 from engine.assembly.results import Result
 from engine.errors import BadInput, CorruptPart, shown
@@ -71,8 +72,8 @@ def scan(
 
     `study` is a parsed study, a TOML file, a shipped name, or a dictionary of a study's keys. Options: `address` of a
     Ray cluster (default: a local one), `workers` of the local one (0: none, in this process), `progress`, `name` under
-    which the store keeps what was asked. Raises BadInput before any work starts; for toys too full to be drawn, which
-    the pool tells, before the first of them.
+    which the store keeps what was asked. Raises BadInput before any work starts; for toys just too full to be drawn,
+    which the pool tells, before the first of them.
     """
     workers = options.get("workers")
     if workers is not None and (not isinstance(workers, int) or workers < 0):
@@ -116,9 +117,12 @@ def opened(
     progress: Silent | None = None,
 ) -> Iterator[Run]:
     """A pass over a plan, whose ledger and executor are closed at its end; raises BadInput before any work."""
+    foresight.refuse_full_toys(plan.study)
     store.check_writable()
     progress = progress or Silent()
     state = Run(plan, store, Ledger(store), progress, executor(address, workers, progress.note))
+    for line in foresight.remarks(plan.study):
+        progress.note(line)
     with ExitStack() as ends:  # the last one first, and all of them, whatever one says
         for end in (state.executor.close, state.progress.close, state.ledger.flush):
             ends.callback(end)

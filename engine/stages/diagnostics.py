@@ -90,10 +90,12 @@ def populations(plan: Plan) -> dict[str, list[Shard]]:
     in ten of the test events that pass.
     """
     low, high = plan.study.events.energy_keV
-    first, last = plan.study.backgrounds.er_window_keVee
+    window = plan.study.backgrounds.er_window_keVee
+    first, last = plan.energy_range("pool", "ER") if window == "none" else window
+    seen = f"selected_{first:g}_{last:g}_keV" if window == "none" else f"window_{first:g}_{last:g}_keVee"
     return {
         f"uniform_{low:g}_{high:g}_keV": plan.shards["test"],
-        f"window_{first:g}_{last:g}_keVee": [shard for shard in plan.shards["pool"] if shard.kind in KINDS],
+        seen: [shard for shard in plan.shards["pool"] if shard.kind in KINDS],
     }
 
 

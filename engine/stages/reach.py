@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from engine import lineage, schemas
-from engine.assembly import population, results, rows
+from engine.assembly import foresight, population, results, rows
 from engine.assembly.inputs import Inputs
 from engine.errors import BadInput
 from engine.inference import reach, reach_toys
@@ -107,10 +107,10 @@ def _signals(plan: Plan, pool: Population, wanted: dict[str, Target]) -> dict[fl
     for item in by_toys(plan).keys() & wanted.keys():
         _, _, mass, size = wanted[item]
         n_events = weights[mass].sum() * plan.study.signal.at(mass, size).scale * low_ty
-        if n_events > population.MOST_EVENTS:
+        if n_events > foresight.MOST_EVENTS:
             words = plan.words(Point(low_ty, mass, size, "reach"))
             raise BadInput(f"reach.by_toys: {words}: {n_events:.2g} signal events are expected in a toy; "
-                           f"at most {population.MOST_EVENTS:.0e} are drawn")  # fmt: skip
+                           f"at most {foresight.MOST_EVENTS:.0e} are drawn")  # fmt: skip
     return weights
 
 

@@ -17,7 +17,6 @@ from engine.inference.population import Population
 from engine.inference.systematics import GROUPS, effect, refit
 from engine.inference.truth import Truth
 from engine.lineage import row_label
-from engine.physics import spectra
 from engine.plan.plan import Plan, Point, Wanted
 from engine.plan.variations import AVERAGED, SEED, Variation, variations
 from engine.store.parts import Part, of_rows
@@ -166,8 +165,7 @@ def _changed(plan: Plan, variation: Variation, nominal: Truth, varied: Truth) ->
             return nominal, varied.changed(lambda law: truths.averaged(law, variation.amount))
         return nominal, varied.changed(lambda law: [(1.0, law.leaking(variation.amount))])
     if variation.nuisance == "rates":
-        backgrounds = plan.study.backgrounds
-        sd = {name: spectra.describe(*backgrounds.spectrum(name))[1] for name in backgrounds.components}
+        sd = {name: plan.study.backgrounds.relative_uncertainty(name) for name in plan.study.backgrounds.components}
         return nominal.changed(_known), varied.changed(lambda law: [(1.0, _drawn(law, sd))])
     return nominal, varied
 

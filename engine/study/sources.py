@@ -12,18 +12,23 @@ from pydantic import Field, field_validator, model_validator
 from engine import plugins
 from engine.errors import BadInput, unknown
 from engine.inference.pools import KINDS
-from engine.physics import proposals, spectra
-from engine.physics.detectors import TPC
+from engine.physics import proposals, selection, spectra
+from engine.physics.detectors import TPC, _field, darwin
 from engine.size import Size
 from engine.study.leakage import Leakage
 from engine.study.section import Ascending, Distinct, Range, Section, check_name, named
 
+Efficiency = Annotated[float, Field(gt=0, le=1)] | str
+UNCERTAINTY, MOST_UNCERTAIN = "relative_uncertainty", 2.0
+MOST_KEVEE = 1e6  # beyond all energies; a digest takes no infinity
 NestEnergy = Annotated[float, Field(ge=proposals.NEST_RANGE_KEV[0], le=proposals.NEST_RANGE_KEV[1])]  # keV
 NestRange = Annotated[tuple[NestEnergy, NestEnergy], Ascending]
 
 
 class Detector(Section):
     """A detector by name, with any of its constants overridden.
+
+    Drift velocity, diffusion and trapping move with `drift_field_V_cm` unless they are given too.
 
     `nuisance` gives relative 1 sigma uncertainties of constants, drawn anew for every shard of events: g1,
     electron_lifetime_us, drift_field_V_cm, g1_gas (for g2), work_function_scale, ...
@@ -47,7 +52,11 @@ class Detector(Section):
         for key in overrides:
             if key not in TPC.model_fields:
                 raise unknown("detector constant", key, TPC.model_fields)
-        return {"name": name, "constants": module.CONSTANTS.model_dump() | overrides, "nuisance": nuisance}
+        constants = _field.override(module.CONSTANTS, overrides)
+        for key in nuisance if isinstance(nuisance, dict) else ():
+            if getattr(constants, key) == 0:
+                raise BadInput(f"nuisance.{key}: the detector's is 0, which a relative uncertainty leaves as it is")
+        return {"name": name, "constants": constants, "nuisance": nuisance}
 
 
 class Representation(Section):
@@ -101,18 +110,47 @@ class PoolSize(Section):
 class Backgrounds(Section):
     """Background components, the selection, and how well rates and leakage are known.
 
-    `options.NAME` gives the options of component NAME, and with `spectrum` the file behind a name of one's own:
-    a component `my_line` with `options.my_line = { spectrum = "user_table", path = "line.csv", kind = "ER" }`.
+    An event passes within `er_window_keVee` or `nr_window` (of combined or of true energy) and within all `cuts`, like
+    `cs1_phd = [3, 80]`, and counts as much as `efficiency` says, which is of what is not simulated: a number, or a CSV
+    with a column of `engine.physics.selection.AXES` and one `efficiency`; of either kind of recoils, if they differ.
+    A user's own events have passed all but the window.
+
+    Components, and options of those, are the detector's own unless the study names others. `options.NAME` gives the
+    options of component NAME, with `relative_uncertainty` how well its rate is known, and with `spectrum` the file
+    behind a name of one's own: a component `my_line` with
+    `options.my_line = { spectrum = "user_table", path = "line.csv", kind = "ER" }`.
     """
 
-    components: Annotated[tuple[str, ...], Distinct] = (
-        "pp", "be7", "pb214", "kr85", "xe136", "b8", "hep", "atm", "dsnb", "neutrons",
-    )  # fmt: skip
+    components: Annotated[tuple[str, ...], Distinct] = tuple(darwin.BACKGROUNDS)
     options: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    er_window_keVee: Range = (2.0, 10.0)
-    nr_window: Literal["ces"] | Range = "ces"
+    er_window_keVee: Literal["none"] | Range = (2.0, 10.0)
+    nr_window: Literal["ces", "none"] | Range = "ces"
+    cuts: dict[str, Range] = Field(default_factory=dict)
+    efficiency: Efficiency | dict[str, Efficiency] = 1.0
     rates: Literal["prior_predictive", "idealised"] = "prior_predictive"
     leakage: Leakage = Leakage()
+
+    @field_validator("efficiency")
+    @classmethod
+    def _curves(cls, efficiency: Efficiency | dict[str, Efficiency]) -> Efficiency | dict[str, Efficiency]:
+        def absolute(of: Efficiency) -> Efficiency:
+            if isinstance(of, str):
+                selection.curve(of)
+                return str(Path(of).absolute())
+            return of
+
+        each = isinstance(efficiency, dict)
+        if strange := [kind for kind in efficiency if kind not in KINDS] if each else []:
+            raise unknown("kind of recoil with an efficiency", strange[0], KINDS)
+        return {kind: absolute(of) for kind, of in efficiency.items()} if each else absolute(efficiency)
+
+    @field_validator("cuts")
+    @classmethod
+    def _axes(cls, cuts: dict[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
+        for name in cuts:
+            if name not in selection.AREAS:
+                raise unknown("quantity to cut on", name, selection.AREAS)
+        return cuts
 
     @field_validator("options")
     @classmethod
@@ -133,9 +171,12 @@ class Backgrounds(Section):
                 check_name("a component", name)
             if name in KINDS:
                 raise BadInput(f"a component cannot be called {name!r}: that is a kind of recoil")
-            _, uncertainty = spectra.describe(*self.spectrum(name))
+            uncertainty = self.relative_uncertainty(name)
             if uncertainty is None:
                 raise BadInput(f"{name!r} is a signal, not a background component")
+            if type(uncertainty) not in (int, float) or not 0 <= uncertainty <= MOST_UNCERTAIN:
+                raise BadInput(f"options.{name}.relative_uncertainty = {uncertainty!r} must be a number from 0 to "
+                               f"{MOST_UNCERTAIN:g}: 0.1 is 10 %")  # fmt: skip
         if not any(self.pool_kind(name) == "ER" for name in self.components):
             raise BadInput("components: at least one electron-recoil component is needed")
         return self
@@ -143,13 +184,38 @@ class Backgrounds(Section):
     def spectrum(self, component: str) -> tuple[ModuleType, spectra.Options]:
         """The module behind a component and its checked options; raises BadInput."""
         module = plugins.load("engine.physics.spectra", self.spectrum_name(component), "rate")
-        fields = {key: value for key, value in self.options.get(component, {}).items() if key != "spectrum"}
+        own = {"spectrum"} if _says_its_uncertainty(module) else {"spectrum", UNCERTAINTY}
+        fields = {key: value for key, value in self.options.get(component, {}).items() if key not in own}
         return module, spectra.configure(module, fields)
+
+    def relative_uncertainty(self, component: str) -> float | None:
+        """1 sigma of a component's rate, as a fraction of it; None for what is a signal alone."""
+        module, options = self.spectrum(component)
+        found = spectra.describe(module, options)[1]
+        given = None if _says_its_uncertainty(module) else self.options.get(component, {}).get(UNCERTAINTY)
+        return found if found is None or given is None else float(given) if type(given) is int else given
 
     def pool_kind(self, component: str) -> str:
         """The kind of pool events that serve a component: ER, NR, or the component itself if they serve it alone."""
         module, options = self.spectrum(component)
         return component if spectra.has_own_events(module) else spectra.describe(module, options)[0]
+
+    @property
+    def ces_keVee(self) -> tuple[float, float]:
+        """The window of combined energy; all energies where there is none."""
+        return (0.0, MOST_KEVEE) if self.er_window_keVee == "none" else self.er_window_keVee
+
+    def efficiency_of(self, kind: str) -> float | str:
+        """The efficiency of a kind of recoils: a number, or the path of a curve."""
+        return self.efficiency.get(kind, 1.0) if isinstance(self.efficiency, dict) else self.efficiency
+
+    def windows(self, kind: str) -> dict[str, tuple[float, float]]:
+        """Windows of a kind of recoils by one of `engine.physics.selection.AXES`."""
+        if kind == "ER" or self.nr_window == "ces":
+            own = {} if self.er_window_keVee == "none" else {"ces_keVee": self.ces_keVee}
+        else:
+            own = {} if self.nr_window == "none" else {"energy_keV": self.nr_window}
+        return own | self.cuts
 
     def own_kinds(self) -> tuple[str, ...]:
         """The components that have events of their own."""
@@ -158,6 +224,35 @@ class Backgrounds(Section):
     def spectrum_name(self, component: str) -> str:
         """The name of the file behind a component."""
         return str(self.options.get(component, {}).get("spectrum", component))
+
+
+def _says_its_uncertainty(module: ModuleType) -> bool:
+    """Whether the uncertainty is one of a spectrum's own options."""
+    return UNCERTAINTY in getattr(module, "Options", spectra.Options).model_fields
+
+
+def with_own_defaults(raw: dict[str, Any], detector: str) -> dict[str, Any]:
+    """A study with its detector's components, their options, selection and pool's energies, where it names no others.
+
+    Raises BadInput where neither the study nor the detector names components: another detector's are not its own.
+    """
+    module = plugins.load("engine.physics.detectors", detector, "CONSTANTS")
+    own, sections = getattr(module, "BACKGROUNDS", None), {}
+    for section, name in (("backgrounds", "SELECTION"), ("pool", "POOL")):
+        given = raw.get(section, {})
+        sections[section] = getattr(module, name, {}) | given if isinstance(given, dict) else given
+    given = sections["backgrounds"]
+    if not isinstance(given, dict) or not isinstance(options := given.get("options", {}), dict):
+        return raw
+    if own is None and "components" not in given:
+        raise BadInput(f"the detector {detector!r} has no BACKGROUNDS of its own: name backgrounds.components")
+    names = given.get("components", list(own or {}))
+    known = {name: own[name] for name in names if name in own} if own and isinstance(names, list | tuple) else {}
+    merged = {name: fields | options.get(name, {}) for name, fields in known.items()
+              if isinstance(options.get(name, {}), dict) and "spectrum" not in options.get(name, {})}  # fmt: skip
+    merged = {name: fields for name, fields in merged.items() if fields}
+    sections["backgrounds"] = given | {"components": names} | ({"options": options | merged} if merged else {})
+    return raw | sections
 
 
 class Signal(Section):

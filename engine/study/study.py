@@ -20,7 +20,16 @@ from engine.study.models import Model, Models, Training, check_kind
 from engine.study.reach import Reach
 from engine.study.scan import Benchmark, Grid, Score, Toys
 from engine.study.section import Section
-from engine.study.sources import Backgrounds, Detector, Events, PoolSize, Representation, Signal, SignalPoint
+from engine.study.sources import (
+    Backgrounds,
+    Detector,
+    Events,
+    PoolSize,
+    Representation,
+    Signal,
+    SignalPoint,
+    with_own_defaults,
+)
 from engine.study.systematics import Systematics
 from engine.study.tune import Tune
 
@@ -63,6 +72,17 @@ class Study(Section):
             return raw
         return _with_roles(_sized(raw, signal.size.name), score)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _backgrounds_of_the_detector(cls, raw: object) -> object:
+        if not isinstance(raw, dict):
+            return raw
+        try:
+            detector = _parsed(Detector, raw.get("detector", {}))
+        except (ValidationError, BadInput):  # told again, at its place, by the section itself
+            return raw
+        return with_own_defaults(raw, detector.name)
+
     @model_validator(mode="after")
     def _roles_are_filled(self) -> "Study":
         for role, name in self.roles.items():
@@ -84,11 +104,12 @@ class Study(Section):
     def _pool_covers_the_windows(self) -> "Study":
         window, pool = self.backgrounds.er_window_keVee, self.pool
         # three resolutions at the window's ends (16 % at 2 keV, 9 % at 10 keV) would be 1.0 and 12.7 keV
-        if not (pool.er_energy_keV[0] <= 0.6 * window[0] and pool.er_energy_keV[1] >= 1.25 * window[1]):
+        low, high = pool.er_energy_keV
+        if window != "none" and not (low <= 0.6 * window[0] and high >= 1.25 * window[1]):
             raise BadInput(f"pool.er_energy_keV = {list(pool.er_energy_keV)} must reach from 0.6 times below to 1.25 "
                            f"times above backgrounds.er_window_keVee = {list(window)}")  # fmt: skip
         true = self.backgrounds.nr_window
-        if true != "ces" and not (pool.nr_energy_keV[0] <= true[0] and true[1] <= pool.nr_energy_keV[1]):
+        if true not in ("ces", "none") and not (pool.nr_energy_keV[0] <= true[0] and true[1] <= pool.nr_energy_keV[1]):
             raise BadInput(f"pool.nr_energy_keV = {list(pool.nr_energy_keV)} must contain backgrounds.nr_window = "
                            f"{list(true)}")  # fmt: skip
         return self
@@ -222,7 +243,7 @@ class Study(Section):
                     if n_features != (wanted := self._n_features(view)):
                         raise BadInput(f"backgrounds.{name}: {options.path} has {n_features} features per event; "
                                        f"{view} in {self.detector.name} has {wanted}")  # fmt: skip
-                table.weights(options, self.backgrounds.er_window_keVee)
+                table.weights(options, self.backgrounds.ces_keVee)
         return self
 
     @model_validator(mode="after")
@@ -231,6 +252,7 @@ class Study(Section):
             modules = {name: self.toys.statistic(name)[0] for name in self.toys.statistics}
             by_toys = [name for name, module in modules.items() if module.ADDITIVE and module.EXACT is not True]
             self.systematics.check(self.detector.constants, by_toys, self.toys.null)
+            self.systematics.check_components(self.backgrounds)
         return self
 
     @model_validator(mode="after")

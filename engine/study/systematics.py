@@ -5,9 +5,10 @@ from typing import Annotated
 from pydantic import Field, field_validator
 
 from engine.errors import BadInput, unknown
-from engine.physics import events
+from engine.physics import events, spectra
 from engine.physics.detectors import TPC
-from engine.study.section import Section
+from engine.study.section import Range, Section
+from engine.study.sources import Backgrounds
 
 Relative = Annotated[float, Field(ge=0, le=0.3)]
 LEAST_TOYS = 5000  # some seven beyond a threshold of three sigma
@@ -20,12 +21,15 @@ class Systematics(Section):
     `leakage_factor`: electron recoils beyond the line of nuclear ones in (cS1, cS2) (`engine.inference.leakage`) are
     that many times as many, or as few, or a log-normal factor of that sigma times as many;
     `rates`: rates drawn from their uncertainties against thresholds made for known ones;
-    `constants`: detector constants moved up and down by these relative amounts, with events simulated anew.
+    `constants`: detector constants moved up and down by these relative amounts, with events simulated anew;
+    `components`: options of components' own events, each at its lower and at its upper value:
+    `components.xe124_ec = { charge_yield_ratio_LL = [0.65, 0.87] }`.
     """
 
     leakage_factor: float | None = Field(None, ge=1, le=100)
     rates: bool = False
     constants: dict[str, Relative] = Field(default_factory=dict)
+    components: dict[str, dict[str, Range]] = Field(default_factory=dict)
 
     @field_validator("constants")
     @classmethod
@@ -35,6 +39,19 @@ class Systematics(Section):
             if name not in numbers:
                 raise unknown("detector constant to vary", name, numbers)
         return constants
+
+    def check_components(self, backgrounds: Backgrounds) -> None:
+        """Raises BadInput for a component or an option that cannot be moved, or a value that is not valid."""
+        for name, options in self.components.items():
+            if name not in backgrounds.components:
+                raise unknown("component to vary", name, backgrounds.components)
+            spectrum, nominal = backgrounds.spectrum(name)
+            accepted = getattr(spectrum, "MOVES_EVENTS", ())
+            for option, ends in options.items():
+                if option not in accepted:
+                    raise unknown(f"option of {name!r} that moves its events", option, accepted)
+                for value in ends:
+                    spectra.configure(spectrum, nominal.model_dump() | {option: value})
 
     def check(self, tpc: TPC, by_toys: list[str], n_toys: int) -> None:
         """Raises BadInput for what the rest of the study does not carry.
@@ -46,6 +63,9 @@ class Systematics(Section):
             raise BadInput(f"systematics: {', '.join(by_toys)} have no exact law: false alarms are counted in "
                            f"toys: toys.null = {n_toys}, at least {LEAST_TOYS} are needed")  # fmt: skip
         for name, amount in self.constants.items():
+            if amount and getattr(tpc, name) == 0:
+                raise BadInput(f"systematics.constants.{name} = {amount:g}: the detector's is 0, which a relative "
+                               "shift leaves as it is; give the detector one")  # fmt: skip
             for sign in (1, -1):
                 try:
                     events.moved(tpc, {name: sign * amount})

@@ -108,11 +108,11 @@ def test_a_pool_that_gives_no_template_is_refused(bad):
 
 
 def test_components_share_the_rates_of_table_3():
-    names, sd = ("pp", "xe124_ec", "kr85", "be7", "xe136", "hep"), np.array([0.03, 0.2, 0.1, 0.03, 0.1, 0.3])
+    names, sd = ("pp", "xe124_ec", "kr85", "be7", "xe136", "hep"), np.array([0.03, 0.2, 0.1, 0.03, 0.1, 0.04])
     found = profile.groups(names, sd)
-    assert found.names == ("er_intrinsic", "er_solar", "xe124_ec", "hep")
-    assert found.relative_sd.tolist() == [0.1, 0.03, 0.2, 0.3]
-    assert found.sum(np.arange(6.0)).tolist() == [2 + 4, 0 + 3, 1, 5]
+    assert found.names == ("er_intrinsic", "er_solar", "nr_solar", "xe124_ec")
+    assert found.relative_sd.tolist() == [0.1, 0.03, 0.04, 0.2]
+    assert found.sum(np.arange(6.0)).tolist() == [2 + 4, 0 + 3, 5, 1]
     assert profile.groups(names, sd, shared={}).names == names
     with pytest.raises(BadInput, match="er_solar"):
         profile.groups(("pp", "be7"), np.array([0.03, 0.06]))

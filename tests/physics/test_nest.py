@@ -9,7 +9,7 @@ import nestpy
 import numpy as np
 import pytest
 
-from engine.physics.detectors import _quanta, darwin, xenonnt
+from engine.physics.detectors import _field, _quanta, darwin, xenonnt
 
 REFERENCES = {
     name: tomllib.loads((Path(__file__).parents[1] / "references" / f"{name}.toml").read_text())
@@ -68,6 +68,37 @@ def test_longitudinal_diffusion_of_nest(name, expected):
     field_V_cm, (a, power, b, scale) = DETECTORS[name].drift_field_V_cm, DIFFUSION["terms"]
     formula = a * field_V_cm**power + b * np.exp(-field_V_cm / scale)
     assert formula == pytest.approx(expected[0], rel=expected[1])
+
+
+@pytest.mark.parametrize("field_V_cm", [23.0, 50.0, 97.0, 400.0, 1000.0])
+def test_what_follows_from_the_field_is_nests(field_V_cm):
+    calc, _ = calculator(NEST)
+    density = calc.SetDensity(NEST["temperature_K"], NEST["pressure_bar"])
+    velocity = calc.SetDriftVelocity(NEST["temperature_K"], density, field_V_cm, NEST["pressure_bar"])
+    a, power, b, scale = DIFFUSION["terms"]
+    moved = _field.override(darwin.CONSTANTS, {"drift_field_V_cm": field_V_cm})
+    assert moved.drift_velocity_mm_us == pytest.approx(velocity, rel=NEST["rel"])
+    longitudinal = a * field_V_cm**power + b * np.exp(-field_V_cm / scale)
+    assert moved.diffusion_longitudinal_cm2_s == pytest.approx(longitudinal, rel=DIFFUSION["rel"])
+    assert moved.electron_trapping_us == pytest.approx(0.28326 + 5303 / field_V_cm**2, rel=1e-3)
+    kept = moved.model_dump() | {f.__name__: getattr(darwin.CONSTANTS, f.__name__) for f in _field.FOLLOWS}
+    assert kept == darwin.CONSTANTS.model_dump() | {"drift_field_V_cm": field_V_cm}
+
+
+def test_a_measured_drift_moves_by_nests_ratio():
+    moved = _field.override(xenonnt.CONSTANTS, {"drift_field_V_cm": 200.0})
+    ratio = NEST["drift_velocity_mm_us"] / REFERENCES["xenonnt"]["nest"]["drift_velocity_mm_us"]
+    assert moved.drift_velocity_mm_us == pytest.approx(0.677 * ratio, rel=0.01)  # of two temperatures
+    assert moved.diffusion_longitudinal_cm2_s == pytest.approx(44.5 * DIFFUSION["longitudinal_cm2_s"] / 91.7, rel=2e-3)
+
+
+def test_what_is_given_beside_the_field_stays():
+    given = {"drift_field_V_cm": 80.0, "drift_velocity_mm_us": 1.3, "electron_trapping_us": 0.2}
+    moved = _field.override(darwin.CONSTANTS, given)
+    assert given.items() <= moved.model_dump().items()
+    assert moved.diffusion_longitudinal_cm2_s == pytest.approx(32.8, abs=0.1)
+    same = {"drift_field_V_cm": 200.0, "g1": 0.12}
+    assert _field.override(darwin.CONSTANTS, same).model_dump() == darwin.CONSTANTS.model_dump() | same
 
 
 def test_gains_of_nest():

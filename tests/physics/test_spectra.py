@@ -30,7 +30,10 @@ CEVNS_NAMES = ["b8", "hep", "atm", "dsnb"]
 INTERACTIONS = {"wimp_si": "SI", "wimp_sd_neutron": "SD_n_central", "wimp_sd_proton": "SD_p_central"}  # wimprates'
 WIMPS = [*INTERACTIONS, "wimp_migdal"]
 ER, CEVNS, WIMP = (REFERENCES[key] for key in ("er", "cevns", "wimp_si"))
-NEEDED = {"user_table": {"path": str(Path(__file__).parents[1] / "references" / "user_table.csv"), "kind": "ER"}}
+NEEDED = {
+    "user_table": {"path": str(Path(__file__).parents[1] / "references" / "user_table.csv"), "kind": "ER"},
+    "flat": {"per_ty_keV": 15.8},
+}
 
 
 def integral(rate, window_keV):
@@ -151,7 +154,7 @@ def test_uncertainties_of_the_paper(name, uncertainty):
 
 
 def test_kinds():
-    assert all(SPECTRA[name].KIND == "ER" for name in [*ER_NAMES, "xe124_ec", "wimp_migdal"])
+    assert all(SPECTRA[name].KIND == "ER" for name in [*ER_NAMES, "pep", "cno", "xe124_ec", "wimp_migdal"])
     assert all(SPECTRA[name].KIND == "NR" for name in [*CEVNS_NAMES, "neutrons", *INTERACTIONS])
 
 
@@ -193,6 +196,28 @@ def test_pp_table_is_the_folded_formula():
     energy_keV = np.linspace(0.37, 250.0, 173)
     from_rate = pp.rate(energy_keV) / pp.SCALE / pp.scattering.binding_factor(energy_keV)
     np.testing.assert_allclose(from_rate, pp.free_electron_rate(energy_keV), rtol=2e-4)
+
+
+@pytest.mark.parametrize("name", REFERENCES["solar_er"]["flux"])
+def test_rare_solar_neutrinos_on_free_electrons(name):
+    """Far below the endpoints every recoil is as likely: the flux times the cross-section of soft recoils."""
+    reference, spectrum = REFERENCES["solar_er"], SPECTRA[name]
+    soft = sum(
+        reference["flux"][name] * share * plain_soft_cross_section(energy_MeV, spectrum.SURVIVAL)
+        for energy_MeV, share in zip(*reference["energies_MeV"][name], strict=True)
+    )
+    plain = soft * 54 * 6.02214e23 / 131.293e-6 * 3.15576e7
+    assert spectrum.rate(np.array([2.0]), atomic_binding=False)[0] == pytest.approx(plain, rel=reference["rel"][name])
+    bound = integral(spectrum.rate, reference["window_keV"])
+    assert bound == pytest.approx(reference["per_ty"][name], rel=0.01)
+
+
+def plain_soft_cross_section(neutrino_MeV, survival):
+    """cm2 / keV of a recoil of 2 keV, by the sum over flavours with 2 G_F^2 m_e / pi = 1.7234e-47 cm2 / keV."""
+    recoil, right = 2e-3, 0.2387
+    of = [left**2 + right**2 * (1 - recoil / neutrino_MeV) ** 2 - left * right * 0.511 * recoil / neutrino_MeV**2
+          for left in (right + 0.5, right - 0.5)]  # fmt: skip
+    return 1.7234e-47 * (survival * of[0] + (1 - survival) * of[1])
 
 
 # Coherent scattering

@@ -54,8 +54,8 @@ def test_fermi_functions():
 
 @pytest.mark.parametrize("shape", ["pr", "fermi"])
 def test_every_shape_counts_all_decays(shape):
-    rate = partial(xe136.rate, shape=shape, abundance="atom")
-    assert integral(rate, (0.0, xe136.Q_KEV)) == pytest.approx(OPTIONS["xe136"]["decays_per_ty"]["atom"], rel=5e-4)
+    rate = partial(xe136.rate, shape=shape)
+    assert integral(rate, (0.0, xe136.Q_KEV)) == pytest.approx(OPTIONS["xe136"]["decays_per_ty"], rel=5e-4)
 
 
 def test_fermi_shape_is_the_plain_integral_over_the_shared_energy():
@@ -74,14 +74,37 @@ def test_fermi_shape_is_the_plain_integral_over_the_shared_energy():
     np.testing.assert_allclose(rates / rates[0], expected / expected[0], rtol=3e-4)
 
 
-def test_abundance_of_xe136():
-    reference = OPTIONS["xe136"]
-    assert xe136.DECAYS_PER_TY == pytest.approx(reference["decays_per_ty"], rel=5e-4)
-    per_ty = integral(partial(xe136.rate, abundance="atom"), reference["window_keV"])
-    assert per_ty == pytest.approx(reference["pr_atom"], rel=reference["rel"])
-    for shape in ("pr", "fermi"):
-        ratio = xe136.rate(np.array([6.0]), shape=shape, abundance="atom") / xe136.rate(np.array([6.0]), shape=shape)
-        assert ratio[0] == pytest.approx(reference["atom_over_mass"], rel=5e-4)
+def test_decays_of_xe136_are_by_the_atom_fraction():
+    assert xe136.DECAYS_PER_TY == pytest.approx(OPTIONS["xe136"]["decays_per_ty"], rel=5e-4)
+    with pytest.raises(BadInput, match="unknown option of 'xe136' 'abundance'"):
+        spectra.configure(xe136, {"abundance": "mass"})
+
+
+def test_krypton_and_radon_are_linear_in_what_was_measured():
+    density = OPTIONS["intrinsic"]
+    for name, option in (("kr85", "ppt"), ("pb214", "uBq_kg")):
+        spectrum, reference = load(name), density[name]
+        one = spectrum.rate(np.array([5.0]), **{option: reference["at"]})[0]
+        assert one == pytest.approx(reference["per_ty_keV"], rel=reference["rel"])
+        assert spectrum.rate(np.array([5.0]), **{option: 3 * reference["at"]})[0] == pytest.approx(3 * one)
+        assert spectrum.rate(np.array([5.0]), **{option: 0.0})[0] == 0
+
+
+def test_the_factor_on_pp_is_told_where_it_is_one():
+    pp = load("pp")
+    assert "times 0.932" in pp.note(pp.Options()) and "options.pp.scale = 1" in pp.note(pp.Options())
+    assert not pp.note(pp.Options(scale=1.0)) and not pp.note(pp.Options(atomic_binding=False))
+    bound = integral(partial(pp.rate, scale=1.0), (2.0, 10.0))
+    assert bound == pytest.approx(OPTIONS["pp"]["per_ty"], rel=OPTIONS["pp"]["rel"])
+
+
+def test_a_flat_rate_is_what_was_measured_and_nothing_elsewhere():
+    flat = load("flat")
+    rate = partial(flat.rate, per_ty_keV=15.8, low_keV=1.0, high_keV=30.0)
+    assert integral(rate, (0.5, 40.0)) == pytest.approx(15.8 * 29.0, rel=1e-3)
+    assert rate(np.array([0.9, 30.1])).tolist() == [0, 0]
+    options = spectra.configure(flat, {"per_ty_keV": 2.0, "kind": "NR", "relative_uncertainty": 0.3})
+    assert spectra.describe(flat, options) == ("NR", 0.3)
 
 
 # Nuclear recoils
@@ -231,6 +254,10 @@ def test_xe124_is_thrown_on_its_lines_with_their_charge_yields():
         ("b8", {"flux_per_cm2_s": -1.0}, "b8.flux_per_cm2_s: .*greater than or equal to 51600 .given: -1.0"),
         ("b8", {"flux_per_cm2_s": float("nan")}, "b8.flux_per_cm2_s: .*finite"),
         ("xe136", {"shape": "flat"}, "xe136.shape: .*'pr' or 'fermi' .given: 'flat'"),
+        ("kr85", {"ppt": -0.1}, "kr85.ppt: .*greater than or equal to 0 .given: -0.1"),
+        ("pb214", {"uBq": 1.0}, "unknown option of 'pb214' 'uBq'; did you mean 'uBq_kg'"),
+        ("flat", {}, "flat.per_ty_keV: Field required"),
+        ("flat", {"per_ty_keV": 1.0, "low_keV": 9.0, "high_keV": 3.0}, "low_keV = 9 must be below high_keV = 3"),
         ("neutrons", {"level": "best"}, "neutrons.level: .*'goal' or 'achieved' .given: 'best'"),
         ("wimp_si", {"v0_km_s": 0.0}, "wimp_si.v0_km_s: .*greater than or equal to 10"),
         ("wimp_si", {"structure": "up"}, "unknown option of 'wimp_si' 'structure'"),

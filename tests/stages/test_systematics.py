@@ -267,3 +267,49 @@ class TestResume:
         ledger = Ledger(Store(str(outcome[1])))
         assert all(item in ledger.entries for stage in items(plan).values() for item in stage)
         assert tables.table(plan, ledger).filter(pc.field("n_background") > 0).num_rows > 0
+
+
+# The charge yield of 124Xe
+
+CAPTURES = ("backgrounds.components=['pp','xe124_ec','atm']", "pool.component_events=2000",
+            "systematics.components={ xe124_ec = { charge_yield_ratio_LL = [0.65, 0.87] } }")  # fmt: skip
+
+
+def test_a_charge_yield_moves_the_captures_and_no_recoil():
+    plan = Plan(tiny(*SHORT, *CAPTURES))
+    up, down = variations(plan.study)
+    assert [(v.nuisance, v.direction, v.amount) for v in (up, down)] == [
+        ("xe124_ec.charge_yield_ratio_LL", UP, 0.87), ("xe124_ec.charge_yield_ratio_LL", DOWN, 0.65)]  # fmt: skip
+    assert {shard.kind for shard in plan.varied_shards} == {"xe124_ec"} and len(plan.varied_shards) == 2
+    nominal, moved = plan.pool_shards(), plan.pool_shards("pool", up.shift)
+    assert [a.item == b.item for a, b in zip(nominal, moved, strict=True)] == [a.kind != "xe124_ec" for a in nominal]
+    charge = {}
+    for shard in (nominal[-1], *plan.varied_shards):
+        columns, _ = sample(plan, shard)
+        charge[dict(shard.shift).get(up.nuisance, 0.70)] = columns["cs2_pe"][columns["energy_keV"] > 8].mean()
+    assert charge[0.87] / charge[0.70] == pytest.approx(0.87 / 0.70, rel=0.01)  # as many electrons, and as much light
+    assert charge[0.65] / charge[0.70] == pytest.approx(0.65 / 0.70, rel=0.01)
+
+
+def test_a_charge_yield_is_a_row_of_the_table(tmp_path):
+    done = pipeline.run(tiny(*SHORT, *CAPTURES), Store(str(tmp_path / "store")), workers=0)
+    rows = done["systematics"].table.to_pylist()
+    assert {(row["direction"], row["amount"]) for row in rows} == {(UP, 0.87), (DOWN, 0.65)}
+    assert all(row["nuisance"] == "xe124_ec.charge_yield_ratio_LL" for row in rows)
+    count = [row for row in rows if row["statistic"] == "count"]
+    assert all(0.9 < row["n_background_varied"] / row["n_background"] < 1.1 for row in count)  # CES is what it was
+
+
+@pytest.mark.parametrize(
+    ("components", "said"),
+    [
+        ("{ xe124 = {} }", "component to vary 'xe124'"),
+        ("{ pp = { scale = [0.9, 1.0] } }", "option of 'pp' that moves its events 'scale'"),
+        ("{ xe124_ec = { width_keV = [0.1, 0.3] } }", "option of 'xe124_ec' that moves its events 'width_keV'"),
+        ("{ xe124_ec = { charge_yield_ratio_LL = [0.65, 1.2] } }", "charge_yield_ratio_LL: .*less than or equal to 1"),
+        ("{ xe124_ec = { charge_yield_ratio_LL = [0.87, 0.65] } }", "low < high"),
+    ],
+)
+def test_what_cannot_be_moved_of_a_component_is_refused(components, said):
+    with pytest.raises(BadInput, match=said):
+        tiny(*SHORT, *CAPTURES[:2], f"systematics.components={components}")

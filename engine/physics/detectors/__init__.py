@@ -2,7 +2,9 @@
 
 Contract: a module `name.py` has `CONSTANTS: TPC`, each number with its unit and source on its line, and
 the steps it shares with its siblings (quanta, collection, pulses) do the rest. A study may override any
-constant by its name.
+constant by its name. `BACKGROUNDS` maps the components that its studies have, unless they name others, to the options
+of each, as a study would give them; a study of a module without it must name its components. `SELECTION` (fields of a
+study's backgrounds: windows, cuts, efficiency) and `POOL` (energies that cover it) are a study's unless it says others.
 """
 
 import math
@@ -20,6 +22,11 @@ Fraction = Field(ge=0, le=1)
 def Emission(description: str):
     """A factor on NEST's model of emission, whose versions differ by as much; no part of an identity where it is 1."""
     return Field(1.0, gt=0.5, lt=2, description=description, exclude_if=lambda factor: factor == 1)
+
+
+def Noise(description: str):
+    """A relative width of reconstruction, beside the charge's own; no part of an identity where there is none."""
+    return Field(0.0, ge=0, le=0.3, description=description, exclude_if=lambda width: width == 0)
 
 
 class TPC(BaseModel):
@@ -67,6 +74,8 @@ class TPC(BaseModel):
     s2_focused_fraction: float = Fraction
     s2_light_height_cm: float = Positive
     s2_threshold_pe: float = Field(ge=0, description="the least S2, before corrections, of a registered event")
+    s1_noise: float = Noise("of S1: pulse finding and position correction (NEST's noiseLinear)")
+    s2_noise: float = Noise("of S2: the same")
     s1_sample_ns: float = Positive
     s2_sample_ns: float = Positive
     s1_samples: int = Field(ge=1, le=1_000_000)

@@ -47,3 +47,8 @@ CONSTANTS = TPC(
     s2_samples=1725,  # choice; from s1_trigger on, they hold the longest drift at 1 us each
     s2_origin="pulse_start",  # choice: the papers' check deviates at small pulse times, so pulses start there
 )
+
+# Rates of a spectrum's own defaults, DARWIN's goals of purity: 0.1 uBq/kg of 222Rn, 0.03 ppt of natural krypton.
+BACKGROUNDS = {
+    name: {} for name in ("pp", "be7", "pb214", "kr85", "xe136", "b8", "hep", "atm", "dsnb", "neutrons")
+}  # fmt: skip

@@ -19,10 +19,16 @@ them with `configure(spectrum, fields)`, and for a spectrum without the class th
 and the uncertainty, None for a signal, and `identity(spectrum, options)` what enters a digest. A module whose kind
 is the user's choice has functions `describe(options)` and `identity(options)` in place of its two constants.
 
+A module may have `note(options)`: a clause that is printed beneath its rate, where the rate is not what its formula or
+its source alone would give.
+
+`left_out(options)`: one on what of a spectrum no event can be made of, which a scan prints.
+
 **Events of its own.** A background whose events are no ordinary recoils has `throw(n, rng, options)` beside `rate`:
 (n,) true energies drawn from its spectrum, their density in 1 / keV, and the charge yields over those of an ordinary
 recoil of its kind. A background that *is* events has `read` in place of `rate`: see `user_events`, the only one. The
-pool's events of either serve that component alone.
+pool's events of either serve that component alone. `MOVES_EVENTS` names options that `throw` heeds and `rate` does not:
+systematics may move them.
 
 Names that begin with an underscore are helpers and not choices; `data` holds tables, each with its source.
 """

@@ -10,7 +10,7 @@ from engine.physics.spectra._options import Options as Base
 from engine.physics.spectra._tables import shipped
 
 KIND = "NR"
-RELATIVE_UNCERTAINTY = 0.50  # of the flux, O'Hare 2109.03116
+RELATIVE_UNCERTAINTY = 0.50  # of the flux, O'Hare 2109.03116 and Baxter et al. 2105.00599; not in the papers' Table 3
 LABEL = r"DSNB $\nu$"
 
 FLUX = 85.7  # neutrinos / (cm2 s), all flavours, O'Hare 2109.03116

@@ -23,12 +23,13 @@ FIT_RANGE_KEV = (1.5, 80.0)  # keV
 
 
 class Options(Base):
-    """The purity of the materials."""
+    """The purity of the materials, and how many neutrons more another detector has of the same spectrum."""
 
     level: Literal["goal", "achieved"] = Field("goal", description="material purity: DARWIN's goal, or achieved so far")
+    times: float = Field(1.0, ge=0, description="factor on the rate")
 
 
-def rate(energy_keV: np.ndarray, *, level: str = "goal") -> np.ndarray:
+def rate(energy_keV: np.ndarray, *, level: str = "goal", times: float = 1.0) -> np.ndarray:
     """Events / (t y keV) at true recoil energies of the fit, 1.5-80 keV.
 
     Goal: 0.0069 per t y in 5-35 keV; achieved: 0.0199.
@@ -36,4 +37,4 @@ def rate(energy_keV: np.ndarray, *, level: str = "goal") -> np.ndarray:
     energy = np.asarray(energy_keV, dtype=np.float64)
     low, high = FIT_RANGE_KEV
     inside = np.clip(energy, low, high)
-    return np.where(energy == inside, sum(a * np.exp(-inside / tau) for a, tau in TERMS[level]), 0.0)
+    return np.where(energy == inside, times * sum(a * np.exp(-inside / tau) for a, tau in TERMS[level]), 0.0)

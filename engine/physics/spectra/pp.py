@@ -27,10 +27,21 @@ SCALE = 0.932  # in 2-10 keV: 18.34 per t y of sfsv2's table over 19.67 of this 
 
 
 class Options(Base):
-    """Atomic binding, and the flux."""
+    """Atomic binding, the flux, and the factor on the bound rate: 1 for the formula as it stands."""
 
     atomic_binding: bool = Field(True, description="False: free electrons, and no scale")
     flux_per_cm2_s: float = Field(FLUX, ge=FLUX / 100, le=100 * FLUX, description="neutrinos / (cm2 s)")
+    scale: float = Field(SCALE, ge=0.5, le=2, description="factor on the rate with atomic binding")
+
+
+def note(options: Options) -> str:
+    """Why the rate is not the formula's; nothing where it is."""
+    if not options.atomic_binding or options.scale == 1:
+        return ""
+    return (
+        f"times {options.scale:g}, since atomic binding is that of 7Be: sfsv2's pp table has 18.3 per t y in 2-10 keV, "
+        "this formula 19.7 (options.pp.scale = 1), flamedisx 20.1 for pp and 7Be together"
+    )
 
 
 def free_electron_rate(energy_keV):
@@ -49,10 +60,12 @@ def _table():
     return tabulate(free_electron_rate, scattering.endpoint_keV(ENDPOINT_MEV))
 
 
-def rate(energy_keV: np.ndarray, *, atomic_binding: bool = True, flux_per_cm2_s: float = FLUX) -> np.ndarray:
+def rate(
+    energy_keV: np.ndarray, *, atomic_binding: bool = True, flux_per_cm2_s: float = FLUX, scale: float = SCALE
+) -> np.ndarray:
     """Events / (t y keV) at true recoil energies up to 261 keV; 18.3 per t y in 2-10 keV.
 
-    Without binding, on free electrons and without `SCALE`, 24.3 per t y.
+    Without binding, on free electrons and without `scale`, 24.3 per t y.
     """
     free = flux_per_cm2_s / FLUX * _table()(energy_keV)
-    return SCALE * scattering.binding_factor(energy_keV) * free if atomic_binding else free
+    return scale * scattering.binding_factor(energy_keV) * free if atomic_binding else free

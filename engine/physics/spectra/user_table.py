@@ -22,6 +22,7 @@ from pydantic import Field, model_validator
 
 from engine import files
 from engine.errors import SHOWN, BadInput, listed, one_line, shown
+from engine.physics.proposals import NEST_RANGE_KEV
 from engine.physics.spectra._options import Options as Base
 from engine.physics.spectra._tables import cells
 
@@ -52,6 +53,17 @@ def identity(options: Options) -> dict[str, Any]:
     """The options with the table's numbers, hashed, in place of the path; raises BadInput if it cannot be read."""
     content = hashlib.sha256(b"".join(column.tobytes() for column in _table(options.path))).hexdigest()
     return options.model_dump(mode="json", exclude={"path"}) | {"content": content}
+
+
+def left_out(options: Options) -> str:
+    """What of the table no event is made of; nothing where all of it lies within NEST's range."""
+    energies, rates = _table(options.path)
+    low, high = NEST_RANGE_KEV
+    outside = energies[(rates > 0) & ((energies < low) | (energies > high))]
+    if not len(outside):
+        return ""
+    return (f"{options.path} has a rate at {len(outside)} energies outside NEST's range, {low:g} to {high:g} keV "
+            f"({outside.min():g} to {outside.max():g}): no event is made there")  # fmt: skip
 
 
 def rate(energy_keV: np.ndarray, *, path: str, kind: str, relative_uncertainty: float = 0.0) -> np.ndarray:

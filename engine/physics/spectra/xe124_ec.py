@@ -25,7 +25,8 @@ DECAYS_PER_TY = np.log(2) / HALF_LIFE_Y * ISOTOPES[124] * ATOMS_PER_TONNE  # 275
 LINES_KEV = {10.00: 0.014, 5.98: 0.008}  # keV: fraction of all captures, LL and LM; diamx, for LUX-ZEPLIN
 WIDTH_KEV = 0.2  # keV
 LL_RATIO, LM_RATIO = 0.70, 0.88  # electrons over a beta's; LUX-ZEPLIN 2410.17036, as read in diamx
-RATIO_SD = 0.04  # 1 sigma of LL's, absolute; taken for LM as well
+RATIO_SD = 0.04  # 1 sigma of LL's, absolute; taken for LM as well. diamx: 0.69 +- 0.03, allowed 0.65 to 0.87
+MOVES_EVENTS = ("charge_yield_ratio_LL", "charge_yield_ratio_LM")  # which `rate` does not know
 
 
 class Options(Base):

@@ -1,0 +1,70 @@
+"""LUX-ZEPLIN in its first science run (WS2022): 7 t active, 5.5 t fiducial, 192.0 V/cm.
+
+"nest" is nestpy 2.1.3's class LZ_WS2022, with NEST's own yields and not those that LZ fitted to its calibrations;
+"diamx" the public fit of LZ's lists, mhliu0001/diamx; "choice" marks a modelling choice without a source.
+"""
+
+from pathlib import Path
+
+from engine.physics.detectors import TPC
+
+CONSTANTS = TPC(
+    drift_field_V_cm=192.0,  # nest
+    radius_cm=72.8,  # nest
+    drift_length_cm=145.6,  # nest: cathode to gate
+    wall_distance_cm=5.5733,  # choice: equal distance to every wall that leaves 5.5 t
+    density_g_cm3=2.8811,  # NEST SetDensity at nest's 174.1 K and 1.79 bar
+    g1=0.113569,  # nest
+    g1_gas=0.092103545,  # nest
+    el_photons_per_electron=635.01,  # nest's CalculateG2; a single electron of 58.49 photons detected
+    el_fano=2.0,  # nest
+    extraction=0.8048,  # nest's CalculateG2; hence g2 = 47.07
+    electron_lifetime_us=6500.0,  # nest
+    drift_velocity_mm_us=1.5166,  # NEST at this field and temperature
+    diffusion_longitudinal_cm2_s=18.21,  # NEST at this field
+    electron_trapping_us=0.427,  # NEST at this field
+    gas_transit_us=1.45,  # NEST: 8 mm at 5.52 mm/us
+    light_collection_map=(0.8213, -2.6013e-3, -2.8901e-5, -4.0446e-7, -1.30107e-9),  # nest, mean over r < 68.8 cm
+    light_collection_height_cm=145.6,  # the drift length
+    double_pe_probability=0.214,  # nest
+    spe_resolution=0.31,  # nest
+    s1_coincidence=3,  # nest
+    s1_coincidence_ns=300.0,  # nest
+    s1_transport_ns=47.6,  # nest's OptTrans: the longer of its two times, in the middle
+    pmt_transit_ns=5.42,  # choice: as for DARWIN
+    pmt_pitch_cm=8.8,  # choice: a lattice of as many tubes as there are within the TPC's radius; LZ's own is another
+    pmt_top_radius_cm=72.8,  # the same: 253 tubes
+    pmt_bottom_radius_cm=71.5,  # the same: 241 tubes
+    s1_bottom_fraction=0.60,  # nest's FitTBA
+    s2_top_fraction=0.644,  # nest's FitTBA
+    s2_focused_fraction=0.65,  # choice: as for DARWIN
+    s2_light_height_cm=7.5,  # choice: as for DARWIN
+    s2_threshold_pe=728.4,  # nest: 600 photons detected
+    s1_sample_ns=10.0,  # LZ digitises at 100 MHz (as NEST's sample)
+    s2_sample_ns=10.0,  # the same
+    s1_samples=200,  # choice: as for DARWIN
+    s2_samples=3000,  # choice: 30 us hold the S2 of the longest drift
+    s2_origin="pulse_start",  # choice: as for DARWIN
+)
+
+# Of 3 to 80 phd in S1c, S2 above threshold and S2c below 1e5 phd (arXiv:2207.03764). The efficiency of nuclear recoils
+# is the published one over that of the thresholds, which are simulated; of electron recoils, the level where it ends.
+SELECTION = {
+    "er_window_keVee": "none", "nr_window": "none",
+    "efficiency": {"ER": 0.92, "NR": str(Path(__file__).with_name("data") / "lz_ws2022_nr.csv")},
+    "cuts": {"cs1_phd": [3.0, 80.0], "cs2_phd": [1.0, 1e5]},
+}  # fmt: skip
+POOL = {"er_energy_keV": [0.3, 25.0], "nr_energy_keV": [1.0, 90.0]}
+
+# Events expected in 60 d x 5.5 t (arXiv:2207.03764, Table I, as read in diamx). Left out: 127Xe (9.2 +- 0.8).
+BACKGROUNDS = {
+    # 215 +- 36 over 0.90 t y and the width that the selection keeps of a flat spectrum
+    "betas": {"spectrum": "flat", "per_ty_keV": 19.6, "relative_uncertainty": 0.17},
+    # 52.5 +9.6 -8.9 fitted: the K capture of 37Ar at 2.82 keV, as wide as a line that a pool can carry
+    "ar37": {"spectrum": "flat", "per_ty_keV": 318.0, "low_keV": 2.72, "high_keV": 2.92, "relative_uncertainty": 0.18},
+    "pp": {"relative_uncertainty": 0.06}, "be7": {"relative_uncertainty": 0.06},  # 27.1 +- 1.6
+    "xe136": {"shape": "fermi", "relative_uncertainty": 0.16},  # 15.1 +- 2.4
+    "xe124_ec": {"relative_uncertainty": 0.28},  # 5.0 +- 1.4
+    "b8": {}, "hep": {}, "atm": {}, "dsnb": {},
+    "neutrons": {"level": "achieved", "relative_uncertainty": 1.0},  # 0.0 + 0.2
+}  # fmt: skip
