@@ -4,16 +4,18 @@ A window or a curve is in the true energy (`energy_keV`), the combined one (`ces
 `cs2`) with its unit: photoelectrons (`cs1_pe`) or photons detected (`cs1_phd`), as a publication has it.
 """
 
+import csv
 import hashlib
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 
+from engine import files
 from engine.errors import BadInput, unknown
 from engine.physics.spectra._tables import cells
 
 AREAS = tuple(f"{area}_{unit}" for area in ("s1", "s2", "cs1", "cs2") for unit in ("pe", "phd"))
+MOST_BYTES = 10_000_000  # of a curve
 AXES = ("energy_keV", "ces_keVee", *AREAS)
 
 Columns = dict[str, np.ndarray]
@@ -56,17 +58,16 @@ def identity(of: float | str) -> float | str:
 
 def curve(path: str) -> tuple[str, np.ndarray, np.ndarray]:
     """One of AXES, its ascending values, and the efficiency at each; raises BadInput."""
-    if not Path(path).is_file():
-        raise BadInput(f"no such file: {path!r}")
+    text = files.text(path, MOST_BYTES)
     try:
-        return _checked(Path(path).read_bytes())
-    except (BadInput, ValueError, OSError) as error:
+        return _checked(text)
+    except (ValueError, csv.Error) as error:
         raise BadInput(f"{path}: {error}") from error
 
 
 @lru_cache(maxsize=8)
-def _checked(content: bytes) -> tuple[str, np.ndarray, np.ndarray]:
-    names, rows = cells(content.decode("utf-8-sig"))
+def _checked(text: str) -> tuple[str, np.ndarray, np.ndarray]:
+    names, rows = cells(text)
     if len(names) != 2 or names[1] != "efficiency":
         raise BadInput(f"needs two columns, one of {', '.join(AXES)} and efficiency; found: "
                        f"{', '.join(names) or 'none'}")  # fmt: skip
