@@ -247,7 +247,8 @@ def with_own_defaults(raw: dict[str, Any], detector: str) -> dict[str, Any]:
     if own is None and "components" not in given:
         raise BadInput(f"the detector {detector!r} has no BACKGROUNDS of its own: name backgrounds.components")
     names = given.get("components", list(own or {}))
-    known = {name: own[name] for name in names if isinstance(name, str) and name in own} if own and isinstance(names, list | tuple) else {}
+    listed = names if own and isinstance(names, list | tuple) else ()
+    known = {name: own[name] for name in listed if isinstance(name, str) and name in own}
     merged = {name: fields | options.get(name, {}) for name, fields in known.items()
               if isinstance(options.get(name, {}), dict) and "spectrum" not in options.get(name, {})}  # fmt: skip
     merged = {name: fields for name, fields in merged.items() if fields}
