@@ -118,7 +118,8 @@ def test_contract_identity_is_plain_and_follows_the_options(name):
     assert lineage.digest("spectrum", 1, identity) == lineage.digest("spectrum", 1, json.loads(json.dumps(identity)))
     assert "path" not in identity
     if "flux_per_cm2_s" in identity:
-        other = spectra.identity(spectrum, spectra.configure(spectrum, {"flux_per_cm2_s": 1.01 * identity["flux_per_cm2_s"]}))
+        moved = {"flux_per_cm2_s": 1.01 * identity["flux_per_cm2_s"]}
+        other = spectra.identity(spectrum, spectra.configure(spectrum, moved))
         assert other != identity
 
 
