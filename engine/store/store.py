@@ -86,9 +86,16 @@ class Store:
             return self.put_new(path, data, items)
 
     def put(self, path: str, data: bytes) -> None:
-        """Writes or replaces: for figures and what else may be drawn again, never for parts."""
-        with self._faults("write", path):
-            obstore.put(self._backend, path, data)
+        """Writes or replaces: for figures and what else may be drawn again, never for parts. A folder in its place is
+        set aside."""
+        try:
+            with self._faults("write", path):
+                obstore.put(self._backend, path, data)
+        except StoreFault:
+            if not (self.folder() and (self.folder() / path).is_dir()):
+                raise
+            self.set_aside(path)
+            self.put(path, data)
 
     def get(self, path: str) -> bytes:
         """The object's bytes; raises FileNotFoundError where there is none, or a file that may not be read."""

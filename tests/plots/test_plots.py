@@ -36,7 +36,8 @@ def make_row(m, sigma, exposure, statistic, R, n_toys=10_000, **other):
     return {
         "m_chi_GeV": m, "sigma_si_cm2": sigma, "exposure_ty": exposure, "statistic": statistic, "R": R,
         "p_median": p, "p_low": low, "p_high": high, "z_median": norm.isf(p), "z_count": 0.5 * z,
-        "tail": "counted" if k else "bound", "nr_window": "ces", "pool_limited": bool(R == 0.0 and m > 700),
+        "tail": "counted" if k else "bound", "nr_window": "ces", "leakage_known": 1.0,
+        "pool_limited": bool(R == 0.0 and m > 700),
     } | SETTING | other  # fmt: skip
 
 
@@ -137,7 +138,8 @@ def test_a_figure_says_its_models_the_numbers_of_the_score_and_the_size_by_its_s
     said = p_against_exposure(table, SIZE, m_chi_GeV=float(MASSES[3]), sigma_si_cm2=float(SIGMAS[7])).axes[0]
     place, setting = said.get_title("left").split("\n")
     assert place.startswith(r"$m_\chi$ = ") and SIZE.symbol in place and place.endswith("cm$^2$")
-    assert setting == r"dense vae + mlp classifier, $\beta$ = 10; NR window ces; prior predictive rates"
+    assert setting == (r"dense vae + mlp classifier, $\beta$ = 10; NR window ces; prior predictive rates, "
+                       "leakage exactly known")  # fmt: skip
     axes = plane(table, contours(table, SIZE), SIZE, **POINT).axes[0]
     assert axes.get_ylabel() == SIZE.label and axes.get_title("left").endswith(setting)
 

@@ -23,7 +23,7 @@ def make_row(R, mass, name):
         "R": R, "m_chi_GeV": mass, "statistic": name, "exposure_ty": 200.0, "z_count": 0.8,
         "p_median": max(p, 1e-4), "p_low": 0.0 if p < 1e-4 else p * 0.9, "p_high": max(p, 1e-4) * 1.1,
         "tail": "bound" if p < 1e-4 else "counted", "p_exact": None if name == "conditional" else p,
-        "monotone_invariant": INVARIANT[name], "nr_window": "ces",
+        "monotone_invariant": INVARIANT[name], "nr_window": "ces", "leakage_known": 1.0,
     } | ({"strength": 1.0} if mass is None else {"sigma_si_cm2": 6.5e-48}) | SETTING  # fmt: skip
 
 

@@ -232,3 +232,11 @@ def test_what_is_no_file_in_the_place_of_a_part_is_set_aside(tmp_path, what):
     store.put_new("cells/x", b"right")
     assert store.get("cells/x") == b"right"
     assert len(list((tmp_path / "aside" / "cells").iterdir())) == 1
+
+
+def test_a_folder_in_the_place_of_what_may_be_written_again_is_set_aside(tmp_path):
+    store = Store(str(tmp_path / "store"))
+    (tmp_path / "store" / "figures" / "a.png" / "inside").mkdir(parents=True)
+    store.put("figures/a.png", b"drawn")
+    assert store.get("figures/a.png") == b"drawn"
+    assert [path.is_dir() for path in (tmp_path / "store" / "aside" / "figures").iterdir()] == [True]
