@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from engine.inference.cells import Choice
+from engine.inference.leakage import KNOWN
 from engine.inference.population import Population
 from engine.inference.significance import z_one_sided
 
@@ -23,10 +24,11 @@ def replicates(
     """Without each of so many groups of both halves of the pool in turn: the population, and the signal's weights.
 
     signal_weights (pool,): selected signal events per t y; those of what is left have the same sum on average. Only
-    the choice's score is kept, and f0 is made anew.
+    the choice's score is kept, and f0 is made anew. The leakage is the nominal one: an average over it would take many
+    times as long, and only make an error smaller, since what is open of the leakage does not move with the pool.
     """
     scores = {} if choice.R is None else {choice.R: population.ts[choice.R]}
-    population = replace(population, ts=scores, laws={})
+    population = replace(population, ts=scores, leakage=KNOWN, laws={})
     for group in range(groups):
         kept = population.pool.groups(groups) != group
         yield population.without(group, groups), signal_weights[kept] * groups / (groups - 1)

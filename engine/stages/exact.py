@@ -32,7 +32,7 @@ def amounts(plan: Plan, missing: set[str]) -> dict[str, float]:
     """Laws, by statistic; those of the jack-knife at the benchmark, too."""
     name = plan.study.toys.statistic_name
     made = [(name(cell[2]), plan.at_benchmark(cell[0])) for _, cell in wanted(plan.exact, missing)]
-    return totals((statistic, plan.n_laws * (1 + GROUPS * with_error)) for statistic, with_error in made)
+    return totals((statistic, plan.n_laws + GROUPS * with_error) for statistic, with_error in made)
 
 
 def units(inputs: Inputs, missing: set[str]) -> Iterable[Unit]:

@@ -81,7 +81,7 @@ def amounts(plan: Plan, missing: set[str]) -> dict[str, float]:
     by_laws = [named.get(of[1], of[1]) for item, of in by_law(plan).items() if item in missing]
     drawn = (toys.null + toys.signal) * section.exposure_ty[0] * (1 + (section.toys_groups or 0))
     drawing = [f"{named[of[1]]} by toys" for item, of in by_toys(plan).items() if item in missing]
-    return totals([*((one, plan.n_laws * (1 + section.groups)) for one in by_laws), *((one, drawn) for one in drawing)])
+    return totals([*((one, plan.n_laws + section.groups) for one in by_laws), *((one, drawn) for one in drawing)])
 
 
 def units(inputs: Inputs, missing: set[str]) -> Iterable[Unit]:
