@@ -4,6 +4,7 @@ has the bytes of an undisturbed scan, and no process is left."""
 import os
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +65,8 @@ def test_two_interrupts_end_it_at_once(scans, reference, tmp_path, workers):
     scan.send_signal(signal.SIGINT)
     time.sleep(0.05)
     scan.send_signal(signal.SIGINT)
-    assert scan.wait(30) == 130
+    # the second may meet an interpreter that is ending, and has no handlers left
+    assert scan.wait(30) in (130, -signal.SIGINT)
     assert "Traceback" not in scans.said(scan) and "interrupted" in scans.said(scan)
     finish(scans, tmp_path / "store", workers)
     check(tmp_path / "store", reference)
@@ -127,12 +129,13 @@ def test_a_worker_that_is_killed_or_stopped_in_a_users_scan(scans, reference, tm
     scan = scans.start(*arguments(tmp_path / "store", 2))
     for stage, number in (("scores", signal.SIGKILL), ("cells", signal.SIGSTOP)):
         scans.until(scan, f"{stage}: ")
-        pid = _worker(scans)
-        if pid:
+        if (pid := _worker(scans)) is None:
+            continue
+        with suppress(ProcessLookupError):  # it has ended in between
             os.kill(pid, number)
-        if pid and number == signal.SIGSTOP:
-            time.sleep(STOPPED_S)
-            os.kill(pid, signal.SIGCONT)
+            if number == signal.SIGSTOP:
+                time.sleep(STOPPED_S)
+                os.kill(pid, signal.SIGCONT)
     assert scan.wait(SECONDS) == 0, scans.said(scan)
     check(tmp_path / "store", reference)
 
