@@ -11,6 +11,7 @@ from engine.size import Size
 
 LINES = ("-", "--", ":", "-.")  # by exposure, the largest first
 KNOWN = "leakage_known"
+LABELS = {KNOWN: "leakage known to a factor (1: exactly)", "calibration_events": "calibration events"}
 
 
 @styled
@@ -22,20 +23,23 @@ def leakage(table: pa.Table, size: Size) -> Figure:
     searched. One colour per statistic and R, one line per exposure.
     """
     shared = setting(table, [name for name in SETTING if name != KNOWN])
-    figure = Figure(layout="constrained", figsize=(11.0, 9.0))
-    panels = figure.subplots(2, 2, sharey="row")
     rows = table.to_pylist()
-    for axes, name in zip(panels.T, (KNOWN, "calibration_events"), strict=True):
-        mine = [row for row in rows if (row["calibration_events"] is None) == (name == KNOWN)]
+    of = {KNOWN: [row for row in rows if row["calibration_events"] is None],
+          "calibration_events": [row for row in rows if row["calibration_events"] is not None]}  # fmt: skip
+    of = {name: mine for name, mine in of.items() if mine}
+    figure = Figure(layout="constrained", figsize=(1.0 + 5.0 * len(of), 9.0))
+    panels = figure.subplots(2, len(of), sharey="row", squeeze=False)
+    for axes, (name, mine) in zip(panels.T, of.items(), strict=True):
         _significances(axes[0], [row for row in mine if row["exposure_ty"] is not None], name)
         _exposures(axes[1], [row for row in mine if row["exposure_ty"] is None], name)
+        axes[1].set_xlabel(LABELS[name])
+        if name != KNOWN:
+            axes[0].set_xscale("log")
+            axes[1].set_xscale("log")
     panels[0, 0].set_ylabel("Z, one-sided")
     panels[1, 0].set_ylabel("exposure for 3$\\sigma$ [t y]")
-    for axes, label in zip(panels[1], ("leakage known to a factor (1: exactly)", "calibration events"), strict=True):
-        axes.set_xlabel(label)
-    for axes in panels[:, 1]:
-        axes.set_xscale("log")
-    panels[1, 0].set_yscale("log")
+    if any(row["t3_ty"] is not None for row in rows):
+        panels[1, 0].set_yscale("log")
     first = rows[0]
     place = size.of(number(first[size.name])) if first[size.name] is not None else ""
     mass = "" if first["m_chi_GeV"] is None else f"{first['m_chi_GeV']:g} GeV, "

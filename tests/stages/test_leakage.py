@@ -1,12 +1,14 @@
 """Z and the exposure of three sigma by how well the leakage is known: what is computed, told and drawn."""
 
 import numpy as np
+import pyarrow.compute as pc
 import pytest
 
 from engine import schemas, study
 from engine.errors import BadInput
 from engine.physics.spectra.wimp_si import SIZE
 from engine.plan.plan import Plan
+from engine.plots import render
 from engine.plots.leakage import leakage as draw
 from engine.report import results_page
 from engine.run import pipeline
@@ -109,6 +111,9 @@ def test_it_is_told_and_drawn(outcome):
     assert [axes.get_xlabel() for axes in figure.axes[2:]] == [
         "leakage known to a factor (1: exactly)", "calibration events",
     ]  # fmt: skip
+    for wanted in (pc.field("calibration_events").is_null(), pc.field("calibration_events").is_valid(),
+                   pc.field("exposure_ty").is_valid(), pc.field("t3_ty").is_null()):  # fmt: skip
+        assert render(draw(outcome["leakage"].table.filter(wanted), SIZE), "png")
     said = [line for line in outcome_lines(outcome) if line.startswith("every Z")]
     assert said == ["every Z: rates prior_predictive, leakage of electron recoils exactly known"]
 
