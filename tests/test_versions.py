@@ -52,7 +52,7 @@ KNOWN = {
 }
 FIGURES = {
     "contours.csv": "38bea3",
-    "leakage.png": "5bd88a",
+    "leakage.png": "a6c683",
     "p_against_exposure.png": "87f9f8",
     "plane_extended_poisson_R10000_5ty.png": "eedf09",
     "plane_tail_count_R10000_5ty.png": "832677",
