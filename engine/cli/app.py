@@ -1,5 +1,6 @@
 """The commands in one app, and the one place where what they raise becomes a line and an exit code."""
 
+import atexit
 import importlib.metadata
 import os
 import signal
@@ -66,6 +67,8 @@ def _interrupts() -> Iterator[_Interrupts]:
     mine = threading.current_thread() is threading.main_thread() and before is not signal.SIG_IGN
     if mine:
         signal.signal(signal.SIGINT, found)
+        # the last thing that is done: an interpreter that ends has no handlers, and would lose the exit code
+        atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
     try:
         yield found
     finally:
