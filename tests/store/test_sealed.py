@@ -73,12 +73,11 @@ def test_what_is_damaged_is_one_note_and_left_out(store, data, capsys):
     assert said.startswith("note: timings/x.json is left out: ") and said.count("\n") == 1 and len(said) < 400
 
 
-def test_a_folder_or_a_link_in_its_place_is_left_out_and_written_over_where_it_can_be(store, tmp_path, capsys):
+def test_a_folder_or_a_link_in_its_place_is_left_out_and_written_over(store, tmp_path):
     (tmp_path / "timings" / "folder.json").mkdir(parents=True)
     (tmp_path / "timings" / "link.json").symlink_to(tmp_path.parent / "nowhere")
     for name in ("folder", "link"):
         assert store.kept(f"timings/{name}.json", Timing) is None
         store.keep(f"timings/{name}.json", Timing(1.0))
-    assert store.kept("timings/link.json", Timing) == Timing(1.0)
+        assert store.kept(f"timings/{name}.json", Timing) == Timing(1.0)
     assert not (tmp_path.parent / "nowhere").exists()
-    assert capsys.readouterr().err.count("\n") == 1  # the folder stays, and is said
