@@ -50,7 +50,10 @@ CLASSIFIER_TERMS = pa.schema([
     column("logit", pa.float64(), "", "log odds of a nuclear recoil; H_B = softplus(logit)"),
 ])  # fmt: skip
 
-TERMS = {"autoencoder": AUTOENCODER_TERMS, "classifier": CLASSIFIER_TERMS}  # by the kind of a family
+DENSITY_TERMS = pa.schema([column("log_density", pa.float64(), "nat", "ln p of the scaled features")])
+
+# by the kind of a family
+TERMS = {"autoencoder": AUTOENCODER_TERMS, "classifier": CLASSIFIER_TERMS, "density": DENSITY_TERMS}
 
 TOYS = pa.schema([
     column("item", pa.dictionary(pa.int32(), pa.string()), "", "lineage of the block these toys belong to"),

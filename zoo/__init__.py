@@ -3,9 +3,10 @@
 **A family is a file.** Its file name is the name a study uses: a public module of this package, or a user's
 own `.py` file. The caller looks the module up and passes the module object, called `family` below. It holds
 
-- `KIND`, "autoencoder" or "classifier";
+- `KIND`, "autoencoder", "classifier" or "density";
 - `INPUT_SHAPE`, only if it takes events of one shape: (75, 75, 3) for images, flattened in C order. It is what a
   family declares of the representations it takes: `check_input` refuses any other before events are simulated;
+- `check(config, n_features)`, only if what it takes depends on its configuration: raises ValueError;
 - `TRAINS_ON`, the kinds of event it is trained on: `("ER",)` or `("ER", "NR")`;
 - `Config`, a frozen dataclass whose defaults are the paper's table as printed. Its fields include `epochs`,
   `batch_size`, `learning_rate`, `validation_fraction` and `preprocess`. A field declared with a helper of
@@ -20,7 +21,7 @@ own `.py` file. The caller looks the module up and passes the module object, cal
   each value depending on its own event alone. An autoencoder gives `recon` at z = mu and `kl` without beta,
   the two that its loss adds as recon + beta kl: where its decoder is a density, -log N(x; mu_D, diag
   sigma_D^2) with its full constant and KL(q(z|x) || N(0, 1)); else what its file says. A classifier gives
-  `logit`, before the sigmoid;
+  `logit`, before the sigmoid, a density `log_density`, ln p of the scaled features;
 - autoencoders also `encode(module, x)` -> mu of shape (n, latent), `reconstruct(module, x)` -> mu_D at z = mu, and
   `resample(module, x, generator)` -> mu_D at one z of each event, drawn from q(z|x) with `generator`.
 

@@ -83,6 +83,15 @@ def widths(default: tuple[int, ...]) -> Any:
     return _field(default, convert, "a non-empty list of positive integers")
 
 
+def lengths(default: tuple[int, ...]) -> Any:
+    """A list of positive integers, which may be empty."""
+
+    def convert(value):
+        return () if value in ([], ()) else widths(()).metadata["rule"].convert(value)
+
+    return _field(default, convert, "a list of positive integers")
+
+
 def interval(default: tuple[float, float]) -> Any:
     """A pair (low, high) of finite numbers."""
 
@@ -142,9 +151,11 @@ def configure(family: ModuleType, fields: dict[str, Any]) -> Any:
     return family.Config(**accepted)
 
 
-def check_input(family: ModuleType, n_features: int) -> None:
-    """Raise ValueError, one sentence, unless the family takes events of this many features."""
+def check_input(family: ModuleType, n_features: int, config: Any = None) -> None:
+    """Raise ValueError, one sentence, unless the family, as configured, takes events of this many features."""
     shape = getattr(family, "INPUT_SHAPE", None)
+    if config is not None and hasattr(family, "check"):
+        family.check(config, n_features)
     if shape is None or math.prod(shape) == n_features:
         return
     size = " x ".join(map(str, shape)) + (f" = {math.prod(shape)}" if len(shape) > 1 else "")

@@ -34,7 +34,7 @@ def setting(plan: Plan) -> dict:
     study, tpc = plan.study, plan.study.detector.constants
     coincidence = f"N{tpc.s1_coincidence}T{tpc.s1_coincidence_ns:g}"
     scales = {model.config["preprocess"]: None for role, model in study.fitted.items()
-              if plan.family(role).KIND == "autoencoder"}  # fmt: skip
+              if plan.family(role).KIND in ("autoencoder", "density")}  # fmt: skip
     return {
         "models": ", ".join(f"{role} = {model.name}" for role, model in study.fitted.items()),
         "score": ", ".join(filter(None, [study.score.name, study.score.module.words(plan.score_parameters)])),

@@ -57,7 +57,8 @@ def item_of(plan: Plan) -> dict[tuple[str, str], str]:
 
 def _items(plan: Plan) -> dict[tuple[str, str], str]:
     made = {(role, CLASSIFIER): _item(plan, CLASSIFIER, *_classified(plan, role)) for role in of_kind(plan, CLASSIFIER)}
-    made[FLOOR, CLASSIFIER] = _item(plan, FLOOR, *_floor(plan))
+    if {shard.kind for shard in training(plan)} == set(KINDS):  # no other is trained on by an autoencoder alone
+        made[FLOOR, CLASSIFIER] = _item(plan, FLOOR, *_floor(plan))
     return made | {(role, what): _item(plan, what, *_network(plan, role))
                    for role in of_kind(plan, AUTOENCODER) for what in NETWORK}  # fmt: skip
 

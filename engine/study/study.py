@@ -280,7 +280,7 @@ class Study(Section):
         for place, model in self.all_fitted.items():
             family, view = plugins.load("zoo", model.name), self.view(model)
             try:
-                zoo.check_input(family, self._n_features(view))
+                zoo.check_input(family, self._n_features(view), zoo.configure(family, model.config))
             except ValueError as error:
                 would_do = ", ".join(self._taken_by(family)) or "none that ships"
                 seen = f"it reads the representation {view!r} of {self.detector.name!r}; would do: {would_do}"

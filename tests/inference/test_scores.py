@@ -6,7 +6,7 @@ from studies import TINY
 
 from engine import study
 from engine.errors import BadInput
-from engine.inference.scores import classifier, elbo, elbo_and_classifier, weighted_sum
+from engine.inference.scores import classifier, density, elbo, elbo_and_classifier, weighted_sum
 from engine.plan.plan import Plan
 from engine.run import pipeline
 from engine.store.store import Store
@@ -90,6 +90,16 @@ class TestNumbers:
         h_b = np.logaddexp(0, found)
         assert np.all(np.diff(h_b[np.argsort(found)]) >= 0)
 
+    def test_a_densitys_is_minus_ln_p_alone_and_in_a_sum(self, terms):
+        terms = terms | {"density": {"log_density": np.linspace(-40, 3, 50)}}
+        models = {"density": {"name": "flow", "representation": "summary"}, "classifier": MLP}
+        plan = asked({"name": "density"}, {"density": models["density"]})
+        assert plan.study.score.module is density and list(plan.models) == ["density"]
+        np.testing.assert_array_equal(plan.ts(terms, 0.0), np.linspace(40, -3, 50))
+        plan = asked({"name": "weighted_sum", "options": {"weights": {"density": 2.0, "classifier": 1.0}}}, models)
+        expected = 2 * np.linspace(40, -3, 50) + np.logaddexp(0, terms["classifier"]["logit"])
+        np.testing.assert_allclose(plan.ts(terms, 0.0), expected, rtol=1e-12)
+
     def test_a_weighted_sum_takes_any_number_of_models(self, terms):
         weights = {"vae": 1.0, "other": -0.5, "classifier": 40.0}
         models = {"vae": VAE | {"beta": 3.0}, "other": VAE | {"beta": 10.0}, "classifier": MLP}
@@ -134,6 +144,16 @@ class TestItems:
         assert nulls(copy) == nulls(own)
         copy.write_text(OWN.replace("np.maximum", "np.minimum"))
         assert set(nulls(copy)).isdisjoint(nulls(own))
+
+
+class TestOfADensity:
+    def test_a_scan_without_an_autoencoder(self, tmp_path):
+        flow = "{ name = 'flow', epochs = 1, batch_size = 50, hidden = [8], representation = 'summary' }"
+        settings = *SMALL, "score={ name = 'density' }", f"models={{ density = {flow} }}"
+        outcome = pipeline.run(study.load(str(TINY), settings), Store(str(tmp_path / "store")), workers=0)
+        pool = outcome.population.pool
+        np.testing.assert_array_equal(outcome.population.ts[0.0], -pool.terms["density"]["log_density"])
+        assert {row["ts_unit"] for row in outcome.table.to_pylist()} == {"nat, preprocess = log1p_standard"}
 
 
 class TestOfAUsersOwn:

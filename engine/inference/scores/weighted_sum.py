@@ -1,4 +1,4 @@
-"""TS = sum of w_i s_i over any number of models: s_i is -ELBO of an autoencoder, H_B of a classifier.
+"""TS = sum of w_i s_i over any models: s_i is -ELBO of an autoencoder, H_B of a classifier, -ln p of a density.
 
 `options.weights`: the weight of every model by its name in [models]; that is its role, too.
 """
@@ -37,6 +37,8 @@ def ts(terms: dict[str, Terms], R: float, parameters: dict[str, dict]) -> np.nda
 
 
 def _of_model(terms: Terms, beta: float | None) -> np.ndarray:
+    if "log_density" in terms:
+        return -terms["log_density"]
     return background_entropy(terms) if "logit" in terms else negative_elbo(terms, beta)
 
 
