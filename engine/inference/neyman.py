@@ -2,7 +2,7 @@
 
 The statistic is the profile likelihood ratio with mu >= 0: one-sided for upper limits (Cowan, Cranmer, Gross & Vitells
 2011, 1007.1727, Eq. 16), or two-sided, which is the ordering of Feldman & Cousins 1998 (physics/9711021) with rates
-profiled and what 2105.00599, section II, recommends. An experiment excludes mu where p = P(q_mu >= its own q_mu),
+profiled and what 2105.00599 recommends. An experiment excludes mu where p = P(q_mu >= its own q_mu),
 ties counted, among toys with true strength mu is 1 - level at most. That is to compare q_mu with its critical value;
 but p moves smoothly with mu where counts are few and the critical value jumps, so that a ladder of strengths serves.
 """
