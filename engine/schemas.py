@@ -165,17 +165,19 @@ def results(size: Size) -> pa.Schema:
 
 LIMIT = pa.schema([
     column("limit_90", pa.float64(), "the size's", "median upper limit without signal; null: none in the pool", True),
+    column("limit_90_error", pa.float64(), "the size's", "error of limit_90 from its toys; null: asymptotic", True),
     column("limit_low", pa.float64(), "the size's", "lower end of the limits' central 68.27 %", True),
     column("limit_high", pa.float64(), "the size's", "upper end of the limits' central 68.27 %", True),
     column("power_constrained", pa.float64(), "the size's", "an observed limit below it is replaced by it", True),
-    column("level", pa.float64(), "", "confidence level of the limit"),
+    column("lower_end", pa.float64(), "the size's", "median lower end without signal; null: interval is upper", True),
+    column("interval", pa.string(), "", "upper: one-sided; unified: two-sided, and limit_90 its upper end"),
+    column("level", pa.float64(), "", "confidence level of the interval"),
     column("power", pa.float64(), "", "probability of a limit below power_constrained without signal"),
-    column("method", pa.string(), "", "asymptotic; or none: the pool has no signal event"),
-    column("n_toys", pa.int64(), "", "toys at the limit; null: this mass is not checked", True),
-    column("coverage", pa.float64(), "", "share of these toys whose limit is above the truth", True),
-    column("coverage_low", pa.float64(), "", "lower end of the central 68.27 % interval of coverage", True),
-    column("coverage_high", pa.float64(), "", "upper end of the central 68.27 % interval of coverage", True),
-    column("critical_z", pa.float64(), "sigma", "z that `level` of these toys stay below; asymptotically 1.2816", True),
+    column("method", pa.string(), "", "neyman (by toys, covers); asymptotic; or none: the pool has no signal event"),
+    column("n_toys", pa.int64(), "", "toys at each true strength, and without signal; null: asymptotic", True),
+    column("z_discovery", pa.float64(), "sigma", "one-sided, of the median q_0 at the benchmark, by toys", True),
+    column("discovery_tail", pa.string(), "", "counted, or bound: no toy without signal reached it", True),
+    column("z_discovery_asymptotic", pa.float64(), "sigma", "the same, as the root of the Asimov data set's q_0", True),
     column("n_background", pa.float64(), "events", "expected selected background events, without left_out"),
     column("n_signal", pa.float64(), "events", "expected selected signal events at limit_90", True),
     column("left_out", pa.string(), "", "components without events in either half of the pool, by comma"),
@@ -186,13 +188,13 @@ LIMIT = pa.schema([
 ])  # fmt: skip
 
 _LIMIT_SETTING = ("rates", "nr_window", "er_window", "detector", "signal", "model_dependent")  # it looks at no score
-LIMITS_ON_SIZE = ("limit_90", "limit_low", "limit_high", "power_constrained")
+LIMITS_ON_SIZE = ("limit_90", "limit_90_error", "limit_low", "limit_high", "power_constrained", "lower_end")
 
 
 def limits(size: Size) -> pa.Schema:
     """All limits of a study; those on the size are called by its name: sigma_si_90_cm2."""
     return pa.schema([
-        column("m_chi_GeV", pa.float64(), "GeV/c2", "WIMP mass"),
+        column("m_chi_GeV", pa.float64(), "GeV/c2", "WIMP mass; null for a signal without one", True),
         column("exposure_ty", pa.float64(), "t y", "fiducial mass times live time"),
         column("statistic", pa.string(), "", "profile_likelihood: q~_mu of (cS1, cS2), which knows the signal"),
         *(_on_size(field, size) for field in LIMIT if field.name != "lineage"),

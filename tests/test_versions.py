@@ -36,8 +36,8 @@ KNOWN = {
     "exact": (4, "889ad3"),
     "leakage": (1, "889be0"),
     "leakage_tables": (1, "43985f"),
-    "limit_tables": (2, "03275a"),
-    "limits": (2, "fbe2aa"),
+    "limit_tables": (3, "250126"),
+    "limits": (3, "214c55"),
     "nulls": (3, "bc52de"),
     "paired": (2, "7edcad"),
     "reach": ((4, 3), "4f3779"),
@@ -67,7 +67,7 @@ FEW = (
     "toys.null=1000", "toys.signal=1000", "grid.exposure_ty.values=[5]", "grid.m_chi_GeV.values=[50]",
 )  # fmt: skip
 SMALL = (
-    *FEW, "toys.statistics=['tail_count','extended_poisson']", "limits.check_toys=100",
+    *FEW, "toys.statistics=['tail_count','extended_poisson']", "limits.toys=500",
     "reach.enabled=true", "reach.by_toys=true", "reach.exposure_ty=[5,10]", "reach.p=0.05",
     "systematics.rates=true", "systematics.constants={g1=0.02}",
     "leakage_scan={factors=[1.0,1.5],calibration_events=[]}",

@@ -21,7 +21,7 @@ MOST = {
     "events": {"train_per_kind": 1000, "test_per_kind": 200},
     "pool": {"er_events": 10_000, "nr_events": 10_000, "component_events": 2000},
     "toys": {"null": 8000, "signal": 2000},  # fewer would not resolve what systematics and searches ask of them
-    "limits": {"check_toys": 200},
+    "limits": {"toys": 500},
 }  # fmt: skip
 EPOCHS = 2
 SECTIONS_LEFT_OUT = ("tune",)
@@ -45,9 +45,6 @@ def shrunk(raw: dict, study: Study) -> dict:
     masses = dict.fromkeys(("m_chi_GeV", "toys_m_chi_GeV"), []) if study.signal.size.has_mass else {}
     small["reach"] = small.get("reach", {}) | masses | {"groups": 2}
     small["training"] = small.get("training", {}) | {"workers": 1, "gpus_per_worker": 0}
-    if study.limits.check_m_chi_GeV:
-        masses = {_middle(study.grid.masses), study.benchmark_signal.m_chi_GeV}
-        small["limits"]["check_m_chi_GeV"] = [mass for mass in study.limits.check_m_chi_GeV if mass in masses]
     compared = {role: small["compare"][role] for role in study.roles if role in small.get("compare", {})}
     alone = {name: study.models[name] for role, name in study.roles.items() if role not in compared}
     small["models"] = {name: {"name": model.name} for name, model in alone.items()} | small.get("models", {})

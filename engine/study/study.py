@@ -123,7 +123,6 @@ class Study(Section):
         if mass in self.benchmark.model_fields_set and mass not in axes:
             raise BadInput(f"benchmark: the signal {name!r} has no {mass}, but {', '.join(axes)}")
         self.reach.check(axes, name)
-        self.limits.check(axes, name)
         if self.grid.refine:
             self.grid.refine.check(axes, self.toys, self.score, self.backgrounds.rates)
         return self

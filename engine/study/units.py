@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # it asks this module
 
 EXPOSURE_TY = (0.01, 5000.0)  # t y: of the first detectors, and 25 times that of DARWIN; 20 t y are 7300 t d
 ENERGY_KEV = (0.0, 3000.0)  # keV, of tables; the most that natural radioactivity leaves is 2.6 MeV
-SECTIONS = ("grid", "benchmark", "reach", "limits", "tune", "compare")
+SECTIONS = ("grid", "benchmark", "reach", "tune", "compare")
 N_ENERGIES = 10_001  # at which a spectrum is looked for
 SEEN_KEV = np.geomspace(1e-3, 3000, N_ENERGIES)
 

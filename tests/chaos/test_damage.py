@@ -28,7 +28,7 @@ SMALL = (
     "toys.null=200", "toys.signal=200", "toys.statistics=['tail_count','count']", "toys.options.tail_count={b0=300.0}",
     "grid.exposure_ty.values=[20]", "grid.m_chi_GeV.values=[50]", "grid.sigma_si_cm2.values=[1e-48,1e-46]",
     "grid.refine={statistic='count',log10_sigma=0.5,max_rounds=1}", "models.vae.epochs=2", "models.classifier.epochs=1",
-    "limits.check_toys=100", "systematics.rates=true", "reach.enabled=true", "reach.groups=2",
+    "limits.toys=500", "systematics.rates=true", "reach.enabled=true", "reach.groups=2",
     "leakage_scan={factors=[1,1.5],calibration_events=[]}",
 )  # fmt: skip
 TABLES = ("reach_tables", "leakage_tables", "limit_tables", "diagnostic_tables", "tables")
