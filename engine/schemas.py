@@ -100,7 +100,7 @@ EXPECTED = [
     column("er_leakage", pa.float64(), "", "selected electron recoils beyond the line of 30 % NR in (cS1, cS2)"),
     column("leakage_known", pa.float64(), "", "factor (1 sigma) to which the null knows er_leakage; 1: exactly"),
     column("z_count", pa.float64(), "sigma", "one-sided significance from the number of events alone, exact"),
-    column("pool_limited", pa.bool_(), "", "too few pool events; tail_count and excess_scan hold their error"),
+    column("pool_limited", pa.bool_(), "", "too few pool events, or halves that differ beyond three z_pool_error"),
     column("events_per_pool_event", pa.float64(), "", "B over the pool events that toys draw from; trust below 0.01"),
     column("signal_pool_size", pa.float64(), "events", "effective pool events that signal toys draw from"),
     column("floor_events", pa.float64(), "events", "expected events, signal too, where f0 is its floor", True),
@@ -129,6 +129,7 @@ EXACT = pa.schema([
     column("p_at_toys", pa.float64(), "", "P(q >= q_median of the toys) under background only", True),
     column("level_at_toys", pa.float64(), "", "P(q <= q_median of the toys) with signal", True),
     column("z_pool_error", pa.float64(), "sigma", "jack-knife error of Z from the finite pool; at the benchmark", True),
+    column("half_z_shift", pa.float64(), "sigma", "Z if f0's half of the pool were the truth, minus the other's", True),
     column("lineage", pa.string(), "", "digest of everything that made this row"),
 ])  # fmt: skip
 
@@ -144,7 +145,8 @@ RESULT = [  # of a row of the study's table, beside place, setting and expectati
     column("exact_tail", pa.string(), "", "exact, or bound: p is at most p_exact", True),
     column("pull", pa.float64(), "sigma", "null toys beyond q_median against the exact law", True),
     column("pull_median", pa.float64(), "sigma", "signal toys below q_median against the exact law", True),
-    column("z_pool_error", pa.float64(), "sigma", "jack-knife error of z_exact from the finite pool", True),
+    column("z_pool_error", pa.float64(), "sigma", "jack-knife error of z_exact, finite pool; null: a bound", True),
+    column("half_z_shift", pa.float64(), "sigma", "Z if f0's half of the pool were the truth, minus the other's", True),
     column("z_seed_error", pa.float64(), "sigma", "sd of z_exact over training seeds; null without any further", True),
 ]
 

@@ -87,6 +87,12 @@ def quantity(statistic, events: Scored) -> tuple[str, np.ndarray, int]:
     return "sums", columns, columns.shape[1]
 
 
+def expected_totals(statistic, events: Scored, weights: np.ndarray) -> np.ndarray:
+    """(rows, columns) what a statistic sums or counts on average, of weights (rows, events)."""
+    form, values, width = quantity(statistic, events)
+    return weights @ values if form == "sums" else np.array([np.bincount(values, w, minlength=width) for w in weights])
+
+
 def background_block(
     population: Population, exposure_ty: float, hypothesis: str, block: int, choices: list[Choice]
 ) -> tuple[np.ndarray, list[np.ndarray]]:
@@ -104,10 +110,12 @@ def background_block(
     totals = toys.background_totals(rng, counts, law.weights, drawn)
     by_choice = [totals[:, columns] for columns in drawn.places]
     if hypothesis == "null":
-        for column, statistic in enumerate(statistics):
+        for column, (choice, statistic) in enumerate(zip(choices, statistics, strict=True)):
             if hasattr(statistic, "widen"):
                 rng = toys.stream(*population.stream_key, exposure_ty, "widen", block)
-                by_choice[column] = statistic.widen(by_choice[column], rng)
+                events = population.null(choice.R, exposure_ty).drawn.events
+                expected = factor @ expected_totals(statistic, events, law.weights)
+                by_choice[column] = statistic.widen(by_choice[column], expected, rng)
     return counts.sum(axis=1), by_choice
 
 
@@ -212,9 +220,7 @@ def half_shift(statistic, null: Null, q_null: np.ndarray) -> float:
     """q of the experiment expected from the half that toys draw from, minus that of the half behind f0, over sd(q)."""
     n_events, q = np.array([round(null.n_background)]), []
     for law in (null.drawn, null.reference):
-        form, values, width = quantity(statistic, law.events)
-        totals = law.total @ values if form == "sums" else np.bincount(values, law.total, minlength=width)
-        q.append(statistic.q(n_events, totals[None])[0])
+        q.append(statistic.q(n_events, expected_totals(statistic, law.events, law.total[None]))[0])
     spread = q_null.std()
     return float((q[0] - q[1]) / spread) if spread > 0 else 0.0
 

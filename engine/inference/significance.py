@@ -13,6 +13,13 @@ def z_one_sided(p: float) -> float:
     return float(stats.norm.isf(p))
 
 
+def z_of_median(null, alternative) -> float | None:
+    """One-sided significance of the median of one law of q (`engine.inference.exact`) under another; None where that
+    is a bound, or says nothing (p = 1)."""
+    p = float(null.sf(np.array([alternative.median()]))[0])
+    return z_one_sided(p) if null.smallest_p < p < 1 else None
+
+
 def z_of_each(p: np.ndarray) -> np.ndarray:
     """One-sided significance of every p, of any shape; of each the number that it has alone."""
     return stats.norm.isf(p)

@@ -1,8 +1,10 @@
 """How far the finite pool carries a scan's results: what to know before quoting a number."""
 
+import numpy as np
 import pyarrow as pa
 
 from engine.assembly import results
+from engine.inference.jackknife import halves_disagree
 from engine.lineage import row_label
 
 MOST_EVENTS_PER_POOL_EVENT = 0.01  # above it, toys repeat pool events so often that the pool's accidents are in q
@@ -36,8 +38,13 @@ def _halves(rows: list[dict]) -> list[str]:
 
 
 def _tails(rows: list[dict]) -> list[str]:
-    names = sorted({row_label(row["statistic"], row["R"]) for row in rows if row["pool_limited"]})
-    return [f"pool_limited, too few pool events behind: {', '.join(names)}"] if names else []
+    names, apart = set(), set()
+    for row in rows:
+        if row["pool_limited"]:
+            disagree = halves_disagree(row["half_z_shift"] or 0.0, row["z_pool_error"] or np.inf)
+            (apart if disagree else names).add(row_label(row["statistic"], row["R"]))
+    said = (("too few pool events behind", names), ("its halves disagree beyond the error of", apart))
+    return [f"pool_limited, {why}: {', '.join(sorted(who))}" for why, who in said if who]
 
 
 def _signal(rows: list[dict]) -> list[str]:

@@ -9,7 +9,7 @@ from engine import lineage, schemas
 from engine.assembly import foresight, population, results, rows
 from engine.assembly.inputs import Inputs
 from engine.errors import BadInput
-from engine.inference import reach, reach_toys
+from engine.inference import jackknife, reach, reach_toys
 from engine.inference.cells import Choice
 from engine.inference.population import Population
 from engine.lineage import row_label
@@ -124,6 +124,7 @@ def work(plan: Plan, pool: Population, signal_weights: np.ndarray, item: str, ta
     low, high = section.exposure_ty
     at_ty = high if reached["t3_ty"] is None else reached["t3_ty"]
     expected = rows.Expectation(plan, pool, signal_weights, at_ty).row(R, statistic, size)
+    expected["pool_limited"] |= reached.pop("disagree", False)
     row = {name: expected[name] for name in schema.names if name in expected} | reached | {
         "from_ty": low, "to_ty": high, "p_false_alarm": section.p, "power": section.power, "groups": section.groups,
         "lineage": item,
@@ -137,7 +138,12 @@ def _by_law(plan: Plan, pool: Population, choice: Choice, weights: np.ndarray, s
     aim = reach.Aim(section.p, section.power)
     estimate, search = reach.find(pool, choice, weights, aim, *section.exposure_ty)
     error = reach.pool_error(pool, choice, weights, aim, search, estimate, section.groups)
-    return _of(estimate) | {"t3_error_ty": error}
+    row = _of(estimate) | {"t3_error_ty": error}
+    if error is not None:
+        at_ty = estimate.exposure_ty
+        shift, z_error = jackknife.half_z_shift(pool, choice, weights, at_ty), error * search.slope(at_ty) / at_ty
+        row["disagree"] = shift is not None and bool(jackknife.halves_disagree(shift, z_error))
+    return row
 
 
 def _by_toys(plan: Plan, pool: Population, choice: Choice, weights: np.ndarray, signal: SignalPoint) -> dict:

@@ -62,14 +62,13 @@ class TailCount:
         """The number of events above the threshold."""
         return totals[:, 0]
 
-    def widen(self, totals: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def widen(self, totals: np.ndarray, expected: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Null counts whose expectation b has the Gamma error of the pool events that b was counted from.
 
         A kind with effectively k pool events of weight w above the threshold gives b = w Gamma(k + 1), so a
-        tail without a single pool event still expects w. Where the drawn b exceeds the nominal one, a Poisson
-        count is added; where it falls short, the count is thinned: both leave a Poisson count of mean b.
+        tail without a single pool event still expects w.
         """
-        return widen(totals[:, 0], self.pool, rng)[:, None] if self.pool_limited else totals
+        return widen(totals[:, 0], expected[:, 0], self.pool, rng)[:, None]
 
     @cached_property
     def _rates(self) -> tuple[np.ndarray, np.ndarray]:
@@ -83,7 +82,7 @@ class TailCount:
     @cached_property
     def background(self) -> counts.CountLaw:
         """The law of the count under background, widened as its toys are."""
-        return counts.widened_law(*self._rates, self.pool) if self.pool_limited else self._toys
+        return counts.widened_law(*self._rates, self.pool)
 
     def unwidened(self) -> counts.CountLaw:
         """The law of the count under background as if the pool were the truth."""
@@ -103,12 +102,19 @@ def tail_threshold(ts: np.ndarray, expected: np.ndarray, b0: float) -> float:
     return float(ts[order[min(first, len(ts) - 1)]])
 
 
-def widen(counts: np.ndarray, pool: tuple[tuple[float, float], ...], rng: np.random.Generator) -> np.ndarray:
-    """Poisson counts (n,) of mean sum k w, given the mean sum w Gamma(k + 1) instead, drawn for each."""
+def widen(
+    counts: np.ndarray, expected: np.ndarray, pool: tuple[tuple[float, float], ...], rng: np.random.Generator
+) -> np.ndarray:
+    """Poisson counts (n,) of the means `expected`, given these times sum w Gamma(k + 1) / sum k w instead, drawn for
+    each: thinned where that is below 1, with a Poisson count more where it is above. Without any pool event, sum w
+    Gamma(1) is the mean.
+    """
     nominal = sum(k * w for k, w in pool)
     drawn = sum(w * rng.gamma(k + 1, size=len(counts)) for k, w in pool)
-    kept = rng.binomial(counts.astype(np.int64), np.minimum(drawn / nominal, 1.0) if nominal else 1.0)
-    return kept + rng.poisson(np.maximum(drawn - nominal, 0.0)).astype(np.float64)
+    if not nominal > 0:
+        return counts + rng.poisson(drawn)
+    kept = rng.binomial(counts.astype(np.int64), np.minimum(drawn / nominal, 1.0))
+    return kept + rng.poisson(np.maximum(drawn / nominal - 1, 0.0) * expected).astype(np.float64)
 
 
 def prepare(null: Null, options: Options) -> TailCount:
