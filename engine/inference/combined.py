@@ -81,8 +81,9 @@ def global_p(q_null: np.ndarray, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 
 @dataclass(frozen=True)
 class Combined:
-    """The median global p and its central 68.27 % interval, its trial factor, how its tail was obtained, the place of
-    the best single choice and what that says for itself: which is known only to who knows the signal."""
+    """The median global p, an interval that holds it in 68.27 % of cases or more, its trial factor, how its tail was
+    obtained; the place of the best single choice and what that says for itself, which only who knows the signal can
+    tell."""
 
     p: float
     p_low: float
@@ -96,8 +97,8 @@ class Combined:
 def combined(calibration: Calibration, q_signal: np.ndarray) -> Combined:
     """Of toys with signal (toys, choices) the median global p; the upper one of an even number.
 
-    Its interval joins the error of the median with that of the count, relatively that of the *local* count: of the
-    choices that are not the best one, as many toys are taken as of that one. Beyond all null toys it is a bound.
+    Its interval joins the error of the median with that of the count, which is relatively that of the smaller, local
+    one: of the other choices as many toys are taken as of the best. Beyond all null toys it is a bound.
     """
     alone = [median_significance(*sides) for sides in zip(calibration._sorted.T, q_signal.T, strict=True)]
     best = min(range(len(alone)), key=lambda choice: alone[choice].p)

@@ -41,11 +41,12 @@ from engine.stages import (
     scores,
     systematics,
     tables,
+    together,
 )
 
 STAGES: tuple[ModuleType, ...] = (
     events, models, scores, nulls, cells, exact, reach, leakage, combined, limits, systematics, diagnostics, paired,
-    tables,
+    together, tables,
 )  # fmt: skip
 DEFAULTS = {"OF_ALL": False, "MAY_FAIL": False, "STALLS": True, "REREAD": False}
 

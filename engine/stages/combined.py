@@ -45,19 +45,17 @@ def tried(plans: list[Plan]) -> Tried:
     return [(plan, pairs) for plan, pairs in found if pairs]
 
 
-def points_of(choices: Tried) -> dict[str, Point]:
+def points_of(choices: Tried, stage: str = NAME) -> dict[str, Point]:
     """Every point that a study names, by the item of what is tried there."""
     plan, numbers, drawn = choices[0][0], choices[0][0].study.toys, {}
     for exposure_ty in plan.exposures:
         items = [one.null_items(exposure_ty, hypothesis, *pair)
                  for one, pairs in choices for pair in pairs for hypothesis in HYPOTHESES]  # fmt: skip
         drawn[exposure_ty] = lineage.digest("toys", 1, None, items)
-    return {_item(plan, point, [numbers.null, numbers.signal], drawn[point.exposure_ty]): point
-            for point in Plan(plan.study).points}  # fmt: skip
-
-
-def _item(plan: Plan, point: Point, n_toys: list[int], drawn: str) -> str:
-    return lineage.digest(NAME, VERSION, [plan.place(point) | {"density": None}, n_toys], [drawn])
+    n_toys, points = [numbers.null, numbers.signal], Plan(plan.study).points
+    fields = [[plan.place(point) | {"density": None}, n_toys] for point in points]
+    return {lineage.digest(stage, VERSION, of_point, [drawn[point.exposure_ty]]): point
+            for point, of_point in zip(points, fields, strict=True)}  # fmt: skip
 
 
 def amounts(plan: Plan, missing: set[str]) -> dict[str, float]:
@@ -81,7 +79,9 @@ def units(inputs: Inputs, missing: set[str]) -> Iterable[Unit]:
     return units_of(inputs, tried([plan, *plan.siblings]), places(plan), missing)
 
 
-def units_of(inputs: Inputs, choices: Tried, places: dict[str, Point], missing: set[str]) -> Iterator[Unit]:
+def units_of(
+    inputs: Inputs, choices: Tried, places: dict[str, Point], missing: set[str], stage: str = NAME
+) -> Iterator[Unit]:
     """The same of any fits."""
     plan, wanted = choices[0][0], [(item, point) for item, point in places.items() if item in missing]
     pools = [inputs.population if one is inputs.plan else inputs.under(one).population for one, _ in choices]
@@ -94,11 +94,12 @@ def units_of(inputs: Inputs, choices: Tried, places: dict[str, Point], missing: 
         toys = inputs.share(drawn)
         for item, point in of_exposure:
             mass = point.m_chi_GeV
-            arguments = *shared, toys, weights[mass], exposure_ty, mass
-            yield Unit(arguments, (point.size, item), (item,), f"{NAME}: {plan.words(point)}")
+            arguments = stage, *shared, toys, weights[mass], exposure_ty, mass
+            yield Unit(arguments, (point.size, item), (item,), f"{stage}: {plan.words(point)}")
 
 
 def work(
+    stage: str,
     choices: Tried,
     pools: list[Population],
     toys: list[list[list[Toys]]],
@@ -124,7 +125,7 @@ def work(
     for step, (size, item) in enumerate(wanted):
         row = expected[0].row(*choices[0][1][0], size) | _said(null, np.stack([q[:, step] for _, q in found], axis=1))
         made.append(row | {"pool_limited": limited, "lineage": item})
-    return [of_rows(NAME, SCHEMA, made)]
+    return [of_rows(stage, SCHEMA, made)]
 
 
 def _said(null: Calibration, q_signal: np.ndarray) -> dict:

@@ -1,4 +1,4 @@
-"""The smallest p of several: exactly calibrated, at the price that closed forms say, with nearly the best one's power."""
+"""The smallest p of several: exactly calibrated, at the price that closed forms say, with nearly the best's power."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from engine.inference.teststats import count, tail_count
 from engine.options import Options
 
 N_TOYS = 4000
-N_TIMES = 200
+N_TIMES = 100
 
 
 @pytest.fixture
@@ -94,8 +94,8 @@ def test_without_signal_p_is_uniform(rng):
     """And the smallest p, were it taken for what it says, is not."""
     q_null, q = (shifted(rng, N_TOYS, np.zeros(5)) for _ in range(2))
     p, factor = global_p(q_null, q)
-    found = [stats.kstwobign.sf(stats.kstest(one, "uniform").statistic * np.sqrt(N_TOYS / 2)) for one in (p, p / factor)]
-    assert found[0] > 0.01 and found[1] < 1e-10
+    distance = [stats.kstest(one, "uniform").statistic * np.sqrt(N_TOYS / 2) for one in (p, p / factor)]
+    assert stats.kstwobign.sf(distance[0]) > 0.01 and stats.kstwobign.sf(distance[1]) < 1e-10
 
 
 def shifted(rng, n_toys, shift, correlation=0.5):
@@ -104,17 +104,17 @@ def shifted(rng, n_toys, shift, correlation=0.5):
     return common + np.sqrt(1 - correlation) * rng.normal(size=(n_toys, len(shift))) + np.asarray(shift)
 
 
-def test_the_interval_holds_the_p_of_many_toys(rng):
-    """The true one is that of a hundred times as many toys."""
-    shift = [1.5, 0.5, 0.0, 0.0]
-    true = combined(Calibration(shifted(rng, 200_000, np.zeros(4))), shifted(rng, 200_000, shift)).p
-    held = []
+@pytest.mark.parametrize(("shift", "correlation"), [([1.5, 0.5, 0, 0], 0.5), ([2.0, 0, 0, 0, 0, 0], 0.0)])
+def test_the_interval_holds_the_p_of_many_toys(rng, shift, correlation):
+    """As often as it says, or more: with the count of all choices for that of the best one it held 52 to 62 %."""
+    nothing, held = np.zeros(len(shift)), []
+    many = shifted(rng, 50_000, nothing, correlation), shifted(rng, 50_000, shift, correlation)
+    true = combined(Calibration(many[0]), many[1]).p
     for _ in range(N_TIMES):
-        said = combined(Calibration(shifted(rng, 2000, np.zeros(4))), shifted(rng, 2000, shift))
+        few = shifted(rng, 1000, nothing, correlation), shifted(rng, 1000, shift, correlation)
+        said = combined(Calibration(few[0]), few[1])
         held.append(said.p_low <= true <= said.p_high)
-    error = np.sqrt(CENTRAL * (1 - CENTRAL) / N_TIMES)
-    print(np.mean(held))
-    assert -3 * error < np.mean(held) - CENTRAL < 3 * error + 0.1
+    assert CENTRAL - 3 * np.sqrt(CENTRAL * (1 - CENTRAL) / N_TIMES) < np.mean(held) < 0.97
 
 
 def test_the_median_of_one_choice_is_that_of_the_table(rng):
@@ -148,7 +148,6 @@ def test_on_toys_of_events_no_signal_is_missed_as_by_any_single_statistic(popula
         null = Calibration(np.stack([of_null for of_null, _ in q], axis=1))
         found[kind] = combined(null, np.stack([of_signal[:, 0] for _, of_signal in q], axis=1))
         alone = [median_significance(np.sort(of_null), of_signal[:, 0]).z for of_null, of_signal in q]
-        print(kind, alone, found[kind])
         assert max(alone) == found[kind].alone.z and min(alone) < max(alone) - 1
         assert max(alone) - 0.35 < z_one_sided(found[kind].p) < max(alone)
     assert [said.best for said in found.values()] == [0, 1]
