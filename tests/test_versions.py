@@ -29,7 +29,9 @@ from engine.store.scratch import Scratch
 from engine.store.store import Ledger
 
 KNOWN = {
-    "cells": (4, "dbe59c"),
+    "cells": (5, "9a8fe8"),
+    "combined": (1, ""),
+    "combined_tables": (1, ""),
     "diagnostic_tables": (3, "5b1d0d"),
     "diagnostics": (3, "fcc950"),
     "events": (1, "9847fb"),
@@ -46,7 +48,8 @@ KNOWN = {
     "scores": ((1, 1), "8a64d1"),
     "searched": (2, "18a51a"),
     "systematics": (4, "794397"),
-    "tables": (5, "f04ac9"),
+    "tables": (6, "7a7d1c"),
+    "together": (1, ""),
     "trials": (4, "74ec0f"),
     "tuned": (3, "0e1bc6"),
 }
@@ -70,7 +73,7 @@ SMALL = (
     *FEW, "toys.statistics=['tail_count','extended_poisson']", "limits.toys=500",
     "reach.enabled=true", "reach.by_toys=true", "reach.exposure_ty=[5,10]", "reach.p=0.05",
     "systematics.rates=true", "systematics.constants={g1=0.02}",
-    "leakage_scan={factors=[1.0,1.5],calibration_events=[]}",
+    "leakage_scan={factors=[1.0,1.5],calibration_events=[]}", "combined={}",
     "models.vae.epochs=1", "models.classifier.epochs=1",
     "tune.R={values=[1,100]}", "tune.exposure_ty=5", "tune.m_chi_GeV=[50]",
 )  # fmt: skip
@@ -79,7 +82,7 @@ SEARCH = (
     "tune.R={values=[1,100]}", "tune.m_chi_GeV=[50]", "tune.exposure_ty=5", "tune.trials=2",
     "tune.search.models.classifier.learning_rate={log=[1e-4,1e-2]}",
 )  # fmt: skip
-COMPARED = (*FEW, "grid.sigma_si_cm2.values=[1e-47]", "reach.enabled=false", "training.n_seeds=1")
+COMPARED = (*FEW, "grid.sigma_si_cm2.values=[1e-47]", "reach.enabled=false", "training.n_seeds=1", "combined={}")
 BY_SHAPE = {"diagnostic_tables", "rungs", "searched", "tuned"}  # a count that networks move is another number
 BY_MEANS = {
     "scores",
@@ -203,6 +206,9 @@ def pairs():
     run = begun(PAIRS, COMPARED, JointPlan)
     add_truth(run)
     run.stage(stages.paired)
+    for member in run.plan.members.values():
+        run.under(member).stage(stages.nulls)
+    run.stage(stages.together)
     return run
 
 
@@ -211,7 +217,8 @@ def output(fits, toys, outcome, pairs):
     """All tables, by what has a version: [version, tables]."""
     made = {}
     for stage in STAGES:
-        run = pairs if stage is stages.paired else fits if stage in (*pipeline.FIRST, stages.diagnostics) else toys
+        run = fits if stage in (*pipeline.FIRST, stages.diagnostics) else toys
+        run = pairs if stage in (stages.paired, stages.together) else run
         if hasattr(stage, "items") and stage is not stages.models:
             made[stage.NAME] = stage.VERSION, [run.ledger.table(item) for item in stage.items(run.plan)]
         if hasattr(stage, "table_item"):
