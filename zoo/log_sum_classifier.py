@@ -44,7 +44,8 @@ class LogSums(nn.Module):
 
     def __init__(self, n_features: int, sums: int):
         super().__init__()
-        self.log_weight = nn.Parameter(torch.randn(sums, n_features))
+        self.log_weight = nn.Parameter(torch.empty(sums, n_features))
+        nn.init.normal_(self.log_weight)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Less than MIDDLE for most events, and more for the brightest."""
