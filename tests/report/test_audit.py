@@ -39,3 +39,17 @@ def test_each_limit_has_its_line(changed, said):
 
 def test_rows_off_the_benchmark_are_not_judged():
     assert lines(m_chi_GeV=60.0, pool_limited=True) == []
+
+
+def fits(**changed):
+    row = {"role": "classifier", "model": "mlp_classifier", "population": "window_2_10_keVee",
+           "er_with_one_logit": 1e-4, "nr_with_one_logit": 0.004}  # fmt: skip
+    wide = {"population": "uniform_1_100_keV"}
+    return audit.tied(pa.Table.from_pylist([row | wide, row | changed, row | wide | {"role": "floor"}]))
+
+
+def test_a_classifier_that_gives_events_one_logit_has_a_line():
+    assert fits() == fits(er_with_one_logit=None, nr_with_one_logit=None) == []
+    (line,) = fits(nr_with_one_logit=0.47)
+    assert line.startswith("classifier mlp_classifier gives 47% of NR one logit, window_2_10_keVee")
+    assert len(fits(er_with_one_logit=0.02, nr_with_one_logit=0.02)) == 2
