@@ -41,7 +41,7 @@ def _products(study: "Study") -> Iterator[tuple[str, Factors, int]]:
     yield f"blocks of {BLOCK} toys", {"toys": blocks} | exposures | per_point | pairs, MOST_POINTS
     masses = len(study.limits.check_m_chi_GeV) + (grid.m_chi_GeV.n_points if grid.m_chi_GeV else 1)
     yield "limits", {"limits and grid, m_chi_GeV": masses} | exposures, MOST_POINTS
-    reach = len(study.reach.m_chi_GeV) + len(study.reach.toys_m_chi_GeV) + 1
+    reach = len(study.reach.m_chi_GeV) + len(study.reach.toys_m_chi_GeV) + len(study.reach.points) + 1
     yield "exposures sought", {"reach.m_chi_GeV": reach} | per_point | pairs, MOST_POINTS
     if study.tune:
         tuned = {"tune.R": study.tune.R.n_points, "tune.m_chi_GeV": len(study.tune.m_chi_GeV)}
