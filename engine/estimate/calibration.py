@@ -42,7 +42,7 @@ def shrunk(raw: dict, study: Study) -> dict:
     }  # fmt: skip
     if grid.m_chi_GeV:
         small["grid"]["m_chi_GeV"] = {"values": [_middle(grid.masses)]}
-    masses = dict.fromkeys(("m_chi_GeV", "toys_m_chi_GeV"), []) if study.signal.size.has_mass else {}
+    masses = dict.fromkeys(("m_chi_GeV", "toys_m_chi_GeV", "points"), []) if study.signal.size.has_mass else {}
     small["reach"] = small.get("reach", {}) | masses | {"groups": 2}
     small["training"] = small.get("training", {}) | {"workers": 1, "gpus_per_worker": 0}
     compared = {role: small["compare"][role] for role in study.roles if role in small.get("compare", {})}

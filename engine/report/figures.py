@@ -106,8 +106,10 @@ def _systematics(plan: Plan, table: pa.Table) -> Iterator:
 def _figures(plan: Plan, outcome: Outcome) -> Iterator:
     study, smallest = plan.study, outcome["combined"].table
     yield "p_against_exposure", exposure.p_against_exposure(outcome.table, study.signal.size, smallest, **study.at)
-    if len(outcome["reach"].table["m_chi_GeV"].unique()) > 1:
-        yield "t3_against_mass", reach.t3_against_mass(outcome["reach"].table, study.signal.size)
+    size = study.signal.size
+    sought = outcome["reach"].table.filter(pc.field(size.name) == study.reach.size_at(study.at))
+    if len(sought["m_chi_GeV"].unique()) > 1:
+        yield "t3_against_mass", reach.t3_against_mass(sought, size)
     if len(outcome["leakage"].table):
         yield "leakage", leakage.leakage(outcome["leakage"].table, study.signal.size)
     yield from diagnosed(plan, outcome.population, outcome["diagnostics"], _signals(outcome))

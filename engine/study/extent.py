@@ -40,7 +40,7 @@ def _products(study: "Study") -> Iterator[tuple[str, Factors, int]]:
     blocks = -(-max(toys.null, toys.signal) * factor // BLOCK)
     seeds = {"training.n_seeds": study.training.n_seeds} if study.combined else {}
     yield f"blocks of {BLOCK} toys", {"toys": blocks} | exposures | per_point | pairs | seeds, MOST_POINTS
-    reach = len(study.reach.m_chi_GeV) + len(study.reach.toys_m_chi_GeV) + 1
+    reach = len(study.reach.m_chi_GeV) + len(study.reach.toys_m_chi_GeV) + len(study.reach.points) + 1
     yield "exposures sought", {"reach.m_chi_GeV": reach} | per_point | pairs, MOST_POINTS
     if study.tune:
         tuned = {"tune.R": study.tune.R.n_points, "tune.m_chi_GeV": len(study.tune.m_chi_GeV)}

@@ -227,7 +227,7 @@ class Study(Section):
         dumped = self.model_dump(mode="json")
         for section in SIZED:
             if isinstance(inner := dumped[section], dict):
-                dumped[section] = {self.signal.size.name if key == "size" else key: v for key, v in inner.items()}
+                dumped[section] = _renamed(inner, "size", self.signal.size.name)
         return dumped
 
     def _n_features(self, view: str) -> int:
@@ -261,6 +261,7 @@ class Study(Section):
         modules = {name: self.toys.statistic(name)[0] for name in self.toys.statistics}
         without_law = [name for name, module in modules.items() if not has_law(module, self.backgrounds.rates)]
         self.reach.check_toys(without_law, self.toys.null)
+        self.reach.check_points(self.toys.statistics)
         return self
 
     @model_validator(mode="after")
@@ -320,11 +321,23 @@ def _sized(raw: dict, name: str) -> dict:
     for section in SIZED:
         if not isinstance(inner := raw.get(section), dict):
             continue
-        if "size" in inner:  # the name within, which no study gives
+        if any("size" in part for part in (inner, *_points(inner))):  # the name within, which no study gives
             raise BadInput(f"{section}: unknown key 'size'; the signal's is {name!r}")
-        if name in inner:
-            changed[section] = {"size" if key == name else key: value for key, value in inner.items()}
+        changed[section] = _renamed(inner, name, "size")
     return changed
+
+
+def _renamed(section: dict, old: str, new: str) -> dict:
+    """A section with one of its keys, and of its points', under another name."""
+    renamed = {new if key == old else key: value for key, value in section.items()}
+    points = [_renamed(point, old, new) for point in _points(section)]
+    return renamed | ({"points": points} if points else {})
+
+
+def _points(section: dict) -> list[dict]:
+    """The points that a section lists, where it is a list of tables."""
+    points = section.get("points")
+    return points if isinstance(points, list) and all(isinstance(point, dict) for point in points) else []
 
 
 def _with_roles(raw: dict, score: Score) -> dict:

@@ -50,6 +50,9 @@ def _given(study: "Study") -> Iterator[tuple[str, str, tuple[float, ...]]]:
             quantity = next((name for name in ("m_chi_GeV", "exposure_ty", "size") if key.endswith(name)), None)
             if quantity is not None and (value := getattr(part, key)) is not None:
                 yield (f"{section}.{key}".replace(".size", f".{size}"), quantity.replace("size", size), _ends(value))
+    for point in study.reach.points:
+        yield "reach.points.m_chi_GeV", "m_chi_GeV", (point.m_chi_GeV,)
+        yield f"reach.points.{size}", size, (point.size,)
     for name, options in study.toys.options.items():
         if isinstance(value := options.get("exposure_ty"), int | float):
             yield f"toys.options.{name}.exposure_ty", "exposure_ty", (value,)
