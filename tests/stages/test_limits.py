@@ -264,8 +264,8 @@ class TestWithoutMass:
         (scan,) = records.records("own", outcome.plan, store, outcome, {})
         assert scan.metrics["limit_strength_90_20ty"] == rows[0]["strength_90"]
 
-    def test_on_much_background_it_is_what_a_count_in_the_line_has(self, of_strength):
-        """Between what all events under the line's own 68 % and a line on nothing would have."""
+    def test_on_much_background_it_is_of_the_size_of_a_counts_error(self, of_strength):
+        """Above the least that covers, and below twice the limit of a bare count of all background, 1.28 sqrt(B)."""
         row = of_strength[0]["limits"].table.to_pylist()[1]
         assert np.log(5) < row["n_signal"] < 2.56 * np.sqrt(row["n_background"])
 
