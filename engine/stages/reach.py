@@ -20,10 +20,10 @@ from engine.store.store import Ledger
 from engine.store.units import Unit, totals
 from engine.study import SignalPoint, Study
 
-NAME, VERSION, SCHEMA = "reach", 4, reach_schemas.REACH_ROW
+NAME, VERSION, SCHEMA = "reach", 5, reach_schemas.REACH_ROW
 MAY_FAIL, STALLS = True, False  # a search is a task of many laws, any of which may take its time
 TABLES, table_schema = "reach_tables", reach_schemas.reach
-TABLE_VERSION, TOYS_VERSION = 5, 3
+TABLE_VERSION, TOYS_VERSION = 6, 4
 ORACLE, COUNT = "known_signal", "count"  # what a reach is compared with
 
 Target = tuple[float | None, str, float | None, float]  # R, the name of a statistic, m_chi_GeV, size

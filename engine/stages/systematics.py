@@ -24,7 +24,7 @@ from engine.store.store import Ledger
 from engine.store.units import Unit, totals
 from engine.study import Study
 
-NAME, VERSION, SCHEMA = "systematics", 4, schemas.VARIED
+NAME, VERSION, SCHEMA = "systematics", 5, schemas.VARIED
 MAY_FAIL, REREAD = True, True
 OF_SEEDS, OF_TRUTHS = ("z", "z_varied"), ("false_alarm_varied", "inflation", "inflation_error", "power_varied")
 

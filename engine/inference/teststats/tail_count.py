@@ -22,10 +22,11 @@ SMALLEST_TAIL = 400  # pool events above the threshold, below which the row is `
 
 class Options(options.Options):
     """`b0` background events are expected above the threshold at `exposure_ty`, one threshold for all exposures;
-    without an exposure, the threshold is derived anew at each."""
+    without an exposure, the threshold is derived anew at each. pool_error: of what it expects, in the null."""
 
     b0: float = Field(1.0, gt=0)
     exposure_ty: float | None = Field(None, gt=0)
+    pool_error: bool = True
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class TailCount:
     null: Null
     b0: float
     exposure_ty: float | None
+    pool_error: bool
 
     @cached_property
     def threshold(self) -> float:
@@ -68,7 +70,7 @@ class TailCount:
         A kind with effectively k pool events of weight w above the threshold gives b = w Gamma(k + 1), so a
         tail without a single pool event still expects w.
         """
-        return widen(totals[:, 0], expected[:, 0], self.pool, rng)[:, None]
+        return widen(totals[:, 0], expected[:, 0], self.pool, rng)[:, None] if self.pool_error else totals
 
     @cached_property
     def _rates(self) -> tuple[np.ndarray, np.ndarray]:
@@ -82,7 +84,7 @@ class TailCount:
     @cached_property
     def background(self) -> counts.CountLaw:
         """The law of the count under background, widened as its toys are."""
-        return counts.widened_law(*self._rates, self.pool)
+        return counts.widened_law(*self._rates, self.pool) if self.pool_error else self._toys
 
     def unwidened(self) -> counts.CountLaw:
         """The law of the count under background as if the pool were the truth."""
@@ -119,4 +121,4 @@ def widen(
 
 def prepare(null: Null, options: Options) -> TailCount:
     """The tail's count under this null."""
-    return TailCount(null, options.b0, options.exposure_ty)
+    return TailCount(null, options.b0, options.exposure_ty, options.pool_error)
