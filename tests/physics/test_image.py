@@ -129,6 +129,18 @@ def test_pulses_do_not_tell_the_time():
     np.testing.assert_array_equal(*(images(replace(dark(), s2_waveform=pulse)) for pulse in (early, late)))
 
 
+def test_a_lone_photoelectron_does_not_widen_the_panel():
+    """Far from the pulse it is not shown; near it, or of more charge, it is."""
+    alone, far, near, bright = (np.zeros_like(dark().s2_waveform) for _ in range(4))
+    for waveform in (alone, far, near, bright):
+        waveform[0, 1000:1400] = 5.0
+    far[0, 3000] = near[0, 1450] = 1.0
+    bright[0, 3000] = 3.0
+    panels = [images(replace(dark(), s2_waveform=pulse))[0] for pulse in (alone, far, near, bright)]
+    same = [np.array_equal(panels[0], panel) for panel in panels]
+    assert same == [True, True, False, False]
+
+
 def test_a_box():
     """20 equal samples of 40: a line at 1 / 1.1 of the height over the middle half, at the foot beside it."""
     waveform = np.zeros_like(dark().s1_waveform)
