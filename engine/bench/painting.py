@@ -38,10 +38,11 @@ def plain_hits(hits: np.ndarray, pmts: np.ndarray, radius_cm: float, fine: int =
 def plain_pulse(waveform: np.ndarray, padding: int, apart: float = np.inf) -> np.ndarray:
     """(37, 37): the line's lowest and highest point in each fifth of a pixel; the shade is the ink's area.
 
-    Of stretches with more than `apart` dark samples between them, that of most charge.
+    Of stretches with more than `apart` dark samples between them, those that are more than a dark count.
     """
     lit = np.flatnonzero(waveform)
-    lit = max(np.split(lit, np.flatnonzero(np.diff(lit) > apart + 1) + 1), key=lambda part: waveform[part].sum())
+    parts = np.split(lit, np.flatnonzero(np.diff(lit) > apart + 1) + 1)
+    lit = np.concatenate([part for part in parts if waveform[part].sum() > image.LONE_PE] or parts)
     waveform = np.maximum(waveform, 0)
     if len(lit) == 0:
         return np.full((PANEL, PANEL), 255.0)

@@ -203,13 +203,13 @@ def _pulses_of(
     s2_waveform, s2_top, s2_bottom, s2_charge = _s2.pulses(
         tpc, recoils.drift_us, recoils.extracted, recoils.x, recoils.y, recoils.keys[1]
     )
-    for sample_ns, waveform, hits, keys in (
-        (tpc.s1_sample_ns, s1_waveform, (s1_top, s1_bottom), recoils.keys[0]),
-        (tpc.s2_sample_ns, s2_waveform, (s2_top, s2_bottom), recoils.keys[1]),
-    ):
-        _electronics.add_dark_counts(tpc, sample_ns, waveform, hits, rng)
-        _electronics.digitise(tpc, sample_ns, waveform, keys)
-    return [s1_waveform, s2_waveform, s1_top, s1_bottom, s2_top, s2_bottom], np.stack([s1_charge, s2_charge])
+    _electronics.add_dark_counts(tpc, tpc.s1_sample_ns, s1_waveform, (s1_top, s1_bottom), rng)
+    _electronics.add_dark_counts(tpc, tpc.s2_sample_ns, s2_waveform, (s2_top, s2_bottom), rng)
+    waveforms = [
+        _electronics.digitise(tpc, tpc.s1_sample_ns, s1_waveform, recoils.keys[0]),
+        _electronics.digitise(tpc, tpc.s2_sample_ns, s2_waveform, recoils.keys[1]),
+    ]
+    return [*waveforms, s1_top, s1_bottom, s2_top, s2_bottom], np.stack([s1_charge, s2_charge])
 
 
 def _noise(tpc: TPC, name: str, n: int, key: object) -> np.ndarray:

@@ -49,17 +49,18 @@ def add_dark_counts(
         np.add.at(array, (event[chosen], tube[chosen] - shift), charge[chosen])
 
 
-def digitise(tpc: TPC, sample_ns: float, waveform: np.ndarray, keys: np.ndarray) -> None:
-    """Gives the charge in (n, samples) PE, in place, the shape of pulses and the noise of the tubes that see them."""
+def digitise(tpc: TPC, sample_ns: float, waveform: np.ndarray, keys: np.ndarray) -> np.ndarray:
+    """(n, samples) PE of so much charge, with the shape of pulses and the noise of the tubes that see them."""
     tubes = sum(len(tpc.pmt_positions_cm(array)) for array in ("top", "bottom"))
     kernel = spe_kernel(tpc.spe_rise_ns, tpc.spe_fall_ns, sample_ns)
-    if len(kernel) > 1 or tpc.baseline_noise_pe:
-        _digitise(waveform, kernel, tpc.baseline_noise_pe, tubes, keys, half_normals())
+    if len(kernel) == 1 and not tpc.baseline_noise_pe:
+        return waveform
+    return _digitise(waveform, kernel, tpc.baseline_noise_pe, tubes, keys, half_normals())
 
 
 @njit(cache=True)
 def _digitise(waveform, kernel, noise, tubes, keys, half_normals):
-    n, (before, after) = waveform.shape[1], RECORDED
+    n, (before, after), out = waveform.shape[1], RECORDED, np.empty_like(waveform)
     charge, padded = np.zeros(n + before + after, np.float32), np.zeros(n + len(kernel), np.float32)
     for event in range(len(waveform)):
         padded[:] = 0
@@ -71,7 +72,8 @@ def _digitise(waveform, kernel, noise, tubes, keys, half_normals):
                     padded[i + j] += one * kernel[j]
         if noise > 0:
             _add_noise(padded, charge, noise, tubes, mix64(keys[event], NOISE_STREAM), half_normals)
-        waveform[event] = padded[:n]
+        out[event] = padded[:n]
+    return out
 
 
 @njit(cache=True, error_model="numpy")

@@ -29,6 +29,7 @@ VIRIDIS = (  # every 17th of the colours of matplotlib's viridis (CC0)
 )
 S1_PADDING, S2_PADDING = 10, 200  # samples before and after the pulse
 LONGEST_GAP_NS = 650.0  # pax, GapSizeClustering: a longer one parts two pulses
+LONE_PE = 2.5  # up to here a pulse apart from the others is a dark count, and none of the event's
 HEADROOM = 1.1  # height of a waveform panel over the pulse's maximum
 FINE = 5  # parts of a pixel: a line is one part wide, 2 of the 800 pixels
 
@@ -62,7 +63,7 @@ def colours() -> np.ndarray:
 
 
 def _longest_gap(tpc: TPC, waveform: np.ndarray, sample_ns: float) -> int:
-    """Dark samples within a pulse, at most: a dark count farther off is another pulse, and the largest is drawn."""
+    """Dark samples within a pulse, at most, so that a dark count farther off does not widen the panel."""
     return int(LONGEST_GAP_NS / sample_ns) if tpc.dark_count_rate_hz else waveform.shape[1]
 
 
@@ -126,18 +127,21 @@ def _draw_pulses(waveforms, gap, padding, panels):
 
 @njit(cache=True)
 def _extent(waveform, gap):
-    """First and last sample of the stretch of most charge without so long a gap; (0, -1) if there is none."""
-    first, last, charge, most, best = 0, -gap - 2, 0.0, -np.inf, (0, -1)
-    for i in range(len(waveform)):
-        if waveform[i] != 0:
-            if i - last > gap + 1:
-                first, charge = i, 0.0
-            last, charge = i, charge + waveform[i]
-            if charge > most:
-                most, best = charge, (first, i)
-            elif first == best[0]:
-                best = first, i
-    return best
+    """First and last sample with charge, but for lone photoelectrons beyond a gap; (0, -1) if there is none."""
+    first, begin, last, charge, pulse = -1, 0, -gap - 2, 0.0, (-1, -1)
+    for i in range(len(waveform) + 1):
+        end = i == len(waveform)
+        if not end and waveform[i] == 0:
+            continue
+        if end or i - last > gap + 1:
+            if charge > LONE_PE:
+                pulse = begin if pulse[0] < 0 else pulse[0], last
+            begin, charge = i, 0.0
+        if not end:
+            first, last, charge = i if first < 0 else first, i, charge + waveform[i]
+    if pulse[0] >= 0:
+        return pulse
+    return (first, last) if first >= 0 else (0, -1)
 
 
 @njit(cache=True)
