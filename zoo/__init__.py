@@ -9,8 +9,8 @@ own `.py` file. The caller looks the module up and passes the module object, cal
 - `check(config, n_features)`, only if what it takes depends on its configuration: raises ValueError;
 - `TRAINS_ON`, the kinds of event it is trained on: `("ER",)` or `("ER", "NR")`;
 - `Config`, a frozen dataclass whose defaults are the paper's table as printed; of a family of no paper a recipe that
-  trains, without units that die. Its fields include `epochs`,
-  `batch_size`, `learning_rate`, `validation_fraction` and `preprocess`. A field declared with a helper of
+  trains, without units that die. Its fields include `epochs`, `batch_size`,
+  `learning_rate`, `validation_fraction` and `preprocess`. A field declared with a helper of
   `zoo._fields` carries its range; a plain field accepts what has the type of its default. A `Config` that
   inherits `zoo._fields.Stopping` may end early and keep its best weights; with `warm_up_epochs` beside `beta`,
   the loop hands `loss` a beta that rises linearly from 0 over so many epochs, and validates with the whole; one that

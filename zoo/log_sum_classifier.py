@@ -48,7 +48,7 @@ class LogSums(nn.Module):
         nn.init.normal_(self.log_weight)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Less than MIDDLE for most events, and more for the brightest."""
+        """About 0 for a middling event, and some 2 either way for the faintest and the brightest."""
         return torch.asinh(x @ self.log_weight.softmax(dim=1).T / SMALLEST) - MIDDLE
 
 
