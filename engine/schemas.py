@@ -105,6 +105,9 @@ EXPECTED = [
     column("half_shift", pa.float64(), "sigma", "q expected from one half of the pool minus the other, over sd", True),
 ]
 
+P_DEFICIT = column("p_deficit", pa.float64(), "", "part of p_median: P(q >= q_median, N < B) by null toys; null: N < B "
+                   "is no excess to q, or no toys", True)  # fmt: skip
+
 CELLS = pa.schema([
     *EXPECTED,
     column("q_median", pa.float64(), "", "median of the statistic over signal toys"),
@@ -112,6 +115,7 @@ CELLS = pa.schema([
     column("p_low", pa.float64(), "", "lower end of the central 68.27 % interval of p_median"),
     column("p_high", pa.float64(), "", "upper end of the central 68.27 % interval of p_median"),
     column("tail", pa.string(), "", "how p was obtained: counted, kde, or bound (no null toy reached q_median)"),
+    P_DEFICIT,
     column("n_below", pa.int64(), "", "signal toys at or below q_median"),
     column("n_toys_null", pa.int64(), "", "toys under background only"),
     column("n_toys_signal", pa.int64(), "", "toys with signal"),
@@ -136,6 +140,7 @@ RESULT = [  # of a row of the study's table, beside place, setting and expectati
     column("p_high", pa.float64(), "", "upper end of the central 68.27 % interval of p_median"),
     column("z_median", pa.float64(), "sigma", "one-sided significance of p_median"),
     column("tail", pa.string(), "", "counted, (k + 1) / (n + 1); kde; exact; or bound: p is at most p_median"),
+    P_DEFICIT,
     column("p_exact", pa.float64(), "", "the same from the exact law, with no toys", True),
     column("z_exact", pa.float64(), "sigma", "one-sided significance of p_exact", True),
     column("exact_tail", pa.string(), "", "exact, or bound: p is at most p_exact", True),

@@ -29,7 +29,7 @@ from engine.store.scratch import Scratch
 from engine.store.store import Ledger
 
 KNOWN = {
-    "cells": (4, "dbe59c"),
+    "cells": (5, "9a8fe8"),
     "diagnostic_tables": (3, "5b1d0d"),
     "diagnostics": (3, "fcc950"),
     "events": (1, "9847fb"),
@@ -46,7 +46,7 @@ KNOWN = {
     "scores": ((1, 1), "8a64d1"),
     "searched": (2, "18a51a"),
     "systematics": (4, "794397"),
-    "tables": (5, "f04ac9"),
+    "tables": (6, "7a7d1c"),
     "trials": (4, "74ec0f"),
     "tuned": (3, "0e1bc6"),
 }

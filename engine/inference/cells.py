@@ -137,6 +137,7 @@ class Cell:
 
     significance: Significance
     half_shift: float
+    p_deficit: float | None
 
     @property
     def columns(self) -> dict[str, float | str]:
@@ -144,7 +145,7 @@ class Cell:
         said = self.significance
         return {
             "q_median": said.q_median, "p_median": said.p, "p_low": said.p_low, "p_high": said.p_high,
-            "tail": said.tail, "half_shift": self.half_shift,
+            "tail": said.tail, "half_shift": self.half_shift, "p_deficit": self.p_deficit,
         }  # fmt: skip
 
 
@@ -169,10 +170,18 @@ def signal_cells(
     q_signal = _signal_q(population, signal_weights, signal_key, mean, exposure_ty, choices, statistics, background)
     columns = []
     for choice, statistic, drawn, q in zip(choices, statistics, null, q_signal, strict=True):
-        q_null = np.sort(statistic.q(drawn.n_events, drawn.totals))
+        q_drawn = statistic.q(drawn.n_events, drawn.totals)
+        q_null, few = np.sort(q_drawn), drawn.n_events < population.n_background(exposure_ty)
         shift = half_shift(statistic, population.null(choice.R, exposure_ty), q_null)
-        columns.append([Cell(median_significance(q_null, q[:, step], kde), shift) for step in range(len(scales))])
+        found = [median_significance(q_null, q[:, step], kde) for step in range(len(scales))]
+        deficits = [_p_deficit(statistic, q_drawn[few], one.q_median, len(q_null)) for one in found]
+        columns.append([Cell(one, shift, deficit) for one, deficit in zip(found, deficits, strict=True)])
     return [list(row) for row in zip(*columns, strict=True)]
+
+
+def _p_deficit(statistic, q_few: np.ndarray, q_median: float, n_toys: int) -> float | None:
+    """Share of the null toys that reach q_median with fewer events than B; q_few: q of all with fewer."""
+    return np.count_nonzero(q_few >= q_median) / n_toys if getattr(statistic, "sees_deficit", False) else None
 
 
 def q_values(

@@ -5,6 +5,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scipy import stats
+from scipy.special import gammaln
 
 from engine.errors import BadInput
 from engine.inference import cells, toys
@@ -552,3 +554,18 @@ def test_the_jack_knife_sees_that_a_pool_knows_b_to_its_own_events_alone(make_po
         found.append((z, z_pool_error(population, choice, weights, 1.0)))
     z, error = np.array(found).T
     assert error.min() > 0 and 0.65 < np.sqrt(np.mean(error**2)) / z.std() < 1.5
+
+
+def test_of_p_a_part_is_a_deficit_where_q_is_two_sided_in_n(population, cells_of):
+    """With ln f0 the same everywhere `centred` is c(N) alone, and N is Poisson: p and its part are sums over N."""
+    flat = SimpleNamespace(ln=lambda ts: np.full(len(ts), -3.0))
+    population, blocks = dataclasses.replace(population, f0={1.0: flat}), 20
+    choices = [Choice(1.0, centred, Options()), TAIL, COUNT]
+    ((cell, *others),) = cells_of(population, choices, ("deficit",), [SIGNAL], blocks=blocks)
+    n, b = np.arange(300), population.n_background(1.0)
+    q = 2 * (b + gammaln(n + 1) - n * np.log(b))
+    reached, law = q >= cell.significance.q_median - 1e-9, stats.poisson(b).pmf(n)
+    expected, p = law[reached & (n < b)].sum(), law[reached].sum()
+    assert cell.p_deficit == pytest.approx(expected, abs=3 * np.sqrt(expected / (1000 * blocks))) and expected > 5e-3
+    assert cell.significance.p - cell.p_deficit == pytest.approx(p - expected, abs=3 * np.sqrt(p / (1000 * blocks)))
+    assert cell.columns["p_deficit"] == cell.p_deficit and [one.p_deficit for one in others] == [None, None]

@@ -12,6 +12,7 @@ model); and NEEDS, of "score" and "density" (f0): what it is made from, so that 
 optionally `widen(totals, rng) -> totals`: carries the pool's finite size into null toys;
 optionally `unwidened() -> law`: its null without that, where its law is known;
 optionally `pool_limited`: whether too few pool events stand behind it;
+optionally `sees_deficit`: whether q grows for fewer events than expected, too, so that rows say how much of p they are;
 and, where its law is known, `distributions(signal) -> (null, alternative)`, two laws of q
 (`engine.inference.exact`), for expected signal events (n,) of the drawn events, and `background`, the first of them,
 unless it is MODEL_DEPENDENT.
