@@ -269,6 +269,48 @@ def leakage(size: Size) -> pa.Schema:
     return pa.schema([calibration, *where, *of_row, *SETTING, LEAKAGE_ROW.field("lineage")])
 
 
+_EXPECTED = {field.name: field for field in EXPECTED}
+
+COMBINED_ROW = pa.schema([
+    *(_EXPECTED[name] for name in ("n_background", "n_signal", "er_leakage", "leakage_known", "z_count")),
+    column("pool_limited", pa.bool_(), "", "too few pool events behind one of the choices"),
+    column("p_median", pa.float64(), "", "median over signal toys of the global p of the smallest p of all choices"),
+    column("p_low", pa.float64(), "", "lower end of an interval of p_median that covers 68.27 % or more"),
+    column("p_high", pa.float64(), "", "upper end of an interval of p_median that covers 68.27 % or more"),
+    column("tail", pa.string(), "", "counted, or bound: the median toy is beyond all null toys in its best choice"),
+    column("trial_factor", pa.float64(), "", "p_median over the smallest local p of that toy: 1 to n_choices"),
+    column("best", pa.int64(), "", "place of the choice whose own median p is smallest, from 0: knows the signal"),
+    column("p_best", pa.float64(), "", "the median p of that choice alone, on the same toys"),
+    column("tail_best", pa.string(), "", "counted or bound, of p_best"),
+    column("n_toys_null", pa.int64(), "", "toys under background only, the same events for every choice"),
+    column("n_toys_signal", pa.int64(), "", "toys with signal, the same events for every choice"),
+    column("lineage", pa.string(), "", "digest of everything that made this row"),
+])  # fmt: skip
+
+_COMBINED_SETTING = ("score", "rates", "nr_window", "er_window", "tuned_on", "detector", "signal")
+
+
+def combined(size: Size) -> pa.Schema:
+    """One search out of several: the smallest p over statistics, values of R, pairs of networks and seeds."""
+    return pa.schema([
+        column("pairs", pa.string(), "", "pairs of networks that were tried, by comma"),
+        column("statistics", pa.string(), "", "statistics that were tried, by comma"),
+        column("R", pa.list_(pa.float64()), "", "values of R that were tried; empty: no score is used"),
+        column("n_seeds", pa.int64(), "", "fits of each pair that were tried"),
+        column("n_choices", pa.int64(), "", "all these together, the count once"),
+        *place(size)[:3],
+        *(field for field in COMBINED_ROW if field.name not in ("best", "lineage")),
+        column("z_median", pa.float64(), "sigma", "one-sided significance of p_median"),
+        column("z_best", pa.float64(), "sigma", "one-sided significance of p_best"),
+        column("best_pair", pa.string(), "", "pair of networks of the best choice; a trial factor belongs to p_best"),
+        column("best_statistic", pa.string(), "", "its statistic"),
+        column("best_R", pa.float64(), "", "its R; null: it looks at no score", True),
+        column("best_seed", pa.int64(), "", "the seed that its last network was fitted with"),
+        *(field for field in SETTING if field.name in _COMBINED_SETTING),
+        COMBINED_ROW.field("lineage"),
+    ])  # fmt: skip
+
+
 _TRIAL = [
     column("q_median", pa.float64(), "", "median of the statistic over signal toys", True),
     column("p_median", pa.float64(), "", "p-value of q_median under background only, from toys", True),

@@ -30,6 +30,8 @@ from engine.store.store import Ledger
 
 KNOWN = {
     "cells": (5, "9a8fe8"),
+    "combined": (1, "a8e7a5"),
+    "combined_tables": (1, "de2927"),
     "diagnostic_tables": (3, "5b1d0d"),
     "diagnostics": (3, "fcc950"),
     "events": (1, "9847fb"),
@@ -47,13 +49,14 @@ KNOWN = {
     "searched": (2, "18a51a"),
     "systematics": (4, "794397"),
     "tables": (6, "7a7d1c"),
+    "together": (1, "51e866"),
     "trials": (4, "74ec0f"),
     "tuned": (3, "0e1bc6"),
 }
 FIGURES = {
     "contours.csv": "38bea3",
     "leakage.png": "a6c683",
-    "p_against_exposure.png": "87f9f8",
+    "p_against_exposure.png": "a3fa55",
     "plane_extended_poisson_R10000_5ty.png": "eedf09",
     "plane_tail_count_R10000_5ty.png": "832677",
     "q_extended_poisson_R10000_5ty.png": "1979b3",
@@ -70,7 +73,7 @@ SMALL = (
     *FEW, "toys.statistics=['tail_count','extended_poisson']", "limits.check_toys=100",
     "reach.enabled=true", "reach.by_toys=true", "reach.exposure_ty=[5,10]", "reach.p=0.05",
     "systematics.rates=true", "systematics.constants={g1=0.02}",
-    "leakage_scan={factors=[1.0,1.5],calibration_events=[]}",
+    "leakage_scan={factors=[1.0,1.5],calibration_events=[]}", "combined={}",
     "models.vae.epochs=1", "models.classifier.epochs=1",
     "tune.R={values=[1,100]}", "tune.exposure_ty=5", "tune.m_chi_GeV=[50]",
 )  # fmt: skip
@@ -79,7 +82,7 @@ SEARCH = (
     "tune.R={values=[1,100]}", "tune.m_chi_GeV=[50]", "tune.exposure_ty=5", "tune.trials=2",
     "tune.search.models.classifier.learning_rate={log=[1e-4,1e-2]}",
 )  # fmt: skip
-COMPARED = (*FEW, "grid.sigma_si_cm2.values=[1e-47]", "reach.enabled=false", "training.n_seeds=1")
+COMPARED = (*FEW, "grid.sigma_si_cm2.values=[1e-47]", "reach.enabled=false", "training.n_seeds=1", "combined={}")
 BY_SHAPE = {"diagnostic_tables", "rungs", "searched", "tuned"}  # a count that networks move is another number
 BY_MEANS = {
     "scores",
@@ -203,6 +206,9 @@ def pairs():
     run = begun(PAIRS, COMPARED, JointPlan)
     add_truth(run)
     run.stage(stages.paired)
+    for member in run.plan.members.values():
+        run.under(member).stage(stages.nulls)
+    run.stage(stages.together)
     return run
 
 
@@ -211,7 +217,8 @@ def output(fits, toys, outcome, pairs):
     """All tables, by what has a version: [version, tables]."""
     made = {}
     for stage in STAGES:
-        run = pairs if stage is stages.paired else fits if stage in (*pipeline.FIRST, stages.diagnostics) else toys
+        run = fits if stage in (*pipeline.FIRST, stages.diagnostics) else toys
+        run = pairs if stage in (stages.paired, stages.together) else run
         if hasattr(stage, "items") and stage is not stages.models:
             made[stage.NAME] = stage.VERSION, [run.ledger.table(item) for item in stage.items(run.plan)]
         if hasattr(stage, "table_item"):

@@ -10,7 +10,7 @@ from engine.estimate.costs import Cost, Costs
 from engine.estimate.estimate import of_stage
 from engine.plan.members import JointPlan, plan_of
 from engine.run.state import Run
-from engine.stages import STAGES, trait
+from engine.stages import STAGES, nulls, trait
 from engine.store.scratch import Scratch
 from engine.store.store import Ledger
 from engine.study import Study, parse
@@ -106,6 +106,9 @@ def timed(study: Study) -> tuple[dict[str, Row], dict[str, str]]:
             failed[stage.NAME] = said(error)
             break
         core_s, n_bytes = time.process_time() - begun, sum(store.sizes(f"{stage.NAME}/").values())
+        if stage is nulls and study.combined and isinstance(joint, JointPlan):
+            for other in joint.parts[1:]:  # whose toys are read, but not timed
+                of_all.under(other).stage(nulls)
         answered = missing - set(of.unanswered(missing))
         took[stage.NAME] = of_stage(stage, of.plan, answered), len(answered), Cost(core_s, n_bytes)
     return took, failed

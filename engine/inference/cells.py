@@ -188,19 +188,17 @@ def q_values(
     population: Population,
     signal_weights: np.ndarray,
     signal_key: tuple,
+    scales: np.ndarray,
     exposure_ty: float,
     choices: list[Choice],
     null: list[Toys],
     background: list[Toys],
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """q without and with signal, per choice: that of the toys that `signal_cells` would compare.
-
-    signal_weights (pool,): selected signal events per t y. null and background: one entry per choice.
-    """
-    statistics, mean = prepare(population, exposure_ty, choices), np.array([signal_weights.sum() * exposure_ty])
+    """q without (toys,) and with signal (toys, scales), per choice: of the toys that `signal_cells` compares."""
+    statistics, mean = prepare(population, exposure_ty, choices), signal_weights.sum() * exposure_ty * scales
     with_signal = _signal_q(population, signal_weights, signal_key, mean, exposure_ty, choices, statistics, background)
     pairs = zip(statistics, null, with_signal, strict=True)
-    return [(statistic.q(one.n_events, one.totals), q[:, 0]) for statistic, one, q in pairs]
+    return [(statistic.q(one.n_events, one.totals), q) for statistic, one, q in pairs]
 
 
 def signal_q(

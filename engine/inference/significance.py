@@ -54,7 +54,7 @@ def median_significance(q_null: np.ndarray, q_signal: np.ndarray, kde: bool = Fa
     k, k_low, k_high = (n_at_or_above(q_null, q) for q in (q_median, ranked[high], ranked[low]))
     p_low, p_high = 0.0, clopper_pearson(k_high, n)[1]
     if k:
-        p_low, p_high = _joined(k / n, jeffreys(k, n), (k_low / n, k_high / n))
+        p_low, p_high = joined(k / n, jeffreys(k, n), (k_low / n, k_high / n))
     n_below = int(np.searchsorted(ranked, q_median, side="right"))
     if k and kde and len(np.unique(q_null)) > n / 2:  # a kernel shares out ties, and a discrete statistic is all ties
         p = float(stats.gaussian_kde(q_null).integrate_box_1d(q_median, np.inf))
@@ -62,7 +62,7 @@ def median_significance(q_null: np.ndarray, q_signal: np.ndarray, kde: bool = Fa
     return Significance(q_median, (k + 1) / (n + 1), p_low, p_high, "counted" if k else "bound", n_below)
 
 
-def _joined(p: float, *intervals: tuple[float, float]) -> tuple[float, float]:
+def joined(p: float, *intervals: tuple[float, float]) -> tuple[float, float]:
     """The interval about p that independent errors give together."""
     middle = stats.norm.isf(np.clip(p, 1e-300, 1 - 1e-16))
     low, high = (np.sqrt(sum((stats.norm.isf(ends[side]) - middle) ** 2 for ends in intervals)) for side in (0, 1))

@@ -13,6 +13,7 @@ from engine import plugins
 from engine.errors import BadInput, unknown
 from engine.inference.teststats import has_law
 from engine.study import extent, units
+from engine.study.combined import Combined
 from engine.study.compare import Compare, Ranking
 from engine.study.leakage import LeakageScan
 from engine.study.limits import Limits
@@ -54,6 +55,7 @@ class Study(Section):
     limits: Limits = Limits()
     systematics: Systematics | None = None
     leakage_scan: LeakageScan | None = None
+    combined: Combined | None = None
     tune: Tune | None = None
     compare: Compare | None = None
     tuned_on: str = Field("nothing", description="the signal that R, thresholds or networks were chosen on")
@@ -260,6 +262,12 @@ class Study(Section):
         modules = {name: self.toys.statistic(name)[0] for name in self.toys.statistics}
         without_law = [name for name, module in modules.items() if not has_law(module, self.backgrounds.rates)]
         self.reach.check_toys(without_law, self.toys.null)
+        return self
+
+    @model_validator(mode="after")
+    def _combined_fits(self) -> "Study":
+        if self.combined:
+            self.combined.check(self.toys, self.score)
         return self
 
     @model_validator(mode="after")
