@@ -30,8 +30,8 @@ from engine.store.store import Ledger
 
 KNOWN = {
     "cells": (5, "9a8fe8"),
-    "combined": (1, ""),
-    "combined_tables": (1, ""),
+    "combined": (1, "a8e7a5"),
+    "combined_tables": (1, "de2927"),
     "diagnostic_tables": (4, "5f79a4"),
     "diagnostics": (4, "fcc950"),
     "events": (2, "4479df"),
@@ -49,14 +49,14 @@ KNOWN = {
     "searched": (2, "18a51a"),
     "systematics": (4, "794397"),
     "tables": (6, "7a7d1c"),
-    "together": (1, ""),
+    "together": (1, "51e866"),
     "trials": (4, "74ec0f"),
     "tuned": (3, "0e1bc6"),
 }
 FIGURES = {
     "contours.csv": "38bea3",
     "leakage.png": "a6c683",
-    "p_against_exposure.png": "87f9f8",
+    "p_against_exposure.png": "a3fa55",
     "plane_extended_poisson_R10000_5ty.png": "eedf09",
     "plane_tail_count_R10000_5ty.png": "832677",
     "q_extended_poisson_R10000_5ty.png": "1979b3",

@@ -29,12 +29,13 @@ class Calibration:
     q: np.ndarray
 
     @cached_property
-    def _sorted(self) -> np.ndarray:
+    def ordered(self) -> np.ndarray:
+        """The null toys of each choice, ascending."""
         return np.sort(self.q, axis=0)
 
     def _reached(self, q: np.ndarray, side: str = "left") -> np.ndarray:
         """(experiments, choices) how many null toys reach q; with "right", how many are beyond it."""
-        below = [np.searchsorted(ordered, one, side) for ordered, one in zip(self._sorted.T, q.T, strict=True)]
+        below = [np.searchsorted(ordered, one, side) for ordered, one in zip(self.ordered.T, q.T, strict=True)]
         return len(self.q) - np.stack(below, axis=1)
 
     @cached_property
@@ -100,7 +101,7 @@ def combined(calibration: Calibration, q_signal: np.ndarray) -> Combined:
     Its interval joins the error of the median with that of the count, which is relatively that of the smaller, local
     one: of the other choices as many toys are taken as of the best. Beyond all null toys it is a bound.
     """
-    alone = [median_significance(*sides) for sides in zip(calibration._sorted.T, q_signal.T, strict=True)]
+    alone = [median_significance(*sides) for sides in zip(calibration.ordered.T, q_signal.T, strict=True)]
     best = min(range(len(alone)), key=lambda choice: alone[choice].p)
     k_local, k = calibration.counts(q_signal)
     n, order = len(calibration.q), np.lexsort((k_local, k))

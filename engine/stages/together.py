@@ -36,7 +36,7 @@ def tried(plan: JointPlan) -> Tried:
 
 def amounts(plan: JointPlan, missing: set[str]) -> dict[str, float]:
     """Toys with signal, by statistic."""
-    return combined.amounts_of(tried(plan), len(missing))
+    return combined.amounts_of(tried(plan), len(missing)) if missing else {}
 
 
 def units(inputs: Inputs, missing: set[str]) -> Iterable[Unit]:

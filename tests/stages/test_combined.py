@@ -20,7 +20,7 @@ STUDY = {
     "representation": {"name": "summary"}, "score": {"name": "elbo_and_classifier", "R": [0.0, 1e4]},
     "models": {"vae": {"name": "dense_vae", "hidden": [8], "latent": 2, "epochs": 1},
                "classifier": {"name": "summary_classifier", "epochs": 3}},
-    "events": {"train_per_kind": 400, "test_per_kind": 50}, "pool": {"er_events": 4000, "nr_events": 1000},
+    "events": {"train_per_kind": 400, "test_per_kind": 100}, "pool": {"er_events": 4000, "nr_events": 1000},
     "grid": {"m_chi_GeV": {"values": [50]}, "sigma_si_cm2": {"values": [0.0, 1e-46]},
              "exposure_ty": {"values": [1, 4]}},
     "benchmark": {"sigma_si_cm2": 3e-47}, "toys": {"null": 2000, "signal": 1500, "exact": "benchmark"},
