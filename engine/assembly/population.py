@@ -91,6 +91,7 @@ def population(
         stream_key=plan.stream_key_of(purpose),
         leakage_factor=study.backgrounds.leakage.factor,
         calibration_events=study.backgrounds.leakage.calibration_events,
+        er_kinds=study.backgrounds.er_kinds,
     )
 
 

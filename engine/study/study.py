@@ -271,12 +271,6 @@ class Study(Section):
         return self
 
     @model_validator(mode="after")
-    def _combined_fits(self) -> "Study":
-        if self.combined:
-            self.combined.check(self.toys, self.score)
-        return self
-
-    @model_validator(mode="after")
     def _comparison_fits(self) -> "Study":
         if self.compare:
             self.compare.check(self.kinds)

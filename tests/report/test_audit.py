@@ -8,7 +8,8 @@ from engine.report import audit
 AT = {"m_chi_GeV": 50.0, "sigma_si_cm2": 1e-47}
 GOOD = AT | {
     "exposure_ty": 5.0, "statistic": "tail_count", "R": 1e4, "events_per_pool_event": 0.005, "half_shift": 0.1,
-    "pool_limited": False, "half_z_shift": None, "z_pool_error": None, "n_signal": 3.0, "signal_pool_size": 4000.0, "pull": 0.3, "pull_median": -1.0,
+    "pool_limited": False, "half_z_shift": None, "z_pool_error": None, "n_signal": 3.0, "signal_pool_size": 4000.0,
+    "pull": 0.3, "pull_median": -1.0,
 }  # fmt: skip
 
 
