@@ -91,10 +91,10 @@ class ExcessScan:
 
     @property
     def pool_limited(self) -> bool:
-        """Whether the half that toys draw from has fewer electron recoils above the highest threshold than the
-        other half must have."""
+        """Whether the half that toys draw from has fewer than half as many electron recoils above the highest threshold
+        as the other must have: as many would be there by chance in every second pool."""
         law = self.null.drawn
-        return effective_size(law.total[_counted(law) & (law.events.ts > self.edges[0])]) < self.options.pool_events
+        return effective_size(law.total[_counted(law) & (law.events.ts > self.edges[0])]) < self.options.pool_events / 2
 
     @cached_property
     def _means(self) -> np.ndarray:

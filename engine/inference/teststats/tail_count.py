@@ -17,7 +17,9 @@ MONOTONE_INVARIANT = True
 MODEL_DEPENDENT = False
 NEEDS = ("score",)
 
-SMALLEST_TAIL = 400  # pool events above the threshold, below which the row is `pool_limited`
+# pool events above the threshold, below which the row is `pool_limited`: where the pool is taken for the truth; and where
+# the null has its error, which of 25 events is a fifth of the tail, as the error of a leakage known to 1.2
+SMALLEST_TAIL, SMALLEST_WIDENED = 400, 25
 
 
 class Options(options.Options):
@@ -53,8 +55,8 @@ class TailCount:
     @property
     def pool_limited(self) -> bool:
         """Whether the tail of any kind that matters rests on too few pool events."""
-        expected = sum(k * w for k, w in self.pool)
-        return any(k < SMALLEST_TAIL and (k + 1) * w > 0.1 * expected for k, w in self.pool)
+        expected, enough = sum(k * w for k, w in self.pool), SMALLEST_WIDENED if self.pool_error else SMALLEST_TAIL
+        return any(k < enough and (k + 1) * w > 0.1 * expected for k, w in self.pool)
 
     def columns(self, events: Scored) -> np.ndarray:
         """(n, 1): 1 above the threshold, else 0."""
