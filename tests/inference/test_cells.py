@@ -404,10 +404,16 @@ def test_the_threshold_of_a_population_is_the_density_halfs(population):
     assert expected[~half & above].sum() == pytest.approx(1.0, abs=0.15)
 
 
-@pytest.mark.parametrize(("n_per_kind", "limited"), [(200, True), (1000, True), (4000, False)])
-def test_pool_limited_below_400_tail_events(make_pool, make_population, n_per_kind, limited):
-    """A third of the NR pool's toy half is above the threshold: 33, 167 and 667 events."""
-    tail = TAIL.prepare(make_population(make_pool(n_per_kind), expected=(0.3, 3.0)).null(1.0, 1.0))
+@pytest.mark.parametrize(
+    ("n_per_kind", "pool_error", "limited"),
+    [(60, True, True), (400, True, False), (1000, False, True), (4000, False, False)],
+)
+def test_pool_limited_below_25_tail_events_and_400_where_the_pool_is_the_truth(
+    make_pool, make_population, n_per_kind, pool_error, limited
+):  # fmt: skip
+    """A third of the NR pool's toy half is above the threshold: 10, 67, 167 and 667 events."""
+    choice = Choice(1.0, tail_count, tail_count.Options(pool_error=pool_error))
+    tail = choice.prepare(make_population(make_pool(n_per_kind), expected=(0.3, 3.0)).null(1.0, 1.0))
     assert tail.pool_limited is limited
     assert abs(tail.pool[1][0] - n_per_kind / 6) < 4 * np.sqrt(2 * n_per_kind / 6)
 

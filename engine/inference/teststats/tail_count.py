@@ -17,7 +17,7 @@ MONOTONE_INVARIANT = True
 MODEL_DEPENDENT = False
 NEEDS = ("score",)
 
-# pool events above the threshold, below which the row is `pool_limited`: where the pool is taken for the truth; and where
+# pool events above the threshold, below which the row is `pool_limited`: where the pool is taken for the truth; where
 # the null has its error, which of 25 events is a fifth of the tail, as the error of a leakage known to 1.2
 SMALLEST_TAIL, SMALLEST_WIDENED = 400, 25
 
