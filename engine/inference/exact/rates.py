@@ -53,18 +53,26 @@ def ln_pmf(n: np.ndarray, mean: float, relative_sd: float) -> np.ndarray:
 
 
 def count_pmf(means: np.ndarray, relative_sd: np.ndarray, ln_smallest: float = LN_SMALLEST) -> tuple[int, np.ndarray]:
-    """The first count and the probabilities from there on of N ~ Poisson(sum_j theta_j means_j).
+    """The first count and the probabilities from there on of N ~ Poisson(sum_j theta_j means_j), read-only.
 
     Fixed and narrow components add up to one Gaussian rate; every wide one is convolved, directly, for a
     sum of positive products keeps the relative accuracy of the tail that an FFT would lose.
     """
-    means, relative_sd = np.asarray(means, dtype=np.float64), np.asarray(relative_sd, dtype=np.float64)
+    given = (tuple(np.asarray(some, dtype=np.float64).tolist()) for some in (means, relative_sd))
+    return _count_pmf(*given, ln_smallest)
+
+
+@lru_cache(maxsize=64)  # every mass at an exposure asks for the same ones, of some leakages each
+def _count_pmf(means: tuple[float, ...], relative_sd: tuple[float, ...], ln_smallest: float) -> tuple[int, np.ndarray]:
+    means, relative_sd = np.array(means), np.array(relative_sd)
     wide = (relative_sd > NARROW) & (means > 0)
     mean = float(means[~wide].sum())
     sd = float(np.sqrt(np.square(means * relative_sd)[~wide].sum()))
     parts = [(mean, sd / mean if mean > 0 else 0.0), *zip(means[wide], relative_sd[wide], strict=True)]
     tables = [_table(float(m), float(s), ln_smallest) for m, s in parts]
-    return sum(first for first, _ in tables), reduce(np.convolve, (pmf for _, pmf in tables))
+    pmf = reduce(np.convolve, (pmf for _, pmf in tables))
+    pmf.flags.writeable = False
+    return sum(first for first, _ in tables), pmf
 
 
 def _table(mean: float, relative_sd: float, ln_smallest: float) -> tuple[int, np.ndarray]:
