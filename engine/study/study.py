@@ -14,6 +14,7 @@ from engine.errors import BadInput, unknown
 from engine.inference.teststats import has_law
 from engine.study import extent, units
 from engine.study.compare import Compare, Ranking
+from engine.study.data import Data
 from engine.study.leakage import LeakageScan
 from engine.study.limits import Limits
 from engine.study.models import Model, Models, Training, check_kind
@@ -56,6 +57,8 @@ class Study(Section):
     leakage_scan: LeakageScan | None = None
     tune: Tune | None = None
     compare: Compare | None = None
+    data: Data = Field(default_factory=Data, exclude=True, description="what `observe` reads: no result of a scan "
+                       "depends on it")  # fmt: skip
     tuned_on: str = Field("nothing", description="the signal that R, thresholds or networks were chosen on")
     confirm: tuple[str, ...] = Field((), exclude=True, description="names whose unusual values are meant: no result "
                                      "depends on it")  # fmt: skip
@@ -279,10 +282,11 @@ class Study(Section):
     def _models_take_what_they_read(self) -> "Study":
         for place, model in self.all_fitted.items():
             family, view = plugins.load("zoo", model.name), self.view(model)
+            config = zoo.configure(family, model.config)
             try:
-                zoo.check_input(family, self._n_features(view), zoo.configure(family, model.config))
+                zoo.check_input(family, self._n_features(view), config)
             except ValueError as error:
-                would_do = ", ".join(self._taken_by(family)) or "none that ships"
+                would_do = ", ".join(self._taken_by(family, config)) or "none that ships"
                 seen = f"it reads the representation {view!r} of {self.detector.name!r}; would do: {would_do}"
                 raise BadInput(f"{place}: {error} ({seen})") from error
         return self
@@ -292,11 +296,11 @@ class Study(Section):
         units.check(self)
         return self
 
-    def _taken_by(self, family: ModuleType) -> Iterator[str]:
-        """The representations that ship and that a family takes in this detector."""
+    def _taken_by(self, family: ModuleType, config: Any) -> Iterator[str]:
+        """The representations that ship and that a family, as configured, takes in this detector."""
         for view in plugins.names("engine.physics.representations"):
             with suppress(ValueError):
-                zoo.check_input(family, self._n_features(view))
+                zoo.check_input(family, self._n_features(view), config)
                 yield view
 
 
