@@ -6,7 +6,8 @@ import numpy as np
 from scipy.stats import rankdata
 
 from engine.inference import cells, leakage
-from engine.inference.cells import Choice, Toys
+from engine.inference.cells import Toys
+from engine.inference.exact import Distribution
 from engine.inference.hypothesis import Scored
 from engine.inference.pools import KINDS
 from engine.inference.population import Population
@@ -31,21 +32,20 @@ class Local:
 
 
 def judged(
-    population: Population, exposure_ty: float, choices: list[Choice], null: list[Toys],
-    seen: dict[float | None, Scored], with_law: tuple[Choice, ...] = (),
-) -> tuple[list[Local], Local]:  # fmt: skip
-    """The local p of every choice under its null toys, and the global one, whose q is the smallest local p.
+    statistics: list, null: list[Toys], seen: list[Scored], laws: list[Distribution | None]
+) -> tuple[list[Local], Local]:
+    """The local p of prepared statistics, and the global one, whose q is the smallest of them.
 
-    seen: the events by R, those under None with no score; with_law: the choices whose exact p is wanted, too.
+    One entry per statistic: its null toys, the same experiments for all; the observed events with its score; its law
+    under background, where it is asked for.
     """
-    statistics = cells.prepare(population, exposure_ty, choices)
-    q = np.array([cells.value(one, seen[choice.R]) for choice, one in zip(choices, statistics, strict=True)])
+    q = np.array([cells.value(*pair) for pair in zip(statistics, seen, strict=True)])
     q_null = np.column_stack([one.q(toys.n_events, toys.totals) for one, toys in zip(statistics, null, strict=True)])
     alone = []
-    for i, (choice, statistic) in enumerate(zip(choices, statistics, strict=True)):
-        law = _by_law(population, exposure_ty, choice, q[i]) if choice in with_law else (None, None)
+    for i, (statistic, law) in enumerate(zip(statistics, laws, strict=True)):
         k = n_at_or_above(np.sort(q_null[:, i]), q[i])
-        alone.append(Local(q[i], *_counted(k, len(q_null)), bool(getattr(statistic, "pool_limited", False)), *law))
+        limited = bool(getattr(statistic, "pool_limited", False))
+        alone.append(Local(float(q[i]), *_counted(k, len(q_null)), limited, *_by_law(law, q[i])))
     k = round(global_p(q_null, q) * (len(q_null) + 1)) - 1
     limited = any(one.pool_limited for one in alone)
     return alone, Local(min(one.p for one in alone), *_counted(k, len(q_null)), limited)
@@ -61,8 +61,9 @@ def global_p(q_null: np.ndarray, q: np.ndarray) -> float:
     return float(np.mean(smallest <= smallest[-1]))
 
 
-def _by_law(population: Population, exposure_ty: float, choice: Choice, q: float) -> tuple[float, str]:
-    law = choice.laws(population.null(choice.R, exposure_ty)).background
+def _by_law(law: Distribution | None, q: float) -> tuple[float, str] | tuple[None, None]:
+    if law is None:
+        return None, None
     p = float(law.sf(np.array([q]))[0])
     return max(p, law.smallest_p), "exact" if p >= law.smallest_p else "bound"
 

@@ -17,8 +17,8 @@ import zoo
 from engine import lineage, plugins
 from engine.assembly.population import benchmark_weights, choices, toys
 from engine.errors import BadInput, listed
-from engine.inference import goodness, observed
-from engine.inference.cells import Toys, q_values
+from engine.inference import cells, goodness, observed
+from engine.inference.cells import Toys
 from engine.inference.goodness import Fit
 from engine.inference.hypothesis import Scored
 from engine.inference.observed import Local
@@ -131,9 +131,11 @@ class Observation:
         """p of every statistic of the plan that toys serve, and the global one: for who has unblinded."""
         plan = self.plan
         chosen = choices(plan, plan.by_toys)
-        exact = plan.study.toys.exact != "none"
-        lawful = [one for one, pair in zip(chosen, plan.by_toys, strict=True) if exact and pair in plan.exactly]
-        return observed.judged(self.population, self.exposure_ty, chosen, self._toys("null"), self.seen, tuple(lawful))
+        exactly = plan.exactly if plan.study.toys.exact != "none" else ()
+        laws = [choice.laws(self.population.null(choice.R, self.exposure_ty)).background if pair in exactly else None
+                for choice, pair in zip(chosen, plan.by_toys, strict=True)]  # fmt: skip
+        statistics = cells.prepare(self.population, self.exposure_ty, chosen)
+        return observed.judged(statistics, self._toys("null"), [self.seen[choice.R] for choice in chosen], laws)
 
     def rarity(self, R: float) -> tuple[np.ndarray, np.ndarray]:
         """(n,) background events expected at or above each event's score, and their error: for who has unblinded."""
@@ -149,7 +151,7 @@ class Observation:
         if not null or len(null[0].n_events) * THREE_SIGMA < 2:
             return {}
         weights, key = benchmark_weights(plan, self.population), plan.study.benchmark_signal.key
-        samples = q_values(
+        samples = cells.q_values(
             self.population, weights, key, self.exposure_ty, choices(plan, plan.by_toys), null,
             self._toys("background"),
         )  # fmt: skip
@@ -214,13 +216,23 @@ def _windows(windows: dict[str, tuple[float, float]]) -> str:
     return ", ".join(f"{name} in {list(ends)}" for name, ends in windows.items()) or "nothing"
 
 
-def observation(outcome: Outcome, listed_events: EventList, exposure_ty: float) -> Observation:
-    """What passes the study's selection, under its finished scan; raises BadInput where nothing does."""
-    study, columns = outcome.plan.study, listed_events.columns
-    windows, pe_per_phd = study.backgrounds.windows("ER"), events.mean_charge(study.detector.constants)
-    known = {name: ends for name, ends in windows.items() if name.replace("_phd", "_pe") in columns}
-    everything = {"registered": np.ones(len(listed_events), bool)}
-    kept = selection.passes(columns | everything, known, pe_per_phd)
-    if not kept.any():
-        raise BadInput(f"none of the list's {len(kept)} events is in the study's selection, {_windows(known)}")
-    return Observation(outcome, exposure_ty, listed_events.only(kept), tuple(windows.keys() - known.keys()))
+def _applied(study: Study, seen: EventList) -> dict[str, tuple[float, float]]:
+    """The study's windows in what the list has."""
+    windows = study.backgrounds.windows("ER")
+    return {name: ends for name, ends in windows.items() if name.replace("_phd", "_pe") in seen.columns}
+
+
+def selected(study: Study, seen: EventList) -> np.ndarray:
+    """(n,) whether an event passes the study's selection, as far as the list tells."""
+    columns = seen.columns | {"registered": np.ones(len(seen), bool)}
+    return selection.passes(columns, _applied(study, seen), events.mean_charge(study.detector.constants))
+
+
+def observation(outcome: Outcome, seen: EventList, exposure_ty: float) -> Observation:
+    """The selected events of a list under a finished scan; raises BadInput where there are none."""
+    study = outcome.plan.study
+    if not (kept := selected(study, seen)).any():
+        raise BadInput(f"none of the list's {len(kept)} events is in the study's selection, "
+                       f"{_windows(_applied(study, seen))}")  # fmt: skip
+    not_applied = study.backgrounds.windows("ER").keys() - _applied(study, seen).keys()
+    return Observation(outcome, exposure_ty, seen.only(kept), tuple(sorted(not_applied)))
