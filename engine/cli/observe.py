@@ -1,5 +1,6 @@
 """`recoilscan observe`: a list of observed events under the frozen models of a finished scan."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -59,7 +60,7 @@ def observe(
         say(line)
     kept = observed.files(seen, made, format)
     say(f"tables and figure: {observed.keep(seen, opened_store, kept)}")
-    later = f"{again('observe', study, store, settings, tracking)} --unblind"
+    later = f"{again('observe', study, store, settings, tracking)} --unblind {shlex.quote(str(data))}"
     tracked.send(
         lambda: [observed.record(stem(study), seen, made, kept)], opened_store, tracking, reporter(quiet), later
     )

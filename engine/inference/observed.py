@@ -13,6 +13,8 @@ from engine.inference.pools import KINDS
 from engine.inference.population import Population
 from engine.inference.significance import clopper_pearson, n_at_or_above
 
+THREE_SIGMA = 1.3498980316301e-3  # P(Z > 3)
+
 
 @dataclass(frozen=True)
 class Local:
@@ -59,6 +61,12 @@ def global_p(q_null: np.ndarray, q: np.ndarray) -> float:
     """The share of the null toys (n, choices) and q (choices,) whose smallest rank is no larger than that of q."""
     smallest = rankdata(-np.vstack([q_null, q]), method="max", axis=0).min(axis=1)
     return float(np.mean(smallest <= smallest[-1]))
+
+
+def power(q_null: np.ndarray, q_signal: np.ndarray) -> float:
+    """The share of toys with signal whose p is at most that of three sigma; 0 where null toys are too few."""
+    n_above = len(q_null) - np.searchsorted(np.sort(q_null), q_signal, side="left")
+    return float(np.mean((n_above + 1) / (len(q_null) + 1) <= THREE_SIGMA))
 
 
 def _by_law(law: Distribution | None, q: float) -> tuple[float, str] | tuple[None, None]:

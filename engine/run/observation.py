@@ -33,7 +33,6 @@ from engine.study import Study
 
 FOLDER, RECORDS = "observed", "unblinded"
 VERSION = 1  # rises when what is said of a list changes
-THREE_SIGMA = 1.3498980316301e-3
 
 
 @dataclass(frozen=True)
@@ -142,20 +141,14 @@ class Observation:
         return observed.expected_above(self.population, self.exposure_ty, R, self.seen[R].ts)
 
     def powers(self) -> dict[tuple[float | None, str], float]:
-        """How often a signal at the benchmark would reach three sigma, by R and statistic; it looks at no data.
-
-        Of nothing where there are too few null toys for three sigma.
-        """
-        plan = self.plan
-        null = self._toys("null")
-        if not null or len(null[0].n_events) * THREE_SIGMA < 2:
-            return {}
+        """How often a signal at the benchmark would reach three sigma, by R and statistic; it looks at no data."""
+        plan, null = self.plan, self._toys("null")
         weights, key = benchmark_weights(plan, self.population), plan.study.benchmark_signal.key
         samples = cells.q_values(
             self.population, weights, key, self.exposure_ty, choices(plan, plan.by_toys), null,
             self._toys("background"),
         )  # fmt: skip
-        return {pair: _power(*both) for pair, both in zip(plan.by_toys, samples, strict=True)}
+        return {pair: observed.power(*both) for pair, both in zip(plan.by_toys, samples, strict=True)}
 
     def _toys(self, hypothesis: str) -> list[Toys]:
         return toys(self.plan, self.outcome.ledger, self.exposure_ty, hypothesis)
@@ -172,12 +165,6 @@ class Observation:
         record = Unblinding(now, self.events.data, self.setting, name, plan.scored_pool, plan.models)
         store.put_new(f"{folder}/{time.time_ns()}-{uuid.uuid4().hex[:8]}.json", sealed.dumped(record))
         return len(others) + before.count(None)
-
-
-def _power(q_null: np.ndarray, q_signal: np.ndarray) -> float:
-    """The share of signal toys that fewer than one in 741 null toys reach."""
-    n_above = len(q_null) - np.searchsorted(np.sort(q_null), q_signal, side="left")
-    return float(np.mean((n_above + 1) / (len(q_null) + 1) <= THREE_SIGMA))
 
 
 def exposure_of(study: Study) -> float:

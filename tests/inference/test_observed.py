@@ -13,7 +13,7 @@ from engine.inference.teststats import conditional, count, deviance, excess_scan
 from engine.lineage import stream
 from engine.options import configure
 
-EXPOSURE_TY, R, N_TOYS, N_LISTS = 1.0, 0.0, 2000, 200
+EXPOSURE_TY, R, N_TOYS = 1.0, 0.0, 2000
 CONTINUOUS = {"deviance": deviance, "conditional": conditional}
 STATISTICS = CONTINUOUS | {"excess_scan": excess_scan, "tail_count": tail_count, "count": count}
 
@@ -42,13 +42,13 @@ def search(population):
     return cells.prepare(population, EXPOSURE_TY, choices), null
 
 
-def a_list(population, rng, n_signal=0):
+def a_list(population, rng, n_signal=0.0):
     """An experiment event by event, as it happens: rates and leakage drawn, then numbers, then which."""
     law, factor = toys.rates(rng, population.null(R, EXPOSURE_TY).drawn, population.leakage, 1)
     counts = rng.poisson(law.weights.sum(axis=1) * factor[0])
     picked = [rng.choice(len(w), n, p=w / w.sum()) for w, n in zip(law.weights, counts, strict=True)]
     nuclear = np.flatnonzero(law.events.kind == 1)
-    return law.events[np.concatenate([*picked, rng.choice(nuclear, n_signal)])]
+    return law.events[np.concatenate([*picked, rng.choice(nuclear, rng.poisson(n_signal))])]
 
 
 def of(search, events):
@@ -56,8 +56,9 @@ def of(search, events):
     return observed.judged(statistics, null, [events] * len(statistics), [None] * len(statistics))
 
 
-def test_p_of_background_alone_is_uniform_and_so_is_the_global_p(population, search):
-    lists = [of(search, a_list(population, stream("background", i))) for i in range(N_LISTS)]
+@pytest.mark.parametrize("n_lists", [200, pytest.param(1000, marks=pytest.mark.slow)])
+def test_p_of_background_alone_is_uniform_and_so_is_the_global_p(population, search, n_lists):
+    lists = [of(search, a_list(population, stream("background", i))) for i in range(n_lists)]
     local = np.array([[one.p for one in alone] for alone, _ in lists])
     for name, p in zip(STATISTICS, local.T, strict=True):
         # a count has few values, and a p that includes its own is too large at each
@@ -72,12 +73,27 @@ def test_p_of_background_alone_is_uniform_and_so_is_the_global_p(population, sea
 
 
 def test_a_list_with_a_signal_is_found(population, search):
-    alone, together = of(search, a_list(population, stream("signal"), n_signal=12))
+    alone, together = of(search, a_list(population, stream("signal"), n_signal=12.0))
     assert together.p < 2e-3 and together.q == min(one.p for one in alone)
     by_name = dict(zip(STATISTICS, alone, strict=True))
     assert by_name["excess_scan"].p < 1e-3 and by_name["count"].p > 0.01
     bound = [one for one in alone if one.tail == "bound"]
     assert bound and all(one.p == 1 / (N_TOYS + 1) and one.p_low == 0 for one in bound)
+
+
+def test_signals_are_found_as_often_as_the_stated_power_says(population, search):
+    place, n_signal, n_lists = list(STATISTICS).index("excess_scan"), 7.0, 150
+    (statistic, null), choice = (one[place] for one in search), Choice(R, excess_scan, configure(excess_scan, {}))
+    background = cells.background_toys(population, EXPOSURE_TY, "background", [choice], N_TOYS)
+    weights = np.where(population.pool.kind == 1, n_signal / 30_000, 0.0)
+    ((q_null, q_signal),) = cells.q_values(
+        population, weights, ("signal",), EXPOSURE_TY, [choice], [null], background
+    )  # fmt: skip
+    stated = observed.power(q_null, q_signal)
+    lists = (a_list(population, stream("power", i), n_signal) for i in range(n_lists))
+    found = np.mean([observed.judged([statistic], [null], [one], [None])[1].p <= observed.THREE_SIGMA for one in lists])
+    assert 0.2 < stated < 0.8
+    assert abs(found - stated) < 3 * np.sqrt(stated * (1 - stated) / n_lists)
 
 
 def test_p_by_toys_is_that_of_the_law(population, search):
