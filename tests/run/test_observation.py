@@ -13,6 +13,7 @@ from engine.errors import BadInput
 from engine.inference import observed
 from engine.physics import event_list, events
 from engine.physics.detectors import lz_ws2024, xenon1t_sr0
+from engine.report import figures
 from engine.run import observation, pipeline
 from engine.store.store import Store
 
@@ -98,6 +99,11 @@ def test_to_look_is_recorded_before_and_a_second_way_of_looking_says_so(observe,
     other = " ".join(observe("--unblind", unit="pe").stdout.split())
     assert "these data were unblinded before under 1 other settings" in other
     assert len(store.list(f"{observation.FOLDER}/{observation.RECORDS}")) == 3
+
+
+def test_a_score_without_a_classifier_has_figures(scanned):
+    drawn = figures.draw(scanned[1].plan, scanned[1])
+    assert "scores_R0.png" in drawn and "roc.png" not in drawn
 
 
 def test_events_are_scored_as_the_pool_was(scanned, listed):
