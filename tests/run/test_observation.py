@@ -13,7 +13,8 @@ from engine.errors import BadInput
 from engine.inference import observed
 from engine.physics import event_list, events
 from engine.physics.detectors import lz_ws2024, xenon1t_sr0
-from engine.report import figures
+from engine.report import observed as report
+from engine.report.diagnostics import diagnosed
 from engine.run import observation, pipeline
 from engine.store.store import Store
 
@@ -45,9 +46,9 @@ def listed(scanned, tmp_path_factory):
 
 
 @pytest.fixture
-def observe(run_here, scanned, listed, tmp_path):
+def observe(run_here, scanned, listed):
     def call(*arguments, unit="phd", store=scanned[0].uri, data=listed, check=0):
-        track = "--tracking", f"sqlite:///{tmp_path}/mlflow.db"
+        track = "--tracking", f"sqlite:///{scanned[0].folder()}/mlflow.db"
         columns = "--set", COLUMNS.format(unit)
         return run_here("observe", SEEN, data, "--store", store, *track, *columns, *arguments, check=check)
 
@@ -69,8 +70,8 @@ def test_blinded_nothing_of_the_signal_region_is_said_and_nothing_kept(observe, 
     assert len(power) == 3 and 0 <= float(power[0].rpartition(" ")[2]) <= 1
 
 
-def the_list(scanned, path):
-    parsed = study.load(SEEN, (COLUMNS.format("phd"),))
+def the_list(scanned, path, unit="phd"):
+    parsed = study.load(SEEN, (COLUMNS.format(unit),))
     return observation.observation(scanned[1], observation.read(parsed, path), 0.3)
 
 
@@ -94,16 +95,19 @@ def test_to_look_is_recorded_before_and_a_second_way_of_looking_says_so(observe,
     assert "density_log_density" in by_score.column_names
     records = store.list(f"{observation.FOLDER}/{observation.RECORDS}")
     assert len(records) == 1 and store.kept(records[0], observation.Unblinding).study == "seen"
-    observe("--unblind")  # the same again is no further trial
-    assert pq.read_table(store.where(tables["statistics.parquet"])).equals(table)
-    other = " ".join(observe("--unblind", unit="pe").stdout.split())
-    assert "these data were unblinded before under 1 other settings" in other
-    assert len(store.list(f"{observation.FOLDER}/{observation.RECORDS}")) == 3
+    same, other = (the_list(scanned, listed, unit) for unit in ("phd", "pe"))
+    assert same.setting == rows["count"]["setting"] != other.setting
+    assert same.unblind(store, "seen") == 0  # the same again is no further trial
+    made = report.tables(other, other.unblind(store, "seen"))
+    assert any("unblinded before under 1 other settings" in line for line in report.lines_after(made))
+    assert same.unblind(store, "seen") == 1
+    (store.folder() / records[0]).write_bytes(b"{}")  # a record that cannot be read is no look undone
+    assert same.unblind(store, "seen") == 2
 
 
-def test_a_score_without_a_classifier_has_figures(scanned):
-    drawn = figures.draw(scanned[1].plan, scanned[1])
-    assert "scores_R0.png" in drawn and "roc.png" not in drawn
+def test_a_score_without_a_classifier_has_no_roc(scanned):
+    plan, outcome = scanned[1].plan, scanned[1]
+    assert not dict(diagnosed(plan, outcome.population, outcome["diagnostics"], {}))
 
 
 def test_events_are_scored_as_the_pool_was(scanned, listed):
