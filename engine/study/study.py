@@ -13,6 +13,7 @@ from engine import plugins
 from engine.errors import BadInput, unknown
 from engine.inference.teststats import has_law
 from engine.study import extent, units
+from engine.study.combined import Combined
 from engine.study.compare import Compare, Ranking
 from engine.study.data import Data
 from engine.study.leakage import LeakageScan
@@ -55,6 +56,7 @@ class Study(Section):
     limits: Limits = Limits()
     systematics: Systematics | None = None
     leakage_scan: LeakageScan | None = None
+    combined: Combined | None = None
     tune: Tune | None = None
     compare: Compare | None = None
     data: Data = Field(default_factory=Data, exclude=True, description="what `observe` reads: no result of a scan "
@@ -126,7 +128,6 @@ class Study(Section):
         if mass in self.benchmark.model_fields_set and mass not in axes:
             raise BadInput(f"benchmark: the signal {name!r} has no {mass}, but {', '.join(axes)}")
         self.reach.check(axes, name)
-        self.limits.check(axes, name)
         if self.grid.refine:
             self.grid.refine.check(axes, self.toys, self.score, self.backgrounds.rates)
         return self
@@ -229,7 +230,7 @@ class Study(Section):
         dumped = self.model_dump(mode="json")
         for section in SIZED:
             if isinstance(inner := dumped[section], dict):
-                dumped[section] = {self.signal.size.name if key == "size" else key: v for key, v in inner.items()}
+                dumped[section] = _renamed(inner, "size", self.signal.size.name)
         return dumped
 
     def _n_features(self, view: str) -> int:
@@ -263,6 +264,13 @@ class Study(Section):
         modules = {name: self.toys.statistic(name)[0] for name in self.toys.statistics}
         without_law = [name for name, module in modules.items() if not has_law(module, self.backgrounds.rates)]
         self.reach.check_toys(without_law, self.toys.null)
+        self.reach.check_points(self.toys.statistics)
+        return self
+
+    @model_validator(mode="after")
+    def _combined_fits(self) -> "Study":
+        if self.combined:
+            self.combined.check(self.toys, self.score)
         return self
 
     @model_validator(mode="after")
@@ -282,11 +290,10 @@ class Study(Section):
     def _models_take_what_they_read(self) -> "Study":
         for place, model in self.all_fitted.items():
             family, view = plugins.load("zoo", model.name), self.view(model)
-            config = zoo.configure(family, model.config)
             try:
-                zoo.check_input(family, self._n_features(view), config)
+                zoo.check_input(family, self._n_features(view), zoo.configure(family, model.config))
             except ValueError as error:
-                would_do = ", ".join(self._taken_by(family, config)) or "none that ships"
+                would_do = ", ".join(self._taken_by(family)) or "none that ships"
                 seen = f"it reads the representation {view!r} of {self.detector.name!r}; would do: {would_do}"
                 raise BadInput(f"{place}: {error} ({seen})") from error
         return self
@@ -296,11 +303,11 @@ class Study(Section):
         units.check(self)
         return self
 
-    def _taken_by(self, family: ModuleType, config: Any) -> Iterator[str]:
-        """The representations that ship and that a family, as configured, takes in this detector."""
+    def _taken_by(self, family: ModuleType) -> Iterator[str]:
+        """The representations that ship and that a family takes in this detector."""
         for view in plugins.names("engine.physics.representations"):
             with suppress(ValueError):
-                zoo.check_input(family, self._n_features(view), config)
+                zoo.check_input(family, self._n_features(view))
                 yield view
 
 
@@ -317,11 +324,23 @@ def _sized(raw: dict, name: str) -> dict:
     for section in SIZED:
         if not isinstance(inner := raw.get(section), dict):
             continue
-        if "size" in inner:  # the name within, which no study gives
+        if any("size" in part for part in (inner, *_points(inner))):  # the name within, which no study gives
             raise BadInput(f"{section}: unknown key 'size'; the signal's is {name!r}")
-        if name in inner:
-            changed[section] = {"size" if key == name else key: value for key, value in inner.items()}
+        changed[section] = _renamed(inner, name, "size")
     return changed
+
+
+def _renamed(section: dict, old: str, new: str) -> dict:
+    """A section with one of its keys, and of its points', under another name."""
+    renamed = {new if key == old else key: value for key, value in section.items()}
+    points = [_renamed(point, old, new) for point in _points(section)]
+    return renamed | ({"points": points} if points else {})
+
+
+def _points(section: dict) -> list[dict]:
+    """The points that a section lists, where it is a list of tables."""
+    points = section.get("points")
+    return points if isinstance(points, list) and all(isinstance(point, dict) for point in points) else []
 
 
 def _with_roles(raw: dict, score: Score) -> dict:
