@@ -30,8 +30,12 @@ EVENTS = pa.schema([
     column("selected", pa.bool_(), "", "is registered, and in the study's window for its kind"),
 ])  # fmt: skip
 
-ENRICHED = EVENTS.set(EVENTS.get_field_index("proposal_per_keV"), column(
-    "proposal_per_keV", pa.float64(), "1/keV", "density of the energies thrown, times the probability to be kept"))
+ENRICHED = EVENTS.set(
+    EVENTS.get_field_index("proposal_per_keV"),
+    column(
+        "proposal_per_keV", pa.float64(), "1/keV", "density of the energies thrown, times the probability to be kept"
+    ),
+)
 
 USER_EVENTS = pa.schema([
     column("features", pa.list_(pa.uint16()), "",
@@ -100,13 +104,16 @@ EXPECTED = [
     column("er_leakage", pa.float64(), "", "selected electron recoils beyond the line of 30 % NR in (cS1, cS2)"),
     column("leakage_known", pa.float64(), "", "factor (1 sigma) to which the null knows er_leakage; 1: exactly"),
     column("z_count", pa.float64(), "sigma", "one-sided significance from the number of events alone, exact"),
-    column("pool_limited", pa.bool_(), "", "too few pool events; tail_count and excess_scan hold their error"),
+    column("pool_limited", pa.bool_(), "", "too few pool events, or halves that differ beyond three z_pool_error"),
     column("events_per_pool_event", pa.float64(), "", "B over the pool events that toys draw from; trust below 0.01"),
     column("signal_pool_size", pa.float64(), "events", "effective pool events that signal toys draw from"),
     column("floor_events", pa.float64(), "events", "expected events, signal too, where f0 is its floor", True),
     column("entropy_nat", pa.float64(), "nat", "h = -<ln f0> under f0, per event; moves with the unit of TS", True),
     column("half_shift", pa.float64(), "sigma", "q expected from one half of the pool minus the other, over sd", True),
 ]
+
+P_DEFICIT = column("p_deficit", pa.float64(), "", "part of p_median: P(q >= q_median, N < B) by null toys; null: N < B "
+                   "is no excess to q, or no toys", True)  # fmt: skip
 
 CELLS = pa.schema([
     *EXPECTED,
@@ -115,6 +122,7 @@ CELLS = pa.schema([
     column("p_low", pa.float64(), "", "lower end of the central 68.27 % interval of p_median"),
     column("p_high", pa.float64(), "", "upper end of the central 68.27 % interval of p_median"),
     column("tail", pa.string(), "", "how p was obtained: counted, kde, or bound (no null toy reached q_median)"),
+    P_DEFICIT,
     column("n_below", pa.int64(), "", "signal toys at or below q_median"),
     column("n_toys_null", pa.int64(), "", "toys under background only"),
     column("n_toys_signal", pa.int64(), "", "toys with signal"),
@@ -129,6 +137,7 @@ EXACT = pa.schema([
     column("p_at_toys", pa.float64(), "", "P(q >= q_median of the toys) under background only", True),
     column("level_at_toys", pa.float64(), "", "P(q <= q_median of the toys) with signal", True),
     column("z_pool_error", pa.float64(), "sigma", "jack-knife error of Z from the finite pool; at the benchmark", True),
+    column("half_z_shift", pa.float64(), "sigma", "Z if f0's half of the pool were the truth, minus the other's", True),
     column("lineage", pa.string(), "", "digest of everything that made this row"),
 ])  # fmt: skip
 
@@ -139,12 +148,14 @@ RESULT = [  # of a row of the study's table, beside place, setting and expectati
     column("p_high", pa.float64(), "", "upper end of the central 68.27 % interval of p_median"),
     column("z_median", pa.float64(), "sigma", "one-sided significance of p_median"),
     column("tail", pa.string(), "", "counted, (k + 1) / (n + 1); kde; exact; or bound: p is at most p_median"),
+    P_DEFICIT,
     column("p_exact", pa.float64(), "", "the same from the exact law, with no toys", True),
     column("z_exact", pa.float64(), "sigma", "one-sided significance of p_exact", True),
     column("exact_tail", pa.string(), "", "exact, or bound: p is at most p_exact", True),
     column("pull", pa.float64(), "sigma", "null toys beyond q_median against the exact law", True),
     column("pull_median", pa.float64(), "sigma", "signal toys below q_median against the exact law", True),
-    column("z_pool_error", pa.float64(), "sigma", "jack-knife error of z_exact from the finite pool", True),
+    column("z_pool_error", pa.float64(), "sigma", "jack-knife error of z_exact, finite pool; null: a bound", True),
+    column("half_z_shift", pa.float64(), "sigma", "Z if f0's half of the pool were the truth, minus the other's", True),
     column("z_seed_error", pa.float64(), "sigma", "sd of z_exact over training seeds; null without any further", True),
 ]
 
@@ -165,17 +176,19 @@ def results(size: Size) -> pa.Schema:
 
 LIMIT = pa.schema([
     column("limit_90", pa.float64(), "the size's", "median upper limit without signal; null: none in the pool", True),
+    column("limit_90_error", pa.float64(), "the size's", "error of limit_90 from its toys; null: asymptotic", True),
     column("limit_low", pa.float64(), "the size's", "lower end of the limits' central 68.27 %", True),
     column("limit_high", pa.float64(), "the size's", "upper end of the limits' central 68.27 %", True),
     column("power_constrained", pa.float64(), "the size's", "an observed limit below it is replaced by it", True),
-    column("level", pa.float64(), "", "confidence level of the limit"),
+    column("lower_end", pa.float64(), "the size's", "median lower end without signal; null: interval is upper", True),
+    column("interval", pa.string(), "", "upper: one-sided; unified: two-sided, and limit_90 its upper end"),
+    column("level", pa.float64(), "", "confidence level of the interval"),
     column("power", pa.float64(), "", "probability of a limit below power_constrained without signal"),
-    column("method", pa.string(), "", "asymptotic; or none: the pool has no signal event"),
-    column("n_toys", pa.int64(), "", "toys at the limit; null: this mass is not checked", True),
-    column("coverage", pa.float64(), "", "share of these toys whose limit is above the truth", True),
-    column("coverage_low", pa.float64(), "", "lower end of the central 68.27 % interval of coverage", True),
-    column("coverage_high", pa.float64(), "", "upper end of the central 68.27 % interval of coverage", True),
-    column("critical_z", pa.float64(), "sigma", "z that `level` of these toys stay below; asymptotically 1.2816", True),
+    column("method", pa.string(), "", "neyman (by toys, covers); asymptotic; or none: the pool has no signal event"),
+    column("n_toys", pa.int64(), "", "toys at each true strength, and without signal; null: asymptotic", True),
+    column("z_discovery", pa.float64(), "sigma", "one-sided, of the median q_0 at the benchmark, by toys", True),
+    column("discovery_tail", pa.string(), "", "counted, or bound: no toy without signal reached it", True),
+    column("z_discovery_asymptotic", pa.float64(), "sigma", "the same, as the root of the Asimov data set's q_0", True),
     column("n_background", pa.float64(), "events", "expected selected background events, without left_out"),
     column("n_signal", pa.float64(), "events", "expected selected signal events at limit_90", True),
     column("left_out", pa.string(), "", "components without events in either half of the pool, by comma"),
@@ -186,13 +199,13 @@ LIMIT = pa.schema([
 ])  # fmt: skip
 
 _LIMIT_SETTING = ("rates", "nr_window", "er_window", "detector", "signal", "model_dependent")  # it looks at no score
-LIMITS_ON_SIZE = ("limit_90", "limit_low", "limit_high", "power_constrained")
+LIMITS_ON_SIZE = ("limit_90", "limit_90_error", "limit_low", "limit_high", "power_constrained", "lower_end")
 
 
 def limits(size: Size) -> pa.Schema:
     """All limits of a study; those on the size are called by its name: sigma_si_90_cm2."""
     return pa.schema([
-        column("m_chi_GeV", pa.float64(), "GeV/c2", "WIMP mass"),
+        column("m_chi_GeV", pa.float64(), "GeV/c2", "WIMP mass; null for a signal without one", True),
         column("exposure_ty", pa.float64(), "t y", "fiducial mass times live time"),
         column("statistic", pa.string(), "", "profile_likelihood: q~_mu of (cS1, cS2), which knows the signal"),
         *(_on_size(field, size) for field in LIMIT if field.name != "lineage"),
@@ -267,6 +280,48 @@ def leakage(size: Size) -> pa.Schema:
     return pa.schema([calibration, *where, *of_row, *SETTING, LEAKAGE_ROW.field("lineage")])
 
 
+_EXPECTED = {field.name: field for field in EXPECTED}
+
+COMBINED_ROW = pa.schema([
+    *(_EXPECTED[name] for name in ("n_background", "n_signal", "er_leakage", "leakage_known", "z_count")),
+    column("pool_limited", pa.bool_(), "", "too few pool events behind one of the choices"),
+    column("p_median", pa.float64(), "", "median over signal toys of the global p of the smallest p of all choices"),
+    column("p_low", pa.float64(), "", "lower end of an interval of p_median that covers 68.27 % or more"),
+    column("p_high", pa.float64(), "", "upper end of an interval of p_median that covers 68.27 % or more"),
+    column("tail", pa.string(), "", "counted, or bound: the median toy is beyond all null toys in its best choice"),
+    column("trial_factor", pa.float64(), "", "p_median over the smallest local p of that toy: 1 to n_choices"),
+    column("best", pa.int64(), "", "place of the choice whose own median p is smallest, from 0: knows the signal"),
+    column("p_best", pa.float64(), "", "the median p of that choice alone, on the same toys"),
+    column("tail_best", pa.string(), "", "counted or bound, of p_best"),
+    column("n_toys_null", pa.int64(), "", "toys under background only, the same events for every choice"),
+    column("n_toys_signal", pa.int64(), "", "toys with signal, the same events for every choice"),
+    column("lineage", pa.string(), "", "digest of everything that made this row"),
+])  # fmt: skip
+
+_COMBINED_SETTING = ("score", "rates", "nr_window", "er_window", "tuned_on", "detector", "signal")
+
+
+def combined(size: Size) -> pa.Schema:
+    """One search out of several: the smallest p over statistics, values of R, pairs of networks and seeds."""
+    return pa.schema([
+        column("pairs", pa.string(), "", "pairs of networks that were tried, by comma"),
+        column("statistics", pa.string(), "", "statistics that were tried, by comma"),
+        column("R", pa.list_(pa.float64()), "", "values of R that were tried; empty: no score is used"),
+        column("n_seeds", pa.int64(), "", "fits of each pair that were tried"),
+        column("n_choices", pa.int64(), "", "all these together, the count once"),
+        *place(size)[:3],
+        *(field for field in COMBINED_ROW if field.name not in ("best", "lineage")),
+        column("z_median", pa.float64(), "sigma", "one-sided significance of p_median"),
+        column("z_best", pa.float64(), "sigma", "one-sided significance of p_best"),
+        column("best_pair", pa.string(), "", "pair of networks of the best choice; a trial factor belongs to p_best"),
+        column("best_statistic", pa.string(), "", "its statistic"),
+        column("best_R", pa.float64(), "", "its R; null: it looks at no score", True),
+        column("best_seed", pa.int64(), "", "the seed that its last network was fitted with"),
+        *(field for field in SETTING if field.name in _COMBINED_SETTING),
+        COMBINED_ROW.field("lineage"),
+    ])  # fmt: skip
+
+
 _TRIAL = [
     column("q_median", pa.float64(), "", "median of the statistic over signal toys", True),
     column("p_median", pa.float64(), "", "p-value of q_median under background only, from toys", True),
@@ -322,7 +377,8 @@ CLASSIFIED = pa.schema([
     column("recall", pa.float64(), "", "share of NR that are called NR", True),
     column("precision_at_35_percent_nr", pa.float64(), "", "precision where 35 % of the events are NR", True),
     *_LEAKAGE,
-    column("nr_with_one_logit", pa.float64(), "", "largest share of NR with one logit, as of units that died", True),
+    column("er_with_one_logit", pa.float64(), "", "largest share of ER that have one logit, and are two or more", True),
+    column("nr_with_one_logit", pa.float64(), "", "the same of NR: a cut cannot part them, as where units died", True),
     column("er_as_er", pa.int64(), "events", "electron recoils with p <= 1/2, unweighted"),
     column("er_as_nr", pa.int64(), "events", "electron recoils with p > 1/2, unweighted"),
     column("nr_as_er", pa.int64(), "events", "nuclear recoils with p <= 1/2, unweighted"),

@@ -29,37 +29,40 @@ from engine.store.scratch import Scratch
 from engine.store.store import Ledger
 
 KNOWN = {
-    "cells": (4, "dbe59c"),
-    "diagnostic_tables": (3, "5b1d0d"),
-    "diagnostics": (3, "fcc950"),
-    "events": (1, "9847fb"),
-    "exact": (4, "889ad3"),
-    "leakage": (1, "889be0"),
-    "leakage_tables": (1, "43985f"),
-    "limit_tables": (2, "03275a"),
-    "limits": (2, "fbe2aa"),
-    "nulls": (3, "bc52de"),
-    "paired": (2, "7edcad"),
-    "reach": ((4, 3), "4f3779"),
-    "reach_tables": (5, "23d55c"),
+    "cells": (5, "4517a7"),
+    "combined": (1, "ceb44f"),
+    "combined_tables": (1, "ffdb9f"),
+    "diagnostic_tables": (4, "5f79a4"),
+    "diagnostics": (4, "3b4ecd"),
+    "events": (2, "4479df"),
+    "exact": (5, "1b6f09"),
+    "leakage": (2, "d84b97"),
+    "leakage_tables": (2, "53ab44"),
+    "limit_tables": (3, "d1be92"),
+    "limits": (3, "932238"),
+    "nulls": (4, "0b0ad5"),
+    "paired": (3, "030bb1"),
+    "reach": ((5, 4), "4f3779"),
+    "reach_tables": (6, "23d55c"),
     "rungs": ((3, 1), "a6c60a"),
-    "scores": ((1, 1), "8a64d1"),
+    "scores": ((1, 1), "58503c"),
     "searched": (2, "18a51a"),
-    "systematics": (4, "794397"),
-    "tables": (5, "f04ac9"),
-    "trials": (4, "74ec0f"),
-    "tuned": (3, "0e1bc6"),
+    "systematics": (5, "512de5"),
+    "tables": (6, "f735b8"),
+    "together": (1, "66ffb7"),
+    "trials": (5, "185ec6"),
+    "tuned": (4, "fbdd85"),
 }
 FIGURES = {
     "contours.csv": "38bea3",
-    "leakage.png": "a6c683",
-    "p_against_exposure.png": "87f9f8",
-    "plane_extended_poisson_R10000_5ty.png": "eedf09",
+    "leakage.png": "95eed1",
+    "p_against_exposure.png": "d7f6d9",
+    "plane_extended_poisson_R10000_5ty.png": "47c3c9",
     "plane_tail_count_R10000_5ty.png": "832677",
     "q_extended_poisson_R10000_5ty.png": "1979b3",
     "q_tail_count_R10000_5ty.png": "619f6a",
     "scores_R10000.png": "615358",
-    "systematics_5ty.png": "1ef4ef",
+    "systematics_5ty.png": "3c2587",
 }
 
 FEW = (
@@ -67,10 +70,10 @@ FEW = (
     "toys.null=1000", "toys.signal=1000", "grid.exposure_ty.values=[5]", "grid.m_chi_GeV.values=[50]",
 )  # fmt: skip
 SMALL = (
-    *FEW, "toys.statistics=['tail_count','extended_poisson']", "limits.check_toys=100",
+    *FEW, "toys.statistics=['tail_count','extended_poisson']", "limits.toys=500",
     "reach.enabled=true", "reach.by_toys=true", "reach.exposure_ty=[5,10]", "reach.p=0.05",
     "systematics.rates=true", "systematics.constants={g1=0.02}",
-    "leakage_scan={factors=[1.0,1.5],calibration_events=[]}",
+    "leakage_scan={factors=[1.0,1.5],calibration_events=[]}", "combined={}",
     "models.vae.epochs=1", "models.classifier.epochs=1",
     "tune.R={values=[1,100]}", "tune.exposure_ty=5", "tune.m_chi_GeV=[50]",
 )  # fmt: skip
@@ -79,7 +82,7 @@ SEARCH = (
     "tune.R={values=[1,100]}", "tune.m_chi_GeV=[50]", "tune.exposure_ty=5", "tune.trials=2",
     "tune.search.models.classifier.learning_rate={log=[1e-4,1e-2]}",
 )  # fmt: skip
-COMPARED = (*FEW, "grid.sigma_si_cm2.values=[1e-47]", "reach.enabled=false", "training.n_seeds=1")
+COMPARED = (*FEW, "grid.sigma_si_cm2.values=[1e-47]", "reach.enabled=false", "training.n_seeds=1", "combined={}")
 BY_SHAPE = {"diagnostic_tables", "rungs", "searched", "tuned"}  # a count that networks move is another number
 BY_MEANS = {
     "scores",
@@ -203,6 +206,9 @@ def pairs():
     run = begun(PAIRS, COMPARED, JointPlan)
     add_truth(run)
     run.stage(stages.paired)
+    for member in run.plan.members.values():
+        run.under(member).stage(stages.nulls)
+    run.stage(stages.together)
     return run
 
 
@@ -211,7 +217,8 @@ def output(fits, toys, outcome, pairs):
     """All tables, by what has a version: [version, tables]."""
     made = {}
     for stage in STAGES:
-        run = pairs if stage is stages.paired else fits if stage in (*pipeline.FIRST, stages.diagnostics) else toys
+        run = fits if stage in (*pipeline.FIRST, stages.diagnostics) else toys
+        run = pairs if stage in (stages.paired, stages.together) else run
         if hasattr(stage, "items") and stage is not stages.models:
             made[stage.NAME] = stage.VERSION, [run.ledger.table(item) for item in stage.items(run.plan)]
         if hasattr(stage, "table_item"):

@@ -9,11 +9,13 @@ own `.py` file. The caller looks the module up and passes the module object, cal
 - `MOST_FEATURES`, only if it takes events of no more values;
 - `check(config, n_features)`, only if what it takes depends on its configuration: raises ValueError;
 - `TRAINS_ON`, the kinds of event it is trained on: `("ER",)` or `("ER", "NR")`;
-- `Config`, a frozen dataclass whose defaults are the paper's table as printed. Its fields include `epochs`,
-  `batch_size`, `learning_rate`, `validation_fraction` and `preprocess`. A field declared with a helper of
+- `Config`, a frozen dataclass whose defaults are the paper's table as printed; of a family of no paper a recipe that
+  trains, without units that die. Its fields include `epochs`, `batch_size`,
+  `learning_rate`, `validation_fraction` and `preprocess`. A field declared with a helper of
   `zoo._fields` carries its range; a plain field accepts what has the type of its default. A `Config` that
   inherits `zoo._fields.Stopping` may end early and keep its best weights; with `warm_up_epochs` beside `beta`,
-  the loop hands `loss` a beta that rises linearly from 0 over so many epochs, and validates with the whole;
+  the loop hands `loss` a beta that rises linearly from 0 over so many epochs, and validates with the whole; one that
+  inherits `Falling` has a `schedule`, by which the loop moves the learning rate of its optimizer;
 - `build(config, n_features)` -> `torch.nn.Module`, initialised from torch's global generator;
 - `optimizer(parameters, config)` -> `torch.optim.Optimizer`;
 - `loss(module, x, label, generator, config)` -> (mean loss per event with its graph, dict of detached

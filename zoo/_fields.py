@@ -73,6 +73,13 @@ class Stopping:
     keep: str = choice("last", ("last", "best"))
 
 
+@dataclass(frozen=True)
+class Falling(Stopping):
+    """A learning rate that falls from `learning_rate` to 0 over all epochs as half a cosine, or stays as it is."""
+
+    schedule: str = choice("cosine", ("constant", "cosine"))
+
+
 def widths(default: tuple[int, ...]) -> Any:
     """Units of the hidden layers, first to last: a non-empty list of positive integers."""
 

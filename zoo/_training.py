@@ -1,6 +1,7 @@
 """The training loop: every random number a function of (seed, epoch, step), so that it may stop and go on anywhere."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -41,7 +42,8 @@ def fit(
 ) -> Fitted:
     """Train a family for `config.epochs` epochs and keep the weights of the last, as the papers do.
 
-    `config.patience`, `config.keep` and `config.warm_up_epochs` change that where a family has them, see `zoo`.
+    `config.patience`, `config.keep` and `config.warm_up_epochs` change that where a family has them, and
+    `config.schedule` the learning rate on the way, see `zoo`.
 
     features: (n, n_features) of any real dtype, converted to float32 batch by batch; labels: (n,), 0 ER and
     1 NR, of the kinds in `family.TRAINS_ON` only. A seeded permutation sets `config.validation_fraction` of
@@ -110,7 +112,9 @@ class _Run:
         # all at once: between two steps, which sweep the caches, a seed would take a tenth of a small network's step
         states = [state(self.seed, STEP, number, step) for step in range(len(batches))]
         for step, batch in enumerate(batches):
-            config = _warmed(self.config, number - 1 + step / len(batches))
+            passed = number - 1 + step / len(batches)
+            config = _warmed(self.config, passed)
+            _set_rate(self.optimizer, self.config, passed)
             loss = self._loss(self.objective, batch, seeded(states[step]), config, precision)
             if self.team.any(not is_finite(loss.values)):
                 where = f"epoch {number}, step {step + 1} of {len(batches)}"
@@ -189,6 +193,14 @@ def _warmed(config: Any, epochs: float) -> Any:
     """The config with the weight of the KL term that holds after so many epochs: it rises linearly from 0 to beta."""
     length = getattr(config, "warm_up_epochs", 0)
     return config if epochs >= length else dataclasses.replace(config, beta=config.beta * epochs / length)
+
+
+def _set_rate(optimizer: torch.optim.Optimizer, config: Any, epochs: float) -> None:
+    """The learning rate that holds after so many epochs, where the family has a schedule that moves it."""
+    if getattr(config, "schedule", "constant") == "cosine":
+        rate = config.learning_rate * (1 + math.cos(math.pi * epochs / config.epochs)) / 2
+        for group in optimizer.param_groups:
+            group["lr"] = rate
 
 
 @dataclass(frozen=True)

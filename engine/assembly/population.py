@@ -91,6 +91,7 @@ def population(
         stream_key=plan.stream_key_of(purpose),
         leakage_factor=study.backgrounds.leakage.factor,
         calibration_events=study.backgrounds.leakage.calibration_events,
+        er_kinds=study.backgrounds.er_kinds,
     )
 
 
@@ -133,10 +134,13 @@ def signals(plan: Plan, population: Population, missing: Iterable[Point]) -> dic
     return weights
 
 
-def toys(plan: Plan, ledger: Ledger, exposure_ty: float, hypothesis: str) -> list[Toys]:
-    """Background toys of one exposure and hypothesis for every (R, statistic); the first n that are asked for."""
+def toys(
+    plan: Plan, ledger: Ledger, exposure_ty: float, hypothesis: str, wanted: list[Wanted] | None = None
+) -> list[Toys]:
+    """Background toys of one exposure and hypothesis for these (R, statistic), by default all; the first n that are
+    asked for."""
     drawn = []
-    for pair in plan.by_toys:
+    for pair in plan.by_toys if wanted is None else wanted:
         rows = ledger.rows(plan.null_items(exposure_ty, hypothesis, *pair), "item").slice(0, plan.n_toys(hypothesis))
         totals = rows["totals"].combine_chunks()
         drawn.append(Toys(rows["n_events"].to_numpy(), totals.flatten().to_numpy().reshape(len(totals), -1)))

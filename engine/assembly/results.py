@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from engine import schemas
 from engine.assembly.columns import Column, empty, numbers
 from engine.assembly.rows import flags, setting
+from engine.inference.jackknife import halves_disagree
 from engine.inference.significance import z_of_each
 from engine.plan.plan import Plan
 from engine.plan.points import Cell, Wanted
@@ -79,6 +80,19 @@ def conclude(columns: dict[str, Column], has_toys: np.ndarray, tail: str) -> Non
     for name in ("p_median", "p_low", "p_high"):
         columns[name].put_from(columns["p_exact"], by_law)
     columns["z_exact"], columns["z_median"] = _z(columns["p_exact"]), _z(columns["p_median"])
+
+
+def limit(rows: Requested, columns: dict[str, Column]) -> None:
+    """Adds to `pool_limited` all rows of an exposure, score and statistic whose halves of the pool disagree where an
+    error is known."""
+    shift, error = (
+        np.where(columns[name].known, columns[name].values, np.nan) for name in ("half_z_shift", "z_pool_error")
+    )
+    over = np.flatnonzero(halves_disagree(shift, error))
+    if len(over):
+        found = {(point.exposure_ty, *pair) for point, *pair in (rows.places[row] for row in over)}
+        limited = [(point.exposure_ty, *pair) in found for point, *pair in rows.places]
+        columns["pool_limited"].put_value(np.array(limited) & columns["pool_limited"].known, True)
 
 
 def _z(p: Column) -> Column:

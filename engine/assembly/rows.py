@@ -77,7 +77,7 @@ class Expectation:
         n_signal = float(self.signal_weights.sum() * self.exposure_ty * scale)
         return {
             "n_signal": n_signal, "z_count": self._once(("count", scale), lambda: self._z_count(scale)),
-            "pool_limited": self._once((R, statistic), lambda: self._pool_limited(R, statistic)),
+            "pool_limited": self.pool_limited(R, statistic),
         } | self.of_pool | self._of_density(R, n_signal)  # fmt: skip
 
     def _once(self, key: tuple, make: Callable) -> object:
@@ -99,6 +99,10 @@ class Expectation:
             "signal_pool_size": effective_size(self.signal_weights[toy_half]),
             "events_per_pool_event": n_background / n_pool,
         }  # fmt: skip
+
+    def pool_limited(self, R: float | None, statistic: str) -> bool:
+        """Whether too few pool events stand behind a statistic on a score."""
+        return self._once((R, statistic), lambda: self._pool_limited(R, statistic))
 
     def _pool_limited(self, R: float | None, statistic: str) -> bool:
         choice = Choice(R, *self.plan.study.toys.statistic(statistic))

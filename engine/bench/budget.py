@@ -14,7 +14,7 @@ from numba import njit
 from engine import lineage
 from engine.bench.simulation import N_EVENTS, energies_keV
 from engine.physics import events
-from engine.physics.detectors import TPC, _collection, _pulses, _quanta, _s2, darwin, xenonnt
+from engine.physics.detectors import TPC, _collection, _electronics, _pulses, _quanta, _s2, darwin, xenonnt
 from engine.physics.representations import image, vector
 
 # What is timed: functions that `events.simulate` calls by their module, none of them from within another.
@@ -23,6 +23,7 @@ STAGES = {
     "collection": [(_collection, name) for name in ("positions", "drift_us", "relative_light_collection", "survival")],
     "S1 pulses": [(_pulses, name) for name in ("s1_times_ns", "fill_s1", "in_coincidence")],
     "S2 light": [(_s2, "pulses")],
+    "electronics": [(_electronics, name) for name in ("add_dark_counts", "digitise")],
 }
 CASES = (("vectors, DARWIN", darwin.CONSTANTS, vector), ("images, XENONnT", xenonnt.CONSTANTS, image))
 REPEATS = 5

@@ -14,8 +14,10 @@ def plain_image(readout: Readout, event: int, tpc: TPC) -> np.ndarray:
     canvas = np.full(image.SHAPE, 255.0)
     canvas[UPPER, UPPER] = plain_hits(readout.s1_bottom[event], tpc.pmt_positions_cm("bottom"), tpc.radius_cm)
     canvas[UPPER, LOWER] = plain_hits(readout.s2_top[event], tpc.pmt_positions_cm("top"), tpc.radius_cm)
-    canvas[LOWER, UPPER] = plain_pulse(readout.s1_waveform[event], image.S1_PADDING)[:, :, None]
-    canvas[LOWER, LOWER] = plain_pulse(readout.s2_waveform[event], image.S2_PADDING)[:, :, None]
+    longest = image.LONGEST_GAP_NS if tpc.dark_count_rate_hz else np.inf
+    apart = [longest // sample_ns for sample_ns in (tpc.s1_sample_ns, tpc.s2_sample_ns)]
+    canvas[LOWER, UPPER] = plain_pulse(readout.s1_waveform[event], image.S1_PADDING, apart[0])[:, :, None]
+    canvas[LOWER, LOWER] = plain_pulse(readout.s2_waveform[event], image.S2_PADDING, apart[1])[:, :, None]
     return canvas
 
 
@@ -33,9 +35,15 @@ def plain_hits(hits: np.ndarray, pmts: np.ndarray, radius_cm: float, fine: int =
     return drawing.reshape(PANEL, fine, PANEL, fine, 3).mean(axis=(1, 3))
 
 
-def plain_pulse(waveform: np.ndarray, padding: int) -> np.ndarray:
-    """(37, 37): the line's lowest and highest point in each fifth of a pixel; the shade is the ink's area."""
+def plain_pulse(waveform: np.ndarray, padding: int, apart: float = np.inf) -> np.ndarray:
+    """(37, 37): the line's lowest and highest point in each fifth of a pixel; the shade is the ink's area.
+
+    Of stretches with more than `apart` dark samples between them, those that are more than a dark count.
+    """
     lit = np.flatnonzero(waveform)
+    parts = np.split(lit, np.flatnonzero(np.diff(lit) > apart + 1) + 1)
+    lit = np.concatenate([part for part in parts if waveform[part].sum() > image.LONE_PE] or parts)
+    waveform = np.maximum(waveform, 0)
     if len(lit) == 0:
         return np.full((PANEL, PANEL), 255.0)
     padded = np.pad(waveform.astype(float), padding)[lit[0] : lit[-1] + 1 + 2 * padding]

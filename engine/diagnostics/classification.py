@@ -6,6 +6,7 @@ from engine.inference.pools import effective_size
 from engine.inference.significance import clopper_pearson
 
 ACCEPTANCES = {"er_leakage_at_30_percent_nr": 0.3, "er_leakage_at_50_percent_nr": 0.5}
+TIED = "er_with_one_logit", "nr_with_one_logit"
 TALKS_NR_SHARE = 0.35  # what an accuracy of 98.03 %, recall of 98.07 % and precision of 96.39 % imply (the talks)
 CURVE_POINTS = 400
 ROUNDING = 1e-12  # of an acceptance: a sum of shares that should reach 0.3
@@ -35,7 +36,7 @@ def evaluate(is_nr: np.ndarray, logit: np.ndarray, weight: np.ndarray) -> Row:
         "precision": precision(recall, false_rate, 0.5),
         "precision_at_35_percent_nr": precision(recall, false_rate, TALKS_NR_SHARE),
     }  # fmt: skip
-    row["nr_with_one_logit"] = float(np.diff(kept).max())
+    row |= {name: _tied(logit[mine], weight[mine]) for name, mine in zip(TIED, (er, nr), strict=True)}
     for name, acceptance in ACCEPTANCES.items():
         row |= _leakage(name, leaked, kept, acceptance, logit, np.where(er, weight, 0.0))
     points = _thinned(leaked, kept)
@@ -59,6 +60,12 @@ def precision(recall: float, false_rate: float, nr_share: float) -> float | None
 
 def _share(chosen: np.ndarray, weight: np.ndarray) -> float:
     return float(weight[chosen].sum() / weight.sum())
+
+
+def _tied(logit: np.ndarray, weight: np.ndarray) -> float:
+    """Largest share of the events that have one logit, and are more than one."""
+    _, place, count = np.unique(logit, return_inverse=True, return_counts=True)
+    return float(np.where(count > 1, np.bincount(place, weight), 0.0).max() / weight.sum())
 
 
 def _leakage(
@@ -88,6 +95,6 @@ def _thinned(leaked: np.ndarray, kept: np.ndarray) -> np.ndarray:
 
 
 def _nothing() -> Row:
-    names = ("auc", "accuracy", "precision", "precision_at_35_percent_nr", "recall", "nr_with_one_logit")
+    names = ("auc", "accuracy", "precision", "precision_at_35_percent_nr", "recall", *TIED)
     leakages = [f"{name}{end}" for name in ACCEPTANCES for end in ("", "_low", "_high")]
     return dict.fromkeys((*names, *leakages)) | {"roc_er_leakage": [], "roc_nr_acceptance": []}

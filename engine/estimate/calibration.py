@@ -10,7 +10,7 @@ from engine.estimate.costs import Cost, Costs
 from engine.estimate.estimate import of_stage
 from engine.plan.members import JointPlan, plan_of
 from engine.run.state import Run
-from engine.stages import STAGES, trait
+from engine.stages import STAGES, nulls, trait
 from engine.store.scratch import Scratch
 from engine.store.store import Ledger
 from engine.study import Study, parse
@@ -21,7 +21,7 @@ MOST = {
     "events": {"train_per_kind": 1000, "test_per_kind": 200},
     "pool": {"er_events": 10_000, "nr_events": 10_000, "component_events": 2000},
     "toys": {"null": 8000, "signal": 2000},  # fewer would not resolve what systematics and searches ask of them
-    "limits": {"check_toys": 200},
+    "limits": {"toys": 500},
 }  # fmt: skip
 EPOCHS = 2
 SECTIONS_LEFT_OUT = ("tune",)
@@ -42,12 +42,9 @@ def shrunk(raw: dict, study: Study) -> dict:
     }  # fmt: skip
     if grid.m_chi_GeV:
         small["grid"]["m_chi_GeV"] = {"values": [_middle(grid.masses)]}
-    masses = dict.fromkeys(("m_chi_GeV", "toys_m_chi_GeV"), []) if study.signal.size.has_mass else {}
+    masses = dict.fromkeys(("m_chi_GeV", "toys_m_chi_GeV", "points"), []) if study.signal.size.has_mass else {}
     small["reach"] = small.get("reach", {}) | masses | {"groups": 2}
     small["training"] = small.get("training", {}) | {"workers": 1, "gpus_per_worker": 0}
-    if study.limits.check_m_chi_GeV:
-        masses = {_middle(study.grid.masses), study.benchmark_signal.m_chi_GeV}
-        small["limits"]["check_m_chi_GeV"] = [mass for mass in study.limits.check_m_chi_GeV if mass in masses]
     compared = {role: small["compare"][role] for role in study.roles if role in small.get("compare", {})}
     alone = {name: study.models[name] for role, name in study.roles.items() if role not in compared}
     small["models"] = {name: {"name": model.name} for name, model in alone.items()} | small.get("models", {})
@@ -106,6 +103,9 @@ def timed(study: Study) -> tuple[dict[str, Row], dict[str, str]]:
             failed[stage.NAME] = said(error)
             break
         core_s, n_bytes = time.process_time() - begun, sum(store.sizes(f"{stage.NAME}/").values())
+        if stage is nulls and study.combined and isinstance(joint, JointPlan):
+            for other in joint.parts[1:]:  # whose toys are read, but not timed
+                of_all.under(other).stage(nulls)
         answered = missing - set(of.unanswered(missing))
         took[stage.NAME] = of_stage(stage, of.plan, answered), len(answered), Cost(core_s, n_bytes)
     return took, failed

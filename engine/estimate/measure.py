@@ -21,7 +21,6 @@ LESS = {
     "toys": {"null": 5000, "signal": 1000, "exact": "all"},
     "grid": {"m_chi_GeV": {"values": [50]}, "sigma_si_cm2": {"values": [1e-47]}, "exposure_ty": {"values": [20]}},
     "reach": {"enabled": True, "by_toys": True, "exposure_ty": [5, 50], "p": 0.02},
-    "limits": {"check_m_chi_GeV": [50]},
     "systematics": {"constants": {"g1": 0.02}},
 }  # fmt: skip
 

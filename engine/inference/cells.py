@@ -94,6 +94,12 @@ def value(statistic, events: Scored) -> float:
     return float(statistic.q(np.array([len(events)]), totals[None].astype(np.float64))[0])
 
 
+def expected_totals(statistic, events: Scored, weights: np.ndarray) -> np.ndarray:
+    """(rows, columns) what a statistic sums or counts on average, of weights (rows, events)."""
+    form, values, width = quantity(statistic, events)
+    return weights @ values if form == "sums" else np.array([np.bincount(values, w, minlength=width) for w in weights])
+
+
 def background_block(
     population: Population, exposure_ty: float, hypothesis: str, block: int, choices: list[Choice]
 ) -> tuple[np.ndarray, list[np.ndarray]]:
@@ -111,10 +117,12 @@ def background_block(
     totals = toys.background_totals(rng, counts, law.weights, drawn)
     by_choice = [totals[:, columns] for columns in drawn.places]
     if hypothesis == "null":
-        for column, statistic in enumerate(statistics):
+        for column, (choice, statistic) in enumerate(zip(choices, statistics, strict=True)):
             if hasattr(statistic, "widen"):
                 rng = toys.stream(*population.stream_key, exposure_ty, "widen", block)
-                by_choice[column] = statistic.widen(by_choice[column], rng)
+                events = population.null(choice.R, exposure_ty).drawn.events
+                expected = factor @ expected_totals(statistic, events, law.weights)
+                by_choice[column] = statistic.widen(by_choice[column], expected, rng)
     return counts.sum(axis=1), by_choice
 
 
@@ -144,6 +152,7 @@ class Cell:
 
     significance: Significance
     half_shift: float
+    p_deficit: float | None
 
     @property
     def columns(self) -> dict[str, float | str]:
@@ -151,7 +160,7 @@ class Cell:
         said = self.significance
         return {
             "q_median": said.q_median, "p_median": said.p, "p_low": said.p_low, "p_high": said.p_high,
-            "tail": said.tail, "half_shift": self.half_shift,
+            "tail": said.tail, "half_shift": self.half_shift, "p_deficit": self.p_deficit,
         }  # fmt: skip
 
 
@@ -176,29 +185,35 @@ def signal_cells(
     q_signal = _signal_q(population, signal_weights, signal_key, mean, exposure_ty, choices, statistics, background)
     columns = []
     for choice, statistic, drawn, q in zip(choices, statistics, null, q_signal, strict=True):
-        q_null = np.sort(statistic.q(drawn.n_events, drawn.totals))
+        q_drawn = statistic.q(drawn.n_events, drawn.totals)
+        q_null, few = np.sort(q_drawn), drawn.n_events < population.n_background(exposure_ty)
         shift = half_shift(statistic, population.null(choice.R, exposure_ty), q_null)
-        columns.append([Cell(median_significance(q_null, q[:, step], kde), shift) for step in range(len(scales))])
+        found = [median_significance(q_null, q[:, step], kde) for step in range(len(scales))]
+        deficits = [_p_deficit(statistic, q_drawn[few], one.q_median, len(q_null)) for one in found]
+        columns.append([Cell(one, shift, deficit) for one, deficit in zip(found, deficits, strict=True)])
     return [list(row) for row in zip(*columns, strict=True)]
+
+
+def _p_deficit(statistic, q_few: np.ndarray, q_median: float, n_toys: int) -> float | None:
+    """Share of the null toys that reach q_median with fewer events than B; q_few: q of all with fewer."""
+    return np.count_nonzero(q_few >= q_median) / n_toys if getattr(statistic, "sees_deficit", False) else None
 
 
 def q_values(
     population: Population,
     signal_weights: np.ndarray,
     signal_key: tuple,
+    scales: np.ndarray,
     exposure_ty: float,
     choices: list[Choice],
     null: list[Toys],
     background: list[Toys],
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """q without and with signal, per choice: that of the toys that `signal_cells` would compare.
-
-    signal_weights (pool,): selected signal events per t y. null and background: one entry per choice.
-    """
-    statistics, mean = prepare(population, exposure_ty, choices), np.array([signal_weights.sum() * exposure_ty])
+    """q without (toys,) and with signal (toys, scales), per choice: of the toys that `signal_cells` compares."""
+    statistics, mean = prepare(population, exposure_ty, choices), signal_weights.sum() * exposure_ty * scales
     with_signal = _signal_q(population, signal_weights, signal_key, mean, exposure_ty, choices, statistics, background)
     pairs = zip(statistics, null, with_signal, strict=True)
-    return [(statistic.q(one.n_events, one.totals), q[:, 0]) for statistic, one, q in pairs]
+    return [(statistic.q(one.n_events, one.totals), q) for statistic, one, q in pairs]
 
 
 def signal_q(
@@ -219,9 +234,7 @@ def half_shift(statistic, null: Null, q_null: np.ndarray) -> float:
     """q of the experiment expected from the half that toys draw from, minus that of the half behind f0, over sd(q)."""
     n_events, q = np.array([round(null.n_background)]), []
     for law in (null.drawn, null.reference):
-        form, values, width = quantity(statistic, law.events)
-        totals = law.total @ values if form == "sums" else np.bincount(values, law.total, minlength=width)
-        q.append(statistic.q(n_events, totals[None])[0])
+        q.append(statistic.q(n_events, expected_totals(statistic, law.events, law.total[None]))[0])
     spread = q_null.std()
     return float((q[0] - q[1]) / spread) if spread > 0 else 0.0
 

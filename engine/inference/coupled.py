@@ -14,8 +14,7 @@ from scipy import stats
 
 from engine.inference import cells, toys
 from engine.inference.cells import Choice
-from engine.inference.hypothesis import Law
-from engine.inference.population import Population
+from engine.inference.hypothesis import Law, Null
 from engine.lineage import mix64
 from engine.sampling import fill_guide, search
 
@@ -23,14 +22,11 @@ SIGNAL = "signal"  # a component's name among those of the background
 CELLS_PER_EVENT = 4  # of the guide to a cumulative sum: a search takes a step or two
 
 
-def q_values(
-    population: Population, choice: Choice, exposure_ty: float, signal: np.ndarray | None, n_toys: int, key: tuple
-) -> np.ndarray:
+def q_values(null: Null, choice: Choice, signal: np.ndarray | None, n_toys: int, key: tuple) -> np.ndarray:
     """(n_toys,) q of toys that follow from `key`, a rate's name and its pool events in their order.
 
     signal (drawn events,): expected events of each, or None for background only.
     """
-    null = population.null(choice.R, exposure_ty)
     statistic = choice.prepare(null)
     law = null.drawn.grouped if signal is None else _with_signal(null.drawn, signal).grouped
     rates, row, leaked = law.names, np.arange(len(law.names)), np.zeros(len(law.names), bool)
@@ -42,16 +38,18 @@ def q_values(
     q = []
     for block in range(-(-n_toys // toys.BLOCK)):
         n_events, totals = np.zeros(toys.BLOCK, np.int64), np.zeros((toys.BLOCK, drawn.n_totals))
+        factors = np.empty((toys.BLOCK, len(tables)))
         of_leakage = null.leakage.at(toys.stream(*key, "leakage", block).standard_normal(toys.BLOCK))
         for i, table in enumerate(tables):
             factor = _rate(toys.stream(*key, rates[row[i]], "rate", block), law.relative_sd[i])
-            mean = law.weights[i].sum() * factor * np.where(leaked[i], of_leakage, 1.0)
+            factors[:, i] = factor * np.where(leaked[i], of_leakage, 1.0)
             rng = toys.stream(*key, law.names[i], block)
-            counts = stats.poisson.ppf(rng.random(toys.BLOCK), mean).astype(np.int64)
+            counts = stats.poisson.ppf(rng.random(toys.BLOCK), law.weights[i].sum() * factors[:, i]).astype(np.int64)
             _add(rng.integers(2**64, dtype=np.uint64), counts, *table, drawn.values[order], drawn.bins[order], totals)
             n_events += counts
         if signal is None and hasattr(statistic, "widen"):
-            totals = statistic.widen(totals, toys.stream(*key, "widen", block))
+            expected = factors @ cells.expected_totals(statistic, law.events, law.weights)
+            totals = statistic.widen(totals, expected, toys.stream(*key, "widen", block))
         q.append(statistic.q(n_events, totals))
     return np.concatenate(q)[:n_toys]
 

@@ -1,4 +1,4 @@
-"""Upper limits on a signal strength mu by the profile likelihood ratio: asymptotic, and by toys.
+"""Upper limits on a signal strength mu by the profile likelihood ratio: what they follow from, and asymptotic ones.
 
 mu multiplies a reference cross-section, in which the signal is linear. The statistic is the one-sided q~_mu of
 Cowan, Cranmer, Gross & Vitells 2011 (1007.1727), Eq. 16: the strength is bounded below by zero, since a negative one
@@ -13,7 +13,6 @@ from scipy.optimize import brentq
 
 from engine.errors import BadInput
 from engine.inference import profile, strata
-from engine.inference.significance import clopper_pearson
 
 LEVEL = 0.9
 POWER = 0.16  # power constraint of Cowan et al. 1105.3166, section 4: the limit's own -1 sigma
@@ -49,7 +48,8 @@ class Limit:
     """An upper limit without signal, in units of the reference cross-section.
 
     mu_90: its median; low, high: its central 68.27 %; power_constrained: below it, an observed limit is replaced by
-    it; method: "asymptotic", as it stands in tables.
+    it; method: "asymptotic" or "neyman", as it stands in tables. By toys alone: error of mu_90, and the median lower
+    end of an interval that has two.
     """
 
     mu_90: float
@@ -57,21 +57,8 @@ class Limit:
     high: float
     power_constrained: float
     method: str
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """What toys at a true mu say of the asymptotic limit: the z that `level` of them stay below, and their coverage.
-
-    coverage: share of toys whose limit is above the truth; its central 68.27 % interval.
-    """
-
-    mu: float
-    n_toys: int
-    critical_z: float
-    coverage: float
-    coverage_low: float
-    coverage_high: float
+    error: float | None = None
+    lower_end: float | None = None
 
 
 def experiment(
@@ -143,14 +130,6 @@ def median_limit(where: Experiment, level: float = LEVEL, power: float = POWER) 
     one_event = 1 / where.expected[-1]
     return Limit(*(_crossing(lambda mu, n=n: np.sqrt(q_mu(where, where.asimov, mu)) - n, 0.0, one_event) for n in at),
                  "asymptotic")  # fmt: skip
-
-
-def calibrate(where: Experiment, mu: float, n_toys: int, rng, level: float = LEVEL) -> Calibration:
-    """z_mu of n_toys experiments with true strength mu: its quantile at `level`, and how often the limit covers."""
-    z = np.array([z_mu(where, counts, mu) for counts in draw(where, mu, n_toys, rng)])
-    covered = int(np.sum(z <= stats.norm.ppf(level)))
-    low, high = clopper_pearson(covered, n_toys)
-    return Calibration(mu, n_toys, float(np.quantile(z, level)), covered / n_toys, low, high)
 
 
 def draw(where: Experiment, mu: float, n_toys: int, rng) -> np.ndarray:

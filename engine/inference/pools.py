@@ -37,6 +37,10 @@ class Pool:
         terms = {role: {name: values[kept] for name, values in own.items()} for role, own in self.terms.items()}
         return replace(self, **columns, terms=terms)
 
+    def of_kinds(self, names: tuple[str, ...]) -> np.ndarray:
+        """(pool,) whether an event is of one of these kinds."""
+        return np.isin(self.kind, [self.kinds.index(name) for name in names])
+
     def groups(self, n: int) -> np.ndarray:
         """(pool,) one of n groups for each event, for a jack-knife.
 

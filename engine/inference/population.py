@@ -9,7 +9,7 @@ from engine.errors import BadInput
 from engine.inference import density, leakage
 from engine.inference.hypothesis import Law, Null, Scored
 from engine.inference.leakage import KNOWN, Leakage
-from engine.inference.pools import DENSITY_HALF, KINDS, TOY_HALF, Pool, effective_size
+from engine.inference.pools import DENSITY_HALF, TOY_HALF, Pool, effective_size
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,8 @@ class Population:
     """Scored pool and background rates, ready for toys: made once per scan, shared by all tasks.
 
     ts[R]: scores of all pool events; weights (components, pool): selected events per t y; leaks (pool,): electron
-    recoils beyond the line of nuclear ones; leakage: how well their number is known.
+    recoils beyond the line of nuclear ones; leakage: how well their number is known; er_kinds: the pool's kinds that
+    are electron recoils, of betas and gammas and of components with events of their own, as captures of 124Xe.
     """
 
     pool: Pool
@@ -41,6 +42,7 @@ class Population:
     stream_key: tuple
     leaks: np.ndarray
     leakage: Leakage = KNOWN
+    er_kinds: tuple[str, ...] = ("ER",)
     laws: dict = field(default_factory=dict, compare=False, repr=False)  # of one exposure, by half; not pickled
 
     def __getstate__(self) -> dict:
@@ -52,10 +54,12 @@ class Population:
 
     @property
     def er_leakage(self) -> float:
-        """Share of the selected electron recoils that leak; what has events of its own is not among them."""
-        recoils = self.pool.kind == KINDS.index("ER")
-        of_each = self.weights.sum(axis=0)
-        return float(of_each[self.leaks].sum() / of_each[recoils].sum())
+        """Share of the selected electron recoils that leak."""
+        return self._leaking(self.er_kinds)
+
+    def _leaking(self, kinds: tuple[str, ...]) -> float:
+        recoils, of_each = self.pool.of_kinds(kinds), self.weights.sum(axis=0)
+        return float(of_each[self.leaks & recoils].sum() / of_each[recoils].sum())
 
     def effective_events(self) -> dict[str, float]:
         """Effective number of pool events behind each component: what its spectrum makes of the proposal."""
@@ -89,15 +93,16 @@ class Population:
     def knowing(self, factor: float, calibration_events: float | None) -> "Population":
         """This population, its leakage known to a log-normal factor or from so many calibration electron recoils.
 
-        Raises BadInput where none of the pool's leaks, so that a calibration's posterior cannot be told.
+        A calibration is by betas: of captures of 124Xe it has none. Raises BadInput where none of the pool's leaks, so
+        that its posterior cannot be told.
         """
         if calibration_events is None:
             return replace(self, leakage=Leakage(factor), laws={})
-        if not self.er_leakage > 0:
-            n_er = np.count_nonzero(self.pool.kind == KINDS.index("ER"))
+        if not (share := self._leaking(("ER",))) > 0:
+            n_er = np.count_nonzero(self.pool.of_kinds(("ER",)))
             raise BadInput(f"backgrounds.leakage.calibration_events = {calibration_events:g}: none of the pool's "
                            f"{n_er} electron recoils leaks; raise pool.er_events")  # fmt: skip
-        return replace(self, leakage=Leakage(leaked=calibration_events * self.er_leakage), laws={})
+        return replace(self, leakage=Leakage(leaked=calibration_events * share), laws={})
 
     def with_scores(self, ts: dict[float, np.ndarray]) -> "Population":
         """This population with other scores, by R (pool,), and their f0; raises BadInput where one is not finite."""
@@ -136,6 +141,7 @@ def populate(
     stream_key: tuple,
     leakage_factor: float = 1.0,
     calibration_events: float | None = None,
+    er_kinds: tuple[str, ...] = ("ER",),
 ) -> Population:
     """Weights of every component, and f0 for every score from the density half of the pool.
 
@@ -153,9 +159,10 @@ def populate(
     f0 = _densities(ts, pool, weights, bandwidth, relative_floor)
     uncertainty = np.array([0.0 if idealised else b.relative_uncertainty for b in backgrounds])
     names = tuple(b.name for b in backgrounds)
-    er, nr = (pool.kind == KINDS.index(kind) for kind in ("ER", "NR"))
-    leaks = leakage.beyond(pool.cs1_pe, pool.cs2_pe, nr, er)
-    made = Population(pool, ts, f0, names, weights, uncertainty, bandwidth, relative_floor, stream_key, leaks)
+    leaks = leakage.beyond(pool.cs1_pe, pool.cs2_pe, pool.of_kinds(("NR",)), pool.of_kinds(er_kinds))
+    made = Population(
+        pool, ts, f0, names, weights, uncertainty, bandwidth, relative_floor, stream_key, leaks, er_kinds=er_kinds
+    )
     return made.knowing(leakage_factor, calibration_events)
 
 

@@ -205,12 +205,16 @@ def pool_error(
 ) -> float | None:  # fmt: skip
     """Jack-knife error of the exposure in t y, from so many groups of the finite pool.
 
-    Each replicate makes f0, thresholds and laws anew at the exposure found, without one group of both halves of the
-    pool; its Z, across the steps (a jump from step to step has no derivative), moves the exposure by the slope
-    of Z. None where the exposure is not within the range, or Z does not rise.
+    Each replicate (`jackknife.replicates`) makes f0, thresholds and laws anew at the exposure found; its Z, across the
+    steps (a jump from step to step has no derivative), moves the exposure by the slope of Z. None where the exposure is
+    not within the range, Z does not rise, or is only a bound.
     """
     if reach.status != FOUND or (slope := search.slope(reach.exposure_ty)) <= 0:
         return None
-    without = jackknife.replicates(population, choice, weights, groups)
-    z = [read(fewer, choice, signal, reach.exposure_ty, aim).smooth_z for fewer, signal in without]
+    z = []
+    for replicate in jackknife.replicates(population, choice, weights, reach.exposure_ty, groups):
+        null, alternatives = replicate.laws(choice)
+        z.append([reading(null, alternative, aim).smooth_z for alternative in alternatives])
+        if max(z[-1]) >= z_one_sided(null.smallest_p):
+            return None
     return reach.exposure_ty * jackknife.error(z) / slope

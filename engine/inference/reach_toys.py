@@ -132,16 +132,17 @@ def pool_moves(
     population: Population, choice: Choice, weights: np.ndarray, exposure_ty: float, p: float,
     n_toys: tuple[int, int], groups: int,
 ) -> np.ndarray:  # fmt: skip
-    """(groups,) normal quantile of the power, templates and toys made anew without a group of both halves of the pool:
-    replicates of a jack-knife.
+    """(groups, ways) normal quantile of the power, templates and toys made anew without a group of the pool: replicates
+    of a jack-knife (`jackknife.Replicate`).
 
     All from the same random numbers (`coupled`): left to themselves, toys would add twice their own error to it.
     """
     key, quantiles = (*population.stream_key, exposure_ty, "coupled"), []
-    for fewer, signal in jackknife.replicates(population, choice, weights, groups):
-        sides = zip((None, fewer.signal(signal) * exposure_ty), n_toys, ("null", "with signal"), strict=True)
-        q = (coupled.q_values(fewer, choice, exposure_ty, s, n, (*key, name)) for s, n, name in sides)
-        quantiles.append(stats.norm.ppf(_inner(power(*q, p))))
+    for replicate in jackknife.replicates(population, choice, weights, exposure_ty, groups):
+        q_null = coupled.q_values(replicate.null, choice, None, n_toys[0], (*key, "null"))
+        q = [coupled.q_values(null, choice, signal, n_toys[1], (*key, "with signal"))
+             for null, signal in replicate.with_signal]  # fmt: skip
+        quantiles.append([stats.norm.ppf(_inner(power(q_null, one, p))) for one in q])
     return np.array(quantiles)
 
 

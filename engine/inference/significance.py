@@ -13,6 +13,13 @@ def z_one_sided(p: float) -> float:
     return float(stats.norm.isf(p))
 
 
+def z_of_median(null, alternative) -> float | None:
+    """One-sided significance of the median of one law of q (`engine.inference.exact`) under another; None where that
+    is a bound, or says nothing (p = 1)."""
+    p = float(null.sf(np.array([alternative.median()]))[0])
+    return z_one_sided(p) if null.smallest_p < p < 1 else None
+
+
 def z_of_each(p: np.ndarray) -> np.ndarray:
     """One-sided significance of every p, of any shape; of each the number that it has alone."""
     return stats.norm.isf(p)
@@ -54,7 +61,7 @@ def median_significance(q_null: np.ndarray, q_signal: np.ndarray, kde: bool = Fa
     k, k_low, k_high = (n_at_or_above(q_null, q) for q in (q_median, ranked[high], ranked[low]))
     p_low, p_high = 0.0, clopper_pearson(k_high, n)[1]
     if k:
-        p_low, p_high = _joined(k / n, jeffreys(k, n), (k_low / n, k_high / n))
+        p_low, p_high = joined(k / n, jeffreys(k, n), (k_low / n, k_high / n))
     n_below = int(np.searchsorted(ranked, q_median, side="right"))
     if k and kde and len(np.unique(q_null)) > n / 2:  # a kernel shares out ties, and a discrete statistic is all ties
         p = float(stats.gaussian_kde(q_null).integrate_box_1d(q_median, np.inf))
@@ -62,7 +69,7 @@ def median_significance(q_null: np.ndarray, q_signal: np.ndarray, kde: bool = Fa
     return Significance(q_median, (k + 1) / (n + 1), p_low, p_high, "counted" if k else "bound", n_below)
 
 
-def _joined(p: float, *intervals: tuple[float, float]) -> tuple[float, float]:
+def joined(p: float, *intervals: tuple[float, float]) -> tuple[float, float]:
     """The interval about p that independent errors give together."""
     middle = stats.norm.isf(np.clip(p, 1e-300, 1 - 1e-16))
     low, high = (np.sqrt(sum((stats.norm.isf(ends[side]) - middle) ** 2 for ends in intervals)) for side in (0, 1))

@@ -11,7 +11,7 @@ from engine.inference import bisection, jackknife
 from engine.inference.cells import Choice
 from engine.inference.exact.power import P_THREE_SIGMA
 from engine.inference.hypothesis import Null
-from engine.inference.significance import z_one_sided
+from engine.inference.significance import z_of_median
 from engine.inference.truth import Mixture, Truth, exact_laws, pool_law, toy_laws
 
 GROUPS = 10
@@ -26,7 +26,8 @@ class Effect:
     false_alarm, false_alarm_varied: P(q >= threshold) under background, and power, power_varied with signal;
     power_recalibrated: P(q >= threshold_varied) with signal, of a search that knew the other truth;
     inflation_error: of false_alarm_varied / false_alarm, from the finite pool (exact; too large where it is limited,
-    for the null is widened by part of it already) or the finite toys.
+    for the null is widened by part of it already; None where a false alarm is only a bound without some group) or the
+    finite toys.
     """
 
     threshold: float
@@ -34,7 +35,7 @@ class Effect:
     false_alarm: float
     false_alarm_varied: float
     inflation: float
-    inflation_error: float
+    inflation_error: float | None
     power: float
     power_varied: float
     power_recalibrated: float
@@ -48,7 +49,8 @@ def effect(
     if choice.module.EXACT is True:
         laws = [exact_laws(null, choice, truth) for truth in (nominal, varied)]
         compared = _compared(*laws, p)
-        error = compared["inflation"] * _pool_error(null, choice, nominal, varied, compared["threshold"])
+        error = _pool_error(null, choice, nominal, varied, compared["threshold"])
+        error = None if error is None else error * compared["inflation"]
         return Effect(**compared, inflation_error=error, method="exact")
     laws = [toy_laws(null, choice, truth, stream_key, n_toys) for truth in (nominal, varied)]
     compared = _compared(*laws, p)
@@ -88,12 +90,9 @@ def refit(
             for null, truth in zip(nulls, truths, strict=True)]  # fmt: skip
     q = [threshold(background, p) for background, _ in laws]
     power = [_tail(signal, value) for (_, signal), value in zip(laws, q, strict=True)]
-    return Refit(*q, _tail(laws[0][0], q[0]), *power, *(_z(*pair) for pair in laws), "exact" if exact else "toys")
-
-
-def _z(background: Mixture, signal: Mixture) -> float | None:
-    p = _tail(background, signal.median())
-    return z_one_sided(p) if background.smallest_p < p < 1 else None
+    return Refit(
+        *q, _tail(laws[0][0], q[0]), *power, *(z_of_median(*pair) for pair in laws), "exact" if exact else "toys"
+    )
 
 
 def _tail(law: Mixture, q: float) -> float:
@@ -138,7 +137,7 @@ def _bracketed(law: Mixture, p: float) -> float:
     return bisection.bracket(lambda q: _tail(law, q) <= p, low, low + step, HALVINGS)[1]
 
 
-def _pool_error(null: Null, choice: Choice, nominal: Truth, varied: Truth, q: float) -> float:
+def _pool_error(null: Null, choice: Choice, nominal: Truth, varied: Truth, q: float) -> float | None:
     """Jack-knife of the inflation's relative error at a fixed threshold.
 
     Both truths lose the same events: where they share the pool, most of its error is in both. Relative to the
@@ -146,10 +145,12 @@ def _pool_error(null: Null, choice: Choice, nominal: Truth, varied: Truth, q: fl
     """
     ratios = []
     for group in range(GROUPS):
-        fewer = (pool_law(null, choice, truth.coarse().without(group, GROUPS)) for truth in (nominal, varied))
+        fewer = [pool_law(null, choice, truth.coarse().without(group, GROUPS)) for truth in (nominal, varied)]
         alarm, alarm_varied = (_tail(law, q) for law in fewer)
+        if alarm <= fewer[0].smallest_p or alarm_varied <= fewer[1].smallest_p:
+            return None
         ratios.append(alarm_varied / alarm)
-    return jackknife.error(ratios) / float(np.mean(ratios))
+    return jackknife.error(np.array(ratios) / np.mean(ratios))
 
 
 def _toy_error(compared: dict, n_toys: int) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 from engine import lineage
 from engine.errors import BadInput
 from engine.physics import proposals
-from engine.physics.detectors import TPC, Readout, _collection, _field, _pulses, _quanta, _s2
+from engine.physics.detectors import TPC, Readout, _collection, _electronics, _field, _pulses, _quanta, _s1_light, _s2
 
 Columns = dict[str, np.ndarray]
 
@@ -170,14 +170,14 @@ def mean_charge(tpc: TPC) -> float:
 def _readout(
     tpc: TPC, assumed: TPC, recoils: Recoils, rng: np.random.Generator, pulses: bool
 ) -> tuple[Columns, Readout]:
-    """Recoils' columns and what is recorded of them; `rng` gives the S1's photons their times."""
+    """Recoils' columns and what is recorded of them; `rng` gives the S1's photons their times, then dark counts."""
     n, owner = len(recoils.energy_keV), np.repeat(np.arange(len(recoils.energy_keV)), recoils.detected)
     is_exciton = rng.random(len(owner)) < recoils.exciton_share[owner]
     s1_times, s1_first = (
         _pulses.s1_times_ns(tpc, recoils.kind, recoils.energy_keV[owner], is_exciton, rng), _offsets(recoils.detected)
     )  # fmt: skip
     if pulses:
-        light, charge = _pulses_of(tpc, recoils, s1_times, s1_first)
+        light, charge = _pulses_of(tpc, recoils, s1_times, s1_first, rng)
     else:
         light, charge = [np.zeros((n, 0), np.float32)] * 6, _charges(tpc, recoils)
     coincident = _pulses.in_coincidence(s1_times, s1_first, tpc.s1_coincidence, tpc.s1_coincidence_ns)
@@ -188,21 +188,28 @@ def _readout(
 
 
 def _pulses_of(
-    tpc: TPC, recoils: Recoils, s1_times: np.ndarray, s1_first: np.ndarray
+    tpc: TPC, recoils: Recoils, s1_times: np.ndarray, s1_first: np.ndarray, rng: np.random.Generator
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """Waveforms and hits, in the order of a `Readout`, and (2, n) charge of S1 and S2 in PE."""
     n, charges = len(recoils.energy_keV), _pulses.charge_table(tpc.double_pe_probability, tpc.spe_resolution)
     n_top, n_bottom = (len(tpc.pmt_positions_cm(array)) for array in ("top", "bottom"))
     s1_top, s1_bottom = np.zeros((n, n_top), np.float32), np.zeros((n, n_bottom), np.float32)
     s1_waveform, s1_charge = np.zeros((n, tpc.s1_samples), np.float32), np.zeros(n)
+    places, tubes = _s1_light.optics(tpc, recoils.x, recoils.y, recoils.z)
     _pulses.fill_s1(
-        s1_times, s1_first, recoils.keys[0], charges, tpc.s1_sample_ns, tpc.s1_bottom_fraction, s1_waveform, s1_top,
-        s1_bottom, s1_charge,
+        s1_times, s1_first, recoils.keys[0], charges, tpc.s1_sample_ns, _s1_light.bottom_share(tpc),
+        places if tpc.s1_direct_efficiency else places[:0], tubes, s1_waveform, s1_top, s1_bottom, s1_charge,
     )  # fmt: skip
     s2_waveform, s2_top, s2_bottom, s2_charge = _s2.pulses(
         tpc, recoils.drift_us, recoils.extracted, recoils.x, recoils.y, recoils.keys[1]
     )
-    return [s1_waveform, s2_waveform, s1_top, s1_bottom, s2_top, s2_bottom], np.stack([s1_charge, s2_charge])
+    _electronics.add_dark_counts(tpc, tpc.s1_sample_ns, s1_waveform, (s1_top, s1_bottom), rng)
+    _electronics.add_dark_counts(tpc, tpc.s2_sample_ns, s2_waveform, (s2_top, s2_bottom), rng)
+    waveforms = [
+        _electronics.digitise(tpc, tpc.s1_sample_ns, s1_waveform, recoils.keys[0]),
+        _electronics.digitise(tpc, tpc.s2_sample_ns, s2_waveform, recoils.keys[1]),
+    ]
+    return [*waveforms, s1_top, s1_bottom, s2_top, s2_bottom], np.stack([s1_charge, s2_charge])
 
 
 def _noise(tpc: TPC, name: str, n: int, key: object) -> np.ndarray:

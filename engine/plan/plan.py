@@ -35,6 +35,12 @@ class Plan(EventPlan):
         return [(R, name) for R, name in self.wanted if self.study.toys.statistic(name)[0].ADDITIVE]
 
     @cached_property
+    def combined(self) -> list[Wanted]:
+        """Those whose smallest p is asked for; none without the section."""
+        section, toys = self.study.combined, self.study.toys
+        return [(R, name) for R, name in self.wanted if section.takes(R, name, toys)] if section else []
+
+    @cached_property
     def exactly(self) -> list[Wanted]:
         """Those whose law is known."""
         rates = self.study.backgrounds.rates
@@ -234,18 +240,24 @@ class Plan(EventPlan):
 
 
 class Sibling(Plan):
-    """A pair of networks with another training seed: laws at the benchmark and exposures sought, and no toys.
+    """A pair of networks with another training seed: laws at the benchmark and exposures sought; toys under background
+    of what is combined, and no cells.
 
     Its events, models and scores are those of the whole pass, and it has no table.
     """
 
-    stages = ("exact", "reach")
+    stages = ("nulls", "exact", "reach")
     tabled = False
 
     @property
     def by_toys(self) -> list[Wanted]:
+        """What is combined and looks at a score: another fit changes nothing else."""
+        return [(R, name) for R, name in self.combined if R is not None]
+
+    @property
+    def cells(self) -> dict[str, Cell]:
         """None."""
-        return []
+        return {}
 
     @cached_property
     def points(self) -> list[Point]:

@@ -16,10 +16,11 @@ LINES = ("-", ":", "-.")  # by R; a colour is a statistic
 
 
 @styled
-def p_against_exposure(table: pa.Table, size: Size, **point: float) -> Figure:
-    """p_median with its interval for each statistic and R, and the p of the bare count.
+def p_against_exposure(table: pa.Table, size: Size, combined: pa.Table | None = None, **point: float) -> Figure:
+    """p_median with its interval for each statistic and R, of the smallest of them, and the p of the bare count.
 
-    `point`: m_chi_GeV, if the signal has a mass, and a value of its `size`, by their names.
+    `point`: m_chi_GeV, if the signal has a mass, and a value of its `size`, by their names; combined: the rows of the
+    smallest (`engine.schemas.combined`), perhaps none.
     An arrow marks a bound (the toys end there, p is at most this), a cross a point limited by the pool.
     Series are set apart by 2 % in exposure so that equal points stay visible. The point must be one of the
     table: BadInput lists what there is, or names what differs between the rows.
@@ -38,6 +39,9 @@ def p_against_exposure(table: pa.Table, size: Size, **point: float) -> Figure:
         look = f"C{statistics.index(statistic)}", LINES[weights.index(R) % len(LINES)]
         one = select(rows, statistic=statistic, R=R)
         _series(axes, one, 1.02 ** (i - (len(names) - 1) / 2), score_words(statistic, R), look)
+    if combined is not None and len(combined):
+        smallest = select(combined, **point)
+        _series(axes, smallest, 1.0, f"smallest of {smallest['n_choices'][0]}, calibrated", ("black", "--"))
     _levels(axes, column(rows, "p_median"))
     place = place_words(size, point)
     axes.set_title(f"{place}\n{describe(shared)}")

@@ -19,7 +19,6 @@ HATCH = {"facecolor": "none", "edgecolor": (0.0, 0.0, 0.0, 0.35), "hatch": "////
 OVERLAY_COLOURS = ("#ff5e5e", "#7fe5ff", "#ffb347", "#ff9de2")
 OUTLINE = [effects.withStroke(linewidth=3.5, foreground="black")]
 WHITE_OUTLINE = [effects.withStroke(linewidth=3.5, foreground="white")]
-LIMIT_LABEL = "90 % CL limit, profile likelihood"
 
 
 @styled
@@ -103,7 +102,14 @@ def _colour_bar(figure: Figure, mesh: QuadMesh) -> None:
 def _limit(axes: Axes, rows: pa.Table, limit: str) -> None:
     m, sigma = column(rows, "m_chi_GeV"), column(rows, limit)
     if np.isfinite(sigma).any():
-        axes.plot(m, sigma, "--", color="black", lw=2, label=LIMIT_LABEL, path_effects=WHITE_OUTLINE, gid="limit")
+        label = _limit_label(rows)
+        axes.plot(m, sigma, "--", color="black", lw=2, label=label, path_effects=WHITE_OUTLINE, gid="limit")
+
+
+def _limit_label(rows: pa.Table) -> str:
+    """A limit by toys is one; what is asymptotic says so, and so does the upper end of a unified interval."""
+    said = "90 % CL limit" if rows["interval"][0].as_py() == "upper" else "upper end, unified 90 % CL interval"
+    return f"{said}, profile likelihood{', asymptotic' if 'asymptotic' in rows['method'].to_pylist() else ''}"
 
 
 def _contours(axes: Axes, curves: pa.Table, size: Size) -> None:

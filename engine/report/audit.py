@@ -1,19 +1,36 @@
-"""How far the finite pool carries a scan's results: what to know before quoting a number."""
+"""How far finite pools and fits carry a scan's results: what to know before quoting a number."""
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from engine.assembly import results
+from engine.inference.jackknife import halves_disagree
 from engine.lineage import row_label
 
 MOST_EVENTS_PER_POOL_EVENT = 0.01  # above it, toys repeat pool events so often that the pool's accidents are in q
 LARGEST_HALF_SHIFT = 0.3  # of sd(q): between the half that made f0 and the half that toys draw from
 SMALLEST_SIGNAL_POOL = 400.0  # effective pool events behind the signal
+LARGEST_TIE = 0.01  # share of a kind's events with one logit: no cut can part them, and units of the network died
 
 
 def lines(table: pa.Table, at: dict[str, float]) -> list[str]:
     """One line per limit that the rows at the benchmark (`at`, by the names of its axes) exceed, worst value first."""
     rows = results.rows_at(table, at)
     return [line for check in (_pool, _halves, _tails, _signal, _pulls) for line in check(rows)]
+
+
+def tied(diagnostics: pa.Table) -> list[str]:
+    """One line per kind of which a classifier of the study gives too many events one logit, wherever it does most."""
+    said = []
+    for role in diagnostics["role"].unique().to_pylist():
+        rows = diagnostics.filter(pc.equal(diagnostics["role"], role)).to_pylist()
+        for kind in ("er", "nr"):
+            worst = max(rows, key=lambda row: row[f"{kind}_with_one_logit"] or 0.0)
+            if (share := worst[f"{kind}_with_one_logit"] or 0.0) > LARGEST_TIE:
+                said.append(f"{role} {worst['model']} gives {share:.0%} of {kind.upper()} one logit, "
+                            f"{worst['population']} (trust below {LARGEST_TIE:.0%})")  # fmt: skip
+    return said
 
 
 def _pool(rows: list[dict]) -> list[str]:
@@ -36,8 +53,13 @@ def _halves(rows: list[dict]) -> list[str]:
 
 
 def _tails(rows: list[dict]) -> list[str]:
-    names = sorted({row_label(row["statistic"], row["R"]) for row in rows if row["pool_limited"]})
-    return [f"pool_limited, too few pool events behind: {', '.join(names)}"] if names else []
+    names, apart = set(), set()
+    for row in rows:
+        if row["pool_limited"]:
+            disagree = halves_disagree(row["half_z_shift"] or 0.0, row["z_pool_error"] or np.inf)
+            (apart if disagree else names).add(row_label(row["statistic"], row["R"]))
+    said = (("too few pool events behind", names), ("its halves disagree beyond the error of", apart))
+    return [f"pool_limited, {why}: {', '.join(sorted(who))}" for why, who in said if who]
 
 
 def _signal(rows: list[dict]) -> list[str]:

@@ -10,10 +10,14 @@ import pyarrow.csv
 from rich.table import Table
 
 from engine import plots
+from engine.assembly import results
+from engine.assembly.results import Result
 from engine.inference.reach import FOUND
+from engine.lineage import row_label
 from engine.plots import comparison as figures
 from engine.report.tracking import Record, records
 from engine.run.comparison import Comparison
+from engine.stages import combined
 from engine.store.parts import Part, encode
 from engine.store.store import Store
 
@@ -43,6 +47,15 @@ def shown(comparison: Comparison) -> Iterator[Table]:
         shares = (f"{row[name]:.1%}" for name in ("better", "tied", "bound"))
         of_two.add_row(row["pair"], row["other"], more, *shares)
     yield of_two
+    at_benchmark = results.rows_at(comparison.together, comparison.plan.study.at)
+    if at_benchmark:
+        smallest = Table("exposure / t y", "tried", "Z", "trial factor", "best one, alone", "its Z",
+                         title="smallest p of all pairs, at the benchmark")  # fmt: skip
+        for row in at_benchmark:
+            best = f"{row['best_pair']}, {row_label(row['best_statistic'], row['best_R'])}"
+            numbers = f"{row['z_median']:.2f}", f"{row['trial_factor']:.3g}", best, f"{row['z_best']:.2f}"
+            smallest.add_row(f"{row['exposure_ty']:g}", str(row["n_choices"]), *numbers)
+        yield smallest
 
 
 def _z(row: dict) -> str:
@@ -71,10 +84,12 @@ def _with_errors(row: dict, value: str, pool: str, seed: str) -> str:
 
 
 def files(comparison: Comparison, format: str = "png") -> dict[str, bytes]:
-    """Both tables as Parquet and CSV, and the figure, by file name."""
+    """Both tables as Parquet and CSV, the figure, and perhaps the smallest p of all, by file name."""
     tables = {"comparison": comparison.ranking, "differences": comparison.differences}
     parquet = {f"{name}.parquet": encode(Part(f"{name}.parquet", (), table)) for name, table in tables.items()}
     csv = {f"{name}.csv": _csv(table) for name, table in tables.items()}
+    if len(comparison.together):
+        parquet |= {"combined.parquet": encode(Part("combined.parquet", (), comparison.together))}
     figure = plots.render(
         figures.ranking(comparison.ranking, comparison.differences, tuple(comparison.plan.study.roles)), format
     )
@@ -110,6 +125,7 @@ def _record(name: str, comparison: Comparison, made: dict[str, bytes]) -> Record
     for row in comparison.differences.to_pylist():
         of_two = f"{row['pair']}_minus_{row['other']}"
         metrics |= {f"{column}_{of_two}": row[column] for column in ("z_difference", "z_difference_error", "better")}
+    metrics |= combined.metrics(Result(comparison.together, None), plan.study)
     finite = {key: float(value) for key, value in metrics.items() if math.isfinite(value)}
     tags = {"stage": "compare", "study": name} | records.environment()
     parameters = vars(plan.study.ranking) | {"pairs": ", ".join(plan.members)}

@@ -53,4 +53,5 @@ def _stretch(name: str, parts: list[np.ndarray], tpc: TPC, shape: tuple[int, ...
     array = name.removeprefix("s2_")
     if array in ("top", "bottom"):
         return Stretch(name, *parts, tpc.pmt_positions_cm(array), tpc.radius_cm)
-    return Stretch(name, *(part.reshape(shape) if shape else part for part in parts))
+    step = tpc.sample_step_pe if array.endswith("waveform") else 1.0
+    return Stretch(name, *(part.reshape(shape) if shape else part * step for part in parts))

@@ -69,6 +69,8 @@ def draw(plan: Plan, outcome: Outcome, overlays: tuple[Overlay, ...] = (), forma
         varied = outcome["systematics"].table
         files["systematics.parquet"] = encode(Part("systematics.parquet", (), varied))
         figures = chain(figures, _systematics(plan, varied))
+    if len(tried := outcome["combined"].table):
+        files["combined.parquet"] = encode(Part("combined.parquet", (), tried))
     for name, figure in figures:
         files[f"{name}.{format}"] = plots.render(figure, format)
     return files
@@ -102,10 +104,12 @@ def _systematics(plan: Plan, table: pa.Table) -> Iterator:
 
 
 def _figures(plan: Plan, outcome: Outcome) -> Iterator:
-    study = plan.study
-    yield "p_against_exposure", exposure.p_against_exposure(outcome.table, study.signal.size, **study.at)
-    if len(outcome["reach"].table["m_chi_GeV"].unique()) > 1:
-        yield "t3_against_mass", reach.t3_against_mass(outcome["reach"].table, study.signal.size)
+    study, smallest = plan.study, outcome["combined"].table
+    yield "p_against_exposure", exposure.p_against_exposure(outcome.table, study.signal.size, smallest, **study.at)
+    size = study.signal.size
+    sought = outcome["reach"].table.filter(pc.field(size.name) == study.reach.size_at(study.at))
+    if len(sought["m_chi_GeV"].unique()) > 1:
+        yield "t3_against_mass", reach.t3_against_mass(sought, size)
     if len(outcome["leakage"].table):
         yield "leakage", leakage.leakage(outcome["leakage"].table, study.signal.size)
     yield from diagnosed(plan, outcome.population, outcome["diagnostics"], _signals(outcome))
@@ -132,12 +136,12 @@ def _q_distributions(outcome: Outcome, exposure_ty: float) -> Iterator:
         return
     weights, key = benchmark_weights(plan, population), plan.study.benchmark_signal.key
     drawn = [toys(plan, outcome.ledger, exposure_ty, hypothesis) for hypothesis in HYPOTHESES]
-    samples = q_values(population, weights, key, exposure_ty, choices(plan, plan.by_toys), *drawn)
+    samples = q_values(population, weights, key, np.ones(1), exposure_ty, choices(plan, plan.by_toys), *drawn)
     for (R, statistic), (null, with_signal) in zip(plan.by_toys, samples, strict=True):
         where = {"statistic": statistic, "R": R, "exposure_ty": exposure_ty, "at": plan.study.at}
         yield (
             f"q_{row_label(statistic, R)}_{label(exposure_ty)}ty",
-            q_distribution.q_distribution(null, with_signal, **where),
+            q_distribution.q_distribution(null, with_signal[:, 0], **where),
         )
 
 

@@ -13,16 +13,22 @@ NOTHING = ""
 
 
 def headline(outcome: Outcome) -> str:
-    """Z of the median experiment at the benchmark by every statistic and R, and the exposure of three sigma."""
+    """Z of the median experiment at the benchmark by every statistic and R, and the exposure of three sigma, there and
+    at the study's further points."""
     study = outcome.plan.study
     exposures = sorted({row["exposure_ty"] for row in results.rows_at(outcome.table, study.at)})
     z = {(row["statistic"], row["R"], row["exposure_ty"]): _significance(row)
          for row in results.rows_at(outcome.table, study.at)}  # fmt: skip
-    t3 = {(row["statistic"], row["R"]): _exposure(row) for row in results.rows_at(outcome["reach"].table, study.at)}
-    pairs = dict.fromkeys([pair[:2] for pair in z]) | dict.fromkeys(t3)
-    head = ["statistic", "R", *(f"Z at {one:g} t y" for one in exposures), "T3 in t y"]
+    points = [study.signal.at(point.m_chi_GeV, point.size) for point in study.reach.points]
+    places = [study.at, *(point.place for point in points)]
+    t3 = {(row["statistic"], row["R"], i): _exposure(row) for i, place in enumerate(places)
+          for row in results.rows_at(outcome["reach"].table, place)}  # fmt: skip
+    pairs = dict.fromkeys(pair[:2] for pair in (*z, *t3))
+    named = [f" at {point.m_chi_GeV:g} GeV, {point.value:g} {study.signal.size.unit}" for point in points]
+    head = ["statistic", "R", *(f"Z at {one:g} t y" for one in exposures), *(f"T3{at} in t y" for at in ("", *named))]
     rows = [[f"`{name}`", NOTHING if R is None else f"{R:g}", *(z.get((name, R, one), NOTHING) for one in exposures),
-             t3.get((name, R), NOTHING)] for name, R in sorted(pairs, key=_order)]  # fmt: skip
+             *(t3.get((name, R, i), NOTHING) for i in range(len(places)))]
+            for name, R in sorted(pairs, key=_order)]  # fmt: skip
     first = results.rows_at(outcome.table, study.at)[0]
     said = (f"Rates {study.backgrounds.rates.replace('_', ' ')}; the leakage of electron recoils, "
             f"{first['er_leakage']:.2g}, {study.backgrounds.leakage.words}. Z by exact laws, +- the pool's error; "

@@ -11,8 +11,8 @@ from engine.stages import STAGES, diagnostics, limits, tables
 
 def lines(outcome: Outcome) -> Iterator[str]:
     """Every line: of the stages in the order of the work, but that the models and the benchmark come first."""
-    study = outcome.plan.study
-    yield from diagnostics.lines(outcome["diagnostics"], study)
+    study, fits = outcome.plan.study, outcome["diagnostics"]
+    yield from diagnostics.lines(fits, study)
     sizes = outcome.population.effective_events()
     yield "effective pool events: " + ", ".join(f"{name} {size:.0f}" for name, size in sizes.items())
     yield from tables.lines(outcome["tables"], study)
@@ -21,4 +21,5 @@ def lines(outcome: Outcome) -> Iterator[str]:
         if hasattr(stage, "lines") and stage not in (diagnostics, tables):
             yield from stage.lines(outcome[stage.NAME], study)
         if stage is limits:
-            yield from (f"audit: {line}" for line in (*audit.lines(outcome.table, study.at), *foresight.remarks(study)))
+            said = audit.tied(fits.table), audit.lines(outcome.table, study.at), foresight.remarks(study)
+            yield from (f"audit: {line}" for lines in said for line in lines)

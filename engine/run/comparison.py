@@ -14,7 +14,7 @@ from engine.plan.plan import Plan
 from engine.run import pipeline
 from engine.run.pipeline import Outcome
 from engine.run.state import Run, to_its_end
-from engine.stages import models, pair_schemas, paired
+from engine.stages import models, pair_schemas, paired, together
 from engine.store import timings
 from engine.store.store import Ledger, Store
 from engine.study import Study
@@ -24,13 +24,15 @@ from engine.study import Study
 class Comparison:
     """All members of a comparison as they ended, best first in `ranking`, and what was done for it.
 
-    ranking (`pair_schemas.comparison`): a row for each pair; differences (`DIFFERENCES`): for each two.
+    ranking (`pair_schemas.comparison`): a row for each pair; differences (`DIFFERENCES`): for each two; together
+    (`schemas.combined`): the smallest p of all of them, by point, if the study asks for it.
     """
 
     plan: JointPlan
     outcomes: dict[str, Outcome]
     ranking: pa.Table
     differences: pa.Table
+    together: pa.Table
     computed: dict[str, int]
     set_aside: list[str]
 
@@ -46,6 +48,7 @@ def _whole(run: Run) -> Comparison:
     pipeline.score(run)
     outcomes = {name: _evaluated(run, name) for name in run.plan.members}
     run.stage(paired)
+    run.stage(together)
     return _compared(run.plan, run.ledger, run.store, outcomes, run.computed, run.set_aside)
 
 
@@ -62,7 +65,7 @@ def _evaluated(state: Run, name: str) -> Outcome:
 def finished(study: Study, store: Store) -> Comparison | None:
     """A comparison as it is in the store, or None when its scan has not ended there."""
     plan, ledger = JointPlan(study), Ledger(store)
-    needed = [*plan.paired.values(), *models.items(plan)]
+    needed = [*plan.paired.values(), *together.items(plan), *models.items(plan)]
     if any(item not in ledger.entries for item in needed) or ledger.check(needed):
         return None
     outcomes = {name: pipeline.finished(member, store) for name, member in study.members.items()}
@@ -82,9 +85,8 @@ def _compared(
     names = [row["pair"] for row in rows]
     toys = {name: ledger.table(item) for name, item in plan.paired.items()}
     differences = [_difference(one, other, toys, plan) for i, one in enumerate(names) for other in names[i + 1 :]]
-    return Comparison(
-        plan, outcomes, ranking, schemas.of_rows(pair_schemas.DIFFERENCES, differences), computed, set_aside
-    )
+    of_two = schemas.of_rows(pair_schemas.DIFFERENCES, differences)
+    return Comparison(plan, outcomes, ranking, of_two, together.smallest(plan, ledger), computed, set_aside)
 
 
 def _order(row: dict) -> tuple[float, float]:

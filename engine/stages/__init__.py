@@ -28,6 +28,7 @@ from engine.plan.event_plan import EventPlan
 from engine.plan.members import JointPlan
 from engine.stages import (
     cells,
+    combined,
     diagnostics,
     events,
     exact,
@@ -40,10 +41,12 @@ from engine.stages import (
     scores,
     systematics,
     tables,
+    together,
 )
 
 STAGES: tuple[ModuleType, ...] = (
-    events, models, scores, nulls, cells, exact, reach, leakage, limits, systematics, diagnostics, paired, tables,
+    events, models, scores, nulls, cells, exact, reach, leakage, combined, limits, systematics, diagnostics, paired,
+    together, tables,
 )  # fmt: skip
 DEFAULTS = {"OF_ALL": False, "MAY_FAIL": False, "STALLS": True, "REREAD": False}
 

@@ -24,7 +24,7 @@ from engine.store.store import Ledger, Store, read
 from engine.store.units import Unit, totals
 from engine.study import Study
 
-NAME, VERSION, SCHEMA = "diagnostics", 3, schemas.CLASSIFIED
+NAME, VERSION, SCHEMA = "diagnostics", 4, schemas.CLASSIFIED
 TABLES = "diagnostic_tables"
 REREAD, STALLS = True, False
 
@@ -40,9 +40,8 @@ EXAMPLES_KEV = {"ER": 6.0, "NR": 25.0}  # the middle of 2 to 10 keVee, true ener
 Columns = dict[str, np.ndarray]
 NUMBERS = (
     "auc", "accuracy", "precision", "precision_at_35_percent_nr", "recall",
-    "er_leakage_at_30_percent_nr", "er_leakage_at_50_percent_nr",
+    "er_leakage_at_30_percent_nr", "er_leakage_at_50_percent_nr", *classification.TIED,
 )  # fmt: skip
-TIED = 0.05  # share of NR with one logit above which a line says so: a cut cannot part them
 
 
 def items(plan: Plan) -> list[str]:
@@ -388,11 +387,10 @@ def _words(row: dict) -> str:
     at_30, at_50 = (f"er_leakage_at_{percent}_percent_nr" for percent in (30, 50))
     precision = ["none called NR" if row[name] is None else f"{row[name]:.4f}"
                  for name in ("precision", "precision_at_35_percent_nr")]  # fmt: skip
-    tied = f"; {row['nr_with_one_logit']:.0%} of NR have one logit" if row["nr_with_one_logit"] > TIED else ""
     return (
         f"AUC {row['auc']:.4f}, accuracy {row['accuracy']:.4f}, recall {row['recall']:.4f}, precision {precision[0]} "
         f"({precision[1]} at 35 % NR), ER leakage {row[at_30]:.2g} [{row[at_30 + '_low']:.2g}, "
-        f"{row[at_30 + '_high']:.2g}] at 30 % NR, {row[at_50]:.2g} at 50 %{tied}"
+        f"{row[at_30 + '_high']:.2g}] at 30 % NR, {row[at_50]:.2g} at 50 %"
     )
 
 

@@ -9,7 +9,7 @@ from engine import schemas
 from engine.assembly import population, rows
 from engine.assembly.inputs import Inputs
 from engine.inference.exact import Distribution
-from engine.inference.jackknife import GROUPS, z_pool_error
+from engine.inference.jackknife import GROUPS, half_z_shift, z_pool_error
 from engine.inference.population import Population
 from engine.lineage import row_label
 from engine.plan.event_plan import VERSIONS
@@ -80,11 +80,12 @@ def work(
         mass, size = point.m_chi_GeV, point.size
         weights = signal_weights[mass] * plan.signal_at(point).scale
         null, alternative = laws.distributions(pool.signal(weights) * exposure_ty)
-        made.append(expectation[mass].row(*pair, size) | values(null, alternative, q_toys) | {
-            "z_pool_error": z_pool_error(pool, choice, weights, exposure_ty)
-            if plan.at_benchmark(point) else None,
-            "half_shift": None, "lineage": item_of[exposure_ty, mass, size, *pair],
-        })  # fmt: skip
+        row = expectation[mass].row(*pair, size) | values(null, alternative, q_toys)
+        row |= {"half_shift": None, "z_pool_error": None, "half_z_shift": None}
+        if plan.at_benchmark(point) and row["exact_tail"] == "exact":
+            of_pool = pool, choice, weights, exposure_ty
+            row |= {"z_pool_error": z_pool_error(*of_pool), "half_z_shift": half_z_shift(*of_pool)}
+        made.append(row | {"lineage": item_of[exposure_ty, mass, size, *pair]})
     return [of_rows(NAME, SCHEMA, made)]
 
 

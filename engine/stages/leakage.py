@@ -21,9 +21,9 @@ from engine.store.store import Ledger
 from engine.store.units import Unit, totals
 from engine.study import Leakage, Study
 
-NAME, VERSION, SCHEMA = "leakage", 1, schemas.LEAKAGE_ROW
+NAME, VERSION, SCHEMA = "leakage", 2, schemas.LEAKAGE_ROW
 MAY_FAIL, STALLS = True, False
-TABLES, table_schema, TABLE_VERSION = "leakage_tables", schemas.leakage, 1
+TABLES, table_schema, TABLE_VERSION = "leakage_tables", schemas.leakage, 2
 
 Row = tuple[Leakage, float | None, float | None, str]  # how well it is known, an exposure (None: sought), R, statistic
 

@@ -9,7 +9,7 @@ from engine import lineage, schemas
 from engine.assembly import foresight, population, results, rows
 from engine.assembly.inputs import Inputs
 from engine.errors import BadInput
-from engine.inference import reach, reach_toys
+from engine.inference import jackknife, reach, reach_toys
 from engine.inference.cells import Choice
 from engine.inference.population import Population
 from engine.lineage import row_label
@@ -20,10 +20,10 @@ from engine.store.store import Ledger
 from engine.store.units import Unit, totals
 from engine.study import SignalPoint, Study
 
-NAME, VERSION, SCHEMA = "reach", 4, reach_schemas.REACH_ROW
+NAME, VERSION, SCHEMA = "reach", 5, reach_schemas.REACH_ROW
 MAY_FAIL, STALLS = True, False  # a search is a task of many laws, any of which may take its time
 TABLES, table_schema = "reach_tables", reach_schemas.reach
-TABLE_VERSION, TOYS_VERSION = 5, 3
+TABLE_VERSION, TOYS_VERSION = 6, 4
 ORACLE, COUNT = "known_signal", "count"  # what a reach is compared with
 
 Target = tuple[float | None, str, float | None, float]  # R, the name of a statistic, m_chi_GeV, size
@@ -41,7 +41,7 @@ def targets(plan: Plan) -> dict[str, Target]:
 
 def by_law(plan: Plan) -> dict[str, Target]:
     """Targets in every place of the study: beside what it asks for, the oracle of every score and the count, which
-    stand beside what toys find too. Nothing where no law is known, nor toys asked for.
+    stand beside what toys and few statistics find too. Nothing where no law is known, nor toys asked for.
     """
     section, at = plan.study.reach, plan.study.at
     toys_places = section.toys_places(at) if without_law(plan) else []
@@ -49,6 +49,8 @@ def by_law(plan: Plan) -> dict[str, Target]:
     pairs = [*plan.exactly, *(pair for pair in beside if pair not in plan.exactly)]
     is_on = section.enabled and plan.exactly
     wanted = [(pair, place) for place in section.places(at) for pair in pairs] if is_on else []
+    wanted += [(pair, (point.m_chi_GeV, point.size)) for point in section.points if is_on
+               for pair in pairs if pair in beside or point.is_sought_by(pair[1])]  # fmt: skip
     wanted += [(pair, place) for place in toys_places for pair in beside if (pair, place) not in wanted]
     numbers = section.model_dump(include={"exposure_ty", "p", "power", "groups"})
     return {_item(plan, "reach", VERSION, pair, place, numbers): (*pair, *place) for pair, place in wanted}
@@ -124,6 +126,7 @@ def work(plan: Plan, pool: Population, signal_weights: np.ndarray, item: str, ta
     low, high = section.exposure_ty
     at_ty = high if reached["t3_ty"] is None else reached["t3_ty"]
     expected = rows.Expectation(plan, pool, signal_weights, at_ty).row(R, statistic, size)
+    expected["pool_limited"] |= reached.pop("disagree", False)
     row = {name: expected[name] for name in schema.names if name in expected} | reached | {
         "from_ty": low, "to_ty": high, "p_false_alarm": section.p, "power": section.power, "groups": section.groups,
         "lineage": item,
@@ -137,7 +140,12 @@ def _by_law(plan: Plan, pool: Population, choice: Choice, weights: np.ndarray, s
     aim = reach.Aim(section.p, section.power)
     estimate, search = reach.find(pool, choice, weights, aim, *section.exposure_ty)
     error = reach.pool_error(pool, choice, weights, aim, search, estimate, section.groups)
-    return _of(estimate) | {"t3_error_ty": error}
+    row = _of(estimate) | {"t3_error_ty": error}
+    if error is not None:
+        at_ty = estimate.exposure_ty
+        shift, z_error = jackknife.half_z_shift(pool, choice, weights, at_ty), error * search.slope(at_ty) / at_ty
+        row["disagree"] = shift is not None and bool(jackknife.halves_disagree(shift, z_error))
+    return row
 
 
 def _by_toys(plan: Plan, pool: Population, choice: Choice, weights: np.ndarray, signal: SignalPoint) -> dict:
@@ -171,14 +179,14 @@ def table(plan: Plan, ledger: Ledger) -> pa.Table:
     stored = [nothing | row | {"method": "exact"} for row in ledger.rows(list(laws), "lineage").to_pylist()]
     if toys:
         stored += [row | {"method": "toys"} for row in ledger.rows(list(toys), "lineage").to_pylist()]
-    t3_ty = {laws[row["lineage"]][:3]: row["t3_ty"] for row in stored if row["method"] == "exact"}
+    t3_ty = {laws[row["lineage"]]: row["t3_ty"] for row in stored if row["method"] == "exact"}
     for row in stored:
         R, statistic, mass, size = target = (laws | toys)[row["lineage"]]
         # of a statistic that looks at no score, the best oracle that the scores have
         weights = [R] if R is not None else plan.study.score.R
-        oracles = [t3 for weight in weights if (t3 := t3_ty[weight, ORACLE, mass]) is not None]
+        oracles = [t3 for weight in weights if (t3 := t3_ty[weight, ORACLE, mass, size]) is not None]
         row["t3_seed_error_ty"] = results.spread([_found(row), *of_seeds.get(target, ())])
-        row["t3_oracle_ty"], row["t3_count_ty"] = min(oracles, default=None), t3_ty[None, COUNT, mass]
+        row["t3_oracle_ty"], row["t3_count_ty"] = min(oracles, default=None), t3_ty[None, COUNT, mass, size]
         row |= rows.joined(plan, Point(None, mass, size, "reach"), R, statistic)
     size = plan.study.signal.size
     order = [(name, "ascending") for name in ("m_chi_GeV", size.name, "R", "statistic")]
@@ -200,8 +208,10 @@ def _found(row: dict) -> float | None:
 
 def lines(reached: results.Result, study: Study) -> Iterator[str]:
     """One line a row: statistic, exposure and its error, the oracle's."""
+    size = study.signal.size
     for row in reached.table.to_pylist():
         at = "" if row["m_chi_GeV"] is None else f" at {row['m_chi_GeV']:g} GeV"
+        at += f", {row[size.name]:g} {size.unit}" if row[size.name] != study.reach.size_at(study.at) else ""
         oracle = "" if row["statistic"] == ORACLE else f", oracle {_t3(row['t3_oracle_ty'], row)}"
         by = ", by toys" if row["method"] == "toys" else ""
         limited = " (pool limited)" if row["pool_limited"] else ""
@@ -209,12 +219,15 @@ def lines(reached: results.Result, study: Study) -> Iterator[str]:
 
 
 def metrics(reached: results.Result, study: Study) -> dict[str, float]:
-    """Every exposure that was found, by a name for MLflow; masses in the name where there are several."""
-    several = len(reached.table["m_chi_GeV"].unique()) > 1
+    """Every exposure that was found, by a name for MLflow, with its mass where there are several, or its point."""
+    size = study.signal.size.name
+    main = study.reach.size_at(study.at)
+    several = len({row["m_chi_GeV"] for row in reached.table.to_pylist() if row[size] == main}) > 1
     t3_ty = {}
     for row in reached.table.to_pylist():
         if row["status"] == reach.FOUND:
-            mass = f"_{lineage.label(row['m_chi_GeV'])}GeV" if several else ""
+            mass = f"_{lineage.label(row['m_chi_GeV'])}GeV" if several or row[size] != main else ""
+            mass += f"_{lineage.label(row[size])}" if row[size] != main else ""
             label = f"{row_label(row['statistic'], row['R'])}{mass}"
             t3_ty[f"t3_ty_{label}"] = row["t3_ty"]
             if row["t3_seed_error_ty"] is not None:

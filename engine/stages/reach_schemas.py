@@ -8,7 +8,7 @@ from engine.size import Size
 REACH_ROW = pa.schema([
     column("status", pa.string(), "", "found; beyond_range: not up to the range's end; below_range: at its beginning"),
     column("t3_ty", pa.float64(), "t y", "smallest exposure beyond which the power stays; null beyond the range", True),
-    column("t3_error_ty", pa.float64(), "t y", "jack-knife error from the finite pool; null where not asked", True),
+    column("t3_error_ty", pa.float64(), "t y", "jack-knife error, finite pool; null: not asked, or of a bound", True),
     column("from_ty", pa.float64(), "t y", "the range's beginning"),
     column("to_ty", pa.float64(), "t y", "the range's end"),
     column("checked_to_ty", pa.float64(), "t y", "up to where the power was seen to stay, or to be too small"),
@@ -19,7 +19,7 @@ REACH_ROW = pa.schema([
     column("n_signal", pa.float64(), "events", "expected selected signal events there"),
     column("er_leakage", pa.float64(), "", "selected electron recoils beyond the line of 30 % NR in (cS1, cS2)"),
     column("leakage_known", pa.float64(), "", "factor (1 sigma) to which the null knows er_leakage; 1: exactly"),
-    column("pool_limited", pa.bool_(), "", "too few pool events behind the statistic there"),
+    column("pool_limited", pa.bool_(), "", "too few pool events there, or halves that differ beyond three errors"),
     column("lineage", pa.string(), "", "digest of everything that made this row"),
 ])  # fmt: skip
 

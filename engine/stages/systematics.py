@@ -24,7 +24,7 @@ from engine.store.store import Ledger
 from engine.store.units import Unit, totals
 from engine.study import Study
 
-NAME, VERSION, SCHEMA = "systematics", 4, schemas.VARIED
+NAME, VERSION, SCHEMA = "systematics", 5, schemas.VARIED
 MAY_FAIL, REREAD = True, True
 OF_SEEDS, OF_TRUTHS = ("z", "z_varied"), ("false_alarm_varied", "inflation", "inflation_error", "power_varied")
 
@@ -209,4 +209,5 @@ def lines(varied: results.Result | None, study: Study) -> Iterator[str]:
 def _words(row: dict) -> str:
     if row["nuisance"] == SEED:
         return f"{row['power_recalibrated']:.3g} with seed {row['amount']:g}, not {row['power']:.3g}"
-    return f"{row['nuisance']} {row['direction']} x{row['inflation']:.3g}+-{row['inflation_error']:.1g}"
+    error = "" if row["inflation_error"] is None else f"+-{row['inflation_error']:.1g}"
+    return f"{row['nuisance']} {row['direction']} x{row['inflation']:.3g}{error}"

@@ -35,6 +35,7 @@ def table(plan: Plan, ledger: Ledger, failed: dict[str, str] | None = None, only
     rows = results.requested(plan, only)
     columns = results.gathered(ledger, rows, failed)
     results.conclude(columns, rows.has_toys(failed), plan.study.toys.tail)
+    results.limit(rows, columns)
     columns["z_seed_error"] = results.seed_errors(rows, columns, _z_of_seeds(plan, ledger))
     return results.arranged(plan, rows, columns, failed)
 

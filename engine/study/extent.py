@@ -38,10 +38,9 @@ def _products(study: "Study") -> Iterator[tuple[str, Factors, int]]:
     yield "points", of_grid | per_point | pairs, MOST_POINTS
     factor = grid.refine.toys_factor if grid.refine else 1
     blocks = -(-max(toys.null, toys.signal) * factor // BLOCK)
-    yield f"blocks of {BLOCK} toys", {"toys": blocks} | exposures | per_point | pairs, MOST_POINTS
-    masses = len(study.limits.check_m_chi_GeV) + (grid.m_chi_GeV.n_points if grid.m_chi_GeV else 1)
-    yield "limits", {"limits and grid, m_chi_GeV": masses} | exposures, MOST_POINTS
-    reach = len(study.reach.m_chi_GeV) + len(study.reach.toys_m_chi_GeV) + 1
+    seeds = {"training.n_seeds": study.training.n_seeds} if study.combined else {}
+    yield f"blocks of {BLOCK} toys", {"toys": blocks} | exposures | per_point | pairs | seeds, MOST_POINTS
+    reach = len(study.reach.m_chi_GeV) + len(study.reach.toys_m_chi_GeV) + len(study.reach.points) + 1
     yield "exposures sought", {"reach.m_chi_GeV": reach} | per_point | pairs, MOST_POINTS
     if study.tune:
         tuned = {"tune.R": study.tune.R.n_points, "tune.m_chi_GeV": len(study.tune.m_chi_GeV)}

@@ -4,26 +4,40 @@ from typing import Annotated
 
 from pydantic import Field
 
-from engine.errors import BadInput
+from engine.errors import BadInput, unknown
 from engine.inference.exact.power import P_THREE_SIGMA, POWER
 from engine.inference.reach_toys import least_null_toys
 from engine.study.section import Distinct, Positive, Range, Section
 
-MASSES = ("m_chi_GeV", "toys_m_chi_GeV")
+MASSES = ("m_chi_GeV", "toys_m_chi_GeV", "points")
+
+
+class ReachPoint(Section):
+    """A signal of a mass and a size of its own, beside the benchmark's; statistics: which seek it, all unless said."""
+
+    m_chi_GeV: Positive
+    size: Positive
+    statistics: Annotated[tuple[str, ...], Distinct] | None = None
+
+    def is_sought_by(self, statistic: str) -> bool:
+        """Whether a statistic of the study seeks it."""
+        return self.statistics is None or statistic in self.statistics
 
 
 class Reach(Section):
     """From which exposure on every statistic with a known law finds the signal, at the benchmark and other masses.
 
-    m_chi_GeV: masses beside the benchmark's; the signal's size: the benchmark's if absent; exposure_ty: sought between;
-    p, power: of false alarms, and of the signal; groups: of the jack-knife over the pool. by_toys: those
-    without a law too, by as many toys as the cells have, at toys_m_chi_GeV; at the benchmark's mass if that is empty;
-    toys_pool_error: theirs with the jack-knife too, which takes one to four times as long as the search itself.
+    m_chi_GeV: masses beside the benchmark's; the signal's size: the benchmark's if absent; points: signals of another
+    size, for statistics with a law; exposure_ty: sought between; p, power: of false alarms, and of the signal; groups:
+    of the jack-knife over the pool. by_toys: those without a law too, by as many toys as the cells have, at
+    toys_m_chi_GeV; at the benchmark's mass if that is empty; toys_pool_error: theirs with the jack-knife too, which
+    takes one to four times as long as the search itself.
     """
 
     enabled: bool = True
     m_chi_GeV: Annotated[tuple[Positive, ...], Distinct] = ()
     size: Positive | None = None
+    points: tuple[ReachPoint, ...] = ()
     exposure_ty: Range = (1.0, 2000.0)
     p: float = Field(P_THREE_SIGMA, ge=1e-12, lt=0.5)
     power: float = Field(POWER, ge=0.1, le=0.9)  # laws with signal are made for their middle
@@ -36,7 +50,7 @@ class Reach(Section):
         """Raises BadInput where the section names masses of a signal that has none."""
         given = [name for name in MASSES if name in self.model_fields_set]
         if given and "m_chi_GeV" not in axes:
-            raise BadInput(f"reach: the signal {signal!r} has no {', '.join(given)}, but {', '.join(axes)}")
+            raise BadInput(f"reach.{given[0]}: the signal {signal!r} has no m_chi_GeV, but {', '.join(axes)}")
 
     def check_toys(self, without_law: list[str], n_toys: int) -> None:
         """Raises BadInput where null toys are too few for statistics without a law."""
@@ -44,6 +58,12 @@ class Reach(Section):
         if self.enabled and self.by_toys and without_law and n_toys < least:
             raise BadInput(f"reach.by_toys: {', '.join(without_law)}: toys.null = {n_toys} do not resolve p = "
                            f"{self.p:g}; at least {least} are needed")  # fmt: skip
+
+    def check_points(self, statistics: tuple[str, ...]) -> None:
+        """Raises BadInput for a point that a statistic seeks which the study does not have."""
+        for name in [name for point in self.points for name in point.statistics or ()]:
+            if name not in statistics:
+                raise BadInput(f"reach.points: {unknown('statistic', name, statistics)}")
 
     @property
     def toys_groups(self) -> int | None:
@@ -60,7 +80,9 @@ class Reach(Section):
             return []
         return self._at(set(self.toys_m_chi_GeV or [at["m_chi_GeV"]]) if "m_chi_GeV" in at else {None}, at)
 
+    def size_at(self, at: dict[str, float]) -> float:
+        """The signal's size at all masses but those of `points`."""
+        return [*at.values()][-1] if self.size is None else self.size
+
     def _at(self, masses: set[float | None], at: dict[str, float]) -> list[tuple[float | None, float]]:
-        *_, axis = at
-        size = at[axis] if self.size is None else self.size
-        return [(mass, size) for mass in sorted(masses)]
+        return [(mass, self.size_at(at)) for mass in sorted(masses)]

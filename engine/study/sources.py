@@ -221,6 +221,11 @@ class Backgrounds(Section):
         """The components that have events of their own."""
         return tuple(name for name in self.components if spectra.has_own_events(self.spectrum(name)[0]))
 
+    @property
+    def er_kinds(self) -> tuple[str, ...]:
+        """The kinds of pool events that are electron recoils: what comes with a kind of its own says so itself."""
+        return ("ER", *(name for name in self.own_kinds() if self.spectrum(name)[0].KIND == "ER"))
+
     def spectrum_name(self, component: str) -> str:
         """The name of the file behind a component."""
         return str(self.options.get(component, {}).get("spectrum", component))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # it asks this module
 
 EXPOSURE_TY = (0.01, 5000.0)  # t y: of the first detectors, and 25 times that of DARWIN; 20 t y are 7300 t d
 ENERGY_KEV = (0.0, 3000.0)  # keV, of tables; the most that natural radioactivity leaves is 2.6 MeV
-SECTIONS = ("grid", "benchmark", "reach", "limits", "tune", "compare")
+SECTIONS = ("grid", "benchmark", "reach", "tune", "compare")
 N_ENERGIES = 10_001  # at which a spectrum is looked for
 SEEN_KEV = np.geomspace(1e-3, 3000, N_ENERGIES)
 
@@ -50,6 +50,9 @@ def _given(study: "Study") -> Iterator[tuple[str, str, tuple[float, ...]]]:
             quantity = next((name for name in ("m_chi_GeV", "exposure_ty", "size") if key.endswith(name)), None)
             if quantity is not None and (value := getattr(part, key)) is not None:
                 yield (f"{section}.{key}".replace(".size", f".{size}"), quantity.replace("size", size), _ends(value))
+    for point in study.reach.points:
+        yield "reach.points.m_chi_GeV", "m_chi_GeV", (point.m_chi_GeV,)
+        yield f"reach.points.{size}", size, (point.size,)
     for name, options in study.toys.options.items():
         if isinstance(value := options.get("exposure_ty"), int | float):
             yield f"toys.options.{name}.exposure_ty", "exposure_ty", (value,)

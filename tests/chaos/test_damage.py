@@ -28,14 +28,14 @@ SMALL = (
     "toys.null=200", "toys.signal=200", "toys.statistics=['tail_count','count']", "toys.options.tail_count={b0=300.0}",
     "grid.exposure_ty.values=[20]", "grid.m_chi_GeV.values=[50]", "grid.sigma_si_cm2.values=[1e-48,1e-46]",
     "grid.refine={statistic='count',log10_sigma=0.5,max_rounds=1}", "models.vae.epochs=2", "models.classifier.epochs=1",
-    "limits.check_toys=100", "systematics.rates=true", "reach.enabled=true", "reach.groups=2",
-    "leakage_scan={factors=[1,1.5],calibration_events=[]}",
+    "limits.toys=500", "systematics.rates=true", "reach.enabled=true", "reach.groups=2",
+    "leakage_scan={factors=[1,1.5],calibration_events=[]}", "combined={statistics=['count']}",
 )  # fmt: skip
-TABLES = ("reach_tables", "leakage_tables", "limit_tables", "diagnostic_tables", "tables")
+TABLES = ("reach_tables", "leakage_tables", "combined_tables", "limit_tables", "diagnostic_tables", "tables")
 # what is made of the parts of a kind: without it, a scan reads them again; what is read at the end alone has none
 READERS = {"events": "models", "models": "scores", "pool": "nulls", "scores": "nulls", "nulls": "cells",
            "cells": "exact", "exact": "tables", "reach": "reach_tables", "limits": "limit_tables", "systematics": None,
-           "leakage": "leakage_tables",
+           "leakage": "leakage_tables", "combined": "combined_tables",
            "diagnostics": "diagnostic_tables", **dict.fromkeys(TABLES)}  # fmt: skip
 BESIDE = ("ledger", "plans", "timings", "journal", "drivers", "checkpoints", "figures", "mlflow")
 SEEN = Counter()  # how cells of the matrix ended

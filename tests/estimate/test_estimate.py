@@ -95,7 +95,7 @@ class TestPrice:
         assert more["scores"].core_s > one["scores"].core_s
 
     def test_every_choice_that_ships_has_a_cost(self, known):
-        plain = "limits.check_m_chi_GeV=[50]", "reach.enabled=true", "systematics.rates=true"
+        plain = "reach.enabled=true", "systematics.rates=true"
         for path, settings in ((TINY, plain), (PAIRS, ())):
             plan = plan_of(load(*settings, path=path))
             for stage in STAGES:

@@ -5,6 +5,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scipy import stats
+from scipy.special import gammaln
 
 from engine.errors import BadInput
 from engine.inference import cells, toys
@@ -402,10 +404,16 @@ def test_the_threshold_of_a_population_is_the_density_halfs(population):
     assert expected[~half & above].sum() == pytest.approx(1.0, abs=0.15)
 
 
-@pytest.mark.parametrize(("n_per_kind", "limited"), [(200, True), (1000, True), (4000, False)])
-def test_pool_limited_below_400_tail_events(make_pool, make_population, n_per_kind, limited):
-    """A third of the NR pool's toy half is above the threshold: 33, 167 and 667 events."""
-    tail = TAIL.prepare(make_population(make_pool(n_per_kind), expected=(0.3, 3.0)).null(1.0, 1.0))
+@pytest.mark.parametrize(
+    ("n_per_kind", "pool_error", "limited"),
+    [(60, True, True), (400, True, False), (1000, False, True), (4000, False, False)],
+)
+def test_pool_limited_below_25_tail_events_and_400_where_the_pool_is_the_truth(
+    make_pool, make_population, n_per_kind, pool_error, limited
+):  # fmt: skip
+    """A third of the NR pool's toy half is above the threshold: 10, 67, 167 and 667 events."""
+    choice = Choice(1.0, tail_count, tail_count.Options(pool_error=pool_error))
+    tail = choice.prepare(make_population(make_pool(n_per_kind), expected=(0.3, 3.0)).null(1.0, 1.0))
     assert tail.pool_limited is limited
     assert abs(tail.pool[1][0] - n_per_kind / 6) < 4 * np.sqrt(2 * n_per_kind / 6)
 
@@ -431,7 +439,7 @@ def test_widening_gives_the_gamma_error_of_the_pool(tail_pool):
     """Mean sum w (k + 1) and variance mean + sum w^2 (k + 1): thinned or filled up, the count stays Poisson."""
     n, rng = 40_000, np.random.default_rng(7)
     counts = rng.poisson(sum(k * w for k, w in tail_pool), n).astype(float)
-    widened = widen(counts, tail_pool, rng)
+    widened = widen(counts, np.full(n, sum(k * w for k, w in tail_pool)), tail_pool, rng)
     mean = sum(w * (k + 1) for k, w in tail_pool)
     variance = mean + sum(w**2 * (k + 1) for k, w in tail_pool)
     assert abs(widened.mean() - mean) < 4.5 * np.sqrt(variance / n)
@@ -449,10 +457,12 @@ def bare(choice):
     return Choice(choice.R, SimpleNamespace(prepare=prepare), choice.options)
 
 
-def test_a_null_with_pool_events_enough_is_not_widened(population):
-    assert not TAIL.prepare(population.null(1.0, 1.0)).pool_limited
-    (widened,), (alone,) = (draw(population, "null", choices=[choice]) for choice in (TAIL, bare(TAIL)))
-    assert np.array_equal(widened.totals, alone.totals)
+def test_a_null_with_pool_events_enough_is_widened_by_next_to_nothing(population):
+    """No number of pool events turns the widening on: the mean is that of one event more of each kind."""
+    tail = TAIL.prepare(population.null(1.0, 1.0))
+    assert not tail.pool_limited
+    nominal, wide = (law.sf(np.arange(1, 4)) for law in (tail.unwidened(), tail.background))
+    assert (wide > nominal).all() and wide == pytest.approx(nominal, rel=0.1)
 
 
 def test_a_limited_null_is_widened_but_not_the_toys_that_carry_a_signal(make_pool, make_population):
@@ -540,15 +550,33 @@ def test_a_pool_without_which_nothing_is_said_has_no_error(make_population):
 
 
 def test_the_jack_knife_sees_that_a_pool_knows_b_to_its_own_events_alone(make_pool, make_population):
-    """A fifth of the events pass, so that B has the error of their number: over pools, and by the groups of each."""
+    """A fifth of the events pass, so that B has the error of their number: over pools, and by the groups of each.
+
+    The median experiment has 300 events beyond a fifth of 6003, whatever the pool takes for B.
+    """
     choice, found = Choice(None, count, Options()), []
     for seed in range(40):
         pool = make_pool(500, seed)
         kept = np.random.default_rng((seed, 7)).random(len(pool.kind)) < 0.2
         population = make_population(pool.only(kept), np.arange(np.count_nonzero(kept)), expected=(6000.0, 3.0))
         weights = signal_weights(population, 300.0)
-        null, alternative = choice.prepare(population.null(None, 1.0)).distributions(population.signal(weights))
-        z = z_one_sided(null.sf(np.array([alternative.median()]))[0])
+        null = choice.prepare(population.null(None, 1.0)).background
+        z = z_one_sided(null.sf(np.array([6003 / 5 + 300]))[0])
         found.append((z, z_pool_error(population, choice, weights, 1.0)))
     z, error = np.array(found).T
     assert error.min() > 0 and 0.65 < np.sqrt(np.mean(error**2)) / z.std() < 1.5
+
+
+def test_of_p_a_part_is_a_deficit_where_q_is_two_sided_in_n(population, cells_of):
+    """With ln f0 the same everywhere `centred` is c(N) alone, and N is Poisson: p and its part are sums over N."""
+    flat = SimpleNamespace(ln=lambda ts: np.full(len(ts), -3.0))
+    population, blocks = dataclasses.replace(population, f0={1.0: flat}), 20
+    choices = [Choice(1.0, centred, Options()), TAIL, COUNT]
+    ((cell, *others),) = cells_of(population, choices, ("deficit",), [SIGNAL], blocks=blocks)
+    n, b = np.arange(300), population.n_background(1.0)
+    q = 2 * (b + gammaln(n + 1) - n * np.log(b))
+    reached, law = q >= cell.significance.q_median - 1e-9, stats.poisson(b).pmf(n)
+    expected, p = law[reached & (n < b)].sum(), law[reached].sum()
+    assert cell.p_deficit == pytest.approx(expected, abs=3 * np.sqrt(expected / (1000 * blocks))) and expected > 5e-3
+    assert cell.significance.p - cell.p_deficit == pytest.approx(p - expected, abs=3 * np.sqrt(p / (1000 * blocks)))
+    assert cell.columns["p_deficit"] == cell.p_deficit and [one.p_deficit for one in others] == [None, None]

@@ -15,6 +15,11 @@ BINS = Choice(1.0, deviance, configure(deviance, {}))
 TAIL = Choice(1.0, tail_count, configure(tail_count, {"b0": 5.0}))
 
 
+def q_of(population, choice, signal, n_toys):
+    """At 1 t y."""
+    return coupled.q_values(population.null(choice.R, 1.0), choice, signal, n_toys, KEY)
+
+
 def signal_of(population, expected):
     shape = np.where(population.pool.kind == 1, 1.0, 0.0)[population.pool.half == TOY_HALF]
     return expected * shape / shape.sum()
@@ -27,14 +32,14 @@ def test_the_law_is_that_of_other_toys(make_population, choice, relative_sd):
     population = make_population(relative_uncertainty=relative_sd)
     laws = choice.prepare(population.null(choice.R, 1.0)).distributions(signal_of(population, 6.0))
     for law, signal in zip(laws, (None, signal_of(population, 6.0)), strict=True):
-        q = coupled.q_values(population, choice, 1.0, signal, N_TOYS, KEY)
+        q = q_of(population, choice, signal, N_TOYS)
         for level in np.quantile(q, [0.05, 0.5, 0.9, 0.99]):
             p = float(law.sf(np.array([level]))[0])
             assert abs(np.mean(q >= level) - p) < 4 * np.sqrt(p * (1 - p) / N_TOYS) + 1e-3 * p
 
 
 def test_a_count_has_poissons_mean_and_the_rates_variance(make_population):
-    n = coupled.q_values(make_population(relative_uncertainty=(0.2, 0.3)), COUNT, 1.0, None, N_TOYS, KEY)
+    n = q_of(make_population(relative_uncertainty=(0.2, 0.3)), COUNT, None, N_TOYS)
     variance = 63 + (0.2 * 60) ** 2 + (0.3 * 3) ** 2
     assert n.mean() == pytest.approx(63, abs=4 * np.sqrt(variance / N_TOYS))
     assert n.var() == pytest.approx(variance, rel=4 * np.sqrt(2 / N_TOYS))
@@ -42,7 +47,7 @@ def test_a_count_has_poissons_mean_and_the_rates_variance(make_population):
 
 def test_a_pool_without_a_group_has_the_same_toys_but_for_its_own_sake(population):
     """An alias table would draw a fifth of all events anew."""
-    q = [coupled.q_values(population.without(group, 5), LITERAL, 1.0, None, 4000, KEY) for group in (0, 1)]
+    q = [q_of(population.without(group, 5), LITERAL, None, 4000) for group in (0, 1)]
     assert np.corrcoef(q)[0, 1] > 0.99
     others = [
         cells.background_toys(population.without(group, 5), 1.0, "null", [LITERAL], 4000)[0] for group in (0, 1)
@@ -51,13 +56,13 @@ def test_a_pool_without_a_group_has_the_same_toys_but_for_its_own_sake(populatio
 
 
 def test_more_toys_leave_the_first_as_they_are(population):
-    few, many = (coupled.q_values(population, LITERAL, 1.0, None, n, KEY) for n in (500, 2500))
+    few, many = (q_of(population, LITERAL, None, n) for n in (500, 2500))
     assert (many[:500] == few).all() and len(many) == 2500
 
 
 def test_a_signal_is_added_to_the_same_background(population):
     """Of a count, so that every toy has at least what it had; of nothing expected, just that."""
-    q = [coupled.q_values(population, COUNT, 1.0, signal, 2000, KEY)
+    q = [q_of(population, COUNT, signal, 2000)
          for signal in (None, signal_of(population, 0.0), signal_of(population, 8.0))]  # fmt: skip
     assert (q[0] == q[1]).all() and (q[2] >= q[0]).all()
     assert (q[2] - q[0]).mean() == pytest.approx(8.0, abs=4 * np.sqrt(8 / 2000))
@@ -68,7 +73,7 @@ def test_the_null_is_widened_as_other_toys_are(make_pool, make_population):
     population = make_population(make_pool(n_per_kind=400))
     statistic = TAIL.prepare(population.null(1.0, 1.0))
     null, _ = statistic.distributions(signal_of(population, 0.0))
-    q = coupled.q_values(population, TAIL, 1.0, None, N_TOYS, KEY)
+    q = q_of(population, TAIL, None, N_TOYS)
     for level in (9.0, 10.0):
         p, narrow = (float(law.sf(np.array([level]))[0]) for law in (null, statistic.unwidened()))
         error = np.sqrt(p * (1 - p) / N_TOYS)

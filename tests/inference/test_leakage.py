@@ -175,6 +175,30 @@ def test_a_calibration_without_a_leak_says_nothing():
                  stream_key=("test",), calibration_events=1e3)  # fmt: skip
 
 
+def test_captures_leak_and_a_calibration_by_betas_has_none_of_them():
+    """What has events of its own and is an electron recoil leaks as others do; what is none does not."""
+    from engine.inference.population import Background, populate
+    from tests.inference.conftest import ENERGY_KEV, flat, make_pool, make_scores
+
+    pool, kinds = make_pool(4000), ("ER", "NR", "capture")
+    own = (pool.kind == 0) & (np.arange(len(pool.kind)) % 4 < 2)
+    leaky = (pool.kind == 0) & (np.arange(len(pool.kind)) % 40 < 3)  # of either
+    pool = replace(pool, kind=np.where(own, 2, pool.kind), kinds=kinds, n_thrown=np.array([2000, 4000, 2000]),
+                   cs2_pe=np.where(leaky, 1.0, pool.cs2_pe))  # fmt: skip
+    backgrounds = [Background(kind, kind, flat(1 / ENERGY_KEV.get(kind, ENERGY_KEV["ER"])), 0.0) for kind in kinds]
+
+    def populated(**options):
+        return populate(pool, {R: make_scores(pool)}, backgrounds, idealised=True, bandwidth=1.0, relative_floor=1e-12,
+                        stream_key=("test",), calibration_events=1e3, **options)  # fmt: skip
+
+    betas, with_captures = populated(), populated(er_kinds=("ER", "capture"))
+    assert betas.leaks.any() and not betas.leaks[own].any() and with_captures.leaks[own].any()
+    np.testing.assert_array_equal(betas.leaks[~own], with_captures.leaks[~own])
+    assert with_captures.leakage == betas.leakage == leakage.Leakage(leaked=1e3 * betas.er_leakage)
+    assert with_captures.er_leakage == pytest.approx((with_captures.weights[:, with_captures.leaks].sum())
+                                                     / with_captures.weights[:, pool.kind != 1].sum())  # fmt: skip
+
+
 def test_rates_that_share_a_nuisance_move_together():
     """Table 3: 7Be and pp are one solar rate; a count of both has the sum's spread, and not the roots of squares."""
     from engine.inference.population import Background, populate

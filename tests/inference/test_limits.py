@@ -1,19 +1,14 @@
-"""Upper limits: asymptotic against what can be written down, and against toys."""
+"""Asymptotic upper limits against what can be written down, and against toys."""
 
 import numpy as np
 import pytest
+from likelihoods import counting, unbinned_of
 from scipy import optimize, stats
 
 from engine.errors import BadInput
-from engine.inference import limits, profile, templates, toys
+from engine.inference import limits, toys
 
 ONE_SIDED = stats.norm.ppf(0.9)
-
-
-def counting(background, signal, relative_sd=0.0):
-    """One bin: nothing but a count."""
-    content = np.array([[background, signal]])
-    return limits.Experiment(content, content, np.array([relative_sd, profile.FREE]))
 
 
 def upper_limit(where, counts):
@@ -22,19 +17,6 @@ def upper_limit(where, counts):
     while limits.z_mu(where, counts, high) < ONE_SIDED:
         high *= 2
     return optimize.brentq(lambda mu: limits.z_mu(where, counts, mu) - ONE_SIDED, 0.0, high, rtol=1e-4)
-
-
-def unbinned_of(bands, names, sd, exposure=1.0):
-    """Templates of one half, events of the other; the signal at mu = 1 expects 171 events."""
-    cs1, cs2, weights, signal = bands
-    half = np.arange(len(cs1)) % 2 == 0
-    found = profile.groups(names, sd)
-    everything = np.vstack([weights, signal])
-    density = templates.densities(templates.estimate(cs1[half], cs2[half], everything[:, half]), cs1, cs2)[~half]
-    expected = weights.sum(axis=1)
-    background = found.sum(density[:, :-1] * expected) / found.sum(expected)
-    in_toys = 2 * exposure * everything[:, ~half]
-    return limits.experiment(background, density[:, -1], found.member @ in_toys[:-1], in_toys[-1], found.relative_sd)
 
 
 @pytest.fixture(scope="module")
@@ -121,27 +103,6 @@ def test_the_limit_falls_with_exposure(bands, band_names):
 def test_uncertain_rates_never_improve_the_limit(binned):
     known = limits.Experiment(binned.rows, binned.content, np.where(np.isinf(binned.relative_sd), np.inf, 0.0))
     assert limits.median_limit(known).mu_90 < limits.median_limit(binned).mu_90
-
-
-def test_the_limit_is_above_the_truth_nine_times_in_ten(binned):
-    """1500 toys at the median limit, rates drawn for each: 90 % within three errors of 0.8 %, and the limits agree."""
-    mu = limits.median_limit(binned).mu_90
-    said = limits.calibrate(binned, mu, 1500, toys.stream("coverage"))
-    assert said.coverage == pytest.approx(0.9, abs=0.024)
-    assert said.coverage_low < said.coverage < said.coverage_high
-    assert said.critical_z == pytest.approx(ONE_SIDED, abs=0.12)
-    counts = limits.draw(binned, mu, 200, toys.stream("coverage, one by one"))
-    above = [upper_limit(binned, n) >= mu for n in counts]
-    assert above == [limits.z_mu(binned, n, mu) <= ONE_SIDED for n in counts]
-    assert np.mean(above) == pytest.approx(0.9, abs=0.065)
-
-
-def test_a_calibrated_level_covers_by_construction(binned):
-    mu = limits.median_limit(binned).mu_90
-    first = limits.calibrate(binned, mu, 1500, toys.stream("first"), level=0.8)
-    counts = limits.draw(binned, mu, 1000, toys.stream("second"))
-    covered = np.mean([limits.z_mu(binned, n, mu) <= first.critical_z for n in counts])
-    assert covered == pytest.approx(0.8, abs=0.05)
 
 
 def test_toys_without_signal_give_the_asymptotic_median_and_band(binned):

@@ -18,7 +18,7 @@ from engine.options import configure
 
 R = 1.0
 CHOICES = [
-    Choice(R, tail_count, configure(tail_count, {"b0": 10.0})),
+    Choice(R, tail_count, configure(tail_count, {"b0": 10.0, "pool_error": False})),
     Choice(R, excess_scan, configure(excess_scan, {"thresholds": 10})),
     Choice(R, extended_poisson, configure(extended_poisson, {})),
     Choice(None, count, configure(count, {})),

@@ -165,7 +165,7 @@ def test_arguments_are_left_alone(additive, null):
     n_events, totals = np.array([60, 1, 0]), np.full((3, per_event(prepared, events).shape[1]), 7.0)
     prepared.q(n_events, totals)
     if hasattr(prepared, "widen"):
-        assert prepared.widen(totals, np.random.default_rng(1)).shape == totals.shape
+        assert prepared.widen(totals, totals, np.random.default_rng(1)).shape == totals.shape
     assert n_events.tolist() == [60, 1, 0] and np.array_equal(totals, np.full_like(totals, 7.0))
     for values, old in zip(vars(events).values(), before, strict=True):
         assert np.array_equal(values, old)
@@ -449,7 +449,7 @@ def test_the_pool_error_is_in_the_null_and_in_its_toys(make_population, make_poo
     means = few._means.sum(axis=0)
     totals = np.column_stack([rng.poisson(means, (n, len(means))), np.zeros(n)]).astype(float)
     null, as_if_true = few.distributions(np.zeros(len(few.null.drawn.events)))[0], few.unwidened()
-    q = few.q(None, few.widen(totals, rng))
+    q = few.q(None, few.widen(totals, np.append(means, 0.0)[None], rng))
     for at in np.quantile(q, [0.5, 0.9, 0.99, 0.999]):
         p = null.sf(np.array([at]))[0]
         assert abs(np.mean(q >= at - 1e-9) - p) < 4 * np.sqrt(p / n)
@@ -458,4 +458,4 @@ def test_the_pool_error_is_in_the_null_and_in_its_toys(make_population, make_poo
     assert alike[0] == pytest.approx(alike[1], rel=0.1)
     off = scan_of(make_population, make_pool, 300, pool_error=False)
     assert off.background.sf(np.array([8.0])) == as_if_true.sf(np.array([8.0]))
-    assert np.array_equal(off.widen(totals, rng), totals)
+    assert np.array_equal(off.widen(totals, None, rng), totals)

@@ -12,11 +12,14 @@ from engine.physics import events
 from engine.physics.detectors import TPC, _collection, _pulses, _quanta, darwin, xenonnt
 
 REFERENCES = tomllib.loads((Path(__file__).parents[1] / "references" / "darwin.toml").read_text())
+# what tubes and digitisers add to the charge has its own tests (test_electronics.py)
+BARE = dict.fromkeys(("spe_rise_ns", "spe_fall_ns", "baseline_noise_pe", "dark_count_rate_hz"), 0.0)
 DETECTORS = {
     name: plugins.load("engine.physics.detectors", name).CONSTANTS
     for name in plugins.names("engine.physics.detectors")
 }  # fmt: skip
-DARWIN = darwin.CONSTANTS
+DETECTORS = {name: TPC(**tpc.model_dump() | BARE) for name, tpc in DETECTORS.items()}
+DARWIN = DETECTORS["darwin"]
 CES, LEAKAGE, CAPTURES = (REFERENCES[key] for key in ("ces", "leakage", "captures"))
 COLUMNS = {
     "x_cm", "y_cm", "z_cm", "s1_pe", "s2_pe", "cs1_pe", "cs2_pe", "drift_us", "ces_keVee", "registered",

@@ -10,7 +10,7 @@ import pytest
 from engine import plugins
 from engine.bench.painting import plain_image
 from engine.physics import events
-from engine.physics.detectors import Readout
+from engine.physics.detectors import TPC, Readout
 from engine.physics.representations import image
 from engine.physics.representations.image import MARGIN, PANEL
 
@@ -118,6 +118,7 @@ def test_colours_are_viridis_over_white():
 
 @each_detector
 def test_pulses_do_not_tell_the_amplitude(tpc):
+    tpc = TPC(**tpc.model_dump() | {"dark_count_rate_hz": 0.0})  # eight dark counts at once are none
     readout = readout_of(tpc)
     louder = replace(readout, s1_waveform=8 * readout.s1_waveform, s2_waveform=8 * readout.s2_waveform)
     np.testing.assert_array_equal(images(louder, tpc), images(readout, tpc))
@@ -127,6 +128,18 @@ def test_pulses_do_not_tell_the_time():
     early, late = np.zeros_like(dark().s2_waveform), np.zeros_like(dark().s2_waveform)
     early[0, 5:905] = late[0, 3000:3900] = np.random.default_rng(1).exponential(size=900)
     np.testing.assert_array_equal(*(images(replace(dark(), s2_waveform=pulse)) for pulse in (early, late)))
+
+
+def test_a_lone_photoelectron_does_not_widen_the_panel():
+    """Far from the pulse it is not shown; near it, or of more charge, it is."""
+    alone, far, near, bright = (np.zeros_like(dark().s2_waveform) for _ in range(4))
+    for waveform in (alone, far, near, bright):
+        waveform[0, 1000:1400] = 5.0
+    far[0, 3000] = near[0, 1450] = 1.0
+    bright[0, 3000] = 3.0
+    panels = [images(replace(dark(), s2_waveform=pulse))[0] for pulse in (alone, far, near, bright)]
+    same = [np.array_equal(panels[0], panel) for panel in panels]
+    assert same == [True, True, False, False]
 
 
 def test_a_box():

@@ -34,7 +34,8 @@ def s1_pulses(times, counts, charges=CHARGES, samples=200, event_keys=None, bott
     n = len(counts)
     event_keys = keys(n) if event_keys is None else event_keys
     waveform, area, hits = np.zeros((n, samples), np.float32), np.zeros(n), np.zeros((2, n, TUBES), np.float32)
-    _pulses.fill_s1(times, offsets(counts), event_keys, charges, 10.0, bottom, waveform, hits[0], hits[1], area)
+    even = np.zeros((0, 6)), (np.zeros((2, TUBES)), np.zeros((2, TUBES)))
+    _pulses.fill_s1(times, offsets(counts), event_keys, charges, 10.0, bottom, *even, waveform, hits[0], hits[1], area)
     return waveform, area, *hits
 
 

@@ -21,6 +21,7 @@ REPRESENTATIONS = {
     if not name.startswith("_")
 }
 SMALL = {"s1_samples": 20, "s2_samples": 70, "pmt_top_radius_cm": 30.0, "pmt_bottom_radius_cm": 30.0}
+WHOLE = TPC(**darwin.CONSTANTS.model_dump() | {"sample_step_pe": 1.0})
 DETECTORS = {"darwin": darwin.CONSTANTS, "small": TPC(**darwin.CONSTANTS.model_dump() | SMALL)}
 
 
@@ -94,20 +95,27 @@ def test_order_of_the_sections():
     values = {"s1_waveform": 1, "s2_waveform": 2, "s2_top": 3, "s2_bottom": 4}
     lengths = vector.sections(darwin.CONSTANTS)
     expected = np.concatenate([np.full(lengths[name], value) for name, value in values.items()])
-    np.testing.assert_array_equal(vector.features(constant(**values), darwin.CONSTANTS)[0], expected)
+    np.testing.assert_array_equal(vector.features(constant(**values), WHOLE)[0], expected)
 
 
 @pytest.mark.parametrize(
     ("pe", "whole"), [(0.4, 0), (0.6, 1), (7.4, 7), (65534.6, 65535), (65536.0, 65535), (70_000.0, 65535), (1e9, 65535)]
 )
 def test_whole_photoelectrons_that_saturate(pe, whole):
-    assert set(vector.features(constant(s2_waveform=pe), darwin.CONSTANTS)[0]) == {0, whole}
+    assert set(vector.features(constant(s2_waveform=pe), WHOLE)[0]) == {0, whole}
+
+
+def test_samples_are_in_the_detectors_steps_and_never_negative():
+    tenths = vector.features(constant(s1_waveform=0.26, s2_waveform=-0.4, s2_top=2.6), darwin.CONSTANTS)[0]
+    values = {"s1_waveform": 3, "s2_waveform": 0, "s2_top": 3, "s2_bottom": 0}
+    expected = np.repeat(list(values.values()), list(vector.sections(darwin.CONSTANTS).values()))
+    np.testing.assert_array_equal(tenths, expected)
 
 
 def test_rounding_moves_no_sample_by_more_than_half():
     readout = readout_of("darwin")
-    parts = [getattr(readout, name) for name in vector.sections(darwin.CONSTANTS)]
-    assert np.abs(vector.features(readout, darwin.CONSTANTS) - np.concatenate(parts, axis=1)).max() <= 0.5
+    parts = [np.maximum(getattr(readout, name), 0) for name in vector.sections(darwin.CONSTANTS)]
+    assert np.abs(vector.features(readout, WHOLE) - np.concatenate(parts, axis=1)).max() <= 0.5
 
 
 def test_saturation_is_far_above_an_electron_recoil():

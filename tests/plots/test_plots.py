@@ -109,7 +109,8 @@ def test_the_plane_shows_the_contour_table_the_bound_cells_and_the_overlays(tabl
 
 def test_the_plane_shows_a_limit_as_a_dashed_curve_of_its_own(table):
     """By mass, at the exposure that is shown; broken where there is none, and no contour of Z."""
-    rows = [{"exposure_ty": x, "m_chi_GeV": m, "sigma_si_90_cm2": None if m == MASSES[3] else m * x * 1e-51}
+    rows = [{"exposure_ty": x, "m_chi_GeV": m, "sigma_si_90_cm2": None if m == MASSES[3] else m * x * 1e-51,
+             "interval": "upper", "method": "none" if m == MASSES[3] else "neyman"}
             for x in EXPOSURES for m in MASSES[::-1]]  # fmt: skip
     figure = plane(table, contours(table, SIZE), SIZE, **POINT, limits=pa.Table.from_pylist(rows))
     (line,) = [line for line in figure.axes[0].lines if line.get_gid() == "limit"]
@@ -117,6 +118,20 @@ def test_the_plane_shows_a_limit_as_a_dashed_curve_of_its_own(table):
     np.testing.assert_array_equal(line.get_xdata(), MASSES)
     np.testing.assert_allclose(line.get_ydata(), np.where(MASSES == MASSES[3], np.nan, MASSES * 200 * 1e-51))
     assert line.get_label() in {text.get_text() for text in figure.legends[0].texts}
+
+
+@pytest.mark.parametrize(
+    ("interval", "method", "said"),
+    [
+        ("upper", "asymptotic", "90 % CL limit, profile likelihood, asymptotic"),
+        ("unified", "neyman", "upper end, unified 90 % CL interval, profile likelihood"),
+    ],
+)
+def test_a_limit_that_is_asymptotic_or_an_end_says_so(table, interval, method, said):
+    rows = [{"exposure_ty": 200.0, "m_chi_GeV": m, "sigma_si_90_cm2": m * 1e-49, "interval": interval, "method": method}
+            for m in MASSES]  # fmt: skip
+    figure = plane(table, contours(table, SIZE), SIZE, **POINT, limits=pa.Table.from_pylist(rows))
+    assert said in {text.get_text() for text in figure.legends[0].texts}
 
 
 def test_the_plane_without_bounds_has_no_hatch_and_no_legend():

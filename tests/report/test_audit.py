@@ -8,7 +8,8 @@ from engine.report import audit
 AT = {"m_chi_GeV": 50.0, "sigma_si_cm2": 1e-47}
 GOOD = AT | {
     "exposure_ty": 5.0, "statistic": "tail_count", "R": 1e4, "events_per_pool_event": 0.005, "half_shift": 0.1,
-    "pool_limited": False, "n_signal": 3.0, "signal_pool_size": 4000.0, "pull": 0.3, "pull_median": -1.0,
+    "pool_limited": False, "half_z_shift": None, "z_pool_error": None, "n_signal": 3.0, "signal_pool_size": 4000.0,
+    "pull": 0.3, "pull_median": -1.0,
 }  # fmt: skip
 
 
@@ -27,6 +28,7 @@ def test_nothing_is_said_where_nothing_is_wrong():
         ({"events_per_pool_event": 0.4, "exposure_ty": 200.0}, "0.4 expected events per pool event at 200 t y"),
         ({"half_shift": -0.7}, "tail_count_R10000 at 5 t y is shifted by -0.7 sd (1 rows above 0.3)"),
         ({"pool_limited": True}, "behind: tail_count_R10000"),
+        ({"pool_limited": True, "half_z_shift": -1.0, "z_pool_error": 0.2}, "error of: tail_count_R10000"),
         ({"signal_pool_size": 12.0}, "only 12 effective pool events"),
         ({"pull_median": 5.0}, "disagree by 0.3 and 5.0 sigma: tail_count_R10000 at 5 t y"),
     ],
@@ -38,3 +40,17 @@ def test_each_limit_has_its_line(changed, said):
 
 def test_rows_off_the_benchmark_are_not_judged():
     assert lines(m_chi_GeV=60.0, pool_limited=True) == []
+
+
+def fits(**changed):
+    row = {"role": "classifier", "model": "mlp_classifier", "population": "window_2_10_keVee",
+           "er_with_one_logit": 1e-4, "nr_with_one_logit": 0.004}  # fmt: skip
+    wide = {"population": "uniform_1_100_keV"}
+    return audit.tied(pa.Table.from_pylist([row | wide, row | changed, row | wide | {"role": "floor"}]))
+
+
+def test_a_classifier_that_gives_events_one_logit_has_a_line():
+    assert fits() == fits(er_with_one_logit=None, nr_with_one_logit=None) == []
+    (line,) = fits(nr_with_one_logit=0.47)
+    assert line.startswith("classifier mlp_classifier gives 47% of NR one logit, window_2_10_keVee")
+    assert len(fits(er_with_one_logit=0.02, nr_with_one_logit=0.02)) == 2

@@ -27,6 +27,21 @@ def test_every_statistic_has_a_row_with_the_tables_own_numbers(outcome):
     assert "leakage of electron recoils" in lines[-1] and "exactly known" in lines[-1]
 
 
+def test_a_point_has_a_column_of_exposures(tmp_path):
+    point = "reach.points=[{m_chi_GeV=40,sigma_si_cm2=1e-47,statistics=[]}]"
+    settings = ("toys.null=100", "toys.signal=100", "toys.statistics=['count','tail_count']", "reach.enabled=true",
+                "grid.exposure_ty.values=[20]", "grid.sigma_si_cm2.values=[0.0]", "limits.enabled=false")  # fmt: skip
+    made = pipeline.run(study.load(str(TINY), (*settings, point)), Store(str(tmp_path / "store")), workers=0)
+    head, _, *lines = results_page.headline(made).splitlines()[:-2]
+    assert head == "| statistic | R | Z at 20 t y | T3 in t y | T3 at 40 GeV, 1e-47 cm2 in t y |"
+    last = {line.split("|")[1].strip(): line.split("|")[-2].strip() for line in lines}
+    at = {row["statistic"]: row for row in made["reach"].table.to_pylist() if row["m_chi_GeV"] == 40}
+    assert last["`tail_count`"] == "" and set(at) == {"count", "known_signal"}
+    for name, row in at.items():
+        said = {"found": f"{row['t3_ty'] or 0:.3g}", "beyond_range": "beyond", "below_range": "below"}[row["status"]]
+        assert last[f"`{name}`"].startswith(said)
+
+
 def test_only_the_block_of_the_study_changes(outcome):
     text = "a\n<!-- results tiny -->\nold\n<!-- end -->\nb\n<!-- results other -->\nkept\n<!-- end -->\n"
     made = results_page.filled(text, "tiny", outcome)

@@ -24,7 +24,7 @@ from engine.store.store import Ledger, Store
 @pytest.fixture(scope="module")
 def scanned(tmp_path_factory):
     """The finished comparison, its study and its store."""
-    parsed, store = study.load(str(PAIRS)), Store(str(tmp_path_factory.mktemp("pairs")))
+    parsed, store = study.load(str(PAIRS), ("combined={}",)), Store(str(tmp_path_factory.mktemp("pairs")))
     assert comparison.finished(parsed, store) is None
     return comparison.run(parsed, store, workers=0), parsed, store
 
@@ -96,6 +96,30 @@ class TestTables:
         assert difference["n_toys"] == 1000 and difference["pair"] == found.ranking["pair"][0].as_py()
 
 
+class TestTogether:
+    """Two pairs and two fits of each as one search."""
+
+    def test_all_are_tried_and_the_best_of_them_is_one_of_a_pairs_own(self, scanned):
+        found = scanned[0]
+        assert found.together.schema.equals(schemas.combined(found.plan.study.signal.size))
+        (row,) = found.together.to_pylist()
+        assert (row["pairs"], row["n_seeds"], row["n_choices"]) == ("dense-mlp, dense-floor", 2, 4)
+        of_pairs = {name: outcome["combined"].table.to_pylist()[0] for name, outcome in found.outcomes.items()}
+        assert all(one["n_choices"] == 2 for one in of_pairs.values())
+        best = min(of_pairs, key=lambda name: of_pairs[name]["p_best"])
+        same = "p_best", "best_seed", "best_R", "best_statistic"
+        assert [row[name] for name in same] == [of_pairs[best][name] for name in same] and row["best_pair"] == best
+        assert row["p_median"] >= row["p_best"] and 1 <= row["trial_factor"] <= 4
+
+    def test_it_is_kept_and_told(self, scanned):
+        found, parsed, store = scanned
+        assert comparison.finished(parsed, store).together.equals(found.together)
+        made = comparison_report.files(found)
+        assert pq.read_table(pa.BufferReader(made["combined.parquet"])).equals(found.together)
+        metrics = comparison_report.logged("pairs", found, store, made)[-1].metrics
+        assert metrics["z_combined_20ty"] == found.together["z_median"][0].as_py()
+
+
 class TestReport:
     def test_mlflow_is_told_the_numbers_of_the_table(self, scanned):
         found, _, store = scanned
@@ -120,7 +144,7 @@ class TestReport:
         assert words == ["beyond the range"] * reached.count(False)
 
     def test_the_lines_hold_a_row_for_each_pair_each_model_and_each_two(self, scanned):
-        assert [table.row_count for table in comparison_report.shown(scanned[0])] == [2, 3, 1]
+        assert [table.row_count for table in comparison_report.shown(scanned[0])] == [2, 3, 1, 1]
 
 
 def test_the_mid_p_of_a_count_counts_ties_half():

@@ -39,7 +39,7 @@ def prepare(null, options):
 SMALL = (
     "events.train_per_kind=100", "events.test_per_kind=100", "pool.er_events=2000", "pool.nr_events=2000",
     "toys.null=1000", "toys.signal=1000", "grid.exposure_ty.values=[5]", "grid.m_chi_GeV.values=[50]",
-    "models.vae.epochs=1", "models.classifier.epochs=1", "limits.check_m_chi_GeV=[]",
+    "models.vae.epochs=1", "models.classifier.epochs=1", "limits.method=asymptotic",
     "grid.sigma_si_cm2.values=[0.0,1e-47,5e-46]", "toys.exact='all'",
 )  # fmt: skip
 

@@ -20,7 +20,7 @@ WORK = {"items": ["plan"], "units": ["inputs", "missing"], "amounts": ["plan", "
 TABLE = {"table_schema": ["size"], "table_item": ["plan"], "table": ["plan", "ledger"]}
 SHOWN = {"lines": 2, "metrics": 2}
 ON = ("reach.enabled=true", "reach.by_toys=true", "toys.null=7408", "systematics.rates=true", "training.n_seeds=2",
-      "leakage_scan={}", "toys.statistics=['tail_count','count','template_likelihood']")  # fmt: skip
+      "leakage_scan={}", "combined={}", "toys.statistics=['tail_count','count','template_likelihood']")  # fmt: skip
 
 
 def name_of(stage):
@@ -40,8 +40,8 @@ def full(tiny):
 
 @pytest.fixture(scope="module")
 def pairs(tiny):
-    """A study that compares, which is the one that asks for `paired`."""
-    return plan_of(study.load(str(tiny.with_name("pairs.toml"))))
+    """A study that compares, which is the one that asks for `paired` and `together`."""
+    return plan_of(study.load(str(tiny.with_name("pairs.toml")), ("combined={}",)))
 
 
 @pytest.mark.parametrize("stage", STAGES, ids=name_of)
@@ -77,7 +77,7 @@ class TestContract:
     def test_amounts_are_of_what_is_missing(self, stage, full, pairs):
         if not hasattr(stage, "work"):
             pytest.skip("it has no work")
-        plan = pairs if stage.NAME == "paired" else full
+        plan = pairs if stage.NAME in ("paired", "together") else full
         asked = stage.items(plan)
         assert asked and all(isinstance(item, str) for item in asked)
         whole, half = stage.amounts(plan, set(asked)), stage.amounts(plan, set(asked[::2]))
@@ -105,7 +105,8 @@ class TestItems:
         order = [folder for stage in STAGES
                  for folder in dict.fromkeys((stage.NAME, getattr(stage, "TABLES", stage.NAME)))]  # fmt: skip
         assert list(asked) == order
-        assert all(asked[name] for name in order if name != "paired") and asked["paired"] == []
+        of_pairs = {"paired", "together"}
+        assert {name for name in order if not asked[name]} == of_pairs
         everything = [item for some in asked.values() for item in some]
         assert len(set(everything)) == len(everything)
 

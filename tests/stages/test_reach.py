@@ -23,7 +23,7 @@ SMALL = (
     "models.vae.epochs=1", "toys.statistics=['counting_veto','tail_count','template_likelihood']",
     "backgrounds.rates='idealised'", "reach.by_toys=true", "reach.toys_m_chi_GeV=[50,500]",
     "reach.enabled=true", "reach.m_chi_GeV=[100]", "reach.exposure_ty=[0.5,40]",
-    "reach.sigma_si_cm2=3e-47",
+    "reach.sigma_si_cm2=3e-47", "reach.points=[{m_chi_GeV=50,sigma_si_cm2=6e-47,statistics=['tail_count']}]",
 )  # fmt: skip
 
 
@@ -41,7 +41,7 @@ class TestScan:
     def test_every_statistic_stands_beside_the_oracle_and_the_count(self, scanned):
         table = scanned[0]["reach"].table
         assert table.schema.equals(reach_schemas.reach(SIZE))
-        rows = {(row["statistic"], row["m_chi_GeV"]): row for row in table.to_pylist()}
+        rows = {(row["statistic"], row["m_chi_GeV"]): row for row in table.to_pylist() if row["sigma_si_cm2"] == 3e-47}
         beside = {"known_signal", "count"}
         wanted = {(name, mass) for name in {"counting_veto", "tail_count"} | beside for mass in (50.0, 100.0)}
         wanted |= {(name, 500.0) for name in beside} | {("template_likelihood", mass) for mass in (50.0, 500.0)}
@@ -52,6 +52,22 @@ class TestScan:
             assert row["t3_oracle_ty"] == rows["known_signal", mass]["t3_ty"]
             assert row["t3_count_ty"] == rows["count", mass]["t3_ty"]
             assert (row["t3_ty"] is None) == (row["status"] == "beyond_range")
+
+    def test_a_point_has_an_exposure_of_its_own_and_the_oracle_and_the_count_there(self, scanned):
+        """At the benchmark's mass and twice its cross-section: named in lines and metrics, and not drawn over mass."""
+        outcome = scanned[0]
+        rows = {row["statistic"]: row for row in outcome["reach"].table.to_pylist() if row["sigma_si_cm2"] == 6e-47}
+        assert set(rows) == {"tail_count", "known_signal", "count"}
+        at_half = {row["statistic"]: row for row in outcome["reach"].table.to_pylist()
+                   if row["sigma_si_cm2"] == 3e-47 and row["m_chi_GeV"] == 50}  # fmt: skip
+        for row in rows.values():
+            assert (row["t3_oracle_ty"], row["t3_count_ty"]) == (rows["known_signal"]["t3_ty"], rows["count"]["t3_ty"])
+        found = {name: row["t3_ty"] for name, row in rows.items() if row["status"] == "found"}
+        assert found and all(t3_ty < (at_half[name]["t3_ty"] or 40) for name, t3_ty in found.items())
+        made = reach.metrics(outcome["reach"], outcome.plan.study)
+        assert sorted(t3 for name, t3 in made.items() if name.endswith("_50GeV_6e-47")) == sorted(found.values())
+        said = list(reach.lines(outcome["reach"], outcome.plan.study))
+        assert sum("at 50 GeV, 6e-47 cm2: " in line for line in said) == len(rows)
 
     def test_the_veto_reaches_what_poisson_says(self, scanned):
         """From t3_ty on, 30 % of the signal stands out of what the veto leaves; a per cent before, it does not."""
@@ -77,7 +93,7 @@ class TestScan:
 
     def test_what_exists_is_not_sought_again(self, scanned):
         outcome, store = scanned
-        assert outcome.computed["reach"] == len(reach.items(outcome.plan)) == 12
+        assert outcome.computed["reach"] == len(reach.items(outcome.plan)) == 15
         again = pipeline.run(outcome.plan.study, store, workers=0)
         assert not any(again.computed.values())
         assert again["reach"].table.equals(outcome["reach"].table) and again["reach"].path == outcome["reach"].path
@@ -98,7 +114,7 @@ class TestScan:
     def test_it_is_said_and_drawn(self, scanned):
         outcome, _ = scanned
         said = list(reach.lines(outcome["reach"], outcome.plan.study))
-        assert len(said) == 12 and all("t y" in line for line in said)
+        assert len(said) == 15 and all("t y" in line for line in said)
         veto = next(row for row in outcome["reach"].table.to_pylist() if row["statistic"] == "counting_veto")
         assert any(f"T3 at 50 GeV: counting_veto {veto['t3_ty']:.4g} +- " in line for line in said)
         assert reach.metrics(outcome["reach"], outcome.plan.study)["t3_ty_counting_veto_50GeV"] == veto["t3_ty"]
@@ -126,6 +142,30 @@ class TestPlan:
     def test_another_mass_leaves_the_first(self, tiny):
         a, b = Plan(load(tiny, ON)), Plan(load(tiny, ON, "reach.m_chi_GeV=[50,100]"))
         assert set(reach.items(a)) < set(reach.items(b)) and len(reach.items(b)) == 8
+
+    def test_a_point_leaves_what_is_sought_and_is_sought_by_those_it_names(self, tiny):
+        point = "reach.points=[{{m_chi_GeV=40,sigma_si_cm2=3e-49{}}}]"
+        a = Plan(load(tiny, ON))
+        every, one = (Plan(load(tiny, ON, point.format(of))) for of in ("", ",statistics=['tail_count']"))
+        assert set(reach.items(a)) < set(reach.items(one)) < set(reach.items(every)) and len(reach.items(every)) == 8
+        new = {target for item, target in reach.targets(one).items() if item not in reach.items(a)}
+        assert {name for _, name, *_ in new} == {"tail_count", "known_signal", "count"}
+        assert {(mass, size) for *_, mass, size in new} == {(40.0, 3e-49)}
+        point = {"m_chi_GeV": 40.0, "sigma_si_cm2": 3e-49, "statistics": None}
+        assert every.study.fields()["reach"]["points"] == [point]
+
+    @pytest.mark.parametrize(
+        ("point", "said"),
+        [
+            ("{m_chi_GeV=40,sigma_si_cm2=3e-49,statistics=['tale_count']}", "did you mean 'tail_count'"),
+            ("{m_chi_GeV=40,size=3e-49}", "unknown key 'size'; the signal's is 'sigma_si_cm2'"),
+            ("{m_chi_GeV=40,sigma_si_cm2=3e-3}", "reach.points.sigma_si_cm2 = 0.003: usual values"),
+            ("{m_chi_GeV=40}", "reach.points.0.sigma_si_cm2: required"),
+        ],
+    )
+    def test_a_point_that_is_none_is_one_line(self, tiny, point, said):
+        with pytest.raises(BadInput, match=said):
+            load(tiny, ON, f"reach.points=[{point}]")
 
     def test_toys_are_asked_for_and_seek_what_has_no_law(self, tiny):
         settings = ON, "toys.null=7408", "toys.statistics=['tail_count','template_likelihood']"

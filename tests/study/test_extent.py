@@ -26,8 +26,6 @@ MANY = {str(i): {"name": "mlp_classifier", "seed": i} for i in range(1500)}
         ({"grid": GRID, "tune": {"R": {"log": [1, 1e7], "n": 2_000_000}}}, ["too many points to tune"]),
         ({"grid": GRID, "reach": {"m_chi_GeV": list(range(1, 9001))}, "score": {"R": list(range(1, 200))}},
          ["exposures sought", "reach.m_chi_GeV"]),
-        ({"grid": GRID | {"exposure_ty": {"linear": [1, 900], "n": 900}},
-          "limits": {"check_m_chi_GeV": list(range(1, 9001))}}, ["too many limits"]),
         ({"grid": GRID, "compare": {"vae": {k: {"name": "dense_vae"} for k in MANY}, "classifier": MANY}},
          ["1,500 (compare.vae) x 1,501 (compare.classifier)"]),
         ({"grid": GRID, "detector": {"pmt_pitch_cm": 1e-5}}, ["pmt_pitch_cm"]),

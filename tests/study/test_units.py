@@ -34,7 +34,6 @@ def table(folder, *energies_keV):
         ({"benchmark": {"m_chi_GeV": 0.05}}, ["benchmark.m_chi_GeV = 0.05"]),
         ({"reach": {"exposure_ty": [1, 1e6]}}, ["reach.exposure_ty = 1e+06"]),
         ({"reach": {"m_chi_GeV": [5e4]}}, ["reach.m_chi_GeV = 50000"]),
-        ({"limits": {"check_m_chi_GeV": [5e4]}}, ["limits.check_m_chi_GeV = 50000"]),
         ({"tune": {"R": [1, 10], "exposure_ty": 73_000}}, ["tune.exposure_ty = 73000"]),
         ({"toys": {"options": {"tail_count": {"exposure_ty": 73_000}}}}, ["tail_count.exposure_ty = 73000"]),
         ({"signal": {"options": {"v0_km_s": 238_000}}}, ["v0_km_s", "238000", "1000"]),

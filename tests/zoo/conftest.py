@@ -19,6 +19,7 @@ SMALL = {
     "conv_vae": {"filters": 4, "epochs": 2, "batch_size": 8, "learning_rate": 0.01},
     "dense_vae": {"hidden": [16, 8], "latent": 4, "epochs": 3, "batch_size": 16, "learning_rate": 0.01},
     "flow": {"hidden": [16], "transforms": 1, "epochs": 3, "batch_size": 16},
+    "log_sum_classifier": {"sums": 8, "hidden": [8], "epochs": 4, "batch_size": 16},
     "mlp_classifier": {"hidden": [16, 8], "epochs": 4, "batch_size": 16},
     "summary_classifier": {"epochs": 3, "batch_size": 16},
     "waveform_classifier": {"filters": [4, 4], "hidden": 8, "epochs": 3, "batch_size": 16},
@@ -38,6 +39,11 @@ def vae():
 @pytest.fixture
 def mlp():
     return importlib.import_module("zoo.mlp_classifier")
+
+
+@pytest.fixture
+def log_sums():
+    return importlib.import_module("zoo.log_sum_classifier")
 
 
 @pytest.fixture

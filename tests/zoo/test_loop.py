@@ -79,11 +79,37 @@ def test_patience_waits_for_the_end_of_a_warm_up(vae, monkeypatch, lab):
 
 def test_the_best_weights_are_those_of_the_lowest_loss(family, monkeypatch, lab):
     rising(monkeypatch, family, [2.0, 1.0, 3.0, 1.0])
-    best, taken = states(lab, family, epochs=4, keep="best")
+    fixed = {"schedule": "constant"} if hasattr(family.Config, "schedule") else {}  # or two epochs are not half of four
+    best, taken = states(lab, family, epochs=4, keep="best", **fixed)
     monkeypatch.undo()
-    assert same(weights(best), weights(lab.fitted(family, epochs=2)))
-    assert not same(weights(best), weights(lab.fitted(family, epochs=4)))
-    assert same(weights(resumed(lab, family, taken[3], epochs=4, keep="best")), weights(best))
+    assert same(weights(best), weights(lab.fitted(family, epochs=2, **fixed)))
+    assert not same(weights(best), weights(lab.fitted(family, epochs=4, **fixed)))
+    assert same(weights(resumed(lab, family, taken[3], epochs=4, keep="best", **fixed)), weights(best))
+
+
+def rates(family, monkeypatch, lab, **fields):
+    """The learning rates of a fit's steps."""
+    plain, seen = family.optimizer, []
+
+    def optimizer(parameters, config):
+        made = plain(parameters, config)
+        made.register_step_pre_hook(lambda one, *_: seen.append(one.param_groups[0]["lr"]))
+        return made
+
+    monkeypatch.setattr(family, "optimizer", optimizer)
+    lab.fitted(family, **fields)
+    return np.array(seen)
+
+
+def test_a_learning_rate_falls_as_half_a_cosine_over_all_epochs(log_sums, monkeypatch, lab):
+    seen = rates(log_sums, monkeypatch, lab, epochs=3, learning_rate=0.02)
+    np.testing.assert_allclose(seen, 0.02 * np.cos(np.pi / 2 * np.arange(len(seen)) / len(seen)) ** 2, atol=1e-12)
+    assert len(seen) == 3 * np.ceil(len(lab.training_rows(log_sums)) / 16)
+
+
+def test_the_papers_learning_rate_stays(mlp, log_sums, monkeypatch, lab):
+    assert set(rates(mlp, monkeypatch, lab)) == {0.01}
+    assert set(rates(log_sums, monkeypatch, lab, schedule="constant", learning_rate=0.02)) == {0.02}
 
 
 def betas(vae, monkeypatch, lab, **fields):

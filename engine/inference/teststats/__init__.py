@@ -9,9 +9,11 @@ model); and NEEDS, of "score" and "density" (f0): what it is made from, so that 
 `engine.inference.hypothesis.Null` and gives an object that has, where ADDITIVE,
 `columns(events) -> (n, k)`, summed over a toy's events, or `bins(events) -> (n,)` with `n_bins`, counted;
 `q(n_events (t,), totals (t, k)) -> (t,)`;
-optionally `widen(totals, rng) -> totals`: carries the pool's finite size into null toys;
+optionally `widen(totals, expected (t, k), rng) -> totals`: carries the pool's finite size into null toys, of which each
+was drawn with totals expected of its own, as its rates and its leakage moved them;
 optionally `unwidened() -> law`: its null without that, where its law is known;
 optionally `pool_limited`: whether too few pool events stand behind it;
+optionally `sees_deficit`: whether q grows for fewer events than expected, too, so that rows say how much of p they are;
 and, where its law is known, `distributions(signal) -> (null, alternative)`, two laws of q
 (`engine.inference.exact`), for expected signal events (n,) of the drawn events, and `background`, the first of them,
 unless it is MODEL_DEPENDENT.

@@ -34,6 +34,7 @@ class Deviance:
 
     null: Null
     most_bins: int
+    sees_deficit = True  # of events in any bin
 
     @cached_property
     def edges(self) -> np.ndarray:

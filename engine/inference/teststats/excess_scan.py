@@ -1,8 +1,8 @@
 """The smallest local Poisson p over many thresholds in TS: an excess sought at every height of the score at once.
 
 There is no threshold to choose: the thresholds are set by background alone, evenly in the logarithm of the events
-expected above them, and the trial factor of looking at all of them is in the null. Below the expectation that
-the pool can support there is no threshold.
+expected above them, and the trial factor of looking at all of them is in the null. No threshold has fewer effective
+electron recoils of the pool above it than `pool_events`: a tail of heavier or lighter events says nothing of leakage.
 
 What is expected above a threshold is itself a count of pool events. Its null carries that (`pool_error`): of each kind
 the k events of weight w above the highest threshold stand for w Gamma(k + 1), those of every bin below for
@@ -17,8 +17,8 @@ from pydantic import Field
 
 from engine import options
 from engine.inference.exact import rates, scan
-from engine.inference.hypothesis import Null, Scored
-from engine.inference.pools import effective_size
+from engine.inference.hypothesis import Law, Null, Scored
+from engine.inference.pools import KINDS, effective_size
 
 ADDITIVE = True
 EXACT = True
@@ -31,9 +31,9 @@ REACH = 6.0  # standard deviations down to which its null is known: every furthe
 
 
 class Options(options.Options):
-    """thresholds: how many; pool_events: effective events of the pool that the highest of them has above it;
-    smallest_b, largest_b: expected background events above the highest and the lowest at most; pool_error: of what is
-    expected above thresholds, in the null."""
+    """thresholds: how many; pool_events: effective electron recoils of the pool that every one of them has above it at
+    least (of all kinds together where no electron recoil is expected); smallest_b, largest_b: expected background
+    events above the highest and the lowest at most; pool_error: of what is expected above thresholds, in the null."""
 
     thresholds: int = Field(scan.N_THRESHOLDS, ge=2, le=1000)
     pool_events: float = Field(25.0, ge=1)
@@ -58,10 +58,14 @@ class ExcessScan:
     def _thresholds(self) -> tuple[np.ndarray, np.ndarray]:
         law, given = self.null.reference, self.options
         order = np.argsort(-law.events.ts, kind="stable")
+        order = order[law.total[order] > 0]
         ts, expected = law.events.ts[order], law.total[order]
-        above = np.cumsum(expected)
-        enough = np.flatnonzero(above**2 / np.cumsum(expected**2) >= given.pool_events)
-        smallest = max(given.smallest_b, above[enough[0]] if len(enough) else above[-1])
+        above, w = np.cumsum(expected), np.where(_counted(law)[order], expected, 0.0)
+        # kinds of other weights apart, and no place beyond which a heavy event makes them fewer again
+        short = np.flatnonzero(np.cumsum(w) ** 2 < given.pool_events * np.cumsum(w * w))
+        last = min(int(short[-1]) + 1 if len(short) else 0, len(ts) - 1)  # at least so many down to it
+        highest = min(int(np.searchsorted(-ts, -ts[last], side="right")), len(ts) - 1)
+        smallest = max(given.smallest_b, above[highest])
         wanted = scan.thresholds(smallest, above[-1], n=given.thresholds, largest_b=max(given.largest_b, 2 * smallest))
         edges = np.unique(ts[np.minimum(np.searchsorted(above, wanted), len(ts) - 1)])[::-1]
         b = np.array([expected[ts > edge].sum() for edge in edges])
@@ -87,9 +91,10 @@ class ExcessScan:
 
     @property
     def pool_limited(self) -> bool:
-        """Whether the highest threshold has too few events of the pool above it."""
+        """Whether the half that toys draw from has fewer than half as many electron recoils above the highest threshold
+        as the other must have: as many would be there by chance in every second pool."""
         law = self.null.drawn
-        return effective_size(law.total[law.events.ts > self.edges[0]]) < self.options.pool_events
+        return effective_size(law.total[_counted(law) & (law.events.ts > self.edges[0])]) < self.options.pool_events / 2
 
     @cached_property
     def _means(self) -> np.ndarray:
@@ -112,9 +117,9 @@ class ExcessScan:
         shape = np.where(known, mean**2 / np.where(known, variance, 1.0), np.inf)
         return np.where(known, mean / np.where(known, nominal, 1.0), 1.0), shape
 
-    def widen(self, totals: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def widen(self, totals: np.ndarray, expected: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Null counts whose expectation in each bin has a factor with the pool's Gamma error: thinned where it is
-        below 1, and with a Poisson count more where it is above (of the nominal rates, as `tail_count` has it)."""
+        below 1, and with a Poisson count more where it is above."""
         if not self.options.pool_error:
             return totals
         factor, shape = self.pool
@@ -123,7 +128,7 @@ class ExcessScan:
                          / np.where(finite, shape, 1.0), factor)  # fmt: skip
         counts = np.rint(totals[:, :-1]).astype(np.int64)
         kept = rng.binomial(counts, np.minimum(drawn, 1.0))
-        more = rng.poisson(np.maximum(drawn - 1, 0.0) * self._means.sum(axis=0))
+        more = rng.poisson(np.maximum(drawn - 1, 0.0) * expected[:, :-1])
         return np.column_stack([kept + more, totals[:, -1]]).astype(np.float64)
 
     @cached_property
@@ -148,6 +153,12 @@ class ExcessScan:
         more = np.bincount(self.bins(self.null.drawn.events), signal, minlength=self.n_bins)[:-1]
         nodes = rates.nodes(self._means, self.null.drawn.grouped.relative_sd, more, z=0)  # for medians
         return self.background, scan.ScanLaw(self.table, nodes)
+
+
+def _counted(law: Law) -> np.ndarray:
+    """(events,) the electron recoils, where any is expected, else all."""
+    electron = law.events.kind == KINDS.index("ER")
+    return electron if law.total[electron].any() else np.full(len(electron), True)
 
 
 def prepare(null: Null, options: Options) -> ExcessScan:

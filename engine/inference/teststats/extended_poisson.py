@@ -35,6 +35,7 @@ class ExtendedPoisson:
 
     null: Null
     ln_n_factorial: bool
+    sees_deficit = True  # c(N) grows on both sides of B
 
     def columns(self, events: Scored) -> np.ndarray:
         """(n, 1) ln f0(TS)."""

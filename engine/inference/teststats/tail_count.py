@@ -17,15 +17,18 @@ MONOTONE_INVARIANT = True
 MODEL_DEPENDENT = False
 NEEDS = ("score",)
 
-SMALLEST_TAIL = 400  # pool events above the threshold, below which the row is `pool_limited`
+# pool events above the threshold, below which the row is `pool_limited`: where the pool is taken for the truth; where
+# the null has its error, which of 25 events is a fifth of the tail, as the error of a leakage known to 1.2
+SMALLEST_TAIL, SMALLEST_WIDENED = 400, 25
 
 
 class Options(options.Options):
     """`b0` background events are expected above the threshold at `exposure_ty`, one threshold for all exposures;
-    without an exposure, the threshold is derived anew at each."""
+    without an exposure, the threshold is derived anew at each. pool_error: of what it expects, in the null."""
 
     b0: float = Field(1.0, gt=0)
     exposure_ty: float | None = Field(None, gt=0)
+    pool_error: bool = True
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class TailCount:
     null: Null
     b0: float
     exposure_ty: float | None
+    pool_error: bool
 
     @cached_property
     def threshold(self) -> float:
@@ -51,8 +55,8 @@ class TailCount:
     @property
     def pool_limited(self) -> bool:
         """Whether the tail of any kind that matters rests on too few pool events."""
-        expected = sum(k * w for k, w in self.pool)
-        return any(k < SMALLEST_TAIL and (k + 1) * w > 0.1 * expected for k, w in self.pool)
+        expected, enough = sum(k * w for k, w in self.pool), SMALLEST_WIDENED if self.pool_error else SMALLEST_TAIL
+        return any(k < enough and (k + 1) * w > 0.1 * expected for k, w in self.pool)
 
     def columns(self, events: Scored) -> np.ndarray:
         """(n, 1): 1 above the threshold, else 0."""
@@ -62,14 +66,13 @@ class TailCount:
         """The number of events above the threshold."""
         return totals[:, 0]
 
-    def widen(self, totals: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def widen(self, totals: np.ndarray, expected: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Null counts whose expectation b has the Gamma error of the pool events that b was counted from.
 
         A kind with effectively k pool events of weight w above the threshold gives b = w Gamma(k + 1), so a
-        tail without a single pool event still expects w. Where the drawn b exceeds the nominal one, a Poisson
-        count is added; where it falls short, the count is thinned: both leave a Poisson count of mean b.
+        tail without a single pool event still expects w.
         """
-        return widen(totals[:, 0], self.pool, rng)[:, None] if self.pool_limited else totals
+        return widen(totals[:, 0], expected[:, 0], self.pool, rng)[:, None] if self.pool_error else totals
 
     @cached_property
     def _rates(self) -> tuple[np.ndarray, np.ndarray]:
@@ -83,7 +86,7 @@ class TailCount:
     @cached_property
     def background(self) -> counts.CountLaw:
         """The law of the count under background, widened as its toys are."""
-        return counts.widened_law(*self._rates, self.pool) if self.pool_limited else self._toys
+        return counts.widened_law(*self._rates, self.pool) if self.pool_error else self._toys
 
     def unwidened(self) -> counts.CountLaw:
         """The law of the count under background as if the pool were the truth."""
@@ -103,14 +106,21 @@ def tail_threshold(ts: np.ndarray, expected: np.ndarray, b0: float) -> float:
     return float(ts[order[min(first, len(ts) - 1)]])
 
 
-def widen(counts: np.ndarray, pool: tuple[tuple[float, float], ...], rng: np.random.Generator) -> np.ndarray:
-    """Poisson counts (n,) of mean sum k w, given the mean sum w Gamma(k + 1) instead, drawn for each."""
+def widen(
+    counts: np.ndarray, expected: np.ndarray, pool: tuple[tuple[float, float], ...], rng: np.random.Generator
+) -> np.ndarray:
+    """Poisson counts (n,) of the means `expected`, given these times sum w Gamma(k + 1) / sum k w instead, drawn for
+    each: thinned where that is below 1, with a Poisson count more where it is above. Without any pool event, sum w
+    Gamma(1) is the mean.
+    """
     nominal = sum(k * w for k, w in pool)
     drawn = sum(w * rng.gamma(k + 1, size=len(counts)) for k, w in pool)
-    kept = rng.binomial(counts.astype(np.int64), np.minimum(drawn / nominal, 1.0) if nominal else 1.0)
-    return kept + rng.poisson(np.maximum(drawn - nominal, 0.0)).astype(np.float64)
+    if not nominal > 0:
+        return counts + rng.poisson(drawn)
+    kept = rng.binomial(counts.astype(np.int64), np.minimum(drawn / nominal, 1.0))
+    return kept + rng.poisson(np.maximum(drawn / nominal - 1, 0.0) * expected).astype(np.float64)
 
 
 def prepare(null: Null, options: Options) -> TailCount:
     """The tail's count under this null."""
-    return TailCount(null, options.b0, options.exposure_ty)
+    return TailCount(null, options.b0, options.exposure_ty, options.pool_error)

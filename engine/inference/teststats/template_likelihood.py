@@ -49,6 +49,11 @@ class TemplateLikelihood:
         seen = _visible(law.events)
         return templates.estimate(law.events.cs1_pe[seen], law.events.cs2_pe[seen], law.weights[:, seen])
 
+    @property
+    def sees_deficit(self) -> bool:
+        """As Eq. 6 does, but where N is given."""
+        return not self.options.conditional
+
     def rows(self, events: Scored) -> np.ndarray:
         """(n, groups) b_g f_g at each event; one without S1 or S2 is put at 1 PE, on every template's floor."""
         cs1, cs2 = np.maximum(events.cs1_pe, 1.0), np.maximum(events.cs2_pe, 1.0)

@@ -30,6 +30,11 @@ def Noise(description: str):
     return Field(0.0, ge=0, le=0.3, description=description, exclude_if=lambda width: width == 0)
 
 
+def Electronics(description: str, most: float):
+    """What waveforms and hit patterns show of tubes and light; no part of an identity where it is 0: without it."""
+    return Field(0.0, ge=0, le=most, description=description, exclude_if=lambda value: value == 0)
+
+
 class TPC(BaseModel):
     """The constants of a cylindrical two-phase xenon time projection chamber; z is 0 at the cathode.
 
@@ -63,6 +68,13 @@ class TPC(BaseModel):
     light_collection_height_cm: float = Field(gt=0, description="height for which the polynomial was made")
     double_pe_probability: float = Fraction
     spe_resolution: float = Field(ge=0, description="relative width of one photoelectron's charge")
+    spe_rise_ns: float = Electronics("time constant of a photoelectron's pulse: its rise, shorter than its fall", 100)
+    spe_fall_ns: float = Electronics("time constant of its fall; 0: the charge is all in one sample", 1000)
+    baseline_noise_pe: float = Electronics("rms of one tube's baseline, in PE per sample, where it is recorded", 1)
+    dark_count_rate_hz: float = Electronics("single photoelectrons per second of each tube", 1e6)
+    sample_step_pe: float = Field(
+        1.0, gt=0, le=1, description="least step of a sample in the vector, in PE", exclude_if=lambda step: step == 1
+    )
     s1_coincidence: int = Field(ge=1, description="photons that must fall within s1_coincidence_ns")
     s1_coincidence_ns: float = Positive
     s1_transport_ns: float = Field(gt=0, description="mean time of a reflected photon to a PMT")
@@ -71,6 +83,7 @@ class TPC(BaseModel):
     pmt_top_radius_cm: float = Field(gt=0, le=1000, description="centres of the top array lie within")
     pmt_bottom_radius_cm: float = Field(gt=0, le=1000, description="centres of the bottom array lie within")
     s1_bottom_fraction: float = Fraction
+    s1_direct_efficiency: float = Electronics("S1 photons detected per photon on a tube's window; 0: light is even", 1)
     s2_top_fraction: float = Fraction
     s2_focused_fraction: float = Fraction
     s2_light_height_cm: float = Positive
@@ -94,6 +107,12 @@ class TPC(BaseModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _has_a_pulse(self) -> "TPC":
+        if self.spe_rise_ns and self.spe_rise_ns >= self.spe_fall_ns:
+            raise ValueError(f"spe_rise_ns = {self.spe_rise_ns:g} is not below spe_fall_ns = {self.spe_fall_ns:g}")
+        return self
+
     @property
     def g2(self) -> float:
         """Photons detected per electron that reaches the liquid's surface."""
@@ -110,10 +129,14 @@ class TPC(BaseModel):
         return self.radius_cm - self.wall_distance_cm
 
     @property
+    def fiducial_height_cm(self) -> float:
+        """Height of the volume in which events are thrown."""
+        return self.drift_length_cm - 2 * self.wall_distance_cm
+
+    @property
     def fiducial_mass_t(self) -> float:
         """Mass inside the fiducial volume, in tonnes."""
-        height = self.drift_length_cm - 2 * self.wall_distance_cm
-        return math.pi * self.fiducial_radius_cm**2 * height * self.density_g_cm3 * 1e-6
+        return math.pi * self.fiducial_radius_cm**2 * self.fiducial_height_cm * self.density_g_cm3 * 1e-6
 
     def pmt_positions_cm(self, array: Literal["top", "bottom"] = "top") -> np.ndarray:
         """(n, 2) centres of one PMT array: a hexagonal lattice with a tube in its middle."""

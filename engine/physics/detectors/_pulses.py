@@ -11,7 +11,7 @@ from numba import njit
 from scipy.stats import norm
 
 from engine.lineage import mix64
-from engine.physics.detectors import TPC
+from engine.physics.detectors import TPC, _s1_light
 
 TABLE_BITS = 12
 TABLE_SIZE = 1 << TABLE_BITS
@@ -85,18 +85,22 @@ def _coincide(times, fold, window):
 
 
 @njit(cache=True)
-def fill_s1(times, first, keys, charges, sample_ns, bottom, waveform, hits_top, hits_bottom, area):
+def fill_s1(times, first, keys, charges, sample_ns, bottom, places, tubes, waveform, hits_top, hits_bottom, area):
     """Gives every S1 photon a PMT and a charge; the waveform starts with the event's first photon.
 
-    One 64-bit draw per photon: 12 bits for the charge, 40 for the channel. Light that the walls reflected many
-    times fills each array evenly wherever it was made: a choice; `bottom` is the bottom array's share.
+    One 64-bit draw per photon: 12 bits for the charge, 40 for the channel. `places` (n, 6) and `tubes` say which
+    light goes straight to which tube (`_s1_light.optics`), none if places is (0, 6); of the rest, `bottom` is the
+    bottom array's share, and each array's tubes have it evenly.
     """
-    mask = np.uint64(len(charges) - 1)
+    mask, n_top = np.uint64(len(charges) - 1), hits_top.shape[1]
+    straight = np.zeros(n_top + hits_bottom.shape[1])
     for event in range(len(first) - 1):
         start, stop = first[event], first[event + 1]
         if start == stop:
             continue
         origin = times[start:stop].min()
+        if len(places):
+            _s1_light.direct(places[event], tubes[0], tubes[1], straight)
         for i in range(start, stop):
             bits = mix64(keys[event], np.uint64(i - start))
             charge = charges[bits & mask]
@@ -105,6 +109,14 @@ def fill_s1(times, first, keys, charges, sample_ns, bottom, waveform, hits_top, 
             if sample < waveform.shape[1]:
                 waveform[event, sample] += charge
             u = (bits >> np.uint64(24)) / 2.0**40
+            if u < straight[-1]:
+                tube = np.searchsorted(straight, u, side="right")
+                if tube < n_top:
+                    hits_top[event, tube] += charge
+                else:
+                    hits_bottom[event, tube - n_top] += charge
+                continue
+            u = (u - straight[-1]) / (1 - straight[-1])
             if u < bottom:
                 hits_bottom[event, _even(u / bottom, hits_bottom.shape[1])] += charge
             else:

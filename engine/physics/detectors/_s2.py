@@ -150,14 +150,14 @@ def _charge(electrons, gain, keys, charges, normals, few):
 
 @njit(cache=True, inline="always")
 def _of_many(n, bits, moments, half_normals):
-    return n * moments[0] + np.sqrt(n * (moments[1] - moments[0] ** 2)) * _normal(bits, half_normals)
+    return n * moments[0] + np.sqrt(n * (moments[1] - moments[0] ** 2)) * normal(bits, half_normals)
 
 
 @njit(cache=True, inline="always")
 def _photons(bits, gain, half_normals):
     """Photons of an electron, from the bits that its arrival leaves."""
     mean, sigma = gain
-    return np.int64(max(np.rint(mean + sigma * _normal(bits >> np.uint64(2 * TABLE_BITS), half_normals)), 0.0))
+    return np.int64(max(np.rint(mean + sigma * normal(bits >> np.uint64(2 * TABLE_BITS), half_normals)), 0.0))
 
 
 @njit(cache=True)
@@ -167,7 +167,7 @@ def draw_electrons(key, n, spread, waiting, gain, half_normals):
     for i in range(n):
         bits = mix64(key, np.uint64(2 * i))
         u = (mix64(key, np.uint64(2 * i + 1)) >> np.uint64(11)) / 2.0**53
-        arrived[i] = spread * _normal(bits, half_normals) - waiting * np.log(1 - u)
+        arrived[i] = spread * normal(bits, half_normals) - waiting * np.log(1 - u)
         made[i] = _photons(bits, gain, half_normals)
     return arrived, made
 
@@ -185,7 +185,7 @@ def _moments(charges):
 
 
 @njit(cache=True, inline="always")
-def _normal(bits, half_normals):
+def normal(bits, half_normals):
     return half_normals[bits & MASK] + half_normals[(bits >> np.uint64(TABLE_BITS)) & MASK]
 
 
@@ -252,7 +252,7 @@ def share_out(key, total, expected, charges, moments, half_normals):
     for i in range(len(expected)):
         bits = mix64(key, np.uint64(i))
         if expected[i] > FEW_IN_SHARE:
-            z = _normal(bits, half_normals)
+            z = normal(bits, half_normals)
             sigma = np.sqrt(expected[i] * square - 2 * bend * bend)
             shares[i] = max(expected[i] * mean + sigma * z + bend * (z * z - 1), 0.0)
         elif expected[i] > 0:

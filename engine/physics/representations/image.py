@@ -28,6 +28,8 @@ VIRIDIS = (  # every 17th of the colours of matplotlib's viridis (CC0)
     "440154 481a6c 472f7d 414487 39568c 31688e 2a788e 23888e 1f988b 22a884 35b779 54c568 7ad151 a5db36 d2e21b fde725"
 )
 S1_PADDING, S2_PADDING = 10, 200  # samples before and after the pulse
+LONGEST_GAP_NS = 650.0  # pax, GapSizeClustering: a longer one parts two pulses
+LONE_PE = 2.5  # up to here a pulse apart from the others is a dark count, and none of the event's
 HEADROOM = 1.1  # height of a waveform panel over the pulse's maximum
 FINE = 5  # parts of a pixel: a line is one part wide, 2 of the 800 pixels
 
@@ -43,8 +45,11 @@ def features(readout: Readout, tpc: TPC) -> np.ndarray:
     start = SHAPE[1] - PANEL
     _paint_hits(readout.s1_bottom, *_discs(tpc, "bottom"), colours(), image[:, :PANEL, :PANEL])
     _paint_hits(readout.s2_top, *_discs(tpc, "top"), colours(), image[:, :PANEL, start:])
-    _draw_pulses(readout.s1_waveform, S1_PADDING, image[:, start:, :PANEL])
-    _draw_pulses(readout.s2_waveform, S2_PADDING, image[:, start:, start:])
+    for waveform, sample_ns, padding, columns in (
+        (readout.s1_waveform, tpc.s1_sample_ns, S1_PADDING, np.s_[:PANEL]),
+        (readout.s2_waveform, tpc.s2_sample_ns, S2_PADDING, np.s_[start:]),
+    ):
+        _draw_pulses(waveform, _longest_gap(tpc, waveform, sample_ns), padding, image[:, start:, columns])
     return image.reshape(len(image), np.prod(SHAPE))
 
 
@@ -55,6 +60,11 @@ def colours() -> np.ndarray:
     at = np.linspace(0, len(few) - 1, COLOUR_STEPS)
     rgb = np.column_stack([np.interp(at, np.arange(len(few)), channel) for channel in few.T])
     return OPACITY * rgb + (1 - OPACITY) * 255
+
+
+def _longest_gap(tpc: TPC, waveform: np.ndarray, sample_ns: float) -> int:
+    """Dark samples within a pulse, at most, so that a dark count farther off does not widen the panel."""
+    return int(LONGEST_GAP_NS / sample_ns) if tpc.dark_count_rate_hz else waveform.shape[1]
 
 
 @lru_cache(maxsize=8)
@@ -96,13 +106,13 @@ def _colour_step(pe):
 
 
 @njit(cache=True)
-def _draw_pulses(waveforms, padding, panels):
-    """Step lines in black from the first to the last sample with charge, padded; nothing where there is none."""
+def _draw_pulses(waveforms, gap, padding, panels):
+    """Step lines in black from a pulse's first to its last sample, padded; nothing where there is none."""
     ink = np.empty(PANEL)
     for event in range(len(waveforms)):
         waveform = waveforms[event]
-        first, last = _extent(waveform)
-        if first > last:
+        first, last = _extent(waveform, gap)
+        if first > last or waveform[first : last + 1].max() <= 0:
             continue
         step = (last - first + 1 + 2 * padding) / (PANEL * FINE)
         scale = HEADROOM * waveform[first : last + 1].max() / PANEL
@@ -116,14 +126,22 @@ def _draw_pulses(waveforms, padding, panels):
 
 
 @njit(cache=True)
-def _extent(waveform):
-    """First and last sample with charge; the first is beyond the last if there is none."""
-    first, last = 0, len(waveform) - 1
-    while first <= last and waveform[first] == 0:
-        first += 1
-    while last > first and waveform[last] == 0:
-        last -= 1
-    return first, last
+def _extent(waveform, gap):
+    """First and last sample with charge, but for lone photoelectrons beyond a gap; (0, -1) if there is none."""
+    first, begin, last, charge, pulse = -1, 0, -gap - 2, 0.0, (-1, -1)
+    for i in range(len(waveform) + 1):
+        end = i == len(waveform)
+        if not end and waveform[i] == 0:
+            continue
+        if end or i - last > gap + 1:
+            if charge > LONE_PE:
+                pulse = begin if pulse[0] < 0 else pulse[0], last
+            begin, charge = i, 0.0
+        if not end:
+            first, last, charge = i if first < 0 else first, i, charge + waveform[i]
+    if pulse[0] >= 0:
+        return pulse
+    return (first, last) if first >= 0 else (0, -1)
 
 
 @njit(cache=True)
@@ -131,7 +149,7 @@ def _span(waveform, start, stop):
     """Lowest and highest sample between two times in samples, both ends included: a step is a vertical line."""
     low, high = np.inf, -np.inf
     for i in range(int(np.floor(start)), int(np.floor(stop)) + 1):
-        value = waveform[i] if 0 <= i < len(waveform) else 0.0
+        value = max(waveform[i], 0.0) if 0 <= i < len(waveform) else 0.0
         low, high = min(low, value), max(high, value)
     return low, high
 

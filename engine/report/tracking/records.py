@@ -1,7 +1,5 @@
 """What MLflow is told of a scan: its run, with the fits nested in it and their models."""
 
-import csv
-import io
 import json
 import math
 from dataclasses import replace
@@ -28,7 +26,6 @@ FIGURES = {
     "autoencoder": {"posterior_predictive", "elbo_energy", "latent", "reconstruction"},
     "classifier": {"roc", "confusion"},
 }  # by kind of model
-COVERAGE = ("exposure_ty", "m_chi_GeV", "n_toys", "coverage", "coverage_low", "coverage_high")
 
 
 def opening(name: str, plan: Plan) -> Record:
@@ -144,15 +141,10 @@ def _seconds(passes: list[Page]) -> dict[str, list[tuple[int, float]]]:
 
 
 def _tables(plan: Plan, ledger: Ledger, outcome: Outcome) -> dict[str, bytes]:
-    """All tables as they are in the store, and the coverage that toys found."""
+    """All tables as they are in the store."""
     made = {stage.NAME: stage.table_item(plan) for stage in (tables, reach, limits)}
     names = {tables.NAME: "table.parquet", reach.NAME: "reach.parquet", limits.NAME: "limits.parquet"}
-    files = {names[name]: ledger.read(item) for name, item in made.items() if item}
-    checked = [row for row in outcome["limits"].table.to_pylist() if row["coverage"] is not None]
-    text = io.StringIO()
-    columns = *COVERAGE[:2], plan.study.signal.size.named("90"), *COVERAGE[2:]
-    csv.writer(text, lineterminator="\n").writerows([columns, *([row[name] for name in columns] for row in checked)])
-    return files | ({"coverage.csv": text.getvalue().encode()} if checked else {})
+    return {names[name]: ledger.read(item) for name, item in made.items() if item}
 
 
 def _digest(purpose: str, shards: list[Shard]) -> str:

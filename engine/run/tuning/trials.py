@@ -117,7 +117,8 @@ def _add_error(plan: TunePlan, population: Population, choice: Choice, signals: 
     """The objective's jack-knife error, at the signal where this R does worst; the others are spared its laws."""
     name = plan.tune.objective
     worst = min((point.m_chi_GeV for point in plan.points), key=lambda mass: laws[mass, name]["z_exact"])
-    laws[worst, name]["z_pool_error"] = worst_error(plan, population, choice, signals, worst)
+    if laws[worst, name]["exact_tail"] == "exact":
+        laws[worst, name]["z_pool_error"] = worst_error(plan, population, choice, signals, worst)
 
 
 def worst_error(

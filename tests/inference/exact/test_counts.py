@@ -75,7 +75,7 @@ def test_the_widened_null_is_what_widen_does_to_toys(tail_pool):
     nominal = sum(k * w for k, w in tail_pool)
     means, sd = np.array([0.7 * nominal, 0.3 * nominal]), np.array([0.05, 0.4])
     theta = np.stack([stats.truncnorm.rvs(-1 / s, np.inf, 1, s, size=n, random_state=rng) for s in sd])
-    drawn = tail_count.widen(rng.poisson(means @ theta).astype(float), tail_pool, rng)
+    drawn = tail_count.widen(rng.poisson(means @ theta).astype(float), means @ theta, tail_pool, rng)
     law = counts.widened_law(means, sd, tail_pool)
     assert law.pmf.sum() == pytest.approx(1, abs=1e-9)
     for q in (1, 2, 3, 5, 8):

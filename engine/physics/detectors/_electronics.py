@@ -1,0 +1,90 @@
+"""What tubes and digitisers make of the charge: dark counts, pulses that last, and the noise of the baseline.
+
+All of it is in waveforms and hit patterns alone: S1 and S2 stay the charge of their photons. A tube is recorded only
+around its own pulses, as in XENON and LZ, so that a sample without light has no noise.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+from numba import njit
+
+from engine.lineage import mix64
+from engine.physics.detectors import TPC, _pulses
+from engine.physics.detectors._s2 import half_normals, normal
+
+NOISE_STREAM = np.uint64(1 << 62)  # of an event's key: photons are numbered from 0 on
+RECORDED = (3, 6)  # samples of a tube kept before and after a photoelectron's own: 3 and 3 about its pulse (straxen)
+TAIL = 1e-4  # of a pulse, which its end cuts off; the rest has the charge of all
+
+
+@lru_cache(maxsize=8)
+def spe_kernel(rise_ns: float, fall_ns: float, sample_ns: float) -> np.ndarray:
+    """Share of a photoelectron's charge in each sample from its own on, its time anywhere in that one.
+
+    Its current is that of two exponentials in a row, (exp(-t / fall) - exp(-t / rise)) / (fall - rise).
+    """
+    if fall_ns == 0:
+        return np.ones(1, np.float32)
+    t = sample_ns * np.arange(np.ceil(-fall_ns * np.log(TAIL) / sample_ns) + 2)
+    rise_ns = max(rise_ns, 1e-3)  # without one the pulse starts at once
+    charge = t - rise_ns - fall_ns  # integrated up to t, and then over t
+    charge += (fall_ns**2 * np.exp(-t / fall_ns) - rise_ns**2 * np.exp(-t / rise_ns)) / (fall_ns - rise_ns)
+    shares = np.diff(charge, 2, prepend=0.0)
+    return (shares / shares.sum()).astype(np.float32)
+
+
+def add_dark_counts(
+    tpc: TPC, sample_ns: float, waveform: np.ndarray, hits: tuple[np.ndarray, np.ndarray], rng: np.random.Generator
+) -> None:
+    """Adds single photoelectrons anywhere in the window, in any tube; draws nothing where there are none."""
+    if not tpc.dark_count_rate_hz:
+        return
+    (n, samples), tubes = waveform.shape, hits[0].shape[1] + hits[1].shape[1]
+    event = np.repeat(np.arange(n), rng.poisson(tpc.dark_count_rate_hz * tubes * samples * sample_ns * 1e-9, n))
+    charge = rng.choice(_pulses.charge_table(0.0, tpc.spe_resolution), len(event))
+    np.add.at(waveform, (event, rng.integers(samples, size=len(event))), charge)
+    tube, first = rng.integers(tubes, size=len(event)), hits[0].shape[1]
+    for array, chosen, shift in ((hits[0], tube < first, 0), (hits[1], tube >= first, first)):
+        np.add.at(array, (event[chosen], tube[chosen] - shift), charge[chosen])
+
+
+def digitise(tpc: TPC, sample_ns: float, waveform: np.ndarray, keys: np.ndarray) -> np.ndarray:
+    """(n, samples) PE of so much charge, with the shape of pulses and the noise of the tubes that see them."""
+    tubes = sum(len(tpc.pmt_positions_cm(array)) for array in ("top", "bottom"))
+    kernel = spe_kernel(tpc.spe_rise_ns, tpc.spe_fall_ns, sample_ns)
+    if len(kernel) == 1 and not tpc.baseline_noise_pe:
+        return waveform
+    return _digitise(waveform, kernel, tpc.baseline_noise_pe, tubes, keys, half_normals())
+
+
+@njit(cache=True)
+def _digitise(waveform, kernel, noise, tubes, keys, half_normals):
+    n, (before, after), out = waveform.shape[1], RECORDED, np.empty_like(waveform)
+    charge, padded = np.zeros(n + before + after, np.float32), np.zeros(n + len(kernel), np.float32)
+    for event in range(len(waveform)):
+        padded[:] = 0
+        for i in range(n):
+            one = waveform[event, i]
+            charge[after + i] = one
+            if one > 0:
+                for j in range(len(kernel)):
+                    padded[i + j] += one * kernel[j]
+        if noise > 0:
+            _add_noise(padded, charge, noise, tubes, mix64(keys[event], NOISE_STREAM), half_normals)
+        out[event] = padded[:n]
+    return out
+
+
+@njit(cache=True, error_model="numpy")
+def _add_noise(waveform, charge, noise, tubes, key, half_normals):
+    """Normal noise of as many tubes as so much light hits, up to all of them: charge tubes / (charge + tubes)."""
+    width = RECORDED[0] + 1 + RECORDED[1]
+    lit_until = width  # there may be light in what the first sample sees
+    for sample in range(len(charge) - width + 1):
+        if charge[sample + width - 1] > 0:
+            lit_until = sample + width
+        if sample < lit_until:
+            seen = charge[sample : sample + width].sum()
+            seen *= tubes / (seen + tubes)
+            waveform[sample] += noise * np.sqrt(seen) * normal(mix64(key, np.uint64(sample)), half_normals)
