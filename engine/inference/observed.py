@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import rankdata
 
 from engine.inference import cells, leakage
 from engine.inference.cells import Toys
+from engine.inference.combined import Calibration
 from engine.inference.exact import Distribution
 from engine.inference.hypothesis import Scored
 from engine.inference.pools import KINDS
@@ -48,19 +48,13 @@ def judged(
         k = n_at_or_above(np.sort(q_null[:, i]), q[i])
         limited = bool(getattr(statistic, "pool_limited", False))
         alone.append(Local(float(q[i]), *_counted(k, len(q_null)), limited, *_by_law(law, q[i])))
-    k = round(global_p(q_null, q) * (len(q_null) + 1)) - 1
+    k = int(Calibration(q_null).counts(q[None])[1][0])
     limited = any(one.pool_limited for one in alone)
     return alone, Local(min(one.p for one in alone), *_counted(k, len(q_null)), limited)
 
 
 def _counted(k: int, n: int) -> tuple[float, float, float, str, int]:
     return (k + 1) / (n + 1), *clopper_pearson(k, n), "counted" if k else "bound", n
-
-
-def global_p(q_null: np.ndarray, q: np.ndarray) -> float:
-    """The share of the null toys (n, choices) and q (choices,) whose smallest rank is no larger than that of q."""
-    smallest = rankdata(-np.vstack([q_null, q]), method="max", axis=0).min(axis=1)
-    return float(np.mean(smallest <= smallest[-1]))
 
 
 def power(q_null: np.ndarray, q_signal: np.ndarray) -> float:

@@ -109,16 +109,6 @@ def test_p_by_toys_is_that_of_the_law(population, search):
         assert abs(one.p - one.p_exact) < 4 * np.sqrt(one.p_exact * (1 - one.p_exact) / N_TOYS), name
 
 
-@pytest.mark.parametrize("n_choices", [1, 3])
-def test_the_global_p_of_independent_choices_is_that_of_their_smallest(n_choices):
-    rng = np.random.default_rng(1)
-    q_null, q = rng.standard_normal((100_000, n_choices)), np.full(n_choices, 0.5)
-    q[0] = stats.norm.isf(0.01)
-    assert observed.global_p(q_null, q) == pytest.approx(1 - (1 - 0.01) ** n_choices, rel=0.1)
-    same = np.repeat(q_null[:, :1], 4, axis=1)  # and of choices that say the same it is the local one
-    assert observed.global_p(same, q[[0] * 4]) == pytest.approx(0.01, rel=0.1)
-
-
 def test_the_empty_list_has_an_answer(population, search):
     alone, together = of(search, a_list(population, stream("empty"))[:0])
     assert dict(zip(STATISTICS, alone, strict=True))["count"].p == 1.0
