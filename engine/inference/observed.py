@@ -1,5 +1,6 @@
 """What a search says of observed events: p of every statistic, of all together, and how rare each event is."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,13 +14,15 @@ from engine.inference.pools import KINDS
 from engine.inference.population import Population
 from engine.inference.significance import clopper_pearson, n_at_or_above
 
+FEW = 100  # null toys at or above q: p has 10 % of error, and a law, which may take a minute, is worth its time
 THREE_SIGMA = 1.3498980316301e-3  # P(Z > 3)
 
 
 @dataclass(frozen=True)
 class Local:
     """q of a statistic and its p among n_toys null toys, with the central 68.27 % interval of their count (`tail`:
-    counted, or bound where none reached q); p_exact: by its law averaged over the leakage, None where it is not known.
+    counted, or bound where none reached q); p_exact: by its law averaged over the leakage, where it is known and fewer
+    than FEW toys reach q.
     """
 
     q: float
@@ -34,12 +37,12 @@ class Local:
 
 
 def judged(
-    statistics: list, null: list[Toys], seen: list[Scored], laws: list[Distribution | None]
+    statistics: list, null: list[Toys], seen: list[Scored], laws: list[Callable[[], Distribution] | None]
 ) -> tuple[list[Local], Local]:
     """The local p of prepared statistics, and the global one, whose q is the smallest of them.
 
-    One entry per statistic: its null toys, the same experiments for all; the observed events with its score; its law
-    under background, where it is asked for.
+    One entry per statistic: its null toys, the same experiments for all; the observed events with its score; what makes
+    its law under background, where there is one.
     """
     q = np.array([cells.value(*pair) for pair in zip(statistics, seen, strict=True)])
     q_null = np.column_stack([one.q(toys.n_events, toys.totals) for one, toys in zip(statistics, null, strict=True)])
@@ -47,7 +50,8 @@ def judged(
     for i, (statistic, law) in enumerate(zip(statistics, laws, strict=True)):
         k = n_at_or_above(np.sort(q_null[:, i]), q[i])
         limited = bool(getattr(statistic, "pool_limited", False))
-        alone.append(Local(float(q[i]), *_counted(k, len(q_null)), limited, *_by_law(law, q[i])))
+        exact = _by_law(law(), q[i]) if law and k < FEW else (None, None)
+        alone.append(Local(float(q[i]), *_counted(k, len(q_null)), limited, *exact))
     k = int(Calibration(q_null).counts(q[None])[1][0])
     limited = any(one.pool_limited for one in alone)
     return alone, Local(min(one.p for one in alone), *_counted(k, len(q_null)), limited)
@@ -63,9 +67,7 @@ def power(q_null: np.ndarray, q_signal: np.ndarray) -> float:
     return float(np.mean((n_above + 1) / (len(q_null) + 1) <= THREE_SIGMA))
 
 
-def _by_law(law: Distribution | None, q: float) -> tuple[float, str] | tuple[None, None]:
-    if law is None:
-        return None, None
+def _by_law(law: Distribution, q: float) -> tuple[float, str]:
     p = float(law.sf(np.array([q]))[0])
     return max(p, law.smallest_p), "exact" if p >= law.smallest_p else "bound"
 

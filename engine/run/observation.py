@@ -8,7 +8,7 @@ first: of the same data under other settings these are the trial factor of the a
 import time
 import uuid
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,8 @@ from engine import lineage, plugins
 from engine.assembly.population import benchmark_weights, choices, toys
 from engine.errors import BadInput, listed
 from engine.inference import cells, goodness, observed
-from engine.inference.cells import Toys
+from engine.inference.cells import Choice, Toys
+from engine.inference.exact import Distribution
 from engine.inference.goodness import Fit
 from engine.inference.hypothesis import Scored
 from engine.inference.observed import Local
@@ -130,11 +131,13 @@ class Observation:
         """p of every statistic of the plan that toys serve, and the global one: for who has unblinded."""
         plan = self.plan
         chosen = choices(plan, plan.by_toys)
-        exactly = plan.exactly if plan.study.toys.exact != "none" else ()
-        laws = [choice.laws(self.population.null(choice.R, self.exposure_ty)).background if pair in exactly else None
+        laws = [partial(self._law, choice) if pair in plan.exactly else None
                 for choice, pair in zip(chosen, plan.by_toys, strict=True)]  # fmt: skip
         statistics = cells.prepare(self.population, self.exposure_ty, chosen)
         return observed.judged(statistics, self._toys("null"), [self.seen[choice.R] for choice in chosen], laws)
+
+    def _law(self, choice: Choice) -> Distribution:
+        return choice.laws(self.population.null(choice.R, self.exposure_ty)).background
 
     def rarity(self, R: float) -> tuple[np.ndarray, np.ndarray]:
         """(n,) background events expected at or above each event's score, and their error: for who has unblinded."""

@@ -99,14 +99,20 @@ def test_signals_are_found_as_often_as_the_stated_power_says(population, search)
     assert abs(found - stated) < 3 * np.sqrt(stated * (1 - stated) / n_lists)
 
 
-def test_p_by_toys_is_that_of_the_law(population, search):
-    events = a_list(population, stream("law"))
-    for name in ("excess_scan", "count", "tail_count"):
-        choice = Choice(R if name != "count" else None, STATISTICS[name], configure(STATISTICS[name], {}))
-        law = choice.laws(population.null(choice.R, EXPOSURE_TY)).background
-        place = list(STATISTICS).index(name)
-        ((one,), _) = observed.judged([search[0][place]], [search[1][place]], [events], [law])
-        assert abs(one.p - one.p_exact) < 4 * np.sqrt(one.p_exact * (1 - one.p_exact) / N_TOYS), name
+def test_where_few_toys_reach_q_the_law_says_p_as_they_do(population, search):
+    told = 0
+    for n_signal in (0.0, 7.0, 25.0):
+        events = a_list(population, stream("law", n_signal), n_signal)
+        for name in ("excess_scan", "count", "tail_count"):
+            choice = Choice(R if name != "count" else None, STATISTICS[name], configure(STATISTICS[name], {}))
+            laws, place = choice.laws(population.null(choice.R, EXPOSURE_TY)), list(STATISTICS).index(name)
+            args = [search[0][place]], [search[1][place]], [events], [lambda laws=laws: laws.background]
+            ((one,), _) = observed.judged(*args)
+            assert (one.p_exact is None) == (one.p > observed.FEW / (N_TOYS + 1)), name
+            if one.p_exact is not None:
+                told += 1
+                assert abs(one.p - one.p_exact) < 4 * np.sqrt(one.p_exact / N_TOYS) + 1 / N_TOYS, name
+    assert told >= 4
 
 
 def test_the_empty_list_has_an_answer(population, search):
