@@ -147,11 +147,12 @@ class Observation:
         """How often a signal at the benchmark would reach three sigma, by R and statistic; it looks at no data."""
         plan, null = self.plan, self._toys("null")
         weights, key = benchmark_weights(plan, self.population), plan.study.benchmark_signal.key
+        toys_of = null, self._toys("background")
         samples = cells.q_values(
-            self.population, weights, key, self.exposure_ty, choices(plan, plan.by_toys), null,
-            self._toys("background"),
-        )  # fmt: skip
-        return {pair: observed.power(*both) for pair, both in zip(plan.by_toys, samples, strict=True)}
+            self.population, weights, key, np.ones(1), self.exposure_ty, choices(plan, plan.by_toys), *toys_of
+        )
+        pairs = zip(plan.by_toys, samples, strict=True)
+        return {pair: observed.power(q_null, q[:, 0]) for pair, (q_null, q) in pairs}
 
     def _toys(self, hypothesis: str) -> list[Toys]:
         return toys(self.plan, self.outcome.ledger, self.exposure_ty, hypothesis)

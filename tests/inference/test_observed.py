@@ -70,8 +70,7 @@ def test_p_of_background_alone_is_uniform_and_so_is_the_global_p(population, sea
     assert (together >= local.min(axis=1)).all()
     # the smallest of five p is no p: what the test above says of it
     assert stats.kstest(local.min(axis=1), "uniform", alternative="greater").pvalue < 1e-6
-    n = len(CONTINUOUS)
-    of_two = [of(search, a_list(population, stream("background", i)), n)[1].p for i in range(n_lists)]
+    of_two = [of(search, a_list(population, stream("background", i)), len(CONTINUOUS))[1].p for i in range(n_lists)]
     assert stats.kstest(of_two, "uniform").pvalue > 0.01
 
 
@@ -90,9 +89,9 @@ def test_signals_are_found_as_often_as_the_stated_power_says(population, search)
     background = cells.background_toys(population, EXPOSURE_TY, "background", [choice], N_TOYS)
     weights = np.where(population.pool.kind == 1, n_signal / 30_000, 0.0)
     ((q_null, q_signal),) = cells.q_values(
-        population, weights, ("signal",), EXPOSURE_TY, [choice], [null], background
+        population, weights, ("signal",), np.ones(1), EXPOSURE_TY, [choice], [null], background
     )  # fmt: skip
-    stated = observed.power(q_null, q_signal)
+    stated = observed.power(q_null, q_signal[:, 0])
     lists = (a_list(population, stream("power", i), n_signal) for i in range(n_lists))
     found = np.mean([observed.judged([statistic], [null], [one], [None])[1].p <= observed.THREE_SIGMA for one in lists])
     assert 0.2 < stated < 0.8
