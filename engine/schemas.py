@@ -417,6 +417,57 @@ EXAMPLES = pa.schema([
 ])  # fmt: skip
 
 
+OBSERVED = pa.schema([
+    column("statistic", pa.string(), "", "test statistic; combined: the smallest p of all, on the toys they share"),
+    column("R", pa.float64(), "", "weight in the score, 0 where it has none; null: no score is used", True),
+    column("exposure_ty", pa.float64(), "t y", "fiducial mass times live time"),
+    column("q", pa.float64(), "", "of the observed events; of combined, the smallest p"),
+    column("p", pa.float64(), "", "P(q or more) under background only, from toys, (k + 1) / (n + 1)"),
+    column("p_low", pa.float64(), "", "lower end of the central 68.27 % interval of p: the count of toys"),
+    column("p_high", pa.float64(), "", "upper end of the central 68.27 % interval of p"),
+    column("tail", pa.string(), "", "counted, or bound: no null toy reached q"),
+    column("z", pa.float64(), "sigma", "one-sided significance of p"),
+    column("p_exact", pa.float64(), "", "the same from the exact law, averaged over the leakage", True),
+    column("z_exact", pa.float64(), "sigma", "one-sided significance of p_exact", True),
+    column("exact_tail", pa.string(), "", "exact, or bound: p is at most p_exact", True),
+    column("pool_limited", pa.bool_(), "", "too few pool events behind the statistic"),
+    column("n_toys_null", pa.int64(), "", "toys under background only"),
+    column("n_events", pa.int64(), "events", "observed and selected"),
+    column("n_background", pa.float64(), "events", "expected selected background events, B"),
+    column("trusted", pa.bool_(), "", "the background model fits outside the signal region, p of every fit >= 0.01"),
+    column("other_settings", pa.int64(), "", "under which these data were unblinded before: the analyst's trials"),
+    column("setting", pa.string(), "", "digest of all that p follows from"),
+])  # fmt: skip
+
+FITS = pa.schema([
+    column("where", pa.string(), "", "outside: of the signal region (beyond the line of 30 % NR); everywhere"),
+    column("R", pa.float64(), "", "bins of the score with this R; null: of (cS1, log10 cS2)", True),
+    column("deviance", pa.float64(), "", "Poisson deviance of the observed events in bins of equal expectation"),
+    column("n_bins", pa.int64(), "", "bins"),
+    column("p", pa.float64(), "", "share of background toys, rates and leakage drawn, with as large a deviance"),
+    column("n_toys", pa.int64(), "", "toys; p is 1 / (n_toys + 1) at least"),
+])  # fmt: skip
+
+
+def observed_events(terms: list[str]) -> pa.Schema:
+    """Observed events by R and falling score; terms: of the models, as ROLE_TERM."""
+    return pa.schema([
+        column("R", pa.float64(), "", "weight in the score, 0 where it has none"),
+        column("rank", pa.int64(), "", "1: the largest TS"),
+        column("row", pa.int64(), "", "of the list, from 1"),
+        column("run_id", pa.string(), "", "run, as the list has it", True),
+        column("event_number", pa.string(), "", "event, as the list has it", True),
+        column("TS", pa.float64(), "", "anomaly score"),
+        column("n_above", pa.float64(), "events", "background events expected at this TS or above"),
+        column("n_above_error", pa.float64(), "events", "its error from the finite pool"),
+        column("p_any", pa.float64(), "", "P(background has any event at this TS or above), 1 - exp(-n_above)"),
+        column("in_region", pa.bool_(), "", "in the signal region, beyond the line of 30 % NR in (cS1, cS2)"),
+        column("cs1_pe", pa.float64(), "PE", "corrected S1"), column("cs2_pe", pa.float64(), "PE", "corrected S2"),
+        column("cs1_phd", pa.float64(), "phd", "corrected S1"), column("cs2_phd", pa.float64(), "phd", "corrected S2"),
+        *(column(name, pa.float64(), "nat", "of the frozen model in that role") for name in terms),
+    ])  # fmt: skip
+
+
 def row_order(size: Size) -> list[str]:
     """The columns by which the study's table is sorted."""
     return ["point", "exposure_ty", "m_chi_GeV", size.name, "R", "statistic"]

@@ -126,11 +126,14 @@ def test_where_a_text_does_not_say_its_names_it_is_executed(tmp_path, end):
     assert plugins.load(PACKAGE, str(path)).Options == 3
 
 
-@pytest.mark.parametrize("command", ["scan", "plot", "status", "track", "gc", "tune", "compare", "physics", "launch"])
+@pytest.mark.parametrize(
+    "command", ["scan", "plot", "status", "track", "gc", "tune", "compare", "observe", "physics", "launch"]
+)
 def test_no_code_refuses_it_before_anything_is_executed(tmp_path, run_here, command):
     touched, path = tmp_path / "touched", tmp_path / "mystat.py"
     path.write_text(f"with open({str(touched)!r}, 'w') as file:\n    pass\n{COUNT}")
-    words = ("--jobs", "http://127.0.0.1:1", "--store", "/x", "--tracking", "/y") if command == "launch" else ()
+    launched = ("--jobs", "http://127.0.0.1:1", "--store", "/x", "--tracking", "/y")
+    words = {"launch": launched, "observe": ("list.csv",)}.get(command, ())
     done = run_here(command, naming(path, tmp_path), "--no-code", *words, check=2)
     assert done.stderr.count("\n") == 1 and len(done.stderr) <= 400 and not touched.exists()
     if command != "launch":  # which takes no file of this machine

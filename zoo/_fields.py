@@ -160,7 +160,9 @@ def configure(family: ModuleType, fields: dict[str, Any]) -> Any:
 
 def check_input(family: ModuleType, n_features: int, config: Any = None) -> None:
     """Raise ValueError, one sentence, unless the family, as configured, takes events of this many features."""
-    shape = getattr(family, "INPUT_SHAPE", None)
+    shape, most = getattr(family, "INPUT_SHAPE", None), getattr(family, "MOST_FEATURES", math.inf)
+    if n_features > most:
+        raise ValueError(f"{name_of(family)} takes events of at most {most} values, not {n_features}")
     if config is not None and hasattr(family, "check"):
         family.check(config, n_features)
     if shape is None or math.prod(shape) == n_features:

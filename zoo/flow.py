@@ -4,7 +4,7 @@
 (Durkan, Bekasov, Murray & Papamakarios, arXiv:1906.04032) as zuko builds them. Where the ELBO of an autoencoder is a
 bound on ln p, this is ln p itself, of three numbers instead of a readout: what it lacks against a network that sees
 waveforms is what waveforms are worth. Density is of the features as `preprocess` scales them, and so is its unit.
-It takes the representation `summary`.
+It takes the representation `summary`, and with `given = 0` `corrected`, which has no drift time.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from zoo._preprocess import KINDS
 
 KIND = "density"
 TRAINS_ON = ("ER",)
-INPUT_SHAPE = (3,)
+MOST_FEATURES = 3  # the numbers of a summary, and no readout
 
 
 @dataclass(frozen=True)
@@ -36,14 +36,19 @@ class Config(fields.Stopping):
     preprocess: str = fields.choice("log1p_standard", KINDS)
 
 
+def check(config: Config, n_features: int) -> None:
+    """Raise ValueError, one sentence, where nothing is left beside what is given."""
+    if config.given >= n_features:
+        raise ValueError(f"flow: given = {config.given} leaves nothing of {n_features} features")
+
+
 class Flow(nn.Module):
     """ln p of the first features under the last."""
 
     def __init__(self, config: Config, n_features: int):
         super().__init__()
+        check(config, n_features)
         self.n = n_features - config.given
-        if self.n < 1:
-            raise ValueError(f"flow: given = {config.given} leaves nothing of {n_features} features")
         sizes = {"features": self.n, "context": config.given, "bins": config.bins, "transforms": config.transforms}
         self.density = zuko.flows.NSF(**sizes, hidden_features=config.hidden, activation=nn.Tanh)
 

@@ -46,9 +46,9 @@ class Laws:
         return self.choice.prepare(self.null)
 
     @cached_property
-    def _background(self) -> Averaged:
-        """Of a statistic whose null knows no signal."""
-        return self._averaged(None)
+    def background(self) -> Distribution:
+        """The law of q under background, of a statistic whose null knows no signal."""
+        return self._nominal.background if self.null.leakage.is_known else self._averaged(None)
 
     def _averaged(self, signal: np.ndarray | None) -> Averaged:
         def at(z: float) -> Distribution:
@@ -63,7 +63,7 @@ class Laws:
         null, alternative = self._nominal.distributions(signal)
         if self.null.leakage.is_known:
             return null, alternative
-        return self._averaged(signal) if self.choice.module.MODEL_DEPENDENT else self._background, alternative
+        return self._averaged(signal) if self.choice.module.MODEL_DEPENDENT else self.background, alternative
 
 
 def prepare(population: Population, exposure_ty: float, choices: list[Choice]) -> list:
@@ -85,6 +85,13 @@ def quantity(statistic, events: Scored) -> tuple[str, np.ndarray, int]:
         return "bins", statistic.bins(events), statistic.n_bins
     columns = statistic.columns(events)
     return "sums", columns, columns.shape[1]
+
+
+def value(statistic, events: Scored) -> float:
+    """q of one experiment that holds these events."""
+    form, values, width = quantity(statistic, events)
+    totals = values.sum(axis=0) if form == "sums" else np.bincount(values, minlength=width)
+    return float(statistic.q(np.array([len(events)]), totals[None].astype(np.float64))[0])
 
 
 def expected_totals(statistic, events: Scored, weights: np.ndarray) -> np.ndarray:

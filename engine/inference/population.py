@@ -84,6 +84,12 @@ class Population:
         f0 = _densities(ts, fewer, weights, self.bandwidth, self.relative_floor)
         return replace(self, pool=fewer, ts=ts, f0=f0, weights=weights, leaks=self.leaks[kept], laws={})
 
+    def only(self, kept: np.ndarray) -> "Population":
+        """The population of these events of its pool alone, (pool,) bool; f0 stays what it is."""
+        ts = {R: score[kept] for R, score in self.ts.items()}
+        fewer = {"pool": self.pool.only(kept), "weights": self.weights[:, kept], "leaks": self.leaks[kept]}
+        return replace(self, ts=ts, laws={}, **fewer)
+
     def knowing(self, factor: float, calibration_events: float | None) -> "Population":
         """This population, its leakage known to a log-normal factor or from so many calibration electron recoils.
 

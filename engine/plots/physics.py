@@ -74,7 +74,7 @@ def bands(events: dict[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
         look = {"color": COLOURS[kind], "alpha": 0.3, "rasterized": True, "gid": f"events {kind}"}
         axes.plot(cs1_pe, value, ".", ms=3, mew=0, **look)
     for kind, (cs1_pe, value) in events.items():
-        _quantiles(axes, kind, cs1_pe, value)
+        quantiles(axes, kind, cs1_pe, value)
     if len(everything := np.concatenate([value for _, value in events.values()])):
         low, high = np.percentile(everything, (0.02, 99.98))
         axes.set(ylim=(low - 0.1, high + 0.1), xlim=(0, max(cs1_pe.max(initial=0.0) for cs1_pe, _ in events.values())))
@@ -82,7 +82,7 @@ def bands(events: dict[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
     return figure
 
 
-def _quantiles(axes: Axes, kind: str, cs1_pe: np.ndarray, value: np.ndarray) -> None:
+def quantiles(axes: Axes, kind: str, cs1_pe: np.ndarray, value: np.ndarray) -> None:
     edges = np.linspace(0, np.percentile(cs1_pe, 99.5) if len(cs1_pe) else 1.0, BAND_BINS + 1)
     bin_index = np.digitize(cs1_pe, edges) - 1
     full = [i for i in range(BAND_BINS) if (bin_index == i).sum() >= FEWEST]

@@ -35,7 +35,7 @@ def score_distribution(
     if len(ts) == 0:
         axes.text(0.5, 0.5, "no events", ha="center", transform=axes.transAxes)
         return figure
-    x = _points(axes, np.asarray(ts, dtype=float))
+    x = points(axes, np.asarray(ts, dtype=float))
     edges = x[::FINE]
     total = _stack(axes, ts, weights_by_label, edges)
     for i, (label, weights) in enumerate(signals.items()):
@@ -46,7 +46,7 @@ def score_distribution(
     return figure
 
 
-def _points(axes: Axes, ts: np.ndarray) -> np.ndarray:
+def points(axes: Axes, ts: np.ndarray) -> np.ndarray:
     """Points from the lowest to the highest score, FINE per bin and even on the scale given to the axes."""
     lo, hi = ts.min(), ts.max()
     if lo == hi:

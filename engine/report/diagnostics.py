@@ -20,8 +20,9 @@ from engine.stages.diagnostics import Autoencoder, Diagnostics
 
 def diagnosed(plan: Plan, population: Population, diagnostics: Diagnostics, signals: dict[str, np.ndarray]) -> Iterator:
     """Name and figure of each. signals: (pool,) weights by label, of which what precedes a comma is the signal."""
-    yield "roc", roc(diagnostics.table)
-    yield "confusion", confusion(diagnostics.table)
+    if len(diagnostics.table):  # without a classifier there is none
+        yield "roc", roc(diagnostics.table)
+        yield "confusion", confusion(diagnostics.table)
     by_name = {label.partition(",")[0]: weights for label, weights in signals.items()}  # shares, whatever the size
     for role, one in diagnostics.autoencoders.items():
         end = f"_{role}" if len(diagnostics.autoencoders) > 1 else ""

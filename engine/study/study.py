@@ -15,6 +15,7 @@ from engine.inference.teststats import has_law
 from engine.study import extent, units
 from engine.study.combined import Combined
 from engine.study.compare import Compare, Ranking
+from engine.study.data import Data
 from engine.study.leakage import LeakageScan
 from engine.study.limits import Limits
 from engine.study.models import Model, Models, Training, check_kind
@@ -58,6 +59,8 @@ class Study(Section):
     combined: Combined | None = None
     tune: Tune | None = None
     compare: Compare | None = None
+    data: Data = Field(default_factory=Data, exclude=True, description="what `observe` reads: no result of a scan "
+                       "depends on it")  # fmt: skip
     tuned_on: str = Field("nothing", description="the signal that R, thresholds or networks were chosen on")
     confirm: tuple[str, ...] = Field((), exclude=True, description="names whose unusual values are meant: no result "
                                      "depends on it")  # fmt: skip

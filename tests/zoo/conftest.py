@@ -72,8 +72,8 @@ def name_of(family):
 
 
 def width(family):
-    """Features of the family's events; of those that take any number, N_FEATURES."""
-    return math.prod(getattr(family, "INPUT_SHAPE", (N_FEATURES,)))
+    """Features of the family's events; of those that take any number, N_FEATURES or as many as they may have."""
+    return math.prod(getattr(family, "INPUT_SHAPE", (getattr(family, "MOST_FEATURES", N_FEATURES),)))
 
 
 def small(family, **fields):

@@ -45,3 +45,10 @@ def test_sections_are_those_of_the_vector(lab):
     lab.one_line_error(lambda: zoo.check_input(waveform_classifier, 30, config), "20 + 9 = 29", "30 values")
     zoo.check_input(waveform_classifier, 29, config)
     lab.one_line_error(lambda: zoo.configure(waveform_classifier, {"sections": [20, 0]}), "positive integers")
+
+
+def test_a_flow_takes_no_more_than_a_summary_and_needs_something_that_is_not_given(lab):
+    for n in (2, 3):
+        zoo.check_input(flow, n, zoo.configure(flow, {"given": n - 1}))
+        lab.one_line_error(lambda n=n: zoo.check_input(flow, n, zoo.configure(flow, {"given": n})), "leaves nothing")
+    lab.one_line_error(lambda: zoo.check_input(flow, 4), "at most 3 values, not 4")

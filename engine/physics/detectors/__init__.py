@@ -5,6 +5,7 @@ the steps it shares with its siblings (quanta, collection, pulses) do the rest. 
 constant by its name. `BACKGROUNDS` maps the components that its studies have, unless they name others, to the options
 of each, as a study would give them; a study of a module without it must name its components. `SELECTION` (fields of a
 study's backgrounds: windows, cuts, efficiency) and `POOL` (energies that cover it) are a study's unless it says others.
+`S2_ARRAY = "bottom"`: its S2 is that of the bottom array alone.
 """
 
 import math

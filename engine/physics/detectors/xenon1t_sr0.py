@@ -6,6 +6,8 @@ bottom array alone, as in the paper. "choice" marks a modelling choice without a
 
 from engine.physics.detectors import TPC
 
+S2_ARRAY = "bottom"
+
 CONSTANTS = TPC(
     drift_field_V_cm=117.0,  # laidbax
     radius_cm=47.9,  # pax, XENON1T

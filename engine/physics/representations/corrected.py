@@ -8,11 +8,12 @@ import numpy as np
 from engine.physics.detectors import TPC, Readout
 
 PULSES = False
+COLUMNS = ("cs1_pe", "cs2_pe")
 
 
 def sections(tpc: TPC) -> dict[str, int]:  # the same for every detector
     """The two numbers, by name and unit."""
-    return {"cs1_pe": 1, "cs2_pe": 1}
+    return dict.fromkeys(COLUMNS, 1)
 
 
 def features(readout: Readout, tpc: TPC) -> np.ndarray:

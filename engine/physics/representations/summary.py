@@ -9,11 +9,12 @@ import numpy as np
 from engine.physics.detectors import TPC, Readout
 
 PULSES = False
+COLUMNS = ("cs1_pe", "cs2_pe", "drift_us")
 
 
 def sections(tpc: TPC) -> dict[str, int]:  # the same for every detector
     """The three numbers, by name and unit."""
-    return {"cs1_pe": 1, "cs2_pe": 1, "drift_us": 1}
+    return dict.fromkeys(COLUMNS, 1)
 
 
 def features(readout: Readout, tpc: TPC) -> np.ndarray:
