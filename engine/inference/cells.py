@@ -56,7 +56,7 @@ class Laws:
             statistic = self.choice.prepare(replace(self.null, drawn=drawn, stated=self.null.n_background))
             return statistic.background if signal is None else statistic.distributions(signal)[0]
 
-        return Averaged(at, self.null.leakage.step(self.null.drawn.n_leaking))
+        return Averaged(at, self.null.leakage.step(self.null.drawn.leaking_precision))
 
     def distributions(self, signal: np.ndarray) -> tuple[Distribution, Distribution]:
         """The law of q under background, and with a signal of these expected events (drawn events,)."""

@@ -63,6 +63,15 @@ class Law:
         """Expected events that leak."""
         return 0.0 if self.leaks is None else float(self.weights[:, self.leaks].sum())
 
+    @property
+    def leaking_precision(self) -> float:
+        """n^2 / variance of what leaks: of uncertain rates besides, less than n."""
+        if self.leaks is None or not self.n_leaking > 0:
+            return 0.0
+        law = self.grouped
+        spread = law.weights[:, self.leaks].sum(axis=1) * law.relative_sd
+        return self.n_leaking**2 / (self.n_leaking + float(spread @ spread))
+
     def split(self) -> tuple["Law", np.ndarray, np.ndarray]:
         """The law with what leaks in rows of its own behind the others; (rows,) which row each is a part of, and
         whether it is what leaks. A part without an event, which cannot be drawn, has no row."""

@@ -16,19 +16,24 @@ from scipy.special import gammaln
 from engine.inference import bisection
 from engine.inference.exact import rates
 
-N_THRESHOLDS = 64
+# at most; to each factor of e in what is expected above them, as 64 are from 0.1 to 300
+N_THRESHOLDS, PER_E = 64, 8.0
 LARGEST_B = 300.0  # events: above it a local excess is what the other statistics see, and the recursion costs most
 NEGLIGIBLE = 1e-19  # share of the chains that may be lost far below the mean, whence they cross least of all
 SMALLEST_P = 1e-290
+LEFT_OUT = 1e-5  # of p, in nodes of little weight
 NO_ERROR = 1e8  # a Gamma shape from which on its factor is 1: the logarithms of larger ones cancel
 
 
 def thresholds(smallest_b: float, n_background: float, *, n: int = N_THRESHOLDS, largest_b: float = LARGEST_B):
-    """Expected background counts above n thresholds, spaced evenly in their logarithm, ascending.
+    """Expected background counts above n thresholds at most, spaced evenly in their logarithm, ascending.
 
-    smallest_b: what the pool supports, at least; the last is the total n_background or largest_b.
+    smallest_b: what the pool supports, at least; the last is the total n_background or largest_b. Where these are close,
+    PER_E of them are as good as more, for they count the same events.
     """
-    return np.geomspace(smallest_b, min(n_background, largest_b), n)
+    last = min(n_background, largest_b)
+    enough = 1 + int(np.ceil(PER_E * np.log(max(last / smallest_b, 1.0))))
+    return np.geomspace(smallest_b, last, max(min(n, enough), 2))
 
 
 @dataclass(frozen=True)
@@ -179,6 +184,8 @@ class ScanLaw:
         return np.clip(p, SMALLEST_P, 1.0).reshape(q.shape)
 
     def _sf(self, q: float, increments: np.ndarray, weights: np.ndarray) -> float:
+        order = np.argsort(-weights, kind="stable")
+        increments, weights = increments[order], weights[order]
         boundary = np.array([np.searchsorted(row, q, side="left") for row in self.table.minus_ln_p])
         ln_factorial = gammaln(np.arange(boundary.max() + 2) + 1.0)
         shape = np.full(len(boundary), np.inf) if self.shape is None else self.shape
@@ -199,8 +206,11 @@ class ScanLaw:
 
 @njit(cache=True)
 def _mixture(boundary, increments, weights, shape, ln_factorial):
-    p = 0.0
+    p, left = 0.0, 1.0
     for node in range(len(weights)):
+        if left < LEFT_OUT * p:  # the rest adds as much at most
+            break
+        left -= weights[node]
         p += weights[node] * first_passage(boundary, increments[node], shape, ln_factorial)
     return p
 
