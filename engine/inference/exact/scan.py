@@ -28,8 +28,8 @@ NO_ERROR = 1e8  # a Gamma shape from which on its factor is 1: the logarithms of
 def thresholds(smallest_b: float, n_background: float, *, n: int = N_THRESHOLDS, largest_b: float = LARGEST_B):
     """Expected background counts above n thresholds at most, spaced evenly in their logarithm, ascending.
 
-    smallest_b: what the pool supports, at least; the last is the total n_background or largest_b. Where these are close,
-    PER_E of them are as good as more, for they count the same events.
+    smallest_b: what the pool supports, at least; the last is the total n_background or largest_b. Where these are
+    close, PER_E of them are as good as more, for they count the same events.
     """
     last = min(n_background, largest_b)
     enough = 1 + int(np.ceil(PER_E * np.log(max(last / smallest_b, 1.0))))
