@@ -76,7 +76,7 @@ def test_p_of_background_alone_is_uniform_and_so_is_the_global_p(population, sea
 
 def test_a_list_with_a_signal_is_found(population, search):
     alone, together = of(search, a_list(population, stream("signal"), n_signal=16.0))
-    assert together.p < 2e-3 and together.q == min(one.p for one in alone)
+    assert together.p < 5e-3 and together.q == min(one.p for one in alone)
     by_name = dict(zip(STATISTICS, alone, strict=True))
     assert by_name["excess_scan"].p < 1e-3 and by_name["count"].p > 0.01
     bound = [one for one in alone if one.tail == "bound"]
@@ -117,7 +117,7 @@ def test_where_few_toys_reach_q_the_law_says_p_as_they_do(population, search):
 def test_the_empty_list_has_an_answer(population, search):
     alone, together = of(search, a_list(population, stream("empty"))[:0])
     assert dict(zip(STATISTICS, alone, strict=True))["count"].p == 1.0
-    assert together.p < 2e-3  # of 82 expected events none: the fit says so, and it is among the statistics
+    assert together.p < 5e-3  # of 82 expected events none: the fit says so, and it is among the statistics
 
 
 def test_a_fit_is_uniform_under_background_and_sees_what_the_model_lacks(population):

@@ -75,7 +75,7 @@ def the_list(scanned, path, unit="phd"):
     return observation.observation(scanned[1], observation.read(parsed, path), 0.3)
 
 
-def test_to_look_is_recorded_before_and_a_second_way_of_looking_says_so(observe, scanned):
+def test_to_look_is_recorded_before_and_a_second_way_of_looking_says_so(observe, scanned, listed):
     store = scanned[0]
     said = " ".join(observe("--unblind").stdout.split())
     for words in (f"all selected events: {N_ER + N_NR}", "global: smallest local p =", "rank 1: row ", "run_id run7",
