@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from ray._common.utils import get_default_ray_temp_dir
 from ray.cluster_utils import Cluster
 
 from engine.cluster.local import environment
@@ -96,6 +97,7 @@ def hosts():
     names = {MARK: mark, "RAY_gcs_storage": "rocksdb", "RAY_gcs_storage_path": f"{folder}/gcs",
              "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}  # fmt: skip
     head = {"num_cpus": 0, "include_dashboard": False, "temp_dir": folder, "_system_config": HEALTH}
+    Path(get_default_ray_temp_dir()).mkdir(exist_ok=True)  # where the head's address is written: no host before made it
     with environment(ENVIRONMENT | names):
         found = Hosts(mark, Cluster(initialize_head=True, head_node_args=head))
         for _ in range(3):
