@@ -50,9 +50,7 @@ class Unblinding:
 
 @dataclass(frozen=True)
 class Observation:
-    """Selected events of a list and what a finished scan says of them; inside (n,): in the signal region;
-    not_applied: cuts on what the list has not.
-    """
+    """Selected events of a list and what a finished scan says of them; not_applied: cuts on what the list has not."""
 
     outcome: Outcome
     exposure_ty: float
@@ -187,6 +185,9 @@ def read(study: Study, path: str | Path) -> EventList:
     """The events of a file as a study's models want them; raises BadInput for what they cannot be of."""
     if study.compare:
         raise BadInput("observe takes one study; this one compares pairs of models")
+    if not any(study.toys.statistic(name)[0].ADDITIVE for name in study.toys.statistics):
+        raise BadInput(f"no toys serve {listed(list(study.toys.statistics))}: toys.statistics needs another, such as "
+                       "'excess_scan', for a p of a list")  # fmt: skip
     needed = {}
     for place, model in study.all_fitted.items():
         view = plugins.load("engine.physics.representations", study.view(model))

@@ -131,6 +131,7 @@ def test_events_are_scored_as_the_pool_was(scanned, listed):
          "reads 'vector', which no list of events holds; would do: representation.name = 'corrected'"),
         (("--set", "seed=6"), None, "no finished table of this study in "),
         (("--set", "data.columns={cs1=1}"), None, "data.columns.cs1"),
+        (("--set", "toys.statistics=['known_signal']"), None, "no toys serve known_signal: toys.statistics needs"),
         (("--set", "backgrounds.nr_window=[1,50]"), None, "an event has no kind"),
         ((), "one,two\n", "it holds no event"),
         ((), "one,three\n4,1000\n", "needs one column 'two'; found: one, three"),
