@@ -25,7 +25,8 @@ UNIT_S = 0.05
 N_UNITS = 400
 CELLS_PER_PART = 500
 SIDES = {1_000: (10, 10, 10), 100_000: (100, 100, 10)}  # masses, cross-sections, exposures
-ONE = ("toys.statistics=['extended_poisson']", "toys.options={}", "score.R=[2.5e5]", "toys.exact='none'")
+ONE = ("toys.statistics=['extended_poisson']", "toys.options={}", "score.R=[2.5e5]", "toys.exact='none'",
+       "reach.points=[]")  # fmt: skip
 WORDS = {pa.string(): "word", pa.float64(): 0.5, pa.int64(): 1000, pa.bool_(): False}
 
 

@@ -49,9 +49,9 @@ def make_population(pool=None, ts=None, expected=(60.0, 3.0), relative_uncertain
     )  # fmt: skip
 
 
-def once(module, population, exposure_ty=1.0):
-    """A statistic with its defaults, prepared for this null once and for all: neither pool nor law knows a stream."""
-    options, R = configure(module, {}), 1.0 if "score" in module.NEEDS else None
+def once(module, population, exposure_ty=1.0, **options):
+    """A statistic, prepared for this null once and for all: neither pool nor law knows a stream."""
+    options, R = configure(module, options), 1.0 if "score" in module.NEEDS else None
     statistic = module.prepare(population.null(R, exposure_ty), options)
     return Choice(R, SimpleNamespace(prepare=lambda null, options: statistic), options)
 

@@ -148,6 +148,6 @@ def test_on_toys_of_events_no_signal_is_missed_as_by_any_single_statistic(popula
         null = Calibration(np.stack([of_null for of_null, _ in q], axis=1))
         found[kind] = combined(null, np.stack([of_signal[:, 0] for _, of_signal in q], axis=1))
         alone = [median_significance(np.sort(of_null), of_signal[:, 0]).z for of_null, of_signal in q]
-        assert max(alone) == found[kind].alone.z and min(alone) < max(alone) - 1
+        assert max(alone) == found[kind].alone.z and min(alone) < max(alone) - 0.9
         assert max(alone) - 0.35 < z_one_sided(found[kind].p) < max(alone)
     assert [said.best for said in found.values()] == [0, 1]

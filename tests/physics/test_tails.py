@@ -60,9 +60,10 @@ def test_charges_are_those_of_pulses_to_the_bit(detector, kind):
 
 
 def test_an_event_that_is_kept_has_the_s1_and_s2_that_it_was_kept_for():
+    tpc = DARWIN.model_copy(update={"dark_count_rate_hz": 0.0, "baseline_noise_pe": 0.0})  # which are no part of either
     energy_keV, chance = energies("ER", 400), np.linspace(0, 1, 400)
-    whole, _ = events.simulate(DARWIN, "ER", energy_keV, "kept")
-    place, probability, columns, readout = events.enriched(DARWIN, "ER", energy_keV, "kept", lambda seen: chance)
+    whole, _ = events.simulate(tpc, "ER", energy_keV, "kept")
+    place, probability, columns, readout = events.enriched(tpc, "ER", energy_keV, "kept", lambda seen: chance)
     assert 120 < len(place) < 280 and np.all(np.diff(place) > 0)
     np.testing.assert_array_equal(probability, chance[place])
     for name in whole.keys() - {"registered"}:

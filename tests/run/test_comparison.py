@@ -198,7 +198,8 @@ def test_an_exposure_says_its_seed_error_in_words_and_metrics():
     parsed = study.load(str(PAIRS))
     row = dict.fromkeys(reach_schema(parsed.signal.size).names) | {
         "statistic": "tail_count", "R": 1.0, "status": "found", "t3_ty": 30.0, "t3_error_ty": 2.0,
-        "t3_seed_error_ty": 5.0, "from_ty": 1.0, "to_ty": 99.0, "pool_limited": False, "method": "exact",
+        "t3_seed_error_ty": 5.0, parsed.signal.size.name: 6.5e-48,
+        "from_ty": 1.0, "to_ty": 99.0, "pool_limited": False, "method": "exact",
     }  # fmt: skip
     found = Result(pa.Table.from_pylist([row]), None)
     assert "30 +- 2 +- 5 (seed) t y" in next(reach.lines(found, parsed))
