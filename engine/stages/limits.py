@@ -161,7 +161,7 @@ def lines(limited: results.Result, study: Study) -> Iterator[str]:
     for row in limited.table.to_pylist():
         if row["m_chi_GeV"] == study.benchmark_signal.m_chi_GeV:
             said = _words(row, study.signal.size)
-            yield f"{_name(row['m_chi_GeV'], row['exposure_ty'])}: {said}{_discovery_words(row)}"
+            yield f"{_name(row['m_chi_GeV'], row['exposure_ty'])}: {said}{_discovery_words(row, study)}"
 
 
 def metrics(limited: results.Result, study: Study) -> dict[str, float]:
@@ -184,12 +184,13 @@ def _words(row: dict, size: Size) -> str:
     return f"{limit:.3g} [{low:.3g}, {high:.3g}]{unit}, median {end}, profile likelihood, {how}{poor}"
 
 
-def _discovery_words(row: dict) -> str:
+def _discovery_words(row: dict, study: Study) -> str:
     """Nothing where there is none: in a pool without signal."""
     if row["z_discovery_asymptotic"] is None:
         return ""
-    asymptotic = f"{row['z_discovery_asymptotic']:.2f} asymptotically"
+    size, asymptotic = study.signal.size, f"{row['z_discovery_asymptotic']:.2f} asymptotically"
+    discovery = f"discovery of {study.benchmark_signal.value:g} {size.unit}".rstrip()
     if row["z_discovery"] is None:
-        return f"; discovery of the benchmark: Z = {asymptotic}"
+        return f"; {discovery}: Z = {asymptotic}"
     bound = "> " if row["discovery_tail"] == "bound" else "= "
-    return f"; discovery of the benchmark: Z {bound}{row['z_discovery']:.2f}, {asymptotic}"
+    return f"; {discovery}: Z {bound}{row['z_discovery']:.2f}, {asymptotic}"

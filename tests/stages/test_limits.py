@@ -187,7 +187,7 @@ class TestScan:
         row = found[20.0, 50.0]
         assert said[0].startswith(f"limit at 50 GeV, 20 t y: {row['sigma_si_90_cm2']:.3g} [")
         assert "median 90 % CL, profile likelihood, Neyman construction by 500 toys" in said[0]
-        assert f"; discovery of the benchmark: Z > 2.88, {found[80.0, 50.0]['z_discovery_asymptotic']:.2f}" in said[1]
+        assert f"; discovery of 6.5e-48 cm2: Z > 2.88, {found[80.0, 50.0]['z_discovery_asymptotic']:.2f}" in said[1]
         assert draw(outcome.plan, outcome)["plane_count_20ty.png"][:4] == b"\x89PNG"
         (scan,) = records.records("tiny", outcome.plan, store, outcome, {})
         assert scan.metrics["limit_sigma_si_90_cm2_20ty"] == row["sigma_si_90_cm2"]
@@ -197,7 +197,7 @@ class TestScan:
         row, said = alone(scanned[0], "limits.method=asymptotic")
         assert row["method"] == "asymptotic" and row["n_toys"] is None and row["sigma_si_90_error_cm2"] is None
         assert row["z_discovery"] is None and row["z_discovery_asymptotic"] > 1
-        assert "profile likelihood, asymptotic" in said and "discovery of the benchmark: Z = " in said
+        assert "profile likelihood, asymptotic" in said and "discovery of 6.5e-48 cm2: Z = " in said
 
     def test_a_unified_interval_ends_above_the_upper_limit(self, scanned, found):
         row, said = alone(scanned[0], "limits.interval=unified")
