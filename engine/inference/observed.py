@@ -9,13 +9,13 @@ from engine.inference import cells, leakage
 from engine.inference.cells import Toys
 from engine.inference.combined import Calibration
 from engine.inference.exact import Distribution
+from engine.inference.exact.power import P_THREE_SIGMA
 from engine.inference.hypothesis import Scored
 from engine.inference.pools import KINDS
 from engine.inference.population import Population
 from engine.inference.significance import clopper_pearson, n_at_or_above
 
 FEW = 100  # null toys at or above q: p has 10 % of error, and a law, which may take a minute, is worth its time
-THREE_SIGMA = 1.3498980316301e-3  # P(Z > 3)
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def _counted(k: int, n: int) -> tuple[float, float, float, str, int]:
 def power(q_null: np.ndarray, q_signal: np.ndarray) -> float:
     """The share of toys with signal whose p is at most that of three sigma; 0 where null toys are too few."""
     n_above = len(q_null) - np.searchsorted(np.sort(q_null), q_signal, side="left")
-    return float(np.mean((n_above + 1) / (len(q_null) + 1) <= THREE_SIGMA))
+    return float(np.mean((n_above + 1) / (len(q_null) + 1) <= P_THREE_SIGMA))
 
 
 def _by_law(law: Distribution, q: float) -> tuple[float, str]:
