@@ -230,7 +230,7 @@ def output(fits, toys, outcome, pairs):
     tune = begun(TINY, SMALL, TunePlan)
     add_truth(tune, "tune")
     pool = population.population(tune.plan, tune.ledger, "tune", ())
-    inputs = trials.Inputs(tune.plan, pool, population.signals(tune.plan, pool, tune.plan.points))
+    inputs = trials.TrialInputs(tune.plan, pool, population.signals(tune.plan, pool, tune.plan.points))
     made["trials"] = VERSIONS["trials"], [part.content for part in trials.work(inputs, 100.0)]
     return made | searched()
 

@@ -5,11 +5,11 @@ pair to the same answer. `budget` says where a simulated event's time goes.
 """
 
 from engine.bench import simulation, statistics, tail, toys, training
-from engine.bench.speed import Comparison
+from engine.bench.speed import SpeedRatio
 
 ROOMS = (toys, statistics, simulation, tail, training)
 
 
-def run(seconds: float = 2.0) -> list[Comparison]:
+def run(seconds: float = 2.0) -> list[SpeedRatio]:
     """Every comparison of every room; each side works for `seconds`, and once before to compile."""
     return [side.compare(seconds) for room in ROOMS for side in room.sides()]

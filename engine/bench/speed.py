@@ -35,13 +35,13 @@ class Side:
     fast: Work
     slow: Work
 
-    def compare(self, seconds: float) -> "Comparison":
+    def compare(self, seconds: float) -> "SpeedRatio":
         """Both at work, each for `seconds`."""
-        return Comparison(self.name, self.fast.per_second(seconds), self.slow.per_second(seconds), self.unit)
+        return SpeedRatio(self.name, self.fast.per_second(seconds), self.slow.per_second(seconds), self.unit)
 
 
 @dataclass(frozen=True)
-class Comparison:
+class SpeedRatio:
     """A fast kernel and its plain twin: units of work that each does per second."""
 
     name: str

@@ -34,7 +34,7 @@ class Range(Protocol):
     choices: tuple | None
 
 
-class Dimension(Protocol):
+class HasSpace(Protocol):
     """A field of the search; `value(drawn)` is how it is used."""
 
     key: str
@@ -105,7 +105,7 @@ Evaluate = Callable[[list[dict[str, Any]], int], list[Objective]]
 class Search:
     """One pass over all trials."""
 
-    def __init__(self, evaluate: Evaluate, dimensions: tuple[Dimension, ...], first: list[dict[str, Any]],
+    def __init__(self, evaluate: Evaluate, dimensions: tuple[HasSpace, ...], first: list[dict[str, Any]],
                  rules: Rules, copy: Copy | None = None):  # fmt: skip
         """`evaluate(values of several trials, rung)`; first: what the first trials have, where it fits, all of them in
         one round."""
@@ -174,7 +174,7 @@ class Search:
         return True
 
 
-def distribution(dimension: Dimension) -> BaseDistribution:
+def distribution(dimension: HasSpace) -> BaseDistribution:
     """The distribution of a dimension; choices are JSON, since a storage takes words and no lists."""
     space = dimension.space
     if space.choices:
@@ -185,16 +185,16 @@ def distribution(dimension: Dimension) -> BaseDistribution:
     return FloatDistribution(low, high, log=space.log is not None)
 
 
-def drawn(dimension: Dimension, value: Any) -> Any:
+def drawn(dimension: HasSpace, value: Any) -> Any:
     """A value as the distribution has it."""
     return json.dumps(value) if dimension.space.choices else value
 
 
-def _plain(dimension: Dimension, value: Any) -> Any:
+def _plain(dimension: HasSpace, value: Any) -> Any:
     return json.loads(value) if dimension.space.choices else value
 
 
-def _fits(dimension: Dimension, value: Any) -> bool:
+def _fits(dimension: HasSpace, value: Any) -> bool:
     space = dimension.space
     if space.choices:
         return json.dumps(value) in [json.dumps(choice) for choice in space.choices]

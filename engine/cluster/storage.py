@@ -94,7 +94,7 @@ def _parses(line: bytes) -> bool:
         return False
 
 
-class Stored(Copy):
+class StoredSearch(Copy):
     """The copy of one search, under its name. What has ended there stays as it is."""
 
     def __init__(self, storage: BaseStorage, name: str, search: Search):

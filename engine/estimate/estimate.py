@@ -25,7 +25,7 @@ ROUNDS = "rounds"  # of refinement, beyond those that are known
 
 
 @dataclass(frozen=True)
-class Stage:
+class StageCost:
     """A stage's items, and processor time of one core and bytes of those that are missing.
 
     priced_as: what has no cost of its own, and was priced as the dearest of its stage.
@@ -43,7 +43,7 @@ class Stage:
 class Estimate:
     """All stages; stored_bytes: of this study's parts; how: what the costs were measured on."""
 
-    stages: list[Stage]
+    stages: list[StageCost]
     stored_bytes: int
     how: str
 
@@ -137,13 +137,13 @@ def of_stage(stage, plan: EventPlan, missing: set[str]) -> dict[str, float]:
     return stage.amounts(plan, missing) if hasattr(stage, "amounts") else {"items": len(missing)}
 
 
-def _stage(name: str, items: list[str], done: set[str], amounts: dict[str, float], costs: Costs) -> Stage:
+def _stage(name: str, items: list[str], done: set[str], amounts: dict[str, float], costs: Costs) -> StageCost:
     n_done = len(done.intersection(items))
     cost, unknown = costs.of(name, amounts, len(items) - n_done)
-    return Stage(name, len(items), n_done, cost.core_s, cost.n_bytes, unknown)
+    return StageCost(name, len(items), n_done, cost.core_s, cost.n_bytes, unknown)
 
 
-def _rounds(plan: Refined, costs: Costs) -> Stage:
+def _rounds(plan: Refined, costs: Costs) -> StageCost:
     """What rounds of refinement may ask for beyond those that are known."""
     study, section = plan.study, plan.section
     masses, exposures = study.grid.masses, study.grid.exposure_ty.points()
@@ -157,7 +157,7 @@ def _rounds(plan: Refined, costs: Costs) -> Stage:
         amounts["exact"] = 1
     made = [costs.of(name, {of_pair: n_items * amount}, n_items)[0] for name, amount in amounts.items()]
     total = sum(made, Cost(0.0, 0.0))
-    return Stage(ROUNDS, n_items, 0, total.core_s, total.n_bytes)
+    return StageCost(ROUNDS, n_items, 0, total.core_s, total.n_bytes)
 
 
 def as_bytes(n_bytes: float) -> str:

@@ -15,7 +15,7 @@ from engine.study import Study
 
 
 @dataclass(frozen=True)
-class Stage:
+class StageStatus:
     """Items of one stage; what failed or is corrupt is missing, too."""
 
     done: int
@@ -34,7 +34,7 @@ class Status:
     """
 
     exists: bool
-    by_stage: dict[str, Stage]
+    by_stage: dict[str, StageStatus]
     corrupt: list[str]
     failed: dict[str, str]
     stale_since: str | None
@@ -114,7 +114,7 @@ def status(study: Study, store: Store, name: str = "study") -> Status:
 
 def counts(
     items_of: dict[str, list[str]], ledger: Ledger, damaged: list[str], stale: dict[str, int] | None = None
-) -> tuple[dict[str, Stage], dict[str, str], dict[str, str]]:
+) -> tuple[dict[str, StageStatus], dict[str, str], dict[str, str]]:
     """Counts by stage, the state of every item that is not done, and why those that failed did."""
     by_stage, state_of, failed = {}, {}, {}
     for stage, items in items_of.items():
@@ -123,7 +123,7 @@ def counts(
                 state_of[item] = state
         states = [state_of.get(item, "done") for item in items]
         counts = [states.count(state) for state in ("done", "failed", "corrupt")]
-        by_stage[stage] = Stage(counts[0], len(items), *counts[1:], (stale or {}).get(stage, 0))
+        by_stage[stage] = StageStatus(counts[0], len(items), *counts[1:], (stale or {}).get(stage, 0))
         failed |= reasons(ledger.failures, (item for item in items if state_of.get(item) == "failed"))
     return by_stage, state_of, failed
 

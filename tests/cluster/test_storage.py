@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 
 from engine.cluster import storage
 from engine.cluster.sampler import DIVERGED, Objective, Rules, Search
-from engine.cluster.storage import JOURNAL, PLACE, STATE, Stored, opened, repair
+from engine.cluster.storage import JOURNAL, PLACE, STATE, StoredSearch, opened, repair
 from engine.errors import BadInput, TaskFailed
 from engine.urls import hidden
 
@@ -53,7 +53,7 @@ def dying(after):
 
 def search(place, evaluate=evaluate):
     one = Search(evaluate, FIELDS, [OWN], RULES)
-    one.copy = Stored(place, "mine", one)
+    one.copy = StoredSearch(place, "mine", one)
     return one
 
 
@@ -150,7 +150,7 @@ def test_without_the_repair_a_torn_line_breaks_the_next_trial(tmp_path):
     path.write_bytes(path.read_bytes() + b'{"op_code": 4, "worker_')
     with pytest.raises((AssertionError, AttributeError, TaskFailed)):
         torn = Search(lambda *_: [Objective(None, 1.0)], FIELDS, [OWN], Rules(1, 1, True))
-        torn.copy = Stored(JournalStorage(JournalFileBackend(str(path))), "other", torn)
+        torn.copy = StoredSearch(JournalStorage(JournalFileBackend(str(path))), "other", torn)
         torn.run()
 
 

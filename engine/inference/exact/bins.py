@@ -51,7 +51,7 @@ class DevianceLaw:
         self._central = _distinct(nodes.means[int(np.argmax(nodes.weights))], self._expected)
         few = len(nodes.weights) <= FEW_NODES or len(expected) < FEW_BINS
         self._nodes = (_Apart if few else _Together)(np.maximum(nodes.means, 1e-300), self._expected)
-        self._tail = tilted.Tail(self._moments, self._spectrum, DIVERGENCE)
+        self._tail = tilted.SumTail(self._moments, self._spectrum, DIVERGENCE)
         self._smallest_p = nodes.smallest_p
 
     @cached_property

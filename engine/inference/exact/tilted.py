@@ -40,7 +40,7 @@ class TiltedLine:
         return self.step / np.pi * np.exp(self.ln_mgf - self.tilt * q) * turned.real
 
 
-class Tail:
+class SumTail:
     """The law of a sum of independent terms, or of a mixture of such sums.
 
     moments(tilt) -> ln E[e^(tilt Q)], mean and variance of the tilted Q; spectrum(tilt, step, blocks) ->

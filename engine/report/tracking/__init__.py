@@ -16,7 +16,7 @@ the scan's items that are done, its step their number.
 
 from engine.report.tracking.client import default_uri
 from engine.report.tracking.live import Live
-from engine.report.tracking.record import Model, Rank, Record
+from engine.report.tracking.record import LoggedModel, Rank, Record
 from engine.report.tracking.runs import log, show
 
-__all__ = ["Live", "Model", "Rank", "Record", "default_uri", "log", "show"]
+__all__ = ["Live", "LoggedModel", "Rank", "Record", "default_uri", "log", "show"]

@@ -15,7 +15,7 @@ import importlib.metadata
 import tempfile
 from pathlib import Path
 
-from engine.report.tracking.record import Model, Rank, Record
+from engine.report.tracking.record import LoggedModel, Rank, Record
 
 CHAMPION = "champion"
 SERVING = Path(__file__).with_name("serving.py")
@@ -56,7 +56,7 @@ def _logged(client, experiment_id: str, run_id: str, name: str, record: Record):
     return client.finalize_logged_model(logged.model_id, "READY")
 
 
-def _saved(folder: Path, about, model: Model) -> Path:
+def _saved(folder: Path, about, model: LoggedModel) -> Path:
     """Writes the model's folder: MLmodel, serving.py, the weights, an example; a user's family beside them."""
     import mlflow.pyfunc
 
@@ -70,7 +70,7 @@ def _saved(folder: Path, about, model: Model) -> Path:
     return path
 
 
-def _signature(model: Model):
+def _signature(model: LoggedModel):
     import numpy as np
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec

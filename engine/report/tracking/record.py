@@ -21,7 +21,7 @@ class Rank:
 
 
 @dataclass(frozen=True)
-class Model:
+class LoggedModel:
     """A fitted model: what `zoo.save` wrote, and how it is asked.
 
     `family` is the study's name for it, `short` the one for the registry; `example` float32 of shape (1, n_features);
@@ -52,5 +52,5 @@ class Record:
     tags: dict[str, str]
     inputs: dict[str, str] = field(default_factory=dict)
     children: tuple["Record", ...] = ()
-    model: Model | None = None
+    model: LoggedModel | None = None
     note: str = ""

@@ -13,7 +13,7 @@ from engine.lineage import label, row_label
 from engine.plan.event_plan import Shard
 from engine.plan.plan import Plan
 from engine.report import summary
-from engine.report.tracking import Model, Rank, Record, masses, ranking
+from engine.report.tracking import LoggedModel, Rank, Record, masses, ranking
 from engine.report.tracking.journal import Page, environment, pages
 from engine.report.tracking.record import PARTIAL
 from engine.run.pipeline import Outcome
@@ -99,7 +99,7 @@ def _fit(
         files=files or {},
         tags={"stage": "fit", "family": model.name, "role": role, "kind": family.KIND} | environment(),
         inputs={"train": _digest("train", plan.training(model))},
-        model=Model(model.name, short, data, example, tuple(TERMS[family.KIND].names), rank),
+        model=LoggedModel(model.name, short, data, example, tuple(TERMS[family.KIND].names), rank),
     )
 
 

@@ -31,7 +31,7 @@ COMPLETE, DIVERGED, UNDERWAY = "complete", "diverged", "underway"
 
 
 @dataclass(frozen=True)
-class Inputs:
+class RungInputs:
     """What all trials share. training: stored parts by role; features: by representation, in the order of the pool;
     population: with the terms of the models that no trial changes; signals: weights (pool,) by mass."""
 
@@ -46,7 +46,7 @@ class Diverged(ValueError):
     """A model whose terms are no numbers."""
 
 
-def prepare(run: Run) -> Inputs:
+def prepare(run: Run) -> RungInputs:
     """Training events, models that stay, the pool as networks see it and with their terms."""
     run.repair()
     plan, ledger = run.plan, run.ledger
@@ -54,7 +54,7 @@ def prepare(run: Run) -> Inputs:
     run.stage(models)
     run.compute("features", [*scores.items(plan), *plan.beside["features"]], keep, partial(_shards, run))
     pool = assembled.population(plan, ledger, "tune", (), roles=plan.fixed)
-    return Inputs(
+    return RungInputs(
         plan,
         {role: [ledger.entries[s.item] for s in plan.training(plan.fitted[role])] for role in plan.searched},
         {view: [ledger.entries[plan.feature_item(shard, view)] for shard in plan.shards["tune"]]
@@ -105,7 +105,7 @@ def keep(plan: SearchPlan, shard: Shard, roles: list[str], fitted: dict[str, byt
     return parts
 
 
-def work(inputs: Inputs, store: Store, values: Values, rung: int, finished: dict[str, Entry]) -> Iterator[Part]:
+def work(inputs: RungInputs, store: Store, values: Values, rung: int, finished: dict[str, Entry]) -> Iterator[Part]:
     """One row (`search_tables.RUNGS`) for a trial at a rung, after the models whose last epoch that was.
 
     finished: stored models of this trial by role. A fit that diverges is an answer, and no failure.
@@ -130,7 +130,9 @@ def _is_last(plan: SearchPlan, role: str, rung: int) -> bool:
     return plan.epochs(role, rung) == plan.fitted[role].config["epochs"]
 
 
-def _fitted(plan: SearchPlan, role: str, rung: int, inputs: Inputs, store: Store, finished: Entry | None) -> zoo.Fitted:
+def _fitted(
+    plan: SearchPlan, role: str, rung: int, inputs: RungInputs, store: Store, finished: Entry | None
+) -> zoo.Fitted:
     """The model of a role at a rung: of its last epoch the stored one, else fitted on from the rung before."""
     if finished and _is_last(plan, role, rung):
         return zoo.load(read(store, finished), plan.family(role))
@@ -161,7 +163,7 @@ def _terms(
     return terms
 
 
-def _worth(plan: SearchPlan, rung: int, inputs: Inputs, terms: dict[str, dict[str, np.ndarray]]) -> dict:
+def _worth(plan: SearchPlan, rung: int, inputs: RungInputs, terms: dict[str, dict[str, np.ndarray]]) -> dict:
     """Columns of `search_tables.RUNGS`: the leakage that trials are compared by, and at the last rung the objective."""
     pool = inputs.population.pool
     population = replace(inputs.population, pool=replace(pool, terms=pool.terms | terms))

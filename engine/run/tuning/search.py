@@ -18,7 +18,7 @@ from engine.plan.search_plan import SearchPlan, tuning_plan
 from engine.plan.tune_plan import TunePlan, Values
 from engine.run import pipeline
 from engine.run.state import Run, to_its_end
-from engine.run.status import Stage, Status, counts, damaged_parts, reasons
+from engine.run.status import StageStatus, Status, counts, damaged_parts, reasons
 from engine.run.tuning import objectives, rungs, trials
 from engine.stages import items
 from engine.store import checkpoints
@@ -64,7 +64,7 @@ def _whole(run: Run, optuna_storage: storage.BaseStorage | None) -> Tuned:
     evaluation = Evaluation(run, kind_of(plan).prepare(run))
     search = Search(evaluation, plan.dimensions, plan.first, rules(plan))
     if optuna_storage is not None:
-        search.copy = storage.Stored(optuna_storage, f"recoilscan-{plan.search_item}", search)
+        search.copy = storage.StoredSearch(optuna_storage, f"recoilscan-{plan.search_item}", search)
     ended = search.run()
     evaluation.forget()
     return _finish(run, ended)
@@ -218,7 +218,7 @@ def status(study: Study, store: Store) -> Status:
     replayed = replay(plan, ledger)
     without = reasons(ledger.failures, (item for item in replayed.items if item not in ledger.entries))
     broken = [entry.path for entry in ledger.check(replayed.items)]
-    by_stage["trials"] = Stage(len(replayed.ended), plan.n_trials, len(without), len(broken), 0)
+    by_stage["trials"] = StageStatus(len(replayed.ended), plan.n_trials, len(without), len(broken), 0)
     table = store.where(ledger.entries[replayed.table].path) if replayed.table in ledger.entries else None
     corrupt = [*ledger.unreadable, *dict.fromkeys([*damaged, *broken])]
     best = best_of(replayed.ended, objectives.of(plan.tune.objective).LARGER_IS_BETTER)

@@ -29,7 +29,7 @@ NO_LAW = {"p_exact": None, "z_exact": None, "exact_tail": None, "z_pool_error": 
 
 
 @dataclass(frozen=True)
-class Inputs:
+class TrialInputs:
     """What all trials share. signals: weights (pool,) by mass, at the reference of the signal's size."""
 
     plan: TunePlan
@@ -37,11 +37,11 @@ class Inputs:
     signals: dict[float | None, np.ndarray]
 
 
-def prepare(run: Run) -> Inputs:
+def prepare(run: Run) -> TrialInputs:
     """Simulates, fits and scores a pool of its own."""
     pipeline.score(run)
     pool = assembled.population(run.plan, run.ledger, "tune", ())
-    return Inputs(run.plan, pool, assembled.signals(run.plan, pool, run.plan.points))
+    return TrialInputs(run.plan, pool, assembled.signals(run.plan, pool, run.plan.points))
 
 
 def n_rungs(plan: TunePlan) -> int:
@@ -59,7 +59,7 @@ def arguments(run: Run, values: Values, rung: int) -> tuple:
     return (values[WEIGHT],)
 
 
-def work(inputs: Inputs, R: float) -> list[Part]:
+def work(inputs: TrialInputs, R: float) -> list[Part]:
     """All rows of one R as one part."""
     plan, signals = inputs.plan, inputs.signals
     population = inputs.population.with_scores({R: plan.ts(inputs.population.pool.terms, R)})

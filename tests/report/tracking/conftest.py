@@ -7,7 +7,7 @@ import pytest
 
 import zoo
 import zoo.dense_vae
-from engine.report.tracking import Model, Rank, Record, log
+from engine.report.tracking import LoggedModel, Rank, Record, log
 from engine.report.tracking.client import EXPERIMENT, connect
 
 N_FEATURES = 6
@@ -28,7 +28,7 @@ def make(fitted):
     def call(scan="scan0", fit="fit0", z: float | None = 1.0, ground="g", pool=100) -> Record:
         rank = None if z is None else Rank(z, ground, pool)
         example = np.ones((1, N_FEATURES), np.float32)
-        model = Model("dense_vae", "dense_vae", zoo.save(fitted), example, ("recon", "kl"), rank)
+        model = LoggedModel("dense_vae", "dense_vae", zoo.save(fitted), example, ("recon", "kl"), rank)
         child = Record(
             fit, fit, {"family": "dense_vae"}, {"auc": 0.9}, {"train_loss": [(1, 3.0), (2, 2.0)]}, {},
             {"stage": "fit", "kind": "autoencoder"}, {"train": "abc"}, model=model,

@@ -77,7 +77,7 @@ def test_of_equal_ranks_the_middle_R_is_chosen(case):
 
 def test_the_worst_z_is_the_one_that_the_scan_over_R_finds(case):
     plan, population, signals = case(300.0)
-    (part,) = trials.work(trials.Inputs(TunePlan(plan.study), population, signals), 100.0)
+    (part,) = trials.work(trials.TrialInputs(TunePlan(plan.study), population, signals), 100.0)
     found = worst_z.measure(plan, objectives.scored(plan, population, 100.0), signals, 100.0)
     assert (found.value, found.error, found.m_chi_GeV) == trials.objective(part.content, "tail_count")
 

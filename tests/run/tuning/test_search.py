@@ -17,7 +17,7 @@ from engine.report import tuned
 from engine.run import executors
 from engine.run.executors import InProcess
 from engine.run.state import Run
-from engine.run.status import Stage
+from engine.run.status import StageStatus
 from engine.run.tuning import rungs, search
 from engine.stages import models, scores
 from engine.store.checkpoints import FOLDER
@@ -231,11 +231,11 @@ class TestSearch:
 
     def test_status_tells_its_trials_as_far_as_they_follow(self, undisturbed, store, load):
         whole = search.status(load(), store)
-        assert whole.by_stage["trials"] == Stage(7, 7, 0, 0, 0)
+        assert whole.by_stage["trials"] == StageStatus(7, 7, 0, 0, 0)
         assert whole.table == store.where(f"tables/{undisturbed.item}.parquet")
         assert whole.best.startswith(f"trial {best_of(undisturbed)['trial']}, models.vae.beta = ")
         further = search.status(load("tune.trials=9"), store)
-        assert further.by_stage["trials"] == Stage(5, 9, 0, 0, 0), "the second round is not whole"
+        assert further.by_stage["trials"] == StageStatus(5, 9, 0, 0, 0), "the second round is not whole"
         assert further.best.startswith("trial ") and further.table is None
 
     def test_more_trials_begin_with_those_of_fewer(self, undisturbed, store, load):

@@ -19,7 +19,7 @@ from engine.errors import BadInput
 from engine.plan.plan import Plan
 from engine.plan.tune_plan import WEIGHT, TunePlan
 from engine.report.tuned import BestR, interval
-from engine.run.status import Stage
+from engine.run.status import StageStatus
 from engine.run.tuning import search, trials
 from engine.store.store import Store
 
@@ -142,7 +142,7 @@ def searched(tiny, surrogate, nr_recon: float) -> tuple[BestR, dict[float, float
                 "tune.more_trials=5")  # fmt: skip
     plan = TunePlan(load(tiny, *settings))
     population = surrogate(nr_recon)
-    inputs = trials.Inputs(plan, population, assembled.signals(plan, population, plan.points))
+    inputs = trials.TrialInputs(plan, population, assembled.signals(plan, population, plan.points))
     found = {}
 
     def evaluate(asked, rung):
@@ -238,7 +238,7 @@ class TestCommand:
     def test_status_tells_the_trials_and_the_best_so_far(self, tuned, tiny, tmp_path):
         parsed = study.load(str(tiny), tuple(SMALL))
         whole = search.status(parsed, Store(str(tuned[0] / "recoilscan-store")))
-        assert whole.missing == 0 and whole.by_stage["trials"] == Stage(6, 6, 0, 0, 0)
+        assert whole.missing == 0 and whole.by_stage["trials"] == StageStatus(6, 6, 0, 0, 0)
         assert whole.table == str(self.table(tuned[0])[0])
         assert f"best {_R_of(whole.best)} [" in tuned[1], "as the command said at its end"
         shutil.copytree(tuned[0] / "recoilscan-store", tmp_path / "part")
