@@ -506,7 +506,8 @@ def observed_limits(size: Size) -> pa.Schema:
         column("n_signal", pa.float64(), "events", "expected selected signal events at upper_limit", True),
         column("p_discovery", pa.float64(), "", "P(q_0 or more) without signal, (k + 1) / (n + 1), at this mass", True),
         column("z_discovery_asymptotic", pa.float64(), "sigma", "one-sided, the root of the observed q_0", True),
-        LIMIT.field("left_out"), LIMIT.field("pool_limited"), OBSERVED.field("exposure_ty"), OBSERVED.field("n_events"),
+        *(LIMIT.field(name) for name in ("signal_pool_size", "background_pool_size", "pool_limited", "left_out")),
+        OBSERVED.field("exposure_ty"), OBSERVED.field("n_events"),
         column("setting", pa.string(), "", "digest of all that the limit follows from"),
     ])  # fmt: skip
 

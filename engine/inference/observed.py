@@ -68,9 +68,7 @@ def _smallest(alone: list[Local], q: np.ndarray, q_null: np.ndarray) -> Local:
     return Local(min(one.p for one in alone), *_counted(k, len(q_null)), limited)
 
 
-def judged_together(
-    lists: list[tuple[np.ndarray, np.ndarray]], limited: list[bool]
-) -> tuple[list[Local], Local]:  # fmt: skip
+def judged_together(lists: list[tuple[np.ndarray, np.ndarray]], limited: list[bool]) -> tuple[list[Local], Local]:
     """The p of each statistic in several independent lists at once, and the global one over statistics.
 
     lists: `values` of each list, of the same statistics; limited (statistics,): whether one of them is pool-limited.

@@ -93,11 +93,12 @@ def limit_lines(table: pa.Table, size: Size) -> Iterator[str]:
         if upper is None:
             yield f"{at}: none, the pool has no signal event"
             continue
+        unit = f" {size.unit}" if size.unit else ""
         how = "asymptotic" if error is None else f"+- {error:.2g} of its toys"
         free = f" by the power constraint; without, {free:.3g}" if upper > free else ""
         lower = f"; lower end {lower:.3g}" if lower is not None else ""
         poor = "; pool limited" if row["pool_limited"] else ""
-        yield (f"{at}: {upper:.3g} {size.unit} ({how}){free}{lower}; expected {median:.3g} [{band[0]:.3g}, "
+        yield (f"{at}: {upper:.3g}{unit} ({how}){free}{lower}; expected {median:.3g} [{band[0]:.3g}, "
                f"{band[1]:.3g}]; {row['level']:.0%} CL, {row['interval']}{poor}")  # fmt: skip
 
 

@@ -93,7 +93,8 @@ def _row(lists: list[OfList], m_chi_GeV: float | None) -> dict:
     row = dict.fromkeys(schemas.observed_limits(size).names) | {
         "dm_mass_gev": m_chi_GeV, "interval": section.interval, "level": limits.LEVEL, "power": section.power,
         "n_toys": section.n_toys, "method": section.method, "exposure_ty": sum(one.seen.exposure_ty for one in lists),
-        "n_events": sum(len(one.seen.events) for one in lists), "pool_limited": True,
+        "n_events": sum(len(one.seen.events) for one in lists), "pool_limited": True, "signal_pool_size": 0.0,
+        "background_pool_size": 0.0, "n_background": sum(one.background.weights.sum() for one in lists),
         "left_out": ", ".join(sorted({name for one in lists for name in one.background.left_out})),
         "setting": setting([one.seen for one in lists]),
     }  # fmt: skip
@@ -102,10 +103,10 @@ def _row(lists: list[OfList], m_chi_GeV: float | None) -> dict:
     where = limits.together([one.where for one in counted]) if len(counted) > 1 else counted[0].where
     counts = np.concatenate([one.counts for one in counted])
     found, (z, p) = _found(where, counts, [one.seen for one in lists], m_chi_GeV)
-    limited = min(min(one.like_signal, one.signal_pool_size) for one in counted) < SMALLEST_TAIL
+    sizes = min(one.signal_pool_size for one in counted), min(one.like_signal for one in counted)
     return row | dict(_on_size(found, size)) | {
         "n_signal": found.constrained * where.expected[-1], "p_discovery": p, "z_discovery_asymptotic": z,
-        "n_background": float(where.expected[:-1].sum()), "pool_limited": limited,
+        "pool_limited": min(sizes) < SMALLEST_TAIL, "signal_pool_size": sizes[0], "background_pool_size": sizes[1],
     }  # fmt: skip
 
 

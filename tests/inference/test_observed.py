@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from engine.inference import cells, goodness, observed, toys
+from engine.inference import cells, experiments, goodness, limits, neyman, observed, toys
 from engine.inference.cells import Choice
 from engine.inference.hypothesis import Scored
-from engine.inference.pools import Pool
+from engine.inference.leakage import KNOWN
+from engine.inference.pools import DENSITY_HALF, Pool
 from engine.inference.population import Background, populate
 from engine.inference.teststats import conditional, count, deviance, excess_scan, tail_count
 from engine.lineage import stream
@@ -202,3 +203,23 @@ def test_a_signal_in_two_lists_is_found_more_often_in_both_than_in_either(popula
         found.append([*alone, observed.judged_together(values, limited)[1].p])
     longer, shorter, both = (np.array(found) <= 0.01).mean(axis=0)
     assert both > longer + 0.05 and both > shorter + 0.2
+
+
+@pytest.mark.parametrize("n_signal", [0.5, 4.0])
+def test_a_limit_on_lists_covers_as_often_as_it_says(population, n_signal):
+    """Lists drawn event by event, rates open: the true strength is excluded in a tenth of them, or in fewer."""
+    weights, n_lists = np.where(population.pool.kind == 1, 1 / 30_000, 0.0), 400
+    reference, known = weights[population.pool.half == DENSITY_HALF], dataclasses.replace(population, leakage=KNOWN)
+    background = experiments.backgrounds(population.null(None, EXPOSURE_TY))
+    unbinned = background.unbinned(reference, population.signal(weights))
+    binning = experiments.settling(unbinned)
+    lists = (a_list(known, stream("limit", n_signal, i), n_signal) for i in range(n_lists))
+    counts = [binning.counts(background.rows(one, reference, unbinned)) for one in lists]
+    where = binning.merged(unbinned)
+    made = neyman.Construction(where, "upper", np.array([n_signal]), np.sort(neyman.q_ladder(
+        where, limits.draw(where, n_signal, 4000, stream("true", n_signal)), np.array([n_signal]), "upper"), axis=0).T)
+    missed = np.mean(made.p_values(np.array(counts))[:, 0] <= 0.1)
+    error = np.sqrt(0.09 / n_lists + 0.09 / 4000)
+    assert missed < 0.1 + 3 * error
+    # what counts as few events ties, and excludes less often; where several are expected it is a tenth
+    assert n_signal < 1 or missed > 0.1 - 4 * error
