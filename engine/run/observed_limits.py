@@ -65,15 +65,15 @@ def masses(lists: list[Observation]) -> list[float | None]:
 
     Empty where one of them asks for none (`[limits] enabled = false`).
     """
-    first, *others = lists
-    for other in others:
-        if other.plan.signal != first.plan.signal:
-            raise BadInput("the studies have different signals, of which no common limit follows; the same [signal] in "
-                           "all would do, or limits.enabled = false in one")  # fmt: skip
-    asked = [seen.plan.study.limits.masses(seen.plan.study.grid.masses, seen.plan.study.benchmark_signal.m_chi_GeV)
-             for seen in lists]  # fmt: skip
+    studies = [seen.plan.study for seen in lists]
+    asked = [one.limits.masses(one.grid.masses, one.benchmark_signal.m_chi_GeV) for one in studies]
+    if not all(asked):
+        return []
+    if any(seen.plan.signal != lists[0].plan.signal for seen in lists):
+        raise BadInput("the studies have different signals, of which no common limit follows; the same [signal] in all "
+                       "would do, or limits.enabled = false in one")  # fmt: skip
     common = [mass for mass in asked[0] if all(mass in some for some in asked)]
-    if all(asked) and not common:
+    if not common:
         words = "; ".join(listed([f"{mass:g}" for mass in some]) for some in asked)
         raise BadInput(f"the studies have no mass in common, in GeV: {words}")
     return common

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import io
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -19,12 +20,15 @@ from engine.report import joint as of_joint
 from engine.report import observed as report
 from engine.report import score_templates
 from engine.run import joint, observation, observed_limits, pipeline
+from engine.size import STRENGTH
 from engine.store.store import Store
 
 SEEN = STUDIES / "seen.toml"
 EXPOSURES_TY = {"one": 0.3, "two": 0.2}
 XENON = ("dm_mass_gev", "sensitivity_median_cm2", *(f"sensitivity_{n}sigma_cm2" for n in ("m2", "m1", "p1", "p2")),
          "upper_limit_cm2", "unconstrained_upper_limit_cm2")  # fmt: skip
+WORDS = [name.removesuffix("_cm2") for name in XENON[1:]]
+WORDS += ["upper_limit_error", "sensitivity_median_error", "lower_limit", "power_constrained"]
 
 
 @pytest.fixture(scope="module")
@@ -213,10 +217,28 @@ def test_lists_that_are_no_search_together_are_refused_in_one_line(observe, scan
     assert said in done.stderr and done.stderr.count("\n") == 1 and not done.stdout
 
 
-def test_studies_of_other_signals_have_no_common_limit(seen):
-    class Other:
-        signal = ("another",)
+def of_study(seen, **changes):
+    """An observation whose plan says something else."""
+    plan = SimpleNamespace(**{"study": seen.plan.study, "signal": seen.plan.signal} | changes)
+    return dataclasses.replace(seen, outcome=dataclasses.replace(seen.outcome, plan=plan))
 
+
+def test_studies_without_a_common_signal_or_mass_have_no_common_limit(seen):
+    first, second = seen
     with pytest.raises(BadInput, match="different signals"):
-        observed_limits.masses([seen[0], dataclasses.replace(seen[1], outcome=dataclasses.replace(
-            seen[1].outcome, plan=Other()))])  # fmt: skip
+        observed_limits.masses([first, of_study(second, signal=("another",))])
+    text = study.load(SEEN, ("grid.m_chi_GeV=[20]", "benchmark.m_chi_GeV=20"))
+    with pytest.raises(BadInput, match="no mass in common, in GeV: 40; 20"):
+        observed_limits.masses([first, of_study(second, study=text)])
+    off = of_study(second, study=study.load(SEEN, ("limits.enabled=false",)), signal=("another",))
+    assert observed_limits.masses([first, off]) == [] and observed_limits.masses(seen) == [40]
+
+
+def test_a_limit_on_a_strength_has_no_unit_and_one_by_its_constraint_says_so(seen, limits):
+    names = {schemas.limit_name(word, STRENGTH): limits[0][f"{word}_cm2"] for word in WORDS}
+    assert "upper_limit" in names and schemas.observed_limits(STRENGTH).field("upper_limit").metadata[b"unit"] == b""
+    row = limits[0] | names | {"dm_mass_gev": None, "unconstrained_upper_limit": names["upper_limit"] / 2}
+    table = schemas.of_rows(schemas.observed_limits(STRENGTH), [row])
+    (line,) = report.limit_lines(table, STRENGTH)
+    assert line.startswith(f"upper limit: {names['upper_limit']:.3g} (+- ") and "by the power constraint" in line
+    assert not report.limit_figure([seen[0]], observed_limits.table([seen[0]]).slice(0, 0), "png")
