@@ -478,6 +478,40 @@ def nullable(schema: pa.Schema) -> pa.Schema:
     return pa.schema([field.with_nullable(True) for field in schema], schema.metadata)
 
 
+SIGMA = {"m2": 0, "m1": 1, "p1": 3, "p2": 4}  # places in a band whose middle is the median
+
+
+def limit_name(word: str, size: Size) -> str:
+    """The name of a limit as XENON's releases have it: the unit last."""
+    return f"{word}_{size.unit}" if size.unit else word
+
+
+def observed_limits(size: Size) -> pa.Schema:
+    """Limits on the signal's size from observed events, by mass; the names are those of XENON's releases."""
+    def of(word: str, meaning: str) -> pa.Field:
+        return column(limit_name(word, size), pa.float64(), size.unit, meaning, True)
+
+    return pa.schema([
+        column("dm_mass_gev", pa.float64(), "GeV/c2", "WIMP mass; null for a signal without one", True),
+        of("sensitivity_median", "median upper end without signal; null: the pool has no signal event"),
+        *(of(f"sensitivity_{name}sigma", "quantile of the upper ends without signal; null: none by asymptotics")
+          for name in SIGMA),
+        of("upper_limit", "upper end, no lower than power_constrained: what is told"),
+        of("unconstrained_upper_limit", "upper end of the observed interval"),
+        of("upper_limit_error", "error of the unconstrained one from its toys; null: asymptotic"),
+        of("sensitivity_median_error", "error of the median from its toys; null: asymptotic"),
+        of("lower_limit", "lower end of the observed interval; null: interval is upper"),
+        of("power_constrained", "an upper end below it is replaced by it"),
+        *(LIMIT.field(name) for name in ("interval", "level", "power", "method", "n_toys", "n_background")),
+        column("n_signal", pa.float64(), "events", "expected selected signal events at upper_limit", True),
+        column("p_discovery", pa.float64(), "", "P(q_0 or more) without signal, (k + 1) / (n + 1), at this mass", True),
+        column("z_discovery_asymptotic", pa.float64(), "sigma", "one-sided, the root of the observed q_0", True),
+        *(LIMIT.field(name) for name in ("signal_pool_size", "background_pool_size", "pool_limited", "left_out")),
+        OBSERVED.field("exposure_ty"), OBSERVED.field("n_events"),
+        column("setting", pa.string(), "", "digest of all that the limit follows from"),
+    ])  # fmt: skip
+
+
 def of_rows(schema: pa.Schema, rows: list[dict]) -> pa.Table:
     """Rows as a table of this schema, which takes of each what it has a column for."""
     return table(schema, {name: [row[name] for row in rows] for name in schema.names})

@@ -15,7 +15,7 @@ from engine.cli import failure
 from engine.cli.bench import bench
 from engine.cli.compare import compare
 from engine.cli.launch import launch
-from engine.cli.observe import observe
+from engine.cli.observe import WithPairs, observe
 from engine.cli.options import say
 from engine.cli.physics import physics
 from engine.cli.results import results
@@ -33,7 +33,7 @@ app = typer.Typer(
     epilog=EXIT_CODES,
 )  # fmt: skip
 for command in (scan, plot, status, results, track, gc, tune, compare, observe, physics, launch, bench):
-    app.command()(command)
+    app.command(cls=WithPairs if command is observe else None)(command)
 app.add_typer(zoo_app, name="zoo")
 app.add_typer(scans_app, name="scans")
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from engine.inference import limits, neyman, toys
 from engine.inference.limits import Experiment
-from engine.inference.significance import median_significance
+from engine.inference.significance import median_significance, n_at_or_above
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,18 @@ def median(where: Experiment, mu: float, n_toys: int | None, key: tuple) -> Disc
                     for true, name in ((0.0, "q_0 without"), (mu, "q_0 with")))  # fmt: skip
     found = median_significance(np.sort(null), signal)
     return Discovery(max(found.z, 0.0), found.tail, asymptotic)  # p is 1 where the median has no excess
+
+
+def observed(where: Experiment, counts: np.ndarray, n_toys: int | None, key: tuple) -> tuple[float, float | None]:
+    """One-sided Z of counts (rows,) asymptotically, and p of their q_0 among n_toys without signal, (k + 1) / (n + 1).
+
+    The toys are those of `median`; none: None.
+    """
+    q = _q_zero(where, counts[None])[0]
+    if n_toys is None:
+        return float(np.sqrt(q)), None
+    null = _q_zero(where, limits.draw(where, 0.0, n_toys, toys.stream(*key, "q_0 without")))
+    return float(np.sqrt(q)), (n_at_or_above(np.sort(null), q) + 1) / (n_toys + 1)
 
 
 def _q_zero(where: Experiment, counts: np.ndarray) -> np.ndarray:

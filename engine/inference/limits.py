@@ -9,12 +9,15 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
+from scipy.linalg import block_diag
 from scipy.optimize import brentq
 
 from engine.errors import BadInput
 from engine.inference import profile, strata
+from engine.inference.strata import Strata
 
 LEVEL = 0.9
+N_SIGMA = (-2, -1, 0, 1, 2)  # of the band around the median limit
 POWER = 0.16  # power constraint of Cowan et al. 1105.3166, section 4: the limit's own -1 sigma
 N_STRATA = 16  # more would isolate what few pool events leave empty: 64 make the limit 12 % too low at 6000 per kind
 MU_TOLERANCE = 1e-4  # relative, of a limit
@@ -61,6 +64,28 @@ class Limit:
     lower_end: float | None = None
 
 
+@dataclass(frozen=True)
+class Observed:
+    """The interval of observed events, in units of the reference cross-section, beside experiments without signal.
+
+    upper: its upper end; error: of that from the toys, None where asymptotic; lower: of an interval with two ends;
+    sensitivity (5,): the quantiles -2, -1, 0, +1 and +2 sigma of the upper ends without signal, None where there is
+    none; median_error, power_constrained: as in `Limit`.
+    """
+
+    upper: float
+    error: float | None
+    lower: float | None
+    sensitivity: tuple[float | None, ...]
+    median_error: float | None
+    power_constrained: float
+
+    @property
+    def constrained(self) -> float:
+        """The upper end that is told: no lower than the power constraint."""
+        return max(self.upper, self.power_constrained)
+
+
 def experiment(
     background: np.ndarray, signal: np.ndarray, weights: np.ndarray, signal_weights: np.ndarray, relative_sd: np.ndarray
 ) -> Experiment:
@@ -75,6 +100,35 @@ def experiment(
     return Experiment(rows, content, np.append(relative_sd, profile.FREE))
 
 
+@dataclass(frozen=True)
+class Binning:
+    """Strata of events that look alike at one strength; theta (groups + 1,): the rates there."""
+
+    layers: Strata
+    theta: np.ndarray
+
+    def index(self, rows: np.ndarray) -> np.ndarray:
+        """(n,) stratum of each event, from rows (n, groups + 1) of the densities b_g f_g."""
+        return self.layers.index(strata.shares(rows * self.theta))
+
+    def counts(self, rows: np.ndarray) -> np.ndarray:
+        """(strata,) numbers of observed events, from rows (n, groups + 1)."""
+        return np.bincount(self.index(rows), minlength=len(self.layers))
+
+    def merged(self, unbinned: Experiment) -> Experiment:
+        """An unbinned experiment with a row for each stratum, and the pool's own contents as densities."""
+        content = np.zeros((len(self.layers), unbinned.content.shape[1]))
+        np.add.at(content, self.index(unbinned.rows), unbinned.content)
+        return Experiment(content, content, unbinned.relative_sd)
+
+
+def binning(unbinned: Experiment, mu: float, n_strata: int = N_STRATA) -> Binning:
+    """The strata of an unbinned experiment at strength mu."""
+    theta = np.append(np.ones(unbinned.rows.shape[1] - 1), mu)
+    weights = strata.equal_weights(unbinned.content.T)
+    return Binning(strata.split(strata.shares(unbinned.rows * theta), weights, n_strata), theta)
+
+
 def binned(unbinned: Experiment, mu: float, n_strata: int = N_STRATA) -> Experiment:
     """An unbinned experiment in strata of events alike at strength mu, with the pool's own contents as densities.
 
@@ -82,12 +136,19 @@ def binned(unbinned: Experiment, mu: float, n_strata: int = N_STRATA) -> Experim
     best fit is mu = 0 and nominal rates whatever the templates. Unbinned, templates that a pool of 1e4 smooths give
     it a best fit of an event or so above zero, and the limit moves by as much.
     """
-    at_mu = np.append(np.ones(unbinned.rows.shape[1] - 1), mu)
-    shares = strata.shares(unbinned.rows * at_mu)
-    layers = strata.split(shares, strata.equal_weights(unbinned.content.T), n_strata)
-    merged = np.zeros((len(layers), unbinned.content.shape[1]))
-    np.add.at(merged, layers.index(shares), unbinned.content)
-    return Experiment(merged, merged, unbinned.relative_sd)
+    return binning(unbinned, mu, n_strata).merged(unbinned)
+
+
+def together(experiments: list[Experiment]) -> Experiment:
+    """Independent experiments as one: they share the signal's strength alone, and each has its own rates."""
+    relative_sd = np.concatenate([*(one.relative_sd[:-1] for one in experiments), [profile.FREE]])
+    rows, content = (_blocks([getattr(one, name) for one in experiments]) for name in ("rows", "content"))
+    return Experiment(rows, content, relative_sd)
+
+
+def _blocks(arrays: list[np.ndarray]) -> np.ndarray:
+    signal = np.concatenate([array[:, -1:] for array in arrays])
+    return np.hstack([block_diag(*(array[:, :-1] for array in arrays)), signal])
 
 
 def _fit(where: Experiment, counts: np.ndarray, mu: float, *, hold: bool) -> tuple[float, float]:
@@ -125,11 +186,24 @@ def median_limit(where: Experiment, level: float = LEVEL, power: float = POWER) 
     (Eqs. 88 and 89, with sigma taken at the limit itself.) The limit that background alone undercuts with
     probability `power` (1105.3166) is N = Phi^-1(power), where strength zero has just this power against mu.
     """
-    z = stats.norm.ppf(level)
-    at = [z, z - 1, z + 1, z + stats.norm.ppf(power)]
-    one_event = 1 / where.expected[-1]
-    return Limit(*(_crossing(lambda mu, n=n: np.sqrt(q_mu(where, where.asimov, mu)) - n, 0.0, one_event) for n in at),
-                 "asymptotic")  # fmt: skip
+    at = [0, -1, 1, stats.norm.ppf(power)]
+    return Limit(*(_without_signal(where, n, level) for n in at), "asymptotic")
+
+
+def _without_signal(where: Experiment, n_sigma: float, level: float) -> float | None:
+    """The limit that lies so many sigma off the median; None where the formula has none, at -1.28 sigma and below."""
+    z = stats.norm.ppf(level) + n_sigma
+    if z <= 0:
+        return None
+    return _crossing(lambda mu: np.sqrt(q_mu(where, where.asimov, mu)) - z, 0.0, 1 / where.expected[-1])
+
+
+def observed(where: Experiment, counts: np.ndarray, power: float = POWER, level: float = LEVEL) -> Observed:
+    """The upper limit that counts (rows,) give, asymptotically: the mu above the best fit with z_mu = Phi^-1(level)."""
+    best, one_event = _fit(where, counts, 1 / where.expected[-1], hold=False)[0], 1 / where.expected[-1]
+    upper = _crossing(lambda mu: z_mu(where, counts, mu) - stats.norm.ppf(level), best, one_event)
+    sensitivity = tuple(_without_signal(where, n, level) for n in N_SIGMA)
+    return Observed(upper, None, None, sensitivity, None, _without_signal(where, stats.norm.ppf(power), level))
 
 
 def draw(where: Experiment, mu: float, n_toys: int, rng) -> np.ndarray:

@@ -14,7 +14,7 @@ from numba import njit
 from scipy import stats
 
 from engine.inference import limits, profile, toys
-from engine.inference.limits import LEVEL, POWER, Experiment, Limit
+from engine.inference.limits import LEVEL, POWER, Experiment, Limit, Observed
 from engine.inference.significance import CENTRAL, median_ranks
 
 INTERVALS = ("upper", "unified")
@@ -61,9 +61,11 @@ def _share_beyond(where: Experiment, top: float, n_toys: int, key: tuple, interv
     return float(np.mean(p > 1 - LEVEL))
 
 
-def _made(where: Experiment, mu: np.ndarray, n_toys: int, key: tuple, interval: str) -> Construction:
-    q = [q_ladder(where, limits.draw(where, true, n_toys, toys.stream(*key, rung)), mu[[rung]], interval)[:, 0]
-         for rung, true in enumerate(mu)]  # fmt: skip
+def _made(
+    where: Experiment, mu: np.ndarray, n_toys: int, key: tuple, interval: str, first: int = 0
+) -> Construction:  # fmt: skip
+    q = [q_ladder(where, limits.draw(where, true, n_toys, toys.stream(*key, rung)), np.array([true]), interval)[:, 0]
+         for rung, true in enumerate(mu, first)]  # fmt: skip
     return Construction(where, interval, mu, np.sort(q, axis=1))
 
 
@@ -75,6 +77,36 @@ def limit(where: Experiment, n_toys: int, key: tuple, interval: str = "upper", p
     median, low, high, constrained = _quantiles(upper, [0.5, (1 - CENTRAL) / 2, (1 + CENTRAL) / 2, power])
     lower_end = _quantiles(lower, [0.5])[0] if interval == "unified" else None
     return Limit(median, low, high, constrained, "neyman", _error(p, made.mu, n_toys), lower_end)
+
+
+def observed(
+    where: Experiment, counts: np.ndarray, n_toys: int, key: tuple, interval: str = "upper", power: float = POWER
+) -> Observed:  # fmt: skip
+    """The interval that counts (rows,) give, beside those of the same experiments without signal as in `limit`.
+
+    The ladder is that of `limit`, and longer where the observed interval or the band's +2 sigma ends beyond it.
+    """
+    made, without = construction(where, n_toys, key, interval), without_signal(where, n_toys, key)
+    p_seen, p = made.p_values(counts[None]), made.p_values(without)
+    while not (np.isfinite(ends(p_seen, made.mu, (1 - LEVEL) / 2)[1][0]) and np.isfinite(_band(p, made.mu)[-1])):
+        more = _longer(made, key)
+        p_seen, p = (np.hstack([old, more.p_values(n)]) for old, n in ((p_seen, counts[None]), (p, without)))
+        made = Construction(where, interval, np.append(made.mu, more.mu), np.vstack([made.q, more.q]))
+    (lower,), (upper,) = ends(p_seen, made.mu)
+    constrained = _quantiles(ends(p, made.mu)[1], [power])[0]
+    lower_end = float(lower) if interval == "unified" else None
+    errors = _calibration(p_seen, made.mu, n_toys), _error(p, made.mu, n_toys)
+    return Observed(float(upper), errors[0], lower_end, tuple(_band(p, made.mu)), errors[1], constrained)
+
+
+def _longer(made: Construction, key: tuple) -> Construction:
+    """Further rungs above a ladder, at twice the distance of its last."""
+    mu = made.mu[-1] + 2 * (made.mu[-1] - made.mu[-2]) * np.arange(1, N_RUNGS // 2 + 1)
+    return _made(made.where, mu, made.q.shape[1], key, made.interval, len(made.mu))
+
+
+def _band(p: np.ndarray, mu: np.ndarray) -> list[float]:
+    return _quantiles(ends(p, mu)[1], stats.norm.cdf(limits.N_SIGMA).tolist())
 
 
 def without_signal(where: Experiment, n_toys: int, key: tuple) -> np.ndarray:
@@ -105,11 +137,15 @@ def _crossings(z: np.ndarray, mu: np.ndarray, inside: np.ndarray, outside: np.nd
 
 def _error(p: np.ndarray, mu: np.ndarray, n_toys: int) -> float:
     """Of the median upper end: that of p = alpha among the toys, and that of the median, in squares."""
+    low, high = np.sort(ends(p, mu)[1])[list(median_ranks(n_toys))]
+    return float(np.hypot(_calibration(p, mu, n_toys), (high - low) / 2))
+
+
+def _calibration(p: np.ndarray, mu: np.ndarray, n_toys: int) -> float:
+    """The error of the median upper end from that of p = alpha among the toys."""
     alpha = 1 - LEVEL
     strict, loose = (np.median(ends(p, mu, at)[1]) for at in (alpha / 2, 3 * alpha / 2))  # a slope over a few rungs
-    calibration = (strict - loose) / alpha * np.sqrt(alpha * LEVEL / n_toys)
-    low, high = np.sort(ends(p, mu)[1])[list(median_ranks(n_toys))]
-    return float(np.hypot(calibration, (high - low) / 2))
+    return float((strict - loose) / alpha * np.sqrt(alpha * LEVEL / n_toys))
 
 
 def _quantiles(values: np.ndarray, at: list[float]) -> list[float]:

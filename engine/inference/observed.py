@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engine import lineage
 from engine.inference import cells, leakage
 from engine.inference.cells import Toys
 from engine.inference.combined import Calibration
@@ -36,6 +37,12 @@ class Local:
     exact_tail: str | None = None
 
 
+def values(statistics: list, null: list[Toys], seen: list[Scored]) -> tuple[np.ndarray, np.ndarray]:
+    """q of the observed events (statistics,), and of the null toys (toys, statistics)."""
+    q = np.array([cells.value(*pair) for pair in zip(statistics, seen, strict=True)])
+    return q, np.column_stack([one.q(toys.n_events, toys.totals) for one, toys in zip(statistics, null, strict=True)])
+
+
 def judged(
     statistics: list, null: list[Toys], seen: list[Scored], laws: list[Callable[[], Distribution] | None]
 ) -> tuple[list[Local], Local]:
@@ -44,17 +51,65 @@ def judged(
     One entry per statistic: its null toys, the same experiments for all; the observed events with its score; what makes
     its law under background, where there is one.
     """
-    q = np.array([cells.value(*pair) for pair in zip(statistics, seen, strict=True)])
-    q_null = np.column_stack([one.q(toys.n_events, toys.totals) for one, toys in zip(statistics, null, strict=True)])
+    q, q_null = values(statistics, null, seen)
     alone = []
     for i, (statistic, law) in enumerate(zip(statistics, laws, strict=True)):
         k = n_at_or_above(np.sort(q_null[:, i]), q[i])
         limited = bool(getattr(statistic, "pool_limited", False))
         exact = _by_law(law(), q[i]) if law and k < FEW else (None, None)
         alone.append(Local(float(q[i]), *_counted(k, len(q_null)), limited, *exact))
+    return alone, _smallest(alone, q, q_null)
+
+
+def _smallest(alone: list[Local], q: np.ndarray, q_null: np.ndarray) -> Local:
+    """The global p of several local ones."""
     k = int(Calibration(q_null).counts(q[None])[1][0])
     limited = any(one.pool_limited for one in alone)
-    return alone, Local(min(one.p for one in alone), *_counted(k, len(q_null)), limited)
+    return Local(min(one.p for one in alone), *_counted(k, len(q_null)), limited)
+
+
+def judged_together(lists: list[tuple[np.ndarray, np.ndarray]], limited: list[bool]) -> tuple[list[Local], Local]:
+    """The p of each statistic in several independent lists at once, and the global one over statistics.
+
+    lists: `values` of each list, of the same statistics; limited (statistics,): whether one of them is pool-limited.
+    q is Fisher's -sum ln p over the lists (1932), which weighs evidence without knowing a signal, and which no
+    combination of independent p beats as their evidence grows (Littell & Folks 1971). Toys of the lists, each under
+    its own null, are paired at random, and p is the rank of q among the pairs, whatever the p it was made of look like.
+    """
+    p_seen = [(_reached(np.sort(q_null, axis=0), q[None]) + 1) / (len(q_null) + 1) for q, q_null in lists]
+    q, q_null = fisher(p_seen)[0], fisher(null_p([q_null for _, q_null in lists]))
+    alone = [Local(float(one), *_counted(n_at_or_above(np.sort(toys), one), len(toys)), poor)
+             for one, toys, poor in zip(q, q_null.T, limited, strict=True)]  # fmt: skip
+    return alone, _smallest(alone, q, q_null)
+
+
+def fisher(p: list[np.ndarray]) -> np.ndarray:
+    """-sum over lists of ln p (n, statistics)."""
+    return -sum(np.log(of_list) for of_list in p)
+
+
+def null_p(q_null: list[np.ndarray]) -> list[np.ndarray]:
+    """(toys, statistics) p of each list's null toys among themselves, as many of each list, in an order of its own.
+
+    Each counts itself, as an observed list does, so that no p is smaller than that of the largest q.
+    """
+    n = min(map(len, q_null))
+    orders = (lineage.stream("observed together", place).permutation(len(q))[:n] for place, q in enumerate(q_null))
+    ranks = [_reached(np.sort(q, axis=0), q) / (len(q) + 1) for q in q_null]
+    return [p[order] for p, order in zip(ranks, orders, strict=True)]
+
+
+def power_together(pairs: list[tuple[np.ndarray, np.ndarray]]) -> float:
+    """`power` of Fisher's combination; pairs: q of null toys and of those with signal, of one statistic, by list."""
+    n = min(len(q_signal) for _, q_signal in pairs)
+    ranks = [(_reached(np.sort(q_null)[:, None], q[:n, None]) + 1) / (len(q_null) + 1) for q_null, q in pairs]
+    return power(fisher(null_p([q_null[:, None] for q_null, _ in pairs]))[:, 0], fisher(ranks)[:, 0])
+
+
+def _reached(ordered: np.ndarray, q: np.ndarray) -> np.ndarray:
+    """(n, statistics) how many null toys (toys, statistics), each column ascending, reach q (n, statistics)."""
+    below = [np.searchsorted(column, one, "left") for column, one in zip(ordered.T, q.T, strict=True)]
+    return len(ordered) - np.stack(below, axis=1)
 
 
 def _counted(k: int, n: int) -> tuple[float, float, float, str, int]:

@@ -1,12 +1,18 @@
 """Observed events: over the bands of electron and nuclear recoils, and by their score beside what is expected."""
 
 import numpy as np
+import pyarrow as pa
 from matplotlib.figure import Figure
 
-from engine.plots import styled
+from engine.plots import canvas, legend_below, styled
 from engine.plots._rows import number
 from engine.plots.physics import COLOURS, DARK, quantiles
 from engine.plots.scores import FINE, points
+from engine.schemas import SIGMA, limit_name
+from engine.size import Size
+
+BANDS = tuple(f"sensitivity_{name}sigma" for name in SIGMA)
+WORDS = ("sensitivity_median", *BANDS, "unconstrained_upper_limit", "upper_limit")
 
 
 @styled
@@ -49,4 +55,23 @@ def page(
     scores.set_ylim(bottom=1e-3)
     scores.set_title(f"{number(exposure_ty)} t y; R = {number(R)}")
     scores.legend()
+    return figure
+
+
+@styled
+def limits(table: pa.Table, size: Size) -> Figure:
+    """Observed upper limits by mass (`engine.schemas.observed_limits`), and the bands of those without signal."""
+    figure, axes = canvas()
+    named = {word: np.array(table[limit_name(word, size)].to_pylist(), float) for word in WORDS}
+    mass = table["dm_mass_gev"].to_numpy()
+    for n_sigma, colour in ((2, "#f5d547"), (1, "#7bc77b")):
+        ends = (named[f"sensitivity_{side}{n_sigma}sigma"] for side in "mp")
+        axes.fill_between(mass, *ends, color=colour, label=f"{n_sigma} sigma without signal")
+    axes.plot(mass, named["sensitivity_median"], "--", color="black", label="median without signal")
+    axes.plot(mass, named["unconstrained_upper_limit"], "o:", color=DARK["NR"], label="observed, unconstrained")
+    axes.plot(mass, named["upper_limit"], "o-", color="black", label="observed upper limit")
+    axes.set(xscale="log", yscale="log", xlabel=r"$m_\chi$ [GeV]", ylabel=size.label)
+    row = table.slice(0, 1).to_pylist()[0]
+    axes.set_title(f"{number(row['exposure_ty'])} t y; {row['level']:.0%} CL, {row['interval']}, {row['method']}")
+    legend_below(figure)
     return figure

@@ -2,20 +2,28 @@
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 
 from engine import plots, schemas
 from engine.inference.goodness import UNFIT, Fit
+from engine.inference.observed import Local
 from engine.inference.significance import z_one_sided
+from engine.lineage import label as label_of
 from engine.lineage import row_label
 from engine.physics import events
+from engine.plan.plan import Wanted
 from engine.plots import observed as figures
+from engine.report import score_templates
 from engine.report.tracking import Record, records
+from engine.run import observed_limits
+from engine.run.joint import Joint
 from engine.run.observation import FOLDER, Observation
+from engine.size import Size
 from engine.store.parts import Part, encode
 from engine.store.store import Store
 
@@ -41,7 +49,7 @@ def lines_before(seen: Observation) -> Iterator[str]:
         yield f"power for three sigma at {place}: {row_label(statistic, R)} {power:.3f}"
 
 
-def lines_after(tables: dict[str, pa.Table]) -> Iterator[str]:
+def lines_after(seen: Observation, tables: dict[str, pa.Table]) -> Iterator[str]:
     """What the signal region holds, too."""
     rows = tables["statistics"].to_pylist()
     first = rows[0]
@@ -49,13 +57,8 @@ def lines_after(tables: dict[str, pa.Table]) -> Iterator[str]:
     for fit in tables["fits"].to_pylist():
         if fit.pop("where") == "everywhere":
             yield f"fit with the signal region, {_fit(Fit(**fit))}"
-    doubt = "" if first["trusted"] else " (not to be trusted: the background model does not fit)"
-    for row in rows:
-        name = "global" if row["statistic"] == COMBINED else row_label(row["statistic"], row["R"])
-        exact = "" if row["p_exact"] is None else f"; exact p = {row['p_exact']:.3g}, Z = {row['z_exact']:.2f}"
-        q = "smallest local p" if row["statistic"] == COMBINED else "q"
-        yield (f"{name}: {q} = {row['q']:.4g}, p = {row['p']:.3g} [{row['p_low']:.2g}, {row['p_high']:.2g}] "
-               f"({row['tail']}), Z = {row['z']:.2f}{exact}{doubt}")  # fmt: skip
+    yield from p_lines(rows)
+    yield from limit_lines(tables["limits"], seen.plan.study.signal.size)
     for row in tables["events"].to_pylist():
         if row["rank"] <= SHOWN:
             label = "".join(f", {name} {row[name]}" for name in ("run_id", "event_number") if row[name] is not None)
@@ -65,6 +68,38 @@ def lines_after(tables: dict[str, pa.Table]) -> Iterator[str]:
     if others := first["other_settings"]:
         yield (f"these data were unblinded before under {others} other settings: no p here knows of those trials, "
                "the analyst's own")  # fmt: skip
+
+
+def p_lines(rows: list[dict]) -> Iterator[str]:
+    """A line for every statistic, and for the global p."""
+    doubt = "" if rows[0]["trusted"] else " (not to be trusted: the background model does not fit)"
+    for row in rows:
+        name = "global" if row["statistic"] == COMBINED else row_label(row["statistic"], row["R"])
+        exact = "" if row["p_exact"] is None else f"; exact p = {row['p_exact']:.3g}, Z = {row['z_exact']:.2f}"
+        q = "smallest local p" if row["statistic"] == COMBINED else "q"
+        yield (f"{name}: {q} = {row['q']:.4g}, p = {row['p']:.3g} [{row['p_low']:.2g}, {row['p_high']:.2g}] "
+               f"({row['tail']}), Z = {row['z']:.2f}{exact}{doubt}")  # fmt: skip
+
+
+def limit_lines(table: pa.Table, size: Size) -> Iterator[str]:
+    """A line for every mass: the observed upper limit beside what is expected without signal."""
+    for row in table.to_pylist():
+        upper, free, error, median, lower, *band = (
+            row[schemas.limit_name(word, size)]
+            for word in ("upper_limit", "unconstrained_upper_limit", "upper_limit_error", "sensitivity_median",
+                         "lower_limit", "sensitivity_m1sigma", "sensitivity_p1sigma")
+        )  # fmt: skip
+        at = "upper limit" if row["dm_mass_gev"] is None else f"upper limit at {row['dm_mass_gev']:g} GeV"
+        if upper is None:
+            yield f"{at}: none, the pool has no signal event"
+            continue
+        unit = f" {size.unit}" if size.unit else ""
+        how = "asymptotic" if error is None else f"+- {error:.2g} of its toys"
+        free = f" by the power constraint; without, {free:.3g}" if upper > free else ""
+        lower = f"; lower end {lower:.3g}" if lower is not None else ""
+        poor = "; pool limited" if row["pool_limited"] else ""
+        yield (f"{at}: {upper:.3g}{unit} ({how}){free}{lower}; expected {median:.3g} [{band[0]:.3g}, "
+               f"{band[1]:.3g}]; {row['level']:.0%} CL, {row['interval']}{poor}")  # fmt: skip
 
 
 def _fit(fit: Fit) -> str:
@@ -77,20 +112,27 @@ def tables(seen: Observation, other_settings: int) -> dict[str, pa.Table]:
     places = {"outside": seen.fits, "everywhere": seen.fits_inside_too}
     fits = [vars(fit) | {"where": where} for where, some in places.items() for fit in some]
     return {
-        "statistics": schemas.of_rows(schemas.OBSERVED, list(_statistics(seen, other_settings))),
+        "statistics": statistics([seen], seen, seen.plan.by_toys, other_settings),
         "events": pa.concat_tables([_events(seen, R) for R in seen.plan.study.score.R]),
         "fits": schemas.of_rows(schemas.FITS, fits),
+        "limits": observed_limits.table([seen]),
     }
 
 
-def _statistics(seen: Observation, other_settings: int) -> Iterator[dict]:
-    locals_, together = seen.judged
+def statistics(
+    lists: Sequence[Observation], judged: Observation | Joint, pairs: list[Wanted], other_settings: int
+) -> pa.Table:  # fmt: skip
+    """`engine.schemas.OBSERVED`: what was judged of one list or of several at once, by pairs of R and statistic."""
     shared = {
-        "exposure_ty": seen.exposure_ty, "n_events": len(seen.events), "trusted": seen.fits_well,
-        "n_background": seen.population.n_background(seen.exposure_ty), "other_settings": other_settings,
-        "setting": seen.setting,
+        "exposure_ty": judged.exposure_ty, "n_events": sum(len(seen.events) for seen in lists),
+        "n_background": sum(seen.population.n_background(seen.exposure_ty) for seen in lists),
+        "trusted": judged.fits_well, "other_settings": other_settings, "setting": judged.setting,
     }  # fmt: skip
-    for (R, statistic), local in zip([*seen.plan.by_toys, (None, COMBINED)], [*locals_, together], strict=True):
+    return schemas.of_rows(schemas.OBSERVED, list(_rows(shared, pairs, *judged.judged)))
+
+
+def _rows(shared: dict, pairs: list[Wanted], locals_: list[Local], together: Local) -> Iterator[dict]:
+    for (R, statistic), local in zip([*pairs, (None, COMBINED)], [*locals_, together], strict=True):
         z_exact = None if local.p_exact is None else z_one_sided(local.p_exact)
         of = {"statistic": statistic, "R": R, "z": z_one_sided(local.p), "z_exact": z_exact}
         yield shared | vars(local) | of | {"n_toys_null": local.n_toys}
@@ -116,9 +158,24 @@ def _events(seen: Observation, R: float) -> pa.Table:
 
 
 def files(seen: Observation, made: dict[str, pa.Table], format: str = "png") -> dict[str, bytes]:
-    """Every table as Parquet and CSV, and the figure, by file name."""
+    """Every table as Parquet and CSV, templates of the score as HDF5, and the figures, by file name."""
+    by_R = {f"{row_label('templates', R)}.h5": score_templates.encoded(seen, R) for R in seen.plan.study.score.R}
+    return csv_and_parquet(made) | by_R | _figures(seen, format) | limit_figure([seen], made["limits"], format)
+
+
+def csv_and_parquet(made: dict[str, pa.Table]) -> dict[str, bytes]:
+    """Every table that has rows, by file name."""
+    made = {name: table for name, table in made.items() if table.num_rows}
     parquet = {f"{name}.parquet": encode(Part(f"{name}.parquet", (), table)) for name, table in made.items()}
-    return parquet | {f"{name}.csv": _csv(table) for name, table in made.items()} | _figures(seen, format)
+    return parquet | {f"{name}.csv": _csv(table) for name, table in made.items()}
+
+
+def limit_figure(lists: Sequence[Observation], table: pa.Table, format: str) -> dict[str, bytes]:
+    """The limits over mass; none of a signal without one."""
+    size = lists[0].plan.study.signal.size
+    needed = pc.field("dm_mass_gev"), pc.field(schemas.limit_name("upper_limit", size))
+    shown = table.filter(needed[0].is_valid() & needed[1].is_valid())
+    return {f"limits.{format}": plots.render(figures.limits(shown, size), format)} if shown.num_rows else {}
 
 
 def _csv(table: pa.Table) -> bytes:
@@ -142,9 +199,9 @@ def _figures(seen: Observation, format: str) -> dict[str, bytes]:
     return made
 
 
-def keep(seen: Observation, store: Store, made: dict[str, bytes]) -> str:
+def keep(setting: str, store: Store, made: dict[str, bytes]) -> str:
     """Writes the files into the store, where they may be written again; returns where."""
-    folder = f"{FOLDER}/{seen.setting}"
+    folder = f"{FOLDER}/{setting}"
     for name, data in made.items():
         store.put(f"{folder}/{name}", data)
     return store.where(folder)
@@ -152,11 +209,7 @@ def keep(seen: Observation, store: Store, made: dict[str, bytes]) -> str:
 
 def record(name: str, seen: Observation, made: dict[str, pa.Table], kept: dict[str, bytes]) -> Record:
     """A run for MLflow, with the tables and figures."""
-    rows, metrics = made["statistics"].to_pylist(), {}
-    for row in rows:
-        label = row_label(row["statistic"], row["R"])
-        metrics |= {f"p_{label}": row["p"], f"z_{label}": row["z"], f"q_{label}": row["q"]}
-        metrics |= {} if row["p_exact"] is None else {f"p_exact_{label}": row["p_exact"]}
+    rows, metrics = made["statistics"].to_pylist(), measured(made, seen.plan.study.signal.size)
     for fit in made["fits"].to_pylist():
         metrics[f"p_fit_{row_label(fit['where'], fit['R'])}"] = fit["p"]
     shared = {name: rows[0][name] for name in ("exposure_ty", "n_events", "n_background", "other_settings")}
@@ -164,3 +217,17 @@ def record(name: str, seen: Observation, made: dict[str, pa.Table], kept: dict[s
     tags = {"stage": "observe", "study": name, "trusted": str(rows[0]["trusted"])} | records.environment()
     return Record(f"{seen.setting}-{seen.events.data[:8]}", f"{name}-observed-{seen.setting[:8]}", shared, metrics, {},
                   kept | study, tags, {"data": seen.events.data, "pool": seen.plan.scored_pool})  # fmt: skip
+
+
+def measured(made: dict[str, pa.Table], size: Size) -> dict[str, float]:
+    """p, Z and q of every statistic and the limits by mass, under names for MLflow."""
+    metrics = {}
+    for row in made["statistics"].to_pylist():
+        label = row_label(row["statistic"], row["R"])
+        metrics |= {f"p_{label}": row["p"], f"z_{label}": row["z"], f"q_{label}": row["q"]}
+        metrics |= {} if row["p_exact"] is None else {f"p_exact_{label}": row["p_exact"]}
+    upper = schemas.limit_name("upper_limit", size)
+    for row in made["limits"].to_pylist():
+        mass = "" if row["dm_mass_gev"] is None else f"_{label_of(row['dm_mass_gev'])}GeV"
+        metrics |= {} if row[upper] is None else {f"{upper}{mass}": row[upper]}
+    return metrics

@@ -127,12 +127,20 @@ class Observation:
     @cached_property
     def judged(self) -> tuple[list[Local], Local]:
         """p of every statistic of the plan that toys serve, and the global one: for who has unblinded."""
-        plan = self.plan
-        chosen = choices(plan, plan.by_toys)
+        plan, chosen = self.plan, choices(self.plan, self.plan.by_toys)
         laws = [partial(self._law, choice) if pair in plan.exactly else None
                 for choice, pair in zip(chosen, plan.by_toys, strict=True)]  # fmt: skip
-        statistics = cells.prepare(self.population, self.exposure_ty, chosen)
-        return observed.judged(statistics, self._toys("null"), [self.seen[choice.R] for choice in chosen], laws)
+        return observed.judged(self._prepared, self._toys("null"), [self.seen[choice.R] for choice in chosen], laws)
+
+    @cached_property
+    def _prepared(self) -> list:
+        return cells.prepare(self.population, self.exposure_ty, choices(self.plan, self.plan.by_toys))
+
+    @cached_property
+    def values(self) -> tuple[np.ndarray, np.ndarray]:
+        """q of these events (statistics,) and of null toys (toys, statistics): for who has unblinded."""
+        events = [self.seen[R] for R, _ in self.plan.by_toys]
+        return observed.values(self._prepared, self._toys("null"), events)
 
     def _law(self, choice: Choice) -> Distribution:
         return choice.laws(self.population.null(choice.R, self.exposure_ty)).background
@@ -143,29 +151,34 @@ class Observation:
 
     def powers(self) -> dict[tuple[float | None, str], float]:
         """How often a signal at the benchmark would reach three sigma, by R and statistic; it looks at no data."""
+        return {pair: observed.power(q_null, q) for pair, (q_null, q) in self.at_benchmark.items()}
+
+    @cached_property
+    def at_benchmark(self) -> dict[tuple[float | None, str], tuple[np.ndarray, np.ndarray]]:
+        """q of null toys and of those with the benchmark's signal, by R and statistic; it looks at no data."""
         plan, null = self.plan, self._toys("null")
         weights, key = benchmark_weights(plan, self.population), plan.study.benchmark_signal.key
         toys_of = null, self._toys("background")
         samples = cells.q_values(
             self.population, weights, key, np.ones(1), self.exposure_ty, choices(plan, plan.by_toys), *toys_of
         )
-        pairs = zip(plan.by_toys, samples, strict=True)
-        return {pair: observed.power(q_null, q[:, 0]) for pair, (q_null, q) in pairs}
+        return {pair: (q_null, q[:, 0]) for pair, (q_null, q) in zip(plan.by_toys, samples, strict=True)}
 
     def _toys(self, hypothesis: str) -> list[Toys]:
         return toys(self.plan, self.outcome.ledger, self.exposure_ty, hypothesis)
 
-    def unblind(self, store: Store, name: str) -> int:
+    def unblind(self, store: Store, name: str, joint: str | None = None) -> int:
         """Writes to the store that these data are looked at; returns under how many settings they were before.
 
-        A record that cannot be read counts as one.
+        joint: the setting of a search in several lists, of which this is one: to look once more, of which the store
+        keeps a second record. A record that cannot be read counts as one.
         """
-        folder = f"{FOLDER}/{RECORDS}/{self.events.data}"
-        before = [store.kept(path, Unblinding) for path in store.list(folder)]
-        others = {record.setting for record in before if record} - {self.setting}
-        plan, now = self.plan, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        record = Unblinding(now, self.events.data, self.setting, name, plan.scored_pool, plan.models)
-        store.put_new(f"{folder}/{time.time_ns()}-{uuid.uuid4().hex[:8]}.json", sealed.dumped(record))
+        folder, now = f"{FOLDER}/{RECORDS}/{self.events.data}", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        before, settings = [store.kept(path, Unblinding) for path in store.list(folder)], [self.setting, joint]
+        others = {record.setting for record in before if record} - {*settings}
+        for setting in filter(None, settings):
+            record = Unblinding(now, self.events.data, setting, name, self.plan.scored_pool, self.plan.models)
+            store.put_new(f"{folder}/{time.time_ns()}-{uuid.uuid4().hex[:8]}.json", sealed.dumped(record))
         return len(others) + before.count(None)
 
 

@@ -199,3 +199,55 @@ def test_discovery_of_a_count_is_that_of_its_poisson_tail():
     assert strong.tail == "bound" and strong.z == pytest.approx(stats.norm.isf(1 / 1001)) and strong.z_asymptotic > 10
     assert discovery.median(counting(b, SIGNAL), s / SIGNAL, None, ()).z is None
     assert discovery.median(counting(b, SIGNAL), 1e-3 / SIGNAL, 1000, ("weak",)).z == 0
+
+
+@pytest.mark.parametrize("n", [0, 3, 7, 30])
+def test_an_observed_upper_limit_on_a_count_is_the_exact_one_even_beyond_the_ladder(n):
+    b = 3.0
+    where, key = counting(b, SIGNAL), ("median", b)
+    seen, exact = neyman.observed(where, np.array([n]), N_TOYS, key), exact_upper(n, b)
+    rung = neyman.construction(where, N_TOYS, key).mu[1] * SIGNAL
+    allowed = 3.5 * spread_of(n, b, exact)
+    assert seen.upper * SIGNAL == pytest.approx(exact, abs=allowed + (0 if exact > rung else rung))
+    if n:
+        assert seen.error * SIGNAL == pytest.approx(spread_of(n, b, exact), rel=0.5)
+    assert seen.lower is None and seen.constrained == max(seen.upper, seen.power_constrained)
+
+
+@pytest.mark.parametrize("interval", neyman.INTERVALS)
+def test_the_band_beside_an_observed_limit_is_that_of_the_median_limit(strata, interval):
+    where, key = strata[0.1], ("band", interval)
+    limit = neyman.limit(where, 1000, key, interval)
+    seen = neyman.observed(where, np.rint(where.asimov).astype(int), 1000, key, interval)
+    assert seen.sensitivity[1:4] == (limit.low, limit.mu_90, limit.high)
+    assert (seen.power_constrained, seen.median_error) == (limit.power_constrained, limit.error)
+    assert np.isfinite(seen.sensitivity).all() and list(seen.sensitivity) == sorted(seen.sensitivity)
+
+
+def test_an_observed_signal_has_an_interval_with_two_ends():
+    n, b, n_toys = 9, 3.0, 20_000
+    seen = neyman.observed(counting(b, SIGNAL), np.array([n]), N_TOYS, ("two ends",), "unified")
+    np.testing.assert_allclose(np.array([seen.lower, seen.upper]) * SIGNAL, exact_unified(n, b), atol=0.6)
+    z, p = discovery.observed(counting(b, SIGNAL), np.array([n]), n_toys, ("q_0",))
+    exact = stats.poisson.sf(n - 1, b)
+    assert p == pytest.approx(exact, abs=3.5 * np.sqrt(exact / n_toys))
+    assert discovery.observed(counting(b, SIGNAL), np.array([40]), 100, ("q_0",))[1] == 1 / 101
+    assert z == pytest.approx(np.sqrt(2 * (n * np.log(n / b) - n + b)), rel=1e-4)  # Eq. 97 of Cowan et al.
+
+
+def test_two_counts_at_once_are_one_count_with_the_sum():
+    b, n = 3.0, np.array([2, 5])
+    where = limits.together([counting(b, SIGNAL), counting(b, SIGNAL)])
+    assert where.rows.shape == (2, 3) and where.expected.tolist() == [b, b, 2 * SIGNAL]
+    seen, exact = neyman.observed(where, n, N_TOYS, ("two",)), exact_upper(n.sum(), 2 * b)
+    assert 2 * SIGNAL * seen.upper == pytest.approx(exact, abs=3.5 * spread_of(n.sum(), 2 * b, exact))
+    alone = limits.observed(counting(2 * b, 2 * SIGNAL), n[[0]] + n[1]).upper
+    assert limits.observed(where, n).upper == pytest.approx(alone, rel=1e-3)
+
+
+def test_an_asymptotic_limit_on_many_events_is_that_of_a_gaussian():
+    b, n = 1e4, np.array([10_080])
+    seen = limits.observed(counting(b, SIGNAL), n)
+    assert seen.upper * SIGNAL == pytest.approx(n[0] - b + stats.norm.ppf(0.9) * 100, rel=0.01)
+    assert seen.sensitivity[0] is None and seen.sensitivity[2] == limits.median_limit(counting(b, SIGNAL)).mu_90
+    assert seen.error is None and seen.lower is None

@@ -1,13 +1,16 @@
 """What is said of observed events: p that are uniform under background alone, a signal that is found, and blinding."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from scipy import stats
 
-from engine.inference import cells, goodness, observed, toys
+from engine.inference import cells, experiments, goodness, limits, neyman, observed, toys
 from engine.inference.cells import Choice
 from engine.inference.hypothesis import Scored
-from engine.inference.pools import Pool
+from engine.inference.leakage import KNOWN
+from engine.inference.pools import DENSITY_HALF, Pool
 from engine.inference.population import Background, populate
 from engine.inference.teststats import conditional, count, deviance, excess_scan, tail_count
 from engine.lineage import stream
@@ -42,9 +45,9 @@ def search(population):
     return cells.prepare(population, EXPOSURE_TY, choices), null
 
 
-def a_list(population, rng, n_signal=0.0):
+def a_list(population, rng, n_signal=0.0, exposure_ty=EXPOSURE_TY):
     """An experiment event by event, as it happens: rates and leakage drawn, then numbers, then which."""
-    law, factor = toys.rates(rng, population.null(R, EXPOSURE_TY).drawn, population.leakage, 1)
+    law, factor = toys.rates(rng, population.null(R, exposure_ty).drawn, population.leakage, 1)
     counts = rng.poisson(law.weights.sum(axis=1) * factor[0])
     picked = [rng.choice(len(w), n, p=w / w.sum()) for w, n in zip(law.weights, counts, strict=True)]
     nuclear = np.flatnonzero(law.events.kind == 1)
@@ -155,3 +158,68 @@ def test_what_is_expected_above_a_score_is_the_pools_weight_there(population):
     nr = population.weights[1, population.pool.kind == 1][0] * EXPOSURE_TY
     n_er, n_nr = (np.count_nonzero(pool[population.pool.kind == kind] >= 0.3) for kind in (0, 1))
     np.testing.assert_allclose(error[1:], [np.hypot(er * np.sqrt(n_er + 1), nr * np.sqrt(n_nr + 1)), np.hypot(er, nr)])
+
+
+@pytest.fixture(scope="module")
+def searches(population, search):
+    """Two searches: that of 1 t y, and one of a run half as long with a stream of its own."""
+    other = dataclasses.replace(population, stream_key=("another run",), laws={})
+    choices = [Choice(R if "score" in m.NEEDS else None, m, configure(m, {})) for m in STATISTICS.values()]
+    null = cells.background_toys(other, EXPOSURE_TY / 2, "null", choices, N_TOYS)
+    return search, (cells.prepare(other, EXPOSURE_TY / 2, choices), null)
+
+
+def values_of(searches, lists):
+    pairs = zip(searches, lists, strict=True)
+    return [observed.values(*one, [events] * len(one[0])) for one, events in pairs]
+
+
+def two_lists(population, key, i, n_signal=0.0):
+    """A signal has two thirds of its events in the longer run."""
+    shares = (EXPOSURE_TY, 2 / 3), (EXPOSURE_TY / 2, 1 / 3)
+    return [a_list(population, stream(key, i, t), share * n_signal, t) for t, share in shares]
+
+
+def test_the_p_of_two_lists_at_once_is_uniform_under_background_alone(population, searches):
+    n_lists, limited = 200, [False] * len(STATISTICS)
+    judged = [observed.judged_together(values_of(searches, two_lists(population, "both", i)), limited)
+              for i in range(n_lists)]  # fmt: skip
+    for place, name in enumerate(STATISTICS):
+        way = "two-sided" if name in CONTINUOUS else "greater"
+        p = [alone[place].p for alone, _ in judged]
+        assert stats.kstest(p, "uniform", alternative=way).pvalue > 0.01, name
+    together = np.array([one.p for _, one in judged])
+    assert stats.kstest(together, "uniform", alternative="greater").pvalue > 0.01
+    # Fisher's own law is no law here, where p of a count are discrete: what the calibration on toys is for
+    assert all(one.p >= 1 / (N_TOYS + 1) for _, one in judged)
+
+
+def test_a_signal_in_two_lists_is_found_more_often_in_both_than_in_either(population, searches):
+    n_lists, n_signal, limited = 80, 11.0, [False] * len(STATISTICS)
+    found = []
+    for i in range(n_lists):
+        values = values_of(searches, two_lists(population, "split", i, n_signal))
+        alone = [observed.judged_together([one], limited)[1].p for one in values]
+        found.append([*alone, observed.judged_together(values, limited)[1].p])
+    longer, shorter, both = (np.array(found) <= 0.01).mean(axis=0)
+    assert both > longer + 0.05 and both > shorter + 0.2
+
+
+@pytest.mark.parametrize("n_signal", [0.5, 4.0])
+def test_a_limit_on_lists_covers_as_often_as_it_says(population, n_signal):
+    """Lists drawn event by event, rates open: the true strength is excluded in a tenth of them, or in fewer."""
+    weights, n_lists = np.where(population.pool.kind == 1, 1 / 30_000, 0.0), 400
+    reference, known = weights[population.pool.half == DENSITY_HALF], dataclasses.replace(population, leakage=KNOWN)
+    background = experiments.backgrounds(population.null(None, EXPOSURE_TY))
+    unbinned = background.unbinned(reference, population.signal(weights))
+    binning = experiments.settling(unbinned)
+    lists = (a_list(known, stream("limit", n_signal, i), n_signal) for i in range(n_lists))
+    counts = [binning.counts(background.rows(one, reference, unbinned)) for one in lists]
+    where = binning.merged(unbinned)
+    made = neyman.Construction(where, "upper", np.array([n_signal]), np.sort(neyman.q_ladder(
+        where, limits.draw(where, n_signal, 4000, stream("true", n_signal)), np.array([n_signal]), "upper"), axis=0).T)
+    missed = np.mean(made.p_values(np.array(counts))[:, 0] <= 0.1)
+    error = np.sqrt(0.09 / n_lists + 0.09 / 4000)
+    assert missed < 0.1 + 3 * error
+    # what counts as few events ties, and excludes less often; where several are expected it is a tenth
+    assert n_signal < 1 or missed > 0.1 - 4 * error

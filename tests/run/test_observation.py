@@ -78,8 +78,10 @@ def the_list(scanned, path, unit="phd"):
 def test_to_look_is_recorded_before_and_a_second_way_of_looking_says_so(observe, scanned, listed):
     store = scanned[0]
     said = " ".join(observe("--unblind").stdout.split())
-    for words in (f"all selected events: {N_ER + N_NR}", "global: smallest local p =", "rank 1: row ", "run_id run7",
-                  "fit with the signal region, (cS1, log10 cS2)", "tables and figure: "):  # fmt: skip
+    for words in (
+        f"all selected events: {N_ER + N_NR}", "global: smallest local p =", "rank 1: row ", "run_id run7",
+        "fit with the signal region, (cS1, log10 cS2)", "tables and figures: ", "upper limit at 40 GeV: ",
+    ):  # fmt: skip
         assert words in said, words
     assert "unblinded before" not in said
     tables = {Path(path).name: path for path in store.list(observation.FOLDER) if path.endswith(".parquet")}
@@ -99,7 +101,7 @@ def test_to_look_is_recorded_before_and_a_second_way_of_looking_says_so(observe,
     assert same.setting == rows["count"]["setting"] != other.setting
     assert same.unblind(store, "seen") == 0  # the same again is no further trial
     made = report.tables(other, other.unblind(store, "seen"))
-    assert any("unblinded before under 1 other settings" in line for line in report.lines_after(made))
+    assert any("unblinded before under 1 other settings" in line for line in report.lines_after(other, made))
     assert same.unblind(store, "seen") == 1
     (store.folder() / records[0]).write_bytes(b"{}")  # a record that cannot be read is no look undone
     assert same.unblind(store, "seen") == 2
