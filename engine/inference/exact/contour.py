@@ -124,14 +124,14 @@ def copies_apart(t: np.ndarray, k: np.ndarray, index: int, ln_p: float) -> float
 
 
 @njit(cache=True)
-def _phases(values, first, step, out):
-    """out (rows, n): exp(i tau y) for tau = first + row * step; products start anew before their error grows."""
+def _phases(values, first, step, real, imag):
+    """real, imag (rows, n): exp(i tau y) for tau = first + row * step; products start anew before their error grows."""
     for i in range(len(values)):
         turn = np.exp(1j * step * values[i])
         phase = turn
-        for row in range(out.shape[0]):
+        for row in range(real.shape[0]):
             phase = phase * turn if row % 8 else np.exp(1j * (first + row * step) * values[i])
-            out[row, i] = phase
+            real[row, i], imag[row, i] = phase.real, phase.imag
 
 
 def pool_transform(values: np.ndarray, weights: np.ndarray, tau: np.ndarray) -> np.ndarray:
@@ -140,15 +140,16 @@ def pool_transform(values: np.ndarray, weights: np.ndarray, tau: np.ndarray) -> 
     step = tau[1] - tau[0] if len(tau) > 1 else 0.0
     for first in range(0, len(tau), ROWS):
         rows = tau[first : first + ROWS]
-        phases = np.empty((len(rows), len(values)), dtype=np.complex128)
-        _phases(values, rows[0], step, phases)
-        out[:, first : first + ROWS] = weights @ phases.real.T + 1j * (weights @ phases.imag.T)
+        real, imag = np.empty((2, len(rows), len(values)))
+        _phases(values, rows[0], step, real, imag)
+        out[:, first : first + ROWS] = weights @ real.T + 1j * (weights @ imag.T)
     return out
 
 
 def shelves(law: EventSum, t: float, wanted: np.ndarray) -> tuple[list[Shelf], float, float, np.ndarray]:
     """Shelves over the wanted N (bool, one per count of the law); ln_scale, kappa and the tilted weights."""
-    kappa, weights = law.tilted(t)
+    kappa, tilt = law.tilted(t)
+    weights = law.weights * tilt
     mean, variance, _ = law.count_saddles(weights.sum(axis=1))
     ln_scale = float(law.ln_terms(t)[wanted].max())
     counts, penalties, out = law.counts[wanted], law.penalties[wanted], []

@@ -32,12 +32,21 @@ class EventSum:
         return self.weights.sum(axis=1)
 
     def tilted(self, t: float) -> tuple[float, np.ndarray]:
-        """kappa, and weights (components, n) times exp(t y - kappa), whose sum is that of the weights."""
+        """kappa, and exp(t y - kappa) of every value (n,), which leaves the sum of all weights as it is."""
         ln_tilt = t * self.values
         top = ln_tilt.max()
-        weights = self.weights * np.exp(ln_tilt - top)
-        scale = weights.sum() / self.expected.sum()
-        return float(top + np.log(scale)), weights / scale
+        tilt = np.exp(ln_tilt - top)
+        scale = (self._of_all @ tilt) / self.expected.sum()
+        return float(top + np.log(scale)), tilt / scale
+
+    def totals(self, t: float) -> tuple[float, np.ndarray]:
+        """kappa, and A_j(t) (components,): the weights times exp(t y - kappa), summed."""
+        kappa, tilt = self.tilted(t)
+        return kappa, self.weights @ tilt
+
+    @cached_property
+    def _of_all(self) -> np.ndarray:
+        return self.weights.sum(axis=0)
 
     @cached_property
     def counts(self) -> np.ndarray:
@@ -65,8 +74,8 @@ class EventSum:
 
     def ln_terms(self, t: float) -> np.ndarray:
         """ln of E[exp(t Q); N] for every N of the window, by the saddle point in N."""
-        kappa, weights = self.tilted(t)
-        mean, _, ln_weight = self.count_saddles(weights.sum(axis=1))
+        kappa, totals = self.totals(t)
+        mean, _, ln_weight = self.count_saddles(totals)
         return t * self.penalties + kappa * self.counts + np.interp(self.counts, mean, ln_weight)
 
     def cumulant(self, t: float) -> float:
@@ -77,7 +86,7 @@ class EventSum:
         """The standard deviation of Q over N >= 3, roughly."""
         p = np.exp(self.ln_terms(0.0))
         p = p / p.sum() if p.sum() > 0 else np.full(len(p), 1 / len(p))
-        shape = self.weights.sum(axis=0) / self.weights.sum()
+        shape = self._of_all / self.weights.sum()
         spread = shape @ self.values**2 - (shape @ self.values) ** 2
         middle = p @ self.penalties
         return float(np.sqrt(p @ (self.penalties - middle) ** 2 + (p @ self.counts) * max(spread, 0.0)))

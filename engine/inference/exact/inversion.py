@@ -81,7 +81,7 @@ class Inverted:
         if self._wide is None:
             counts = self.counts(index, all_above=True)
             self._wide = contour(self.law, self._t[index], ROOM * self.period(index), counts, keep=True)
-        mean, variance, _ = self.law.count_saddles(self.law.tilted(self._t[index])[1].sum(axis=1))
+        mean, variance, _ = self.law.count_saddles(self.law.totals(self._t[index])[1])
         middle = len(LN_R) // 2
         return self._wide, float(self._saddle[index]), mean[middle], variance[middle]
 
