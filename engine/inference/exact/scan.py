@@ -98,9 +98,10 @@ def first_passage(boundary, increment, shape, ln_factorial):
             crossed += state[n] * beyond[min(max(edge - n, 0), last)]
         moved[:] = 0.0
         for n in range(low, min(high, edge)):
-            mass = state[n]
-            for i in range(first, min(last, edge - n)):
-                moved[n + i] += mass * step[i]
+            mass, end = state[n], min(last, edge - n)
+            target, source = moved[n + first : n + end], step[first:end]
+            for i in range(len(source)):
+                target[i] += mass * source[i]
         low, high = min(low + first, edge), min(high + last, edge)
         state[:] = moved
         while low < high - 1 and state[low] < NEGLIGIBLE:
@@ -120,16 +121,20 @@ def _step(mean, shape, room, ln_factorial, step, beyond):
         step[0], beyond[0], beyond[1] = 1.0, 1.0, 0.0
         return 0, 1
     last = max(room, 1)
-    beyond[last] = _upper(last, mean, shape, ln_factorial)
-    ln_peak = _ln_p(int(mean), mean, shape, lgamma(int(mean) + 1.0))
-    first = 0
-    for i in range(last - 1, -1, -1):
-        ln_p = _ln_p(i, mean, shape, ln_factorial[i])
-        step[i] = np.exp(ln_p)
+    least = np.exp(_ln_p(int(mean), mean, shape, lgamma(int(mean) + 1.0)) + np.log(NEGLIGIBLE))
+    peak = min(int(mean), last - 1)
+    step[peak] = np.exp(_ln_p(peak, mean, shape, ln_factorial[peak]))
+    is_poisson = shape > NO_ERROR
+    for i in range(peak + 1, last):  # each from its neighbour, which is far sooner than a logarithm of a Gamma function
+        step[i] = step[i - 1] * (mean / i if is_poisson else (i - 1 + shape) / i * (mean / (shape + mean)))
+    first = peak
+    while first > 0 and step[first] >= least:
+        first -= 1
+        i = first + 1
+        step[first] = step[i] * (i / mean if is_poisson else i / (i - 1 + shape) * ((shape + mean) / mean))
+    beyond[last] = 1 - step[first:last].sum() if last < mean else _upper(last, mean, shape, ln_factorial)
+    for i in range(last - 1, first - 1, -1):
         beyond[i] = min(beyond[i + 1] + step[i], 1.0)
-        if i < mean and ln_p < ln_peak + np.log(NEGLIGIBLE):
-            first = i
-            break
     for i in range(first):
         beyond[i] = 1.0
     return first, last
@@ -146,13 +151,8 @@ def _ln_p(i, mean, shape, ln_factorial):
 
 @njit(cache=True)
 def _upper(last, mean, shape, ln_factorial):
-    """P(>= last) of such a count, from the side where the sum is small."""
-    tail = 0.0
-    if last < mean:
-        for i in range(last):
-            tail += np.exp(_ln_p(i, mean, shape, ln_factorial[i]))
-        return 1 - tail
-    term, i = np.exp(_ln_p(last, mean, shape, ln_factorial[last])), last
+    """P(>= last) of such a count, last at its mean or above."""
+    tail, term, i = 0.0, np.exp(_ln_p(last, mean, shape, ln_factorial[last])), last
     while term > 1e-17 * tail:
         tail += term
         i += 1
