@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
+from scipy import fft
 
 from engine.inference.exact import generating
 from engine.inference.exact.event_sum import LN_R, EventSum
@@ -38,11 +39,12 @@ BLURS = 3  # order of the blur of a law without ties: its second and fourth mome
 class Shelf:
     """A range of N and the nodes of its circle.
 
-    z (nodes,): r exp(i omega); ln_top: ln of the generating function at r; counts, penalties (k,);
-    ln_weight (k,): t c(N) + (kappa - ln r) N + ln_top - ln_scale; n_circle: nodes of the full circle.
+    z (nodes,): r exp(i omega), at these places (nodes,) of n_circle around the circle; ln_top: ln of the generating
+    function at r; counts, penalties (k,); ln_weight (k,): t c(N) + (kappa - ln r) N + ln_top - ln_scale.
     """
 
     z: np.ndarray
+    places: np.ndarray
     ln_top: float
     counts: np.ndarray
     penalties: np.ndarray
@@ -55,8 +57,8 @@ class Shelf:
         turn (frequencies,): the phase taken out of every event, so that the arc lies where the function is.
         """
         phase = self.ln_weight + 1j * (tau[:, None] * self.penalties + turn[:, None] * self.counts)
-        circle = np.exp(-1j * self.counts[:, None] * np.angle(self.z))
-        return np.exp(phase) @ circle / self.n_circle
+        around = fft.fft(np.exp(phase), self.n_circle, overwrite_x=True)[:, self.places]
+        return around * np.exp(-1j * self.counts[0] * np.angle(self.z)) / self.n_circle
 
 
 @dataclass(frozen=True)
@@ -160,20 +162,21 @@ def shelves(law: EventSum, t: float, wanted: np.ndarray) -> tuple[list[Shelf], f
         n = min(int(2 * HALF_SHELF * sd) + 16, len(counts))
         ln_r = np.interp((counts[0] + counts[n - 1]) / 2, mean, LN_R)
         n_circle = int(20 * sd) + n + 64
-        z, ln_top = _arc(law, weights.sum(axis=1), np.exp(ln_r), n_circle)
+        z, places, ln_top = _arc(law, weights.sum(axis=1), np.exp(ln_r), n_circle)
         ln_weight = t * penalties[:n] + (kappa - ln_r) * counts[:n] + ln_top - ln_scale
-        out.append(Shelf(z, ln_top, counts[:n], penalties[:n], ln_weight, n_circle))
+        out.append(Shelf(z, places, ln_top, counts[:n], penalties[:n], ln_weight, n_circle))
         counts, penalties = counts[n:], penalties[n:]
     return out, ln_scale, kappa, weights
 
 
-def _arc(law: EventSum, total: np.ndarray, r: float, n_circle: int) -> tuple[np.ndarray, float]:
-    """The circle's nodes at which the generating function is not negligible, with a margin; ln of it at r."""
+def _arc(law: EventSum, total: np.ndarray, r: float, n_circle: int) -> tuple[np.ndarray, np.ndarray, float]:
+    """The circle's nodes at which the generating function is not negligible, with a margin, and their places; ln of it
+    at r."""
     omega = 2 * np.pi / n_circle * np.arange(n_circle // 2 + 1)
     ln_g = generating.ln_generating(r * np.exp(1j * omega), total[:, None], law.expected, law.relative_sd).real
     last = int(1.3 * np.flatnonzero(ln_g > ln_g[0] + LN_SMALL)[-1]) + 8
     k = np.arange(n_circle) if 2 * last >= n_circle else np.arange(-last, last + 1)
-    return r * np.exp(2j * np.pi / n_circle * k), float(ln_g[0])
+    return r * np.exp(2j * np.pi / n_circle * k), k % n_circle, float(ln_g[0])
 
 
 def contour(law: EventSum, t: float, period: float, wanted: np.ndarray, *, keep: bool = False) -> Contour:
