@@ -297,8 +297,8 @@ def lines(plan: Plan) -> list[dict[str, float]]:
     return rows
 
 
-def identity(study: Study, n_events: int) -> str:
-    """Digest of everything a report is made of."""
+def identity(study: Study, n_events: int, data: str | None = None, unblind: bool = False) -> str:
+    """Digest of everything a report is made of; data: what a list's events are known by."""
     plan, backgrounds = Plan(study), study.backgrounds
     named = {
         name: [plugins.identity("engine.physics.spectra", backgrounds.spectrum_name(name)),
@@ -313,4 +313,6 @@ def identity(study: Study, n_events: int) -> str:
         "energy_keV": [plan.energy_range("pool", kind) for kind in KINDS],
         "window": [plan.selection(kind) for kind in KINDS], "er_window_keVee": backgrounds.er_window_keVee,
     }  # fmt: skip
+    if data is not None:
+        fields |= {"data": data, "unblind": unblind, "efficiency": backgrounds.efficiency, "leaks": study.pool}
     return lineage.digest("physics", VERSION, fields)

@@ -160,13 +160,21 @@ class Observation:
 
         A record that cannot be read counts as one.
         """
-        folder = f"{FOLDER}/{RECORDS}/{self.events.data}"
-        before = [store.kept(path, Unblinding) for path in store.list(folder)]
-        others = {record.setting for record in before if record} - {self.setting}
-        plan, now = self.plan, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        record = Unblinding(now, self.events.data, self.setting, name, plan.scored_pool, plan.models)
-        store.put_new(f"{folder}/{time.time_ns()}-{uuid.uuid4().hex[:8]}.json", sealed.dumped(record))
-        return len(others) + before.count(None)
+        return looked(store, self.events, self.setting, name, self.plan.scored_pool, self.plan.models)
+
+
+def looked(
+    store: Store, seen: EventList, setting: str, name: str, pool: str = "", models: dict[str, str] | None = None
+) -> int:
+    """Writes to the store that a list's events are looked at by this setting of a study; returns under how many others
+    they were before."""
+    folder = f"{FOLDER}/{RECORDS}/{seen.data}"
+    before = [store.kept(path, Unblinding) for path in store.list(folder)]
+    others = {record.setting for record in before if record} - {setting}
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    record = Unblinding(now, seen.data, setting, name, pool, models or {})
+    store.put_new(f"{folder}/{time.time_ns()}-{uuid.uuid4().hex[:8]}.json", sealed.dumped(record))
+    return len(others) + before.count(None)
 
 
 def exposure_of(study: Study) -> float:
