@@ -45,9 +45,8 @@ def remarks(study: Study) -> Iterator[str]:
 def _certain_per_ty(backgrounds: Backgrounds, name: str) -> float:
     module, options = backgrounds.spectrum(name)
     if hasattr(module, "read"):
-        return options.rate_per_ty
-    kind = spectra.describe(module, options)[0]
-    return _integral(backgrounds, kind, lambda energy_keV: module.rate(energy_keV, **options.model_dump()))
+        return backgrounds.rate_factor(name) * options.rate_per_ty
+    return _integral(backgrounds, spectra.describe(module, options)[0], backgrounds.rate(name))
 
 
 def _integral(backgrounds: Backgrounds, kind: str, rate: Callable[[np.ndarray], np.ndarray]) -> float:

@@ -1,12 +1,12 @@
 """From parts to what the next stage needs: a scored population, signals on it, background toys by statistic."""
 
 from collections.abc import Iterable
-from functools import partial
 
 import numpy as np
 import pyarrow as pa
 
 from engine.assembly.foresight import MOST_EVENTS
+from engine.assembly.samples import sample
 from engine.errors import BadInput
 from engine.inference.cells import Choice, Toys
 from engine.inference.pools import Pool
@@ -69,6 +69,57 @@ def population(
     """
     roles = tuple(plan.fitted) if roles is None else roles
     truth, thrown, terms = _scored(plan, ledger, plan.pool_shards(purpose, shift), roles)
+    chosen = plan.study.score.R if weights_R is None else weights_R
+    return _populated(plan, truth, thrown, terms, {R: plan.ts(terms, R) for R in chosen}, plan.stream_key_of(purpose))
+
+
+def unscored(plan: Plan, n_events: int) -> Population:
+    """The same of events thrown here and now, without a scan, a network or a score: `n_events` of each kind of recoil.
+
+    They are the first that a plain pool of the study has.
+    """
+    plain = _plain(plan, n_events)
+    truth, thrown = _thrown(plain, plain.pool_shards())
+    return _populated(plain, truth, thrown, {}, {}, ("unscored", plan.study.seed, n_events))
+
+
+def own_events(
+    plan: Plan, component: str, n_events: int, shift: variations.Shift
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """cS1 and cS2 in PE of selected events of a component that has its own, thrown as for `unscored` but for the shift,
+    and how many per t y each stands for: (n,) each."""
+    plain = _plain(plan, n_events)
+    truth, thrown = _thrown(plain, [s for s in plain.pool_shards("pool", shift) if s.kind == component])
+    rate = plan.study.backgrounds.rate(component)(truth["energy_keV"])
+    return truth["cs1_pe"], truth["cs2_pe"], rate / truth["proposal_per_keV"] / thrown[component]
+
+
+def _plain(plan: Plan, n_events: int) -> Plan:
+    """The plan with a pool of so many events of each kind of recoil, and a tenth of that, or more, of each component
+    that has its own."""
+    pool = plan.study.pool
+    own = max(pool.component_events, n_events // 10)
+    sizes = {"tail": "plain", "er_events": n_events, "nr_events": n_events, "component_events": own}
+    return Plan(plan.study.model_copy(update={"pool": pool.model_copy(update=sizes)}))
+
+
+def _thrown(plan: Plan, shards: list[Shard]) -> tuple[Columns, dict[str, int]]:
+    """Selected events of shards, and how many of each kind were thrown, as `_scored` reads them from a store."""
+    truth, thrown = {}, dict.fromkeys(plan.kinds, 0)
+    for shard in shards:
+        columns, _ = sample(plan, shard)
+        thrown[shard.kind] += shard.n_thrown
+        selected = columns["selected"]
+        truth.setdefault("kind", []).append(np.full(selected.sum(), plan.kinds.index(shard.kind), np.int8))
+        for name in TRUTH:
+            truth.setdefault(name, []).append(columns[name][selected])
+    return _joined(truth), thrown
+
+
+def _populated(
+    plan: Plan, truth: Columns, thrown: dict[str, int], terms: dict[str, Columns], ts: dict[float, np.ndarray],
+    stream_key: tuple,
+) -> Population:  # fmt: skip
     pool = Pool(
         kind=truth["kind"],
         energy_keV=truth["energy_keV"],
@@ -81,14 +132,13 @@ def population(
         kinds=plan.kinds,
     )
     study = plan.study
-    chosen = study.score.R if weights_R is None else weights_R
     return populate(
         pool,
-        {R: plan.ts(terms, R) for R in chosen},
+        ts,
         [_background(study.backgrounds, name) for name in study.backgrounds.components],
         idealised=study.backgrounds.rates == "idealised",
         **study.score.density,
-        stream_key=plan.stream_key_of(purpose),
+        stream_key=stream_key,
         leakage_factor=study.backgrounds.leakage.factor,
         calibration_events=study.backgrounds.leakage.calibration_events,
         er_kinds=study.backgrounds.er_kinds,
@@ -96,12 +146,8 @@ def population(
 
 
 def _background(backgrounds: Backgrounds, name: str) -> Background:
-    spectrum, options = backgrounds.spectrum(name)
-    if hasattr(spectrum, "read"):
-        rate = partial(np.full_like, fill_value=options.rate_per_ty)
-    else:
-        rate = partial(spectrum.rate, **options.model_dump())
-    return Background(name, backgrounds.pool_kind(name), rate, backgrounds.relative_uncertainty(name))
+    kind, uncertainty = backgrounds.pool_kind(name), backgrounds.relative_uncertainty(name)
+    return Background(name, kind, backgrounds.rate(name), uncertainty)
 
 
 def signal_weights(signal: SignalPoint, population: Population) -> np.ndarray:

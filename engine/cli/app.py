@@ -14,6 +14,7 @@ import typer
 from engine.cli import failure
 from engine.cli.bench import bench
 from engine.cli.compare import compare
+from engine.cli.fit import fit
 from engine.cli.launch import launch
 from engine.cli.observe import WithPairs, observe
 from engine.cli.options import say
@@ -32,7 +33,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # [tune] is a section, no colour
     epilog=EXIT_CODES,
 )  # fmt: skip
-for command in (scan, plot, status, results, track, gc, tune, compare, observe, physics, launch, bench):
+for command in (scan, plot, status, results, track, gc, tune, compare, fit, observe, physics, launch, bench):
     app.command(cls=WithPairs if command is observe else None)(command)
 app.add_typer(zoo_app, name="zoo")
 app.add_typer(scans_app, name="scans")

@@ -1,14 +1,22 @@
 """`recoilscan physics`: what a study simulates, beside references."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from engine.cli.options import DEFAULT_STORE, Format, NoCode, Setting, StoreUri, StudyName, say
+from engine.cli.options import DEFAULT_STORE, Format, NoCode, Setting, StoreUri, StudyName, say, stem
+from engine.errors import BadInput
 
 
 def physics(
     study: StudyName,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="A list of events to set beside the bands: .csv, .parquet or .npy.")
+    ] = None,
+    unblind: Annotated[
+        bool, typer.Option("--unblind", help="Its events of the signal region, too; the store keeps that it was done.")
+    ] = False,
     store: StoreUri = DEFAULT_STORE,
     settings: Setting = None,
     events: Annotated[int, typer.Option(min=100, max=10_000_000, help="Events simulated of each kind.")] = 20_000,
@@ -17,11 +25,18 @@ def physics(
 ) -> None:
     """Reports a study's rates, spectra, bands and detector response beside references; needs no scan."""
     from engine.report import physics_page, physics_report
+    from engine.run import observation
     from engine.store.store import Store
     from engine.study import load
 
-    parsed, opened_store = load(study, tuple(settings or ())), Store(store)
-    folder = f"physics/{physics_report.identity(parsed, events)}"
-    for name, data in physics_page.files(parsed, events, format).items():
-        opened_store.put(f"{folder}/{name}", data)
-    say(f"report: {opened_store.where(folder + '/report.md')}")
+    parsed = load(study, tuple(settings or ()))
+    if unblind and data is None:
+        raise BadInput("--unblind shows events of a list: it goes with --data FILE")
+    seen = None if data is None else observation.selected_of(parsed, data)
+    opened_store = Store(store)
+    digest = physics_report.identity(parsed, events, seen and seen.content, unblind)
+    if unblind:
+        observation.looked(opened_store, seen, (digest,), stem(study))
+    for name, made in physics_page.files(parsed, events, format, seen, unblind).items():
+        opened_store.put(f"physics/{digest}/{name}", made)
+    say(f"report: {opened_store.where(f'physics/{digest}/report.md')}")

@@ -65,7 +65,8 @@ class Plan(EventPlan):
         backgrounds = self.study.backgrounds
         spectra = {c: self._spectrum(backgrounds.spectrum_name(c), *backgrounds.spectrum(c))
                    for c in backgrounds.components}  # fmt: skip
-        return [(*spectrum, backgrounds.relative_uncertainty(c)) for c, spectrum in spectra.items()]
+        factors = {c: () if (factor := backgrounds.rate_factor(c)) == 1 else (factor,) for c in spectra}
+        return [(*spectrum, backgrounds.relative_uncertainty(c), *factors[c]) for c, spectrum in spectra.items()]
 
     @cached_property
     def signal(self) -> tuple:

@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
 
+from engine.inference.density import weighted_quantiles
 from engine.plots import styled
 from engine.plots._tubes import charge_scale, hit_pattern
 
@@ -17,6 +18,8 @@ DECADES = 5  # of rate shown below the highest that passes
 BAND_BINS = 25
 FEWEST = 20  # events in a bin that has quantiles
 PERCENT = (50, 10, 90)
+SIGMA_LOW = (0.15865, 0.02275)  # quantiles at one and two sigma
+SIGMAS = {0.5: "-", SIGMA_LOW[0]: "--", 1 - SIGMA_LOW[0]: "--", SIGMA_LOW[1]: ":", 1 - SIGMA_LOW[1]: ":"}
 
 Curve = tuple[np.ndarray, np.ndarray]  # before and after cuts
 
@@ -93,6 +96,30 @@ def quantiles(axes: Axes, kind: str, cs1_pe: np.ndarray, value: np.ndarray) -> N
         label = f"{kind} median" if percent == 50 else f"{kind} 10, 90 %" if percent == 10 else None
         axes.plot(x, line, color="white", lw=style["lw"] + 2)
         axes.plot(x, line, color=DARK[kind], label=label, gid=f"{kind} {percent}", **style)
+
+
+@styled
+def beside(events: tuple[np.ndarray, np.ndarray], bands: dict[str, tuple], unit: str) -> Figure:
+    """log10 cS2 against cS1 of observed events, over medians and 1 and 2 sigma lines of each kind.
+
+    events: cS1 and cS2, (n,); bands: by kind cS1, cS2 and weights, (simulated,); unit: of the areas. The lines are
+    quantiles in bins of cS1, 2.3, 16, 50, 84 and 97.7 %.
+    """
+    figure = Figure(figsize=(9, 6.5), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(events[0], np.log10(events[1]), ".", color="black", ms=4, label="observed", gid="events")
+    for kind, (cs1, cs2, weights) in bands.items():
+        edges = np.linspace(0, np.percentile(cs1, 99.5) if len(cs1) else 1.0, BAND_BINS + 1)
+        place = np.digitize(cs1, edges) - 1
+        full = [i for i in range(BAND_BINS) if (place == i).sum() >= FEWEST]
+        lines = [weighted_quantiles(np.log10(cs2[place == i]), weights[place == i], tuple(SIGMAS)) for i in full]
+        x, lines = (edges[1:] + edges[:-1])[full] / 2, np.array(lines).reshape(-1, len(SIGMAS))
+        for (share, style), line in zip(SIGMAS.items(), lines.T, strict=True):
+            name = {0.5: f"{kind} median", SIGMA_LOW[0]: f"{kind} 1 sigma", SIGMA_LOW[1]: f"{kind} 2 sigma"}.get(share)
+            axes.plot(x, line, ls=style, lw=2, color=DARK[kind], label=name, gid=f"{kind} {share:g}")
+    axes.set(xlabel=f"cS1 [{unit}]", ylabel=rf"$\log_{{10}}$(cS2 [{unit}])", xlim=(0, None))
+    axes.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0))
+    return figure
 
 
 @styled

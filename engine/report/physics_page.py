@@ -10,11 +10,12 @@ from engine.errors import unknown
 from engine.inference.pools import KINDS
 from engine.physics import proposals
 from engine.physics.detectors import TPC, Readout
+from engine.physics.event_list import EventList
 from engine.physics.events import simulate
 from engine.plan.plan import Plan
 from engine.plots import physics as figures
 from engine.plots._rows import number
-from engine.report import physics_report
+from engine.report import list_bands, physics_report
 from engine.report.markdown import table
 from engine.report.physics_report import Component, Leakage, Rate, Sample
 from engine.study import Study
@@ -23,8 +24,13 @@ SPECTRUM_BINS = 60
 DISPLAY_TRIES = 64
 
 
-def files(study: Study, n_events: int, format: str = "png") -> dict[str, bytes]:
-    """`report.md` and the figures by file name, from `n_events` of each kind. Raises BadInput for the format."""
+def files(
+    study: Study, n_events: int, format: str = "png", seen: EventList | None = None, unblind: bool = False
+) -> dict[str, bytes]:
+    """`report.md` and the figures by file name, from `n_events` of each kind. Raises BadInput for the format.
+
+    seen: selected events of a list, which are set beside the bands, those of the signal region if it is unblinded.
+    """
     if format not in plots.METADATA:
         raise unknown("figure format", format, plots.METADATA)
     plan = Plan(study)
@@ -35,7 +41,13 @@ def files(study: Study, n_events: int, format: str = "png") -> dict[str, bytes]:
     drawn = {f"{name}.{format}": plots.render(figure, format)
              for name, figure in _figures(plan, samples, backgrounds, signal)}  # fmt: skip
     text = markdown(plan, rows, leaks, physics_report.lines(plan), n_events, list(drawn))
-    return {"report.md": text.encode()} | drawn
+    if seen is None:
+        return {"report.md": text.encode()} | drawn
+    of = list_bands.beside(study, seen, n_events, unblind)
+    drawn[f"list.{format}"] = plots.render(figures.beside(of.events[:2], of.bands, of.unit), format)
+    section = "\n\n".join(["## Bands beside the list", list_bands.markdown(of), list_bands.note(of),
+                           f"![list](list.{format})"])  # fmt: skip
+    return {"report.md": f"{text}\n{section}\n".encode(), "list.csv": list_bands.as_csv(of)} | drawn
 
 
 def _figures(plan: Plan, samples: dict[str, Sample], backgrounds: list[Component], signal: Component):

@@ -7,7 +7,6 @@ report neither needs a scan nor shares an event with one. Nothing here is tuned.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
@@ -162,8 +161,8 @@ def components(study: Study) -> list[Component]:
         kind, uncertainty = spectra.describe(module, options)[0], study.backgrounds.relative_uncertainty(name)
         label = module.LABEL if study.backgrounds.spectrum_name(name) == name else name
         if kind in KINDS:
-            rate = partial(module.rate, **options.model_dump())
-            backgrounds.append(Component(name, kind, label, rate, uncertainty, name not in study.backgrounds.options))
+            is_default = name not in study.backgrounds.options
+            backgrounds.append(Component(name, kind, label, study.backgrounds.rate(name), uncertainty, is_default))
     return backgrounds
 
 
@@ -298,12 +297,13 @@ def lines(plan: Plan) -> list[dict[str, float]]:
     return rows
 
 
-def identity(study: Study, n_events: int) -> str:
-    """Digest of everything a report is made of."""
+def identity(study: Study, n_events: int, data: str | None = None, unblind: bool = False) -> str:
+    """Digest of everything a report is made of; data: what a list's events are known by."""
     plan, backgrounds = Plan(study), study.backgrounds
     named = {
         name: [plugins.identity("engine.physics.spectra", backgrounds.spectrum_name(name)),
-               spectra.identity(*backgrounds.spectrum(name)), backgrounds.relative_uncertainty(name)]
+               spectra.identity(*backgrounds.spectrum(name)), backgrounds.relative_uncertainty(name),
+               *([] if (factor := backgrounds.rate_factor(name)) == 1 else [factor])]
         for name in backgrounds.components
     }  # fmt: skip
     fields = {
@@ -313,4 +313,6 @@ def identity(study: Study, n_events: int) -> str:
         "energy_keV": [plan.energy_range("pool", kind) for kind in KINDS],
         "window": [plan.selection(kind) for kind in KINDS], "er_window_keVee": backgrounds.er_window_keVee,
     }  # fmt: skip
+    if data is not None:
+        fields |= {"data": data, "unblind": unblind, "efficiency": backgrounds.efficiency, "leaks": study.pool}
     return lineage.digest("physics", VERSION, fields)

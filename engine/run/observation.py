@@ -173,13 +173,23 @@ class Observation:
         joint: the setting of a search in several lists, of which this is one: to look once more, of which the store
         keeps a second record. A record that cannot be read counts as one.
         """
-        folder, now = f"{FOLDER}/{RECORDS}/{self.events.data}", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        before, settings = [store.kept(path, Unblinding) for path in store.list(folder)], [self.setting, joint]
-        others = {record.setting for record in before if record} - {*settings}
-        for setting in filter(None, settings):
-            record = Unblinding(now, self.events.data, setting, name, self.plan.scored_pool, self.plan.models)
-            store.put_new(f"{folder}/{time.time_ns()}-{uuid.uuid4().hex[:8]}.json", sealed.dumped(record))
-        return len(others) + before.count(None)
+        settings = (self.setting, joint) if joint else (self.setting,)
+        return looked(store, self.events, settings, name, self.plan.scored_pool, self.plan.models)
+
+
+def looked(
+    store: Store, seen: EventList, settings: tuple[str, ...], name: str, pool: str = "",
+    models: dict[str, str] | None = None,
+) -> int:  # fmt: skip
+    """Writes to the store that a list's events are looked at by these settings of a study; returns under how many
+    others they were before. A record that cannot be read counts as one."""
+    folder, now = f"{FOLDER}/{RECORDS}/{seen.data}", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    before = [store.kept(path, Unblinding) for path in store.list(folder)]
+    others = {record.setting for record in before if record} - {*settings}
+    for setting in settings:
+        record = Unblinding(now, seen.data, setting, name, pool, models or {})
+        store.put_new(f"{folder}/{time.time_ns()}-{uuid.uuid4().hex[:8]}.json", sealed.dumped(record))
+    return len(others) + before.count(None)
 
 
 def exposure_of(study: Study) -> float:
@@ -208,13 +218,22 @@ def read(study: Study, path: str | Path) -> EventList:
             raise BadInput(f"{place} reads {study.view(model)!r}, which no list of events holds; would do: "
                            "representation.name = 'corrected', or 'summary' where there are drift times")  # fmt: skip
         needed |= dict.fromkeys(view.COLUMNS)
+    return _listed(study, path, tuple(needed))
+
+
+def _listed(study: Study, path: str | Path, needed: tuple[str, ...] = ()) -> EventList:
     er, nr = (study.backgrounds.windows(kind) for kind in ("ER", "NR"))
     if er != nr:
         raise BadInput(f"an event has no kind, and electron recoils are selected by {_windows(er)} where nuclear ones "
                        f"are by {_windows(nr)}: backgrounds.nr_window = 'ces' selects them alike")  # fmt: skip
     detector = plugins.load("engine.physics.detectors", study.detector.name)
     array = getattr(detector, "S2_ARRAY", "both")
-    return event_list.read(path, study.detector.constants, array, study.data.columns, tuple(needed))
+    return event_list.read(path, study.detector.constants, array, study.data.columns, needed)
+
+
+def selected_of(study: Study, path: str | Path) -> EventList:
+    """The selected events of a file, whatever models of the study read; raises BadInput where there are none."""
+    return _kept(study, _listed(study, path))
 
 
 def _windows(windows: dict[str, tuple[float, float]]) -> str:
@@ -233,11 +252,16 @@ def selected(study: Study, seen: EventList) -> np.ndarray:
     return selection.passes(columns, _applied(study, seen), events.mean_charge(study.detector.constants))
 
 
-def observation(outcome: Outcome, seen: EventList, exposure_ty: float) -> Observation:
-    """The selected events of a list under a finished scan; raises BadInput where there are none."""
-    study = outcome.plan.study
+def _kept(study: Study, seen: EventList) -> EventList:
     if not (kept := selected(study, seen)).any():
         raise BadInput(f"none of the list's {len(kept)} events is in the study's selection, "
                        f"{_windows(_applied(study, seen))}")  # fmt: skip
+    return seen.only(kept)
+
+
+def observation(outcome: Outcome, seen: EventList, exposure_ty: float) -> Observation:
+    """The selected events of a list under a finished scan; raises BadInput where there are none."""
+    study = outcome.plan.study
+    kept = _kept(study, seen)
     not_applied = study.backgrounds.windows("ER").keys() - _applied(study, seen).keys()
-    return Observation(outcome, exposure_ty, seen.only(kept), tuple(sorted(not_applied)))
+    return Observation(outcome, exposure_ty, kept, tuple(sorted(not_applied)))

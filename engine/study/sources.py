@@ -1,7 +1,8 @@
 """What is simulated: the detector and how it is seen, events, backgrounds and the signal."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, Literal
@@ -20,6 +21,7 @@ from engine.study.section import Ascending, Distinct, Range, Section, check_name
 
 Efficiency = Annotated[float, Field(gt=0, le=1)] | str
 UNCERTAINTY, MOST_UNCERTAIN = "relative_uncertainty", 2.0
+FACTOR, LARGEST_FACTOR = "rate_factor", 1e3
 MOST_KEVEE = 1e6  # beyond all energies; a digest takes no infinity
 NestEnergy = Annotated[float, Field(ge=proposals.NEST_RANGE_KEV[0], le=proposals.NEST_RANGE_KEV[1])]  # keV
 NestRange = Annotated[tuple[NestEnergy, NestEnergy], Ascending]
@@ -116,9 +118,9 @@ class Backgrounds(Section):
     A user's own events have passed all but the window.
 
     Components, and options of those, are the detector's own unless the study names others. `options.NAME` gives the
-    options of component NAME, with `relative_uncertainty` how well its rate is known, and with `spectrum` the file
-    behind a name of one's own: a component `my_line` with
-    `options.my_line = { spectrum = "user_table", path = "line.csv", kind = "ER" }`.
+    options of component NAME, with `relative_uncertainty` how well its rate is known, with `rate_factor` how many times
+    the spectrum's it is (as a fit to a list of events gives it), and with `spectrum` the file behind a name of one's
+    own: a component `my_line` with `options.my_line = { spectrum = "user_table", path = "line.csv", kind = "ER" }`.
     """
 
     components: Annotated[tuple[str, ...], Distinct] = tuple(darwin.BACKGROUNDS)
@@ -177,6 +179,10 @@ class Backgrounds(Section):
             if type(uncertainty) not in (int, float) or not 0 <= uncertainty <= MOST_UNCERTAIN:
                 raise BadInput(f"options.{name}.relative_uncertainty = {uncertainty!r} must be a number from 0 to "
                                f"{MOST_UNCERTAIN:g}: 0.1 is 10 %")  # fmt: skip
+            factor = self.options.get(name, {}).get(FACTOR, 1.0)
+            if type(factor) not in (int, float) or not 0 <= factor <= LARGEST_FACTOR:
+                raise BadInput(f"options.{name}.{FACTOR} = {factor!r} must be a number from 0 to {LARGEST_FACTOR:g}: "
+                               "1 is the rate of its spectrum")  # fmt: skip
         if not any(self.pool_kind(name) == "ER" for name in self.components):
             raise BadInput("components: at least one electron-recoil component is needed")
         return self
@@ -184,7 +190,7 @@ class Backgrounds(Section):
     def spectrum(self, component: str) -> tuple[ModuleType, spectra.Options]:
         """The module behind a component and its checked options; raises BadInput."""
         module = plugins.load("engine.physics.spectra", self.spectrum_name(component), "rate")
-        own = {"spectrum"} if _says_its_uncertainty(module) else {"spectrum", UNCERTAINTY}
+        own = {"spectrum", FACTOR} | (set() if _says_its_uncertainty(module) else {UNCERTAINTY})
         fields = {key: value for key, value in self.options.get(component, {}).items() if key not in own}
         return module, spectra.configure(module, fields)
 
@@ -194,6 +200,21 @@ class Backgrounds(Section):
         found = spectra.describe(module, options)[1]
         given = None if _says_its_uncertainty(module) else self.options.get(component, {}).get(UNCERTAINTY)
         return found if found is None or given is None else float(given) if type(given) is int else given
+
+    def rate_factor(self, component: str) -> float:
+        """How many times the rate of its spectrum a component has."""
+        return float(self.options.get(component, {}).get(FACTOR, 1.0))
+
+    def rate(self, component: str) -> Callable[[np.ndarray], np.ndarray]:
+        """(n,) events / (t y keV) of a component at true energies (n,) in keV; of a user's events, their rate per t y,
+        whatever the energy."""
+        module, options = self.spectrum(component)
+        if hasattr(module, "read"):
+            of = partial(np.full_like, fill_value=options.rate_per_ty, dtype=np.float64)
+        else:
+            of = partial(module.rate, **options.model_dump())
+        factor = self.rate_factor(component)
+        return of if factor == 1 else partial(_times, of, factor)
 
     def pool_kind(self, component: str) -> str:
         """The kind of pool events that serve a component: ER, NR, or the component itself if they serve it alone."""
@@ -229,6 +250,10 @@ class Backgrounds(Section):
     def spectrum_name(self, component: str) -> str:
         """The name of the file behind a component."""
         return str(self.options.get(component, {}).get("spectrum", component))
+
+
+def _times(rate: Callable[[np.ndarray], np.ndarray], factor: float, energy_keV: np.ndarray) -> np.ndarray:
+    return factor * rate(energy_keV)
 
 
 def _says_its_uncertainty(module: ModuleType) -> bool:

@@ -1,7 +1,6 @@
 """Numbers in the wrong unit: values that no study of its signal has, unless it says that they are meant."""
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -77,8 +76,8 @@ def _check_spectra(study: "Study") -> None:
     for name in study.backgrounds.components:
         module, options = study.backgrounds.spectrum(name)
         if name not in study.confirm and not spectra.has_own_events(module):
-            rate = partial(module.rate, **options.model_dump())
-            _check_overlap(study, name, f"backgrounds.{name}", spectra.describe(module, options)[0], rate)
+            kind = spectra.describe(module, options)[0]
+            _check_overlap(study, name, f"backgrounds.{name}", kind, study.backgrounds.rate(name))
     masses = _ends(study.grid.m_chi_GeV) if study.grid.m_chi_GeV else ()
     for mass in {min(masses), max(masses)} if masses else (None,):
         point = study.signal.at(mass)

@@ -212,7 +212,7 @@ def test_lines_of_xe124(line, width_keV):
 def test_xe124_of_other_authors():
     ratio = XE124["LL"]["per_ty"] / XE124["LM"]["per_ty"]
     assert ratio == pytest.approx(XE124["LL_over_LM"], rel=XE124["LL_over_LM_rel"])
-    without_k = sum(xe124_ec.LINES_KEV.values())
+    without_k = sum(xe124_ec.LINES[line][1] for line in xe124_ec.BELOW_K)
     assert without_k == pytest.approx(XE124["without_k_electron"], abs=XE124["without_k_abs"])
     assert abs(xe124_ec.HALF_LIFE_Y - XE124["half_life_y"]) < XE124["half_life_sigma_y"]
 
@@ -243,6 +243,24 @@ def test_xe124_is_thrown_on_its_lines_with_their_charge_yields():
     assert wide.min() >= 0 and wide.max() == 1
 
 
+def test_captures_of_k_electrons_are_there_where_a_study_asks_for_them():
+    """KK at 64.3 and KL at 36.7 keV; who does not ask has the events, and the digest, that there were before."""
+    n, options = 20_000, xe124_ec.Options(lines=["KL", "KK", "LL"], charge_yield_ratio_KK=0.5, charge_yield_sd=0.0)
+    assert options.lines == ("LL", "KK", "KL")
+    energy_keV, density, ratio = xe124_ec.throw(n, np.random.default_rng(3), options)
+    weights = xe124_ec.rate(energy_keV, **options.model_dump()) / density / n
+    for at_keV, fraction, expected in ((64.3, 0.724, 0.5), (36.7, 0.200, 1.0), (10.0, 0.014, 0.70)):
+        mine = np.abs(energy_keV - at_keV) < 2
+        error = 4 * np.sqrt(fraction / n) * xe124_ec.DECAYS_PER_TY
+        assert weights[mine].sum() == pytest.approx(fraction * xe124_ec.DECAYS_PER_TY, abs=error)
+        np.testing.assert_allclose(ratio[mine], expected)
+    assert not (np.abs(energy_keV - 5.98) < 1.5).any()
+    assert 0.724 + 0.200 == pytest.approx(0.74 + 0.24, abs=0.06)  # less KM to KO; Nitescu et al. 2402.13784
+    assert set(xe124_ec.Options().model_dump()) == {"width_keV", "charge_yield_ratio_LL", "charge_yield_ratio_LM",
+                                                    "charge_yield_sd"}  # fmt: skip
+    assert (xe124_ec.rate(np.linspace(20, 100, 800)) == 0).all()
+
+
 # What a user can get wrong, and where the tables come from
 
 
@@ -264,6 +282,8 @@ def test_xe124_is_thrown_on_its_lines_with_their_charge_yields():
         ("wimp_sd_proton", {"structure": "best"}, "wimp_sd_proton.structure: .*'central', 'up' or 'down'"),
         ("wimp_migdal", {"v_esc_km_s": -1.0}, "wimp_migdal.v_esc_km_s: .*greater than or equal to 10"),
         ("xe124_ec", {"charge_yield_ratio_LL": 1.2}, "xe124_ec.charge_yield_ratio_LL: .*less than or equal to 1"),
+        ("xe124_ec", {"lines": ["KK", "KK"]}, "xe124_ec: lines = .'KK', 'KK'. names one twice"),
+        ("xe124_ec", {"lines": ["KO"]}, "xe124_ec.lines.0: "),
         ("xe124_ec", {"width_keV": 3.0}, "xe124_ec.width_keV: .*less than or equal to 1 .given: 3.0"),
     ],
 )

@@ -41,7 +41,15 @@ def make_event(image=True, scale=1.0):
     )  # fmt: skip
 
 
+def make_beside(n=3000):
+    rng = np.random.default_rng(2)
+    bands = {kind: (rng.uniform(0, 100, n), 10 ** rng.normal(mean, 0.1, n), np.ones(n))
+             for kind, mean in (("ER", 3.8), ("NR", 3.4))}  # fmt: skip
+    return physics.beside((np.array([10.0, 40.0]), np.array([4000.0, 6000.0])), bands, "phd")
+
+
 FIGURES = {
+    "beside": make_beside,
     "spectra": lambda: physics.spectra(make_spectra()),
     "bands": lambda: physics.bands(make_bands()),
     "response": lambda: physics.response(make_profiles(), {"resolution": {2.0: 0.16}}),
@@ -132,3 +140,12 @@ def _by_place(figure):
     patterns = [axes for axes in figure.axes if axes.get_xlabel() == "x [cm]"]
     picture = [axes for axes in figure.axes if axes.images]
     return *pulses, *patterns, *picture, *[axes for axes in figure.axes if axes.get_ylabel() == "charge [PE]"]
+
+
+def test_bands_beside_events_have_their_sigmas():
+    axes = make_beside().axes[0]
+    drawn = {line.get_gid(): line.get_ydata() for line in axes.lines}
+    np.testing.assert_allclose(drawn["events"], np.log10([4000.0, 6000.0]))
+    for share, sigma in ((0.5, 0), (0.15865, -1), (0.84135, 1), (0.02275, -2), (0.97725, 2)):
+        assert np.mean(drawn[f"ER {share:g}"]) == pytest.approx(3.8 + 0.1 * sigma, abs=0.02)
+        assert np.mean(drawn[f"NR {share:g}"]) == pytest.approx(3.4 + 0.1 * sigma, abs=0.02)

@@ -163,8 +163,10 @@ def test_public_lists_are_read_and_pass_the_published_selection(name, n_rows, mo
     if not path.is_file():
         pytest.skip(f"no {path}: the public list of events is not there")
     if module:
-        seen = event_list.read(path, module.CONSTANTS, module.S2_ARRAY)
+        parsed = study.load("xenon1t_sr0")
+        seen = observation.read(parsed, path)
         assert len(seen) == n_rows and seen.columns["cs1_pe"].max() < 200
+        assert observation.selected(parsed, seen).all()
         with pytest.raises(BadInput, match="cs2_bottom_pe is not what this detector sees"):
             event_list.read(path, lz_ws2024.CONSTANTS)
         return

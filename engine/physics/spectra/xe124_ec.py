@@ -1,7 +1,8 @@
 """Two-neutrino double electron capture of 124Xe on the L and M shells: lines at 10.00 (LL) and 5.98 keV (LM).
 
-Captures that take a K electron give more than 30 keV and are left out: 74 % KK and 24 % KL to KO by the theory of
-Nitescu et al. 2402.13784, which leaves what the two fractions below, read in diamx, add up to.
+Captures that take a K electron give more than 30 keV and are left out, unless a window reaches so far and a study asks
+for them: `lines = ["KK", "KL", "LL", "LM"]`. They are 74 % KK and 24 % KL to KO by the theory of Nitescu et al.
+2402.13784, which leaves what the two fractions below, read in diamx, add up to; KM to KO, near 33 keV, are not here.
 
 Two vacancies relax at one place with several short tracks, which recombine more than one beta does: the charge
 yield is below a beta's of the same energy, so these events spread from the ER band towards the NR band. They are
@@ -9,9 +10,12 @@ thrown for this component alone (`throw`), on its lines, and each has a ratio of
 toys mix the events of all shards, so that a draw per shard would give them the same mean with more noise.
 """
 
-import numpy as np
-from pydantic import Field
+from typing import Literal
 
+import numpy as np
+from pydantic import Field, field_validator
+
+from engine.errors import BadInput
 from engine.physics.spectra._cevns import ISOTOPES
 from engine.physics.spectra._options import Options as Base
 from engine.physics.units import ATOMS_PER_TONNE
@@ -22,11 +26,22 @@ LABEL = r"$^{124}$Xe DEC"
 
 HALF_LIFE_Y = 1.1e22  # y; LUX-ZEPLIN 2408.17391: 1.09e22 +- 0.14e22 (stat) +- 0.05e22 (sys)
 DECAYS_PER_TY = np.log(2) / HALF_LIFE_Y * ISOTOPES[124] * ATOMS_PER_TONNE  # 275 / (t y)
-LINES_KEV = {10.00: 0.014, 5.98: 0.008}  # keV: fraction of all captures, LL and LM; diamx, for LUX-ZEPLIN
+LINES = {  # keV, and fraction of all captures
+    "LL": (10.00, 0.014), "LM": (5.98, 0.008),  # diamx, for LUX-ZEPLIN
+    # as remembered of XENON1T 2205.04158, which was not read again; 2402.13784 has 74 % for KK
+    "KK": (64.3, 0.724), "KL": (36.7, 0.200),
+}  # fmt: skip
+BELOW_K = ("LL", "LM")
 WIDTH_KEV = 0.2  # keV
 LL_RATIO, LM_RATIO = 0.70, 0.88  # electrons over a beta's; LUX-ZEPLIN 2410.17036, as read in diamx
 RATIO_SD = 0.04  # 1 sigma of LL's, absolute; taken for LM as well. diamx: 0.69 +- 0.03, allowed 0.65 to 0.87
-MOVES_EVENTS = ("charge_yield_ratio_LL", "charge_yield_ratio_LM")  # which `rate` does not know
+K_RATIO = 1.0  # choice: most of a K vacancy's energy is one X-ray's, whose track is apart; no measurement was found
+MOVES_EVENTS = tuple(f"charge_yield_ratio_{line}" for line in LINES)  # which `rate` does not know
+
+
+def _of_k(description: str) -> float:
+    """A study without K captures says nothing of them, nor does its digest."""
+    return Field(K_RATIO, gt=0, le=1, exclude_if=lambda ratio: ratio == K_RATIO, description=description)
 
 
 class Options(Base):
@@ -40,7 +55,19 @@ class Options(Base):
     width_keV: float = Field(WIDTH_KEV, gt=0, le=1, description="standard deviation of each line, keV")
     charge_yield_ratio_LL: float = Field(LL_RATIO, gt=0, le=1, description="electrons over those of a beta, LL")
     charge_yield_ratio_LM: float = Field(LM_RATIO, gt=0, le=1, description="electrons over those of a beta, LM")
-    charge_yield_sd: float = Field(RATIO_SD, ge=0, le=0.3, description="1 sigma of both ratios, absolute")
+    charge_yield_sd: float = Field(RATIO_SD, ge=0, le=0.3, description="1 sigma of all ratios, absolute")
+    charge_yield_ratio_KK: float = _of_k("electrons over those of a beta, KK")
+    charge_yield_ratio_KL: float = _of_k("electrons over those of a beta, KL")
+    lines: tuple[Literal[tuple(LINES)], ...] = Field(
+        BELOW_K, min_length=1, exclude_if=lambda lines: lines == BELOW_K, description="captures that are there"
+    )
+
+    @field_validator("lines")
+    @classmethod
+    def _once(cls, lines: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(lines)) < len(lines):
+            raise BadInput(f"lines = {list(lines)} names one twice")
+        return tuple(line for line in LINES if line in lines)
 
 
 def rate(
@@ -50,6 +77,9 @@ def rate(
     charge_yield_ratio_LL: float = LL_RATIO,
     charge_yield_ratio_LM: float = LM_RATIO,
     charge_yield_sd: float = RATIO_SD,
+    charge_yield_ratio_KK: float = K_RATIO,
+    charge_yield_ratio_KL: float = K_RATIO,
+    lines: tuple[str, ...] = BELOW_K,
 ) -> np.ndarray:
     """Events / (t y keV) at true energies: 3.85 per t y in the LL line at 10.00 keV, 2.20 in LM at 5.98 keV.
 
@@ -57,8 +87,9 @@ def rate(
     """
     energy = np.asarray(energy_keV, dtype=np.float64)
     height = DECAYS_PER_TY / (np.sqrt(2 * np.pi) * width_keV)
-    lines = sum(f * np.exp(-(((energy - line) / width_keV) ** 2) / 2) for line, f in LINES_KEV.items())
-    return np.where(energy > 0, height * lines, 0.0)
+    of_lines = (LINES[line] for line in lines)
+    shape = sum(f * np.exp(-(((energy - at_keV) / width_keV) ** 2) / 2) for at_keV, f in of_lines)
+    return np.where(energy > 0, height * shape, 0.0)
 
 
 def throw(n: int, rng: np.random.Generator, options: Options) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -66,10 +97,11 @@ def throw(n: int, rng: np.random.Generator, options: Options) -> tuple[np.ndarra
 
     A ratio is Gaussian about its line's, kept within 0 and 1: the other tail would be fewer photons than a beta's.
     """
-    fractions = np.array(list(LINES_KEV.values()))
+    at_keV, fractions = np.array([LINES[line] for line in options.lines]).T
     line = rng.choice(len(fractions), n, p=fractions / fractions.sum())
-    # the lower line is at least six widths above 0: what is cut there is 2e-9 of its events
-    energy_keV = np.maximum(np.array(list(LINES_KEV))[line] + options.width_keV * rng.standard_normal(n), 0.05)
-    centre = np.array([options.charge_yield_ratio_LL, options.charge_yield_ratio_LM])[line]
-    density_per_keV = rate(energy_keV, width_keV=options.width_keV) / (DECAYS_PER_TY * fractions.sum())
+    # the lowest line is at least six widths above 0: what is cut there is 2e-9 of its events
+    energy_keV = np.maximum(at_keV[line] + options.width_keV * rng.standard_normal(n), 0.05)
+    centre = np.array([getattr(options, f"charge_yield_ratio_{name}") for name in options.lines])[line]
+    density_per_keV = rate(energy_keV, width_keV=options.width_keV, lines=options.lines)
+    density_per_keV /= DECAYS_PER_TY * fractions.sum()
     return energy_keV, density_per_keV, np.clip(centre + options.charge_yield_sd * rng.standard_normal(n), 0.0, 1.0)
