@@ -49,7 +49,7 @@ def observe(
     parsed = load(study, tuple(settings or ()))
     exposure_ty, listed = observation.exposure_of(parsed), observation.read(parsed, data)
     opened_store = Store(store, create=False)
-    outcome = finished(parsed, opened_store, again("scan", study, store, settings))
+    outcome = finished(parsed, opened_store, again("scan", study, store, settings), stem(study))
     seen = observation.observation(outcome, listed, exposure_ty)
     for line in observed.lines_before(seen):
         say(line)

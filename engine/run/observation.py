@@ -81,7 +81,7 @@ class Observation:
 
     def _of_model(self, role: str) -> dict[str, np.ndarray]:
         view = plugins.load("engine.physics.representations", self.plan.view(role))
-        features = np.column_stack([self.events.columns[name] for name in view.COLUMNS]).astype(np.float32)
+        features = view.features(self.events.readout, self.plan.study.detector.constants)
         return zoo.terms(zoo.load(self.outcome.ledger.read(self.plan.models[role]), self.plan.family(role)), features)
 
     @cached_property
@@ -192,8 +192,8 @@ def read(study: Study, path: str | Path) -> EventList:
     for place, model in study.all_fitted.items():
         view = plugins.load("engine.physics.representations", study.view(model))
         if not hasattr(view, "COLUMNS"):
-            raise BadInput(f"{place} reads {study.view(model)!r}, which no list of events holds; would do: "
-                           "representation.name = 'corrected', or 'summary' where there are drift times")  # fmt: skip
+            raise BadInput(f"{place} reads {study.view(model)!r}, which does not say by COLUMNS what of a list of "
+                           "events it is made of; those that ship do")  # fmt: skip
         needed |= dict.fromkeys(view.COLUMNS)
     er, nr = (study.backgrounds.windows(kind) for kind in ("ER", "NR"))
     if er != nr:

@@ -28,7 +28,7 @@ N_ER, N_NR, N_NOISE = 100, 40, 3
 def scanned(tmp_path_factory):
     """A store with the finished scan, and its outcome."""
     store = Store(tmp_path_factory.mktemp("seen") / "store")
-    return store, pipeline.run(study.load(SEEN), store, workers=0)
+    return store, pipeline.run(study.load(SEEN), store, workers=0, name="seen")
 
 
 @pytest.fixture(scope="module")
@@ -128,8 +128,10 @@ def test_events_are_scored_as_the_pool_was(scanned, listed):
     [
         (("--set", "data.exposure_ty=1"), None, "no scan has it; try --set grid.exposure_ty=1"),
         (("--set", "representation.name=vector", "--set", "score.name=classifier", "--set", "models={}"), None,
-         "reads 'vector', which no list of events holds; would do: representation.name = 'corrected'"),
+         "no column for s1_waveform; would do: s1_waveform, s1_data"),
         (("--set", "seed=6"), None, "no finished table of this study in "),
+        (("--set", "representation.name=summary"), "one,two,drift_us\n4,1000,50\n",
+         "as it was last scanned there: representation.name: \"corrected\" -> \"summary\"); run: recoilscan scan"),
         (("--set", "data.columns={cs1=1}"), None, "data.columns.cs1"),
         (("--set", "toys.statistics=['known_signal']"), None, "no toys serve known_signal: toys.statistics needs"),
         (("--set", "backgrounds.nr_window=[1,50]"), None, "an event has no kind"),
