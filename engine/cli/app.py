@@ -19,6 +19,7 @@ from engine.cli.observe import observe
 from engine.cli.options import say
 from engine.cli.physics import physics
 from engine.cli.results import results
+from engine.cli.salt import salt
 from engine.cli.scan import plot, scan
 from engine.cli.shipped import scans_app, zoo_app
 from engine.cli.store import gc, status, track
@@ -32,7 +33,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # [tune] is a section, no colour
     epilog=EXIT_CODES,
 )  # fmt: skip
-for command in (scan, plot, status, results, track, gc, tune, compare, observe, physics, launch, bench):
+for command in (scan, plot, status, results, track, gc, tune, compare, observe, salt, physics, launch, bench):
     app.command()(command)
 app.add_typer(zoo_app, name="zoo")
 app.add_typer(scans_app, name="scans")

@@ -42,7 +42,7 @@ def observe(
     """
     from engine.report import observed
     from engine.report.tracking import tracked
-    from engine.run import observation
+    from engine.run import observation, salt
     from engine.store.store import Store
     from engine.study import load
 
@@ -51,7 +51,7 @@ def observe(
     opened_store = Store(store, create=False)
     outcome = finished(parsed, opened_store, again("scan", study, store, settings), stem(study))
     seen = observation.observation(outcome, listed, exposure_ty)
-    for line in observed.lines_before(seen):
+    for line in (*salt.notes(data), *observed.lines_before(seen)):
         say(line)
     if not unblind:
         return say("blinded: nothing of the signal region was shown; to look, and to have that kept: --unblind")

@@ -108,7 +108,7 @@ def read(
         if quantity in from_:
             values = _in_its_unit(path, quantity, *from_[quantity], _numbers(path, table, from_[quantity][1]))
             raw += [values] if quantity in LEAST else []
-            found[quantity] = values * _factor(from_[quantity][0], pe_per_phd)
+            found[quantity] = values * factor(from_[quantity][0], pe_per_phd)
     areas = (found[name] / pe_per_phd for name in ("cs1_pe", "cs2_pe"))
     found["ces_keVee"] = _collection.combined_energy_keVee(tpc, *areas)
     found |= _pulses(path, table, tpc, from_, needed)
@@ -137,6 +137,14 @@ def sources(
             asked = _asked(path, table, quantity, names, columns or {}, quantity in must or quantity in pulses)
             from_ |= {} if asked is None else {quantity: asked}
     return from_
+
+
+def pulses_of(table: pa.Table, columns: dict[str, str] | None) -> tuple[str, ...]:
+    """The fields of a `Readout` that the file has pulses for."""
+    def has(quantity: str) -> bool:
+        return any((columns or {}).get(name, name) in table.column_names for name in event_pulses.NAMES[quantity])
+
+    return tuple(field for field, made_of in event_pulses.MADE_OF.items() if all(map(has, made_of)))
 
 
 def labelled(table: pa.Table, columns: dict[str, str] | None) -> dict[str, str]:
@@ -256,7 +264,8 @@ def _in_its_unit(path: str | Path, quantity: str, name: str, source: str, values
     return values
 
 
-def _factor(name: str, pe_per_phd: float) -> float:
+def factor(name: str, pe_per_phd: float) -> float:
+    """What a value under a name is multiplied by to be in PE, or in us."""
     return pe_per_phd if name.endswith("_phd") else 1e-3 if name.endswith("_ns") else 1.0
 
 

@@ -199,9 +199,8 @@ def read(study: Study, path: str | Path) -> EventList:
     if er != nr:
         raise BadInput(f"an event has no kind, and electron recoils are selected by {_windows(er)} where nuclear ones "
                        f"are by {_windows(nr)}: backgrounds.nr_window = 'ces' selects them alike")  # fmt: skip
-    detector = plugins.load("engine.physics.detectors", study.detector.name)
-    array = getattr(detector, "S2_ARRAY", "both")
-    return event_list.read(path, study.detector.constants, array, study.data.columns, tuple(needed))
+    detector = study.detector
+    return event_list.read(path, detector.constants, detector.s2_array, study.data.columns, tuple(needed))
 
 
 def _windows(windows: dict[str, tuple[float, float]]) -> str:
