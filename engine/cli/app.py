@@ -13,6 +13,7 @@ import typer
 
 from engine.cli import failure
 from engine.cli.bench import bench
+from engine.cli.challenge import challenge
 from engine.cli.compare import compare
 from engine.cli.launch import launch
 from engine.cli.observe import observe
@@ -33,7 +34,8 @@ app = typer.Typer(
     rich_markup_mode=None,  # [tune] is a section, no colour
     epilog=EXIT_CODES,
 )  # fmt: skip
-for command in (scan, plot, status, results, track, gc, tune, compare, observe, salt, physics, launch, bench):
+for command in (scan, plot, status, results, track, gc, tune, compare, observe, salt, challenge, physics, launch,
+                bench):  # fmt: skip
     app.command()(command)
 app.add_typer(zoo_app, name="zoo")
 app.add_typer(scans_app, name="scans")

@@ -16,7 +16,7 @@ from engine.plan.event_plan import SHARD
 from engine.study import SignalPoint, Study
 
 N_ENERGIES = 20_001  # of a spectrum: some eV apart
-PILOT = 20_000  # events that the share of the selected is told by
+PILOT = 10_000  # events that the share of the selected is told by
 FEWEST = 20  # of them
 Columns = dict[str, np.ndarray]
 
@@ -102,11 +102,18 @@ def _shards(
         yield only(events_, events_["selected"])
 
 
-def exposed(study: Study, source: Source, exposure_ty: float, key: tuple, pulses: tuple[str, ...] = ()) -> Columns:
-    """The selected events of an exposure, whose number is a Poisson one."""
-    n = lineage.stream("drawn number", *key).poisson(source.per_ty * exposure_ty)
+def exposures(
+    study: Study, source: Source, exposure_ty: float, key: tuple, pulses: tuple[str, ...] = ()
+) -> Iterator[Columns]:
+    """The selected events of an exposure, shard by shard; their number is a Poisson one."""
+    n = int(lineage.stream("drawn number", *key).poisson(source.per_ty * exposure_ty))
     sizes = (min(SHARD, n - start) for start in range(0, max(n, 1), SHARD))
-    return joined(list(_shards(study, source, sizes, key, pulses)))
+    yield from _shards(study, source, sizes, key, pulses)
+
+
+def exposed(study: Study, source: Source, exposure_ty: float, key: tuple, pulses: tuple[str, ...] = ()) -> Columns:
+    """The same at once."""
+    return joined(list(exposures(study, source, exposure_ty, key, pulses)))
 
 
 def exactly(study: Study, source: Source, n: int, key: tuple, pulses: tuple[str, ...] = ()) -> Columns:
@@ -122,10 +129,17 @@ def exactly(study: Study, source: Source, n: int, key: tuple, pulses: tuple[str,
 
 def selected_per_ty(study: Study, source: Source) -> float:
     """Selected events per t y, to a few per cent; raises BadInput where hardly any event is selected."""
-    shards = _shards(study, source, iter([SHARD] * (PILOT // SHARD)), ("pilot", study.seed, source.name), ())
-    n_selected = sum(len(shard["selected"]) for shard in shards)
+    n_selected = pilot(study, source)
     _refuse_few(source, n_selected)
     return source.per_ty * n_selected / PILOT
+
+
+def pilot(study: Study, source: Source) -> int:
+    """How many of PILOT events are selected; none of a spectrum that is 0 all over the pool's energies."""
+    if not source.per_ty:
+        return 0
+    shards = _shards(study, source, iter([SHARD] * (PILOT // SHARD)), ("pilot", study.seed, source.name), ())
+    return sum(len(shard["selected"]) for shard in shards)
 
 
 def _refuse_few(source: Source, n_selected: int) -> None:
