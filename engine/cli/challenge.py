@@ -35,14 +35,14 @@ def challenge(
         raise BadInput("challenge needs a study and --into FOLDER; or a folder and --score ANSWERS")
     study = load(what, tuple(settings or ()))
     exposure_ty = observation.exposure_of(study)
-    _empty(into, answer)
+    _check(into, answer)
     rates = made.make(study, into, answer, exposure_ty, n_lists, salt.fresh_seed() if seed is None else seed)
     said.write_readme(into, said.readme(study, stem(what), rates, exposure_ty, n_lists))
     say(f"challenge: {into}, {n_lists} search lists of {exposure_ty:g} t y; answer: {answer}")
 
 
-def _empty(folder: Path, answer: Path) -> None:
-    """Makes the folder; raises BadInput where it holds something, or the answer would be in it or written over."""
+def _check(folder: Path, answer: Path) -> None:
+    """Raises BadInput where the folder holds something, or the answer would be in it or written over."""
     if os.path.exists(folder) and (not os.path.isdir(folder) or os.listdir(folder)):
         raise BadInput(f"--into {shown(str(folder), 150)} is there already; a challenge has a new folder")
     target(answer)
@@ -50,5 +50,4 @@ def _empty(folder: Path, answer: Path) -> None:
         raise BadInput(f"{shown(str(answer), 150)} is there already; nothing is written over")
     if answer.resolve().is_relative_to(folder.resolve()):
         raise BadInput(f"--answer {shown(str(answer), 150)} would be in the folder that is given away")
-    target(folder / "README.md") if folder.exists() else target(folder)
-    folder.mkdir(exist_ok=True)
+    target(folder / "README.md" if folder.exists() else folder)

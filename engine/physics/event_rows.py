@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
@@ -70,7 +71,7 @@ def _pulses(
     columns: Columns,
 ) -> np.ndarray:  # fmt: skip
     """(n, length) of a waveform in samples like the list's, or of an area per channel."""
-    lengths = np.unique(pa.compute.list_value_length(given).to_numpy())
+    lengths = np.unique(pc.list_value_length(given).to_numpy())
     if len(lengths) > 1 or (width_ns is not None and len(np.unique(width_ns)) > 1):
         raise BadInput(f"{path}: {source} has waveforms of different lengths or widths of samples: by its own a hidden "
                        "event would stand out; write all events with the same")  # fmt: skip
@@ -90,7 +91,7 @@ def _cast(values: np.ndarray, kind: pa.DataType) -> pa.Array:
 
 def write(path: str | Path, table: pa.Table) -> None:
     """A table of events as .csv, .parquet or .npy, by the end of its name; raises BadInput for another."""
-    writers = {".csv": _csv, ".parquet": pq.write_table, ".npy": _structured}
+    writers = {".csv": _csv, ".parquet": _parquet, ".npy": _structured}
     if (suffix := Path(path).suffix.lower()) not in writers:
         raise unknown("kind of an event list", suffix, writers)
     writers[suffix](table, path)
@@ -98,6 +99,10 @@ def write(path: str | Path, table: pa.Table) -> None:
 
 def _csv(table: pa.Table, path: str | Path) -> None:
     pyarrow.csv.write_csv(table, path)
+
+
+def _parquet(table: pa.Table, path: str | Path) -> None:
+    pq.write_table(table, path, compression="zstd")
 
 
 def _structured(table: pa.Table, path: str | Path) -> None:

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from engine import lineage, plugins
+from engine.errors import BadInput
 from engine.inference.pools import KINDS
 from engine.inference.toys import rate_factors
 from engine.physics import event_rows
@@ -30,6 +31,7 @@ STREAM = "challenge"  # first word of the keys of its random streams
 WITH_SIGNAL = 0.5  # of the search lists, each by its own coin
 FACTOR = (0.5, 2.0)  # log-uniform: hidden events expected, over those of the benchmark
 LIST = ("cs1_pe", "cs2_pe", "drift_us", "s1_pe", "s2_pe", "x_cm", "y_cm")  # what a list has of every event
+MOST_EVENTS = 500_000  # of a list
 DIGITS = 6  # significant ones of a list's numbers
 
 
@@ -86,7 +88,10 @@ def pulses_of(study: Study) -> tuple[str, ...]:
 
 
 def make(study: Study, folder: Path, answer: Path, exposure_ty: float, n_lists: int, seed: int) -> list[Rate]:
-    """Writes an empty folder and the answer; returns what a list expects of each background. Raises BadInput."""
+    """Writes a folder, which is new or empty, and the answer; returns what a list expects of each background.
+
+    Raises BadInput, before anything is written, for what cannot be a list.
+    """
     sources = [drawn.of_component(study, name) for name in study.backgrounds.components]
     pulses = pulses_of(study)
     # of a component of which few are selected, by as few: it adds next to nothing
@@ -94,6 +99,10 @@ def make(study: Study, folder: Path, answer: Path, exposure_ty: float, n_lists: 
     uncertainty = [study.backgrounds.relative_uncertainty(source.name) for source in sources]
     masses = _masses(study)
     of_benchmark = exposure_ty * drawn.selected_per_ty(study, drawn.of_signal(study, study.benchmark_signal))
+    if (n_events := sum(per_ty) * exposure_ty) > MOST_EVENTS:
+        raise BadInput(f"{n_events:.2g} background events are expected in a list of {exposure_ty:g} t y; at most "
+                       f"{MOST_EVENTS:.0e} are written")  # fmt: skip
+    folder.mkdir(exist_ok=True)
     _parquet(folder / "training.parquet", _training(study, pulses, seed))
     _parquet(folder / "background.parquet", _background(study, sources, per_ty, pulses, seed))
     end = "parquet" if pulses else "csv"
@@ -127,11 +136,12 @@ def _energies(study: Study, kind: str) -> tuple[float, float]:
 
 
 def _masses(study: Study) -> list[float | None]:
-    """Masses of the grid whose recoils the selection sees; None of a signal without a mass."""
-    if study.grid.m_chi_GeV is None:
-        return [None]
-    return [mass for mass in study.grid.m_chi_GeV.points()
+    """Masses of the grid whose recoils the selection sees; the benchmark's, which is None without one, if there are
+    none."""
+    points = study.grid.m_chi_GeV.points() if study.grid.m_chi_GeV else ()
+    seen = [mass for mass in points
             if drawn.pilot(study, drawn.of_signal(study, study.signal.at(mass))) >= drawn.FEWEST]  # fmt: skip
+    return seen or [study.benchmark_signal.m_chi_GeV]
 
 
 def listed(study: Study, events: Columns, pulses: tuple[str, ...] = (), truth: tuple[str, ...] = ()) -> pa.Table:

@@ -26,7 +26,6 @@ PARSED, EXPOSURE_TY, N = study.load(STUDIES / "seen.toml", ("grid.m_chi_GeV=[3.5
 
 def make(folder, seed, n_lists=N, parsed=PARSED, exposure_ty=EXPOSURE_TY):
     answer = folder.with_suffix(".json")
-    folder.mkdir()
     rates = challenge.make(parsed, folder, answer, exposure_ty, n_lists, seed)
     return folder, answer, rates
 
@@ -198,6 +197,7 @@ def test_the_commands(run_here, tmp_path):
         ((one, "--into", "new", "--answer", "new/answer.json"), "there is no folder"),
         ((one, "--answer", "new.json"), "needs a study and --into FOLDER"),
         ((one, "--into", "new", "--answer", "new.json", "--set", "grid.exposure_ty=[1,2]"), "the grid has several"),
+        ((one, "--into", "new", "--answer", "new.json", "--set", "grid.exposure_ty=[5000]"), "are expected in a list"),
     ):
         assert why in run_here("challenge", *arguments, check=2).stderr
     assert not (tmp_path / "new").exists()
