@@ -37,7 +37,7 @@ def challenge(
     exposure_ty = observation.exposure_of(study)
     _check(into, answer)
     rates = made.make(study, into, answer, exposure_ty, n_lists, salt.fresh_seed() if seed is None else seed)
-    said.write_readme(into, said.readme(study, stem(what), rates, exposure_ty, n_lists))
+    (into / "README.md").write_text(said.readme(study, stem(what), rates, exposure_ty, n_lists), encoding="utf-8")
     say(f"challenge: {into}, {n_lists} search lists of {exposure_ty:g} t y; answer: {answer}")
 
 

@@ -1,7 +1,6 @@
 """What is said of a challenge: the page that goes with its lists, and a judgement in lines."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from engine.inference.exact.power import P_THREE_SIGMA
 from engine.inference.significance import clopper_pearson
@@ -94,8 +93,3 @@ def _share(k: int, n: int) -> str:
         return "0 of 0"
     low, high = clopper_pearson(k, n)
     return f"{k} of {n} ({k / n:.2f} [{low:.2f}, {high:.2f}])"
-
-
-def write_readme(folder: Path, text: str) -> None:
-    """Puts the page into the folder."""
-    (folder / "README.md").write_text(text)
