@@ -13,6 +13,7 @@ import typer
 
 from engine.cli import failure
 from engine.cli.bench import bench
+from engine.cli.challenge import challenge
 from engine.cli.compare import compare
 from engine.cli.fit import fit
 from engine.cli.launch import launch
@@ -20,6 +21,7 @@ from engine.cli.observe import WithPairs, observe
 from engine.cli.options import say
 from engine.cli.physics import physics
 from engine.cli.results import results
+from engine.cli.salt import salt
 from engine.cli.scan import plot, scan
 from engine.cli.shipped import scans_app, zoo_app
 from engine.cli.store import gc, status, track
@@ -33,7 +35,8 @@ app = typer.Typer(
     rich_markup_mode=None,  # [tune] is a section, no colour
     epilog=EXIT_CODES,
 )  # fmt: skip
-for command in (scan, plot, status, results, track, gc, tune, compare, fit, observe, physics, launch, bench):
+for command in (scan, plot, status, results, track, gc, tune, compare, fit, observe, salt, challenge, physics, launch,
+                bench):  # fmt: skip
     app.command(cls=WithPairs if command is observe else None)(command)
 app.add_typer(zoo_app, name="zoo")
 app.add_typer(scans_app, name="scans")

@@ -66,14 +66,15 @@ def observe(
     from engine.report import joint as of_joint
     from engine.report import observed
     from engine.report.tracking import tracked
+    from engine.run import salt
     from engine.run.joint import Joint
 
     pairs = [(study, str(data)), *zip((also or ())[::2], (also or ())[1::2], strict=True)]
     stems = [stem(name) for name, _ in pairs]
     opened_store, seen = _observations(pairs, store, settings)
     joint = Joint(tuple(seen)) if len(seen) > 1 else None
-    for name, one in zip(stems, seen, strict=True):
-        _say(observed.lines_before(one), name if joint else "")
+    for name, (_, path), one in zip(stems, pairs, seen, strict=True):
+        _say((*salt.notes(path), *observed.lines_before(one)), name if joint else "")
     _say(of_joint.lines_before(joint) if joint else ())
     if not unblind:
         return say("blinded: nothing of the signal region was shown; to look, and to have that kept: --unblind")
@@ -112,7 +113,7 @@ def _observations(pairs: list[tuple[str, str]], store: str, settings: list[str] 
     of_lists = zip((one.detector.name for one in studies), (path for _, path in pairs), lists, strict=True)
     joint.check_apart(list(of_lists))
     opened = Store(store, create=False)
-    outcomes = [finished(one, opened, again("scan", name, store, some))
+    outcomes = [finished(one, opened, again("scan", name, store, some), stem(name))
                 for one, (name, _), some in zip(studies, pairs, set_of, strict=True)]  # fmt: skip
     seen = [observation.observation(*triple) for triple in zip(outcomes, lists, exposures, strict=True)]
     if len(seen) > 1:

@@ -106,11 +106,16 @@ def stem(study: str) -> str:
     return re.sub(r"[^\w .+@=,()-]", "_", Path(study).stem)[:100]
 
 
-def finished(study, store, again: str):
-    """A study's results as they are in the store; raises BadInput that says what makes them."""
-    from engine.run import pipeline
+def finished(study, store, again: str, name: str | None = None):
+    """A study's results as they are in the store; raises BadInput that says what makes them, and in what the study
+    differs from the one of this name that was scanned there last."""
+    from engine.plan.members import plan_of
+    from engine.run import pipeline, request
 
     outcome = pipeline.finished(study, store)
     if outcome is None:
-        raise BadInput(f"no finished table of this study in {store.uri!r}; run: {again}")
+        before = None if name is None else request.last(store, name)
+        other = before and request.first_difference(before.fields, request.of_plan(plan_of(study)).fields)
+        since = f" (of {name!r} as it was last scanned there: {other})" if other else ""
+        raise BadInput(f"no finished table of this study in {store.uri!r}{since}; run: {again}")
     return outcome

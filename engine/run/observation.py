@@ -81,7 +81,7 @@ class Observation:
 
     def _of_model(self, role: str) -> dict[str, np.ndarray]:
         view = plugins.load("engine.physics.representations", self.plan.view(role))
-        features = np.column_stack([self.events.columns[name] for name in view.COLUMNS]).astype(np.float32)
+        features = view.features(self.events.readout, self.plan.study.detector.constants)
         return zoo.terms(zoo.load(self.outcome.ledger.read(self.plan.models[role]), self.plan.family(role)), features)
 
     @cached_property
@@ -215,8 +215,8 @@ def read(study: Study, path: str | Path) -> EventList:
     for place, model in study.all_fitted.items():
         view = plugins.load("engine.physics.representations", study.view(model))
         if not hasattr(view, "COLUMNS"):
-            raise BadInput(f"{place} reads {study.view(model)!r}, which no list of events holds; would do: "
-                           "representation.name = 'corrected', or 'summary' where there are drift times")  # fmt: skip
+            raise BadInput(f"{place} reads {study.view(model)!r}, which does not say by COLUMNS what of a list of "
+                           "events it is made of; those that ship do")  # fmt: skip
         needed |= dict.fromkeys(view.COLUMNS)
     return _listed(study, path, tuple(needed))
 
@@ -226,9 +226,8 @@ def _listed(study: Study, path: str | Path, needed: tuple[str, ...] = ()) -> Eve
     if er != nr:
         raise BadInput(f"an event has no kind, and electron recoils are selected by {_windows(er)} where nuclear ones "
                        f"are by {_windows(nr)}: backgrounds.nr_window = 'ces' selects them alike")  # fmt: skip
-    detector = plugins.load("engine.physics.detectors", study.detector.name)
-    array = getattr(detector, "S2_ARRAY", "both")
-    return event_list.read(path, study.detector.constants, array, study.data.columns, needed)
+    detector = study.detector
+    return event_list.read(path, detector.constants, detector.s2_array, study.data.columns, needed)
 
 
 def selected_of(study: Study, path: str | Path) -> EventList:

@@ -60,6 +60,11 @@ class Detector(Section):
                 raise BadInput(f"nuisance.{key}: the detector's is 0, which a relative uncertainty leaves as it is")
         return {"name": name, "constants": constants, "nuisance": nuisance}
 
+    @property
+    def s2_array(self) -> str:
+        """The arrays that its S2 is of: "both", or "bottom"."""
+        return getattr(plugins.load("engine.physics.detectors", self.name), "S2_ARRAY", "both")
+
 
 class Representation(Section):
     """What of a readout the networks see."""

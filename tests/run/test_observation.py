@@ -1,5 +1,6 @@
 """`observe`: blind until it is told otherwise, with a record of every look, and bad input refused before any work."""
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from engine.physics import event_list, events
 from engine.physics.detectors import lz_ws2024, xenon1t_sr0
 from engine.report import observed as report
 from engine.report.diagnostics import diagnosed
-from engine.run import observation, pipeline
+from engine.run import observation, pipeline, salt
+from engine.store import sealed
 from engine.store.store import Store
 
 SEEN = STUDIES / "seen.toml"
@@ -28,7 +30,7 @@ N_ER, N_NR, N_NOISE = 100, 40, 3
 def scanned(tmp_path_factory):
     """A store with the finished scan, and its outcome."""
     store = Store(tmp_path_factory.mktemp("seen") / "store")
-    return store, pipeline.run(study.load(SEEN), store, workers=0)
+    return store, pipeline.run(study.load(SEEN), store, workers=0, name="seen")
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +70,16 @@ def test_blinded_nothing_of_the_signal_region_is_said_and_nothing_kept(observe, 
     assert not scanned[0].list(observation.FOLDER)
     power = [line for line in said.splitlines() if line.startswith("power for three sigma at m_chi_GeV = 40")]
     assert len(power) == 3 and 0 <= float(power[0].rpartition(" ")[2]) <= 1
+
+
+def test_of_a_salted_list_it_is_said(observe, listed, tmp_path):
+    path = tmp_path / "salted.csv"
+    path.write_bytes(listed.read_bytes())
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    salt.beside(path).write_bytes(sealed.dumped(salt.Salted(digest, "0" * 64)))
+    assert observe(data=path).stdout.startswith("this list is salted with hidden events of a signal")
+    path.write_bytes(path.read_bytes() + b"20,3000,run7,1\n")
+    assert "is of another list than this one" in observe(data=path).stdout
 
 
 def the_list(scanned, path, unit="phd"):
@@ -130,8 +142,10 @@ def test_events_are_scored_as_the_pool_was(scanned, listed):
     [
         (("--set", "data.exposure_ty=1"), None, "no scan has it; try --set grid.exposure_ty=1"),
         (("--set", "representation.name=vector", "--set", "score.name=classifier", "--set", "models={}"), None,
-         "reads 'vector', which no list of events holds; would do: representation.name = 'corrected'"),
+         "no column for s1_waveform; would do: s1_waveform, s1_data"),
         (("--set", "seed=6"), None, "no finished table of this study in "),
+        (("--set", "representation.name=summary"), "one,two,drift_us\n4,1000,50\n",
+         "as it was last scanned there: representation.name: \"corrected\" -> \"summary\"); run: recoilscan scan"),
         (("--set", "data.columns={cs1=1}"), None, "data.columns.cs1"),
         (("--set", "toys.statistics=['known_signal']"), None, "no toys serve known_signal: toys.statistics needs"),
         (("--set", "backgrounds.nr_window=[1,50]"), None, "an event has no kind"),

@@ -2,6 +2,7 @@
 
 Contract: `features(readout, tpc) -> (n, length)` of an unsigned integer type, or float32 where whole numbers would
 lose something, and `sections(tpc) -> dict` that names the consecutive stretches of the vector with their lengths.
-Where it has `COLUMNS`, these fields of a readout, one each, are its features, and a list of events may have them too.
+`COLUMNS`: the fields of a readout that it looks at. A list of events that has them (`engine.physics.event_list`) can be
+put to models that read it; without `COLUMNS` none can.
 With `PULSES = False` it looks at neither waveforms nor hits, which are then not made: an event costs a tenth.
 """

@@ -17,6 +17,7 @@ from scipy.spatial import cKDTree
 
 from engine.physics.detectors import TPC, Readout
 
+COLUMNS = ("s1_bottom", "s2_top", "s1_waveform", "s2_waveform")
 SHAPE = (75, 75, 3)  # the paper, section IV A: rows from the top, columns, red-green-blue
 PANEL = 37  # pixels on a side; a white row and a white column are between the panels
 MARGIN = 1.2  # a hit panel's half width over the TPC's radius

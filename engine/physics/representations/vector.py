@@ -4,6 +4,7 @@ import numpy as np
 
 from engine.physics.detectors import TPC, Readout
 
+COLUMNS = ("s1_waveform", "s2_waveform", "s2_top", "s2_bottom")
 SATURATION = np.iinfo(np.uint16).max  # in PE five to eight times the hottest PMT of a 100 keV electron recoil
 
 
@@ -15,7 +16,6 @@ def sections(tpc: TPC) -> dict[str, int]:
 
 def features(readout: Readout, tpc: TPC) -> np.ndarray:
     """(n, length) uint16: samples in steps of the detector's `sample_step_pe`, whole PE per PMT; none is negative."""
-    parts = readout.s1_waveform, readout.s2_waveform, readout.s2_top, readout.s2_bottom
-    whole = np.concatenate(parts, axis=1)
+    whole = np.concatenate([getattr(readout, name) for name in COLUMNS], axis=1)
     whole[:, : tpc.s1_samples + tpc.s2_samples] /= tpc.sample_step_pe
     return np.clip(np.rint(whole, out=whole), 0, SATURATION, out=whole).astype(np.uint16)
