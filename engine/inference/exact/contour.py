@@ -161,7 +161,7 @@ def shelves(law: EventSum, t: float, wanted: np.ndarray) -> tuple[list[Shelf], f
         sd = np.sqrt(np.interp(middle, mean, variance))
         n = min(int(2 * HALF_SHELF * sd) + 16, len(counts))
         ln_r = np.interp((counts[0] + counts[n - 1]) / 2, mean, LN_R)
-        n_circle = int(20 * sd) + n + 64
+        n_circle = fft.next_fast_len(int(20 * sd) + n + 64)
         z, places, ln_top = _arc(law, weights.sum(axis=1), np.exp(ln_r), n_circle)
         ln_weight = t * penalties[:n] + (kappa - ln_r) * counts[:n] + ln_top - ln_scale
         out.append(Shelf(z, places, ln_top, counts[:n], penalties[:n], ln_weight, n_circle))
@@ -174,7 +174,7 @@ def _arc(law: EventSum, total: np.ndarray, r: float, n_circle: int) -> tuple[np.
     at r."""
     omega = 2 * np.pi / n_circle * np.arange(n_circle // 2 + 1)
     ln_g = generating.ln_generating(r * np.exp(1j * omega), total[:, None], law.expected, law.relative_sd).real
-    last = int(1.3 * np.flatnonzero(ln_g > ln_g[0] + LN_SMALL)[-1]) + 8
+    last = int(1.3 * np.flatnonzero(ln_g > ln_g[0] + LN_SMALL)[-1]) + 16
     k = np.arange(n_circle) if 2 * last >= n_circle else np.arange(-last, last + 1)
     return r * np.exp(2j * np.pi / n_circle * k), k % n_circle, float(ln_g[0])
 
