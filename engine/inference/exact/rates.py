@@ -9,6 +9,7 @@ from functools import lru_cache, reduce
 
 import numpy as np
 from scipy import stats
+from scipy.interpolate import CubicSpline
 from scipy.special import gammaln, log_ndtr, logsumexp, ndtr
 
 from engine.inference import bisection
@@ -16,11 +17,13 @@ from engine.inference import bisection
 NARROW = 0.12  # up to here the truncation takes Phi(-1/0.12) = 4e-17, and sums of Gaussians stay Gaussian
 LN_SMALLEST = -680.0  # probabilities below e^-680 = 1e-295 are left out of tables
 N_QUADRATURE = 96
-FEW = 200.0  # events
+FEW, SEVERAL = 200.0, 1000.0  # events
 WINDOW = 9.0  # in widths of the integrand, either side of its peak
 CENTRAL_REACH = 4.0  # in standard deviations of a rate: what lies beyond moves no median
 WEAK = 0.7  # influence up to which Gauss's nodes are fewer than even ones
 OWN_AXIS = 0.3
+MOST_PRODUCTS = 200_000_000  # of a direct convolution
+OF_SD, CLOSE = 12.0, 32  # places of a smooth table to its standard deviation; counts apart from which a spline pays
 SMALLEST_INFLUENCE = 0.02  # a direction's standard deviation over the Poisson noise, below which it is dropped
 
 _legendre = lru_cache(np.polynomial.legendre.leggauss)  # an eigenvalue problem; a table asks for it hundreds of times
@@ -55,8 +58,7 @@ def ln_pmf(n: np.ndarray, mean: float, relative_sd: float) -> np.ndarray:
 def count_pmf(means: np.ndarray, relative_sd: np.ndarray, ln_smallest: float = LN_SMALLEST) -> tuple[int, np.ndarray]:
     """The first count and the probabilities from there on of N ~ Poisson(sum_j theta_j means_j), read-only.
 
-    Fixed and narrow components add up to one Gaussian rate; every wide one is convolved, directly, for a
-    sum of positive products keeps the relative accuracy of the tail that an FFT would lose.
+    Fixed and narrow components add up to one Gaussian rate; every wide one is convolved (`_convolved`).
     """
     given = (tuple(np.asarray(some, dtype=np.float64).tolist()) for some in (means, relative_sd))
     return _count_pmf(*given, ln_smallest)
@@ -70,9 +72,32 @@ def _count_pmf(means: tuple[float, ...], relative_sd: tuple[float, ...], ln_smal
     sd = float(np.sqrt(np.square(means * relative_sd)[~wide].sum()))
     parts = [(mean, sd / mean if mean > 0 else 0.0), *zip(means[wide], relative_sd[wide], strict=True)]
     tables = [_table(float(m), float(s), ln_smallest) for m, s in parts]
-    pmf = reduce(np.convolve, (pmf for _, pmf in tables))
+    pmf = reduce(_convolved, (pmf for _, pmf in tables))
     pmf.flags.writeable = False
     return sum(first for first, _ in tables), pmf
+
+
+def _convolved(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Their convolution, as a sum of positive products: it keeps the relative accuracy of the tail that an FFT loses.
+
+    Of long tables every so many entries of the narrower one will do: both are smooth, so that the trapezoid rule is
+    exact but for the end of the narrower one where its rate is cut at 0, of which Euler and Maclaurin take care.
+    """
+    if len(a) * len(b) < MOST_PRODUCTS:
+        return np.convolve(a, b)
+    a, b = sorted((a, b), key=_sd, reverse=True)
+    stride = max(int(_sd(b) / OF_SD), 1)
+    weights = np.where(np.arange(len(b)) % stride == 0, float(stride), 0.0)
+    weights[:3] += np.array([0.5 - stride / 2, 0.0, 0.0]) + (stride**2 - 1) / 12 * np.array([-1.5, 2.0, -0.5])
+    out = np.zeros(len(a) + len(b) - 1)
+    for i in np.flatnonzero(weights):
+        out[i : i + len(a)] += weights[i] * b[i] * a
+    return np.maximum(out, 0.0)
+
+
+def _sd(pmf: np.ndarray) -> float:
+    n = np.arange(len(pmf))
+    return float(np.sqrt(pmf @ (n - pmf @ n) ** 2))
 
 
 def _table(mean: float, relative_sd: float, ln_smallest: float) -> tuple[int, np.ndarray]:
@@ -86,8 +111,11 @@ def _table(mean: float, relative_sd: float, ln_smallest: float) -> tuple[int, np
     while ln_pmf(last, mean, relative_sd) >= ln_smallest:
         last *= 2
     high = bisection.first(lambda n: ln_pmf(n, mean, relative_sd) < ln_smallest, int(mean), last)
-    pmf = [np.exp(ln_pmf(n, mean, relative_sd)) for n in np.array_split(np.arange(low, high), 1 + (high - low) // 4096)]
-    return low, np.concatenate(pmf)
+    apart = max(int(np.sqrt(mean + (mean * relative_sd) ** 2) / OF_SD), 1)
+    first = high if apart < CLOSE else min(max(low, int(SEVERAL)), high)  # below, and of close ones, every count
+    n = np.unique(np.concatenate([np.arange(low, first), np.arange(first, high, apart), [high - 1]]))
+    ln_p = np.concatenate([ln_pmf(some, mean, relative_sd) for some in np.array_split(n, 1 + len(n) // 4096)])
+    return low, np.exp(ln_p if len(n) == high - low else CubicSpline(n, ln_p)(np.arange(low, high)))
 
 
 def _small_table(mean: float, relative_sd: float, ln_smallest: float) -> tuple[int, np.ndarray]:

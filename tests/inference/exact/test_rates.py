@@ -44,6 +44,22 @@ def test_no_events_are_expected_and_none_come():
     assert (first, pmf.tolist()) == (0, [1.0])
 
 
+def test_long_tables_by_their_smoothness_are_those_made_count_by_count(monkeypatch):
+    """At 2.6e4 events, of which 2.9e3 are known to 20 %: 5 sigma from a rate of 0, where it is cut."""
+    means, sd = [9000.0, 14000.0, 2900.0, 19.0], [0.1, 0.03, 0.2, 0.5]
+    first, pmf = rates.count_pmf(means, sd)
+    monkeypatch.setattr(rates, "MOST_PRODUCTS", np.inf)
+    monkeypatch.setattr(rates, "CLOSE", np.inf)
+    rates._count_pmf.cache_clear()
+    assert rates.count_pmf(means, sd)[0] == first
+    slow = rates.count_pmf(means, sd)[1]
+    rates._count_pmf.cache_clear()
+    tail, slow_tail = (np.cumsum(some[::-1])[::-1] for some in (pmf, slow))
+    seen = slow_tail > 1e-280
+    assert tail[seen] == pytest.approx(slow_tail[seen], rel=1e-9, abs=0)
+    assert pmf[slow > 1e-20] == pytest.approx(slow[slow > 1e-20], rel=1e-6, abs=0)
+
+
 def test_fixed_rates_are_one_node():
     found = rates.nodes(np.array([[1.0, 2.0], [3.0, 0.5]]), np.zeros(2), np.array([1.0, 0.0]))
     assert found.means.tolist() == [[5.0, 2.5]]
