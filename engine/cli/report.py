@@ -18,22 +18,25 @@ def report(
     no_code: NoCode = False,
 ) -> None:
     """Writes a finished study's report: one HTML file with all its tables and figures; of two studies, side by side."""
+    from engine.cli import comparison
     from engine.report import figures
     from engine.store.store import Store
     from engine.study import load
 
     named = [(study, settings), *([(beside, None)] if beside else [])]
     parsed = [load(name, tuple(some or ())) for name, some in named]
-    for (name, some), one in zip(named, parsed, strict=True):
-        if one.compare:
-            raise BadInput(f"{name!r} compares pairs of models; run: {again('compare', name, store, some)}")
-    opened_store, scans = Store(store, create=into is None), []
-    for (name, some), one in zip(named, parsed, strict=True):
-        outcome = finished(one, opened_store, again("scan", name, store, some), stem(name))
-        scans.append(scanned(name, some, outcome, opened_store, figures.whole(outcome, opened_store)))
-    if len({scan.outcome.plan.table for scan in scans}) < len(scans):
-        raise BadInput(f"{study!r} and {beside!r} have one and the same table {scans[0].outcome.plan.table}; name another "
+    opened_store = Store(store, create=False)
+    if any(one.compare for one in parsed):
+        if beside:
+            raise BadInput(f"{study!r} and {beside!r}: one compares pairs of models, and is reported alone")
+        return comparison.report(study, parsed[0], opened_store, settings, into)
+    outcomes = [finished(one, opened_store, again("scan", name, store, some), stem(name))
+                for (name, some), one in zip(named, parsed, strict=True)]  # fmt: skip
+    if len({outcome.plan.table for outcome in outcomes}) < len(outcomes):
+        raise BadInput(f"{study!r} and {beside!r} have one and the same table, {outcomes[0].plan.table}: name another "
                        "study, or change the first by --set")  # fmt: skip
+    scans = [scanned(name, some, outcome, opened_store, figures.whole(outcome, opened_store))
+             for (name, some), outcome in zip(named, outcomes, strict=True)]  # fmt: skip
     reported(*scans, into=into)
 
 

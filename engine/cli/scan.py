@@ -62,7 +62,9 @@ def scan(
     if parsed.compare:
         from engine.cli import comparison
 
-        return comparison.scan(study, parsed, opened_store, tracking, progress, later, address=address, workers=workers)
+        return comparison.scan(
+            study, parsed, opened_store, settings, tracking, progress, later, address=address, workers=workers
+        )  # fmt: skip
     with tracked.followed(stem(study), Plan(parsed), opened_store, tracking, progress, later) as watched:
         outcome = pipeline.run(
             parsed, opened_store, address=address, workers=workers, progress=watched, name=stem(study)

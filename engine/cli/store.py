@@ -91,7 +91,8 @@ def track(
     parsed, opened_store = load(study, tuple(settings or ())), Store(store, create=False)
     later = again("track", study, store, settings, tracking)
     if parsed.compare:
-        sent = comparison.track(study, parsed, opened_store, tracking, later, again("scan", study, store, settings))
+        once_more = again("scan", study, store, settings)
+        sent = comparison.track(study, parsed, opened_store, settings, tracking, later, once_more)
     else:
         outcome = finished(parsed, opened_store, again("scan", study, store, settings))
         files = figures.whole(outcome, opened_store)

@@ -1,7 +1,8 @@
 """The report of a finished scan, and of two side by side: one page of HTML, from what is stored and nothing else."""
 
+import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -14,6 +15,7 @@ from engine.report.tracking import records
 from engine.report.tracking.journal import pages
 from engine.run.pipeline import Outcome
 from engine.store.store import Store
+from engine.study import Study
 
 FOLDER = "reports"
 FIGURES = {  # by what a figure's name begins with: the section that shows it, and what it shows
@@ -73,35 +75,43 @@ def html(one: Scanned, *others: Scanned) -> bytes:
     names = [scan.name for scan in scans]
     if len(set(names)) < len(names):  # a study beside itself with other settings
         names = [f"{scan.name} {scan.outcome.plan.table[:8]}" for scan in scans]
-    reports = [Report(name, _question(scan), tuple(_sections(scan))) for name, scan in zip(names, scans, strict=True)]
+    reports = [Report(name, question(scan.name, scan.text), tuple(_sections(scan)))
+               for name, scan in zip(names, scans, strict=True)]  # fmt: skip
     before = (_beside(names, scans),) if others else ()
     return page.rendered(" beside ".join(names), reports, before)
 
 
-def _question(one: Scanned) -> str:
-    """The first line of the study's file, which says what it asks."""
-    first = next(iter(_opening(one.text)), "")
-    asked = first.removeprefix(f"{one.name}:").strip() or f"what does the study {one.name} say?"
+def question(name: str, text: str) -> str:
+    """The first line of a study's file, which says what it asks."""
+    asked = opening(text).partition("\n")[0].removeprefix(f"{name}:").strip() or f"what does the study {name} say?"
     return asked[0].upper() + asked[1:]
 
 
-def _opening(text: str) -> list[str]:
-    """The comment that a study opens with, line by line."""
-    lines = []
-    for line in text.splitlines():
-        if not line.startswith("#"):
-            break
-        lines.append(line.removeprefix("#").removeprefix(" "))
-    return lines
+def opening(text: str) -> str:
+    """The comment that a study's file opens with."""
+    lines = itertools.takewhile(lambda line: line.startswith("#"), text.splitlines())
+    return "\n".join(line.removeprefix("#").removeprefix(" ") for line in lines)
+
+
+def in_short(lines: Iterable[str], text: str) -> Section:
+    """The headline, above what a study's file says of itself."""
+    said = Source("What the study's file says of itself: command, cost, expected answer", opening(text))
+    return Section("headline", "In three lines", (Words(tuple(lines), listed=True), said))
+
+
+def of_study(study: Study, text: str, settings: tuple[str, ...]) -> Section:
+    """A study's file, what `--set` changed of it, and all of its fields."""
+    changed = (Words(("Changed by --set:",)), Words(settings, listed=True)) if settings else ()
+    file = Source("The file (TOML)", text, folded=False)
+    fields = json.dumps(study.fields(), indent=1)
+    every = Source("Every field, with its default where the file is silent (JSON)", fields)
+    return Section("study", "The study", (*changed, file, every))
 
 
 def _sections(one: Scanned) -> Iterator[Section]:
     outcome = one.outcome
     shown = _by_section(one)
-    yield Section("headline", "In three lines", (
-        Words(headline.lines(outcome), listed=True), Source("What the study's file says of itself: command, cost, "
-                                                            "expected answer", "\n".join(_opening(one.text))),
-    ))  # fmt: skip
+    yield in_short(headline.lines(outcome), one.text)
     yield Section("plane", "The plane", tuple(shown["plane"]) or (Words(("This scan has no figure of a plane.",)),))
     yield Section("answer", "Z and the exposure for three sigma", (*_answers(outcome), *shown["answer"]))
     yield Section("limits", "A search that knows the signal", tuple(_limits(outcome)))
@@ -116,7 +126,7 @@ def _sections(one: Scanned) -> Iterator[Section]:
     yield Section("audit", "The audit", tuple(_audit(outcome)))
     yield Section("simulated", "What was simulated", tuple(_simulated(outcome)))
     yield Section("lines", "Every line", (Source("What recoilscan results prints", "\n".join(summary.lines(outcome))),))
-    yield Section("study", "The study", tuple(_study(one)))
+    yield of_study(outcome.plan.study, one.text, one.settings)
     yield Section("made", "How it was made", tuple(_made(one)))
     if shown["more"]:
         yield Section("more", "More figures", tuple(shown["more"]))
@@ -153,7 +163,8 @@ def _answers(outcome: Outcome) -> Iterator[Part]:
         yield Words(("The exposure for three sigma was not asked for ([reach] enabled = false).",))
         return
     columns = ["statistic", "R", "m_chi_GeV", study.signal.size.name, "t3_ty", "t3_error_ty", "t3_seed_error_ty",
-               "t3_oracle_ty", "status", "from_ty", "to_ty", "method", "pool_limited"]  # fmt: skip
+               "t3_low_ty", "t3_high_ty", "t3_oracle_ty", "t3_count_ty", "status", "from_ty", "to_ty", "p_false_alarm",
+               "power", "method", "pool_limited"]  # fmt: skip
     yield page.stored(reached, columns, "T3, the exposure for three sigma, in detail", folded=True)
 
 
@@ -226,22 +237,13 @@ def _simulated(outcome: Outcome) -> Iterator[Part]:
                 "Effective pool events: what the component's spectrum leaves of the events simulated.")  # fmt: skip
 
 
-def _study(one: Scanned) -> Iterator[Part]:
-    if one.settings:
-        yield Words(("Changed by --set:",))
-        yield Words(one.settings, listed=True)
-    yield Source("The file (TOML)", one.text, folded=False)
-    fields = json.dumps(one.outcome.plan.study.fields(), indent=1)
-    yield Source("Every field, with its default where the file is silent (JSON)", fields)
-
-
 def _made(one: Scanned) -> Iterator[Part]:
     plan, passes = one.outcome.plan, pages(one.store, one.outcome.plan.table)
-    opening = records.opening(one.name, plan)
+    begun = records.opening(one.name, plan)
     sha256 = one.outcome.ledger.entries[plan.table].sha256
     lineage = {"table": plan.table, "SHA-256 of the table": sha256}
     lineage |= {f"model {role}": item for role, item in plan.models.items()}
-    lineage |= {f"events, {purpose}": item for purpose, item in opening.inputs.items()}
+    lineage |= {f"events, {purpose}": item for purpose, item in begun.inputs.items()}
     yield page.plain(("what", "digest"), [list(pair) for pair in lineage.items()], "Lineage")
     if not passes:
         yield Words(("The store keeps no journal of this scan: its time and versions are not known.",))
