@@ -42,7 +42,8 @@ def place(study: Study) -> str:
 
 def _simulated(outcome: Outcome, row: dict) -> str:
     study, exposure_ty = outcome.plan.study, row["exposure_ty"]
-    return (f"Simulated: {study.detector.name}, {exposure_ty:g} t y: {row['n_background']:.4g} background events are "
+    n_background = float(f"{row['n_background']:.4g}")  # 37720, not 3.772e+04
+    return (f"Simulated: {study.detector.name}, {exposure_ty:g} t y: {n_background:g} background events are "
             f"expected and selected, and {row['n_signal']:.3g} of {study.signal.name} at {place(study)}.")  # fmt: skip
 
 

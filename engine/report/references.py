@@ -17,7 +17,8 @@ FILE = "references.toml"
 
 @dataclass(frozen=True)
 class Published:
-    """A cell of a stored table and what was published for it; `why`: what is known to make the difference."""
+    """A cell of a stored table and what was published for it. `error`: the column of ours, or those of the ends of its
+    interval; `why`: what is known to make the difference."""
 
     what: str
     table: str
@@ -25,18 +26,18 @@ class Published:
     column: str
     published: float
     source: str
-    error: str | None = None
+    error: tuple[str, ...] = ()
     why: str = ""
 
 
 @dataclass(frozen=True)
 class Compared:
-    """A published number, ours with its error and their ratio; None: this scan has none."""
+    """A published number and ours; None: this scan has none. `error`: of ours, or the ends of its interval."""
 
     what: str
     published: float
     ours: float | None
-    error: float | None
+    error: tuple[float, ...]
     source: str
     why: str
 
@@ -49,7 +50,8 @@ class Compared:
 def known() -> dict[str, list[Published]]:
     """By the name of the shipped study."""
     text = importlib.resources.files("engine.report").joinpath(FILE).read_text(encoding="utf-8")
-    return {name: [Published(**one) for one in some] for name, some in tomllib.loads(text).items()}
+    return {name: [Published(**one | {"error": tuple(one.get("error", ()))}) for one in some]
+            for name, some in tomllib.loads(text).items()}  # fmt: skip
 
 
 def compared(name: str, outcome: Outcome) -> list[Compared]:
@@ -59,10 +61,11 @@ def compared(name: str, outcome: Outcome) -> list[Compared]:
 
 
 def _compared(one: Published, outcome: Outcome) -> Compared:
-    rows, ours, error = results.rows_at(outcome[one.table].table, one.where), None, None
+    rows, ours, errors = results.rows_at(outcome[one.table].table, one.where), None, []
     if len(rows) == 1:  # the study may have been changed since: what it does not have is not ours to say
-        ours, error = rows[0][one.column], rows[0][one.error] if one.error else None
-    return Compared(one.what, one.published, ours, error, one.source, one.why)
+        ours, errors = rows[0][one.column], [rows[0][name] for name in one.error]
+    known = () if None in errors else tuple(errors)
+    return Compared(one.what, one.published, ours, known, one.source, one.why)
 
 
 def _rates(outcome: Outcome) -> Iterator[Compared]:
@@ -74,7 +77,7 @@ def _rates(outcome: Outcome) -> Iterator[Compared]:
         if component.is_default and component.name in physics_report.REFERENCE_EVENTS and component.name in per_ty:
             value, digit = physics_report.REFERENCE_EVENTS[component.name]
             ours = float(np.sum(per_ty[component.name])) * exposure_ty
-            error = ours / math.sqrt(n_effective[component.name]) if ours else None
+            error = (ours / math.sqrt(n_effective[component.name]),) if ours else ()
             yield Compared(
                 f"selected {component.name} events in {exposure_ty:g} t y", float(value), ours, error,
                 f"a public reference computation with a fast simulation, to {digit:g} event", "",

@@ -206,11 +206,17 @@ def _published(one: Scanned) -> Iterator[Part]:
     rows = tuple(
         (Cell(row.what), page.cell(row.published),
          Cell("not in this scan") if row.ours is None else page.cell(row.ours),
-         page.cell(row.error), page.cell(row.ratio), Cell(row.why), Cell(row.source))
+         _error(row.error), page.cell(row.ratio), Cell(row.why), Cell(row.source))
         for row in found
     )  # fmt: skip
-    head = ("what", "published", "ours", "its error", "ratio", "why", "source")
+    head = ("what", "published", "ours", "its error or 68 % interval", "ratio", "why", "source")
     yield Table("", tuple(map(Column, head)), rows, "No physics constant was tuned to meet a number of this table.")
+
+
+def _error(known: tuple[float, ...]) -> Cell:
+    if len(known) == 2:
+        return Cell("[{:.3g}, {:.3g}]".format(*known))
+    return page.cell(known[0] if known else None)
 
 
 def _audit(outcome: Outcome) -> Iterator[Part]:
