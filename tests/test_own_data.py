@@ -52,7 +52,11 @@ def test_a_scan_of_ones_own_data_ends_in_a_table_by_strength(run_here, own, tmp_
     literal = table.filter((pc.field("statistic") == "extended_poisson") & (pc.field("exposure_ty") == 50))
     p = dict(zip(literal["strength"].to_pylist(), literal["p_median"].to_pylist(), strict=True))
     assert p[0.0] == pytest.approx(0.5, abs=0.07) and p[10.0] < 1e-3 < p[2.0] < p[0.0]
-    assert "surface" in said and "strength 1, 50 t y: extended_poisson_R10000 p = " in said
+    assert " at strength 1." in said
+    lines = run_here("results", own).stdout
+    assert "surface" in lines and "strength 1, 50 t y: extended_poisson_R10000 p = " in lines
+    (page,) = (tmp_path / "recoilscan-store" / "reports").glob("*/own.html")
+    assert b"no figure of a plane" in page.read_bytes()
     drawn = {file.name for file in (tmp_path / "recoilscan-store" / "figures").glob("*/*")}
     of_q = {f"q_{name}_R10000_50ty.png" for name in ("extended_poisson", "tail_count")}
     diagnosed = {"roc", "confusion", "posterior_predictive", "elbo_energy", "latent", "reconstruction"}

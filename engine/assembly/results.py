@@ -182,8 +182,13 @@ def _reasons(rows: Requested, failed: dict[str, str]) -> pa.Array:
     return pa.array(["; ".join(dict.fromkeys(reasons)) or None for reasons in of_rows], pa.string())
 
 
-def rows_at(table: pa.Table, at: dict[str, object]) -> list[dict]:
-    """The rows whose columns hold these values, as dicts: of a whole grid these would be ten times its table."""
-    for name, value in at.items():
+def at(table: pa.Table, place: dict[str, object]) -> pa.Table:
+    """The rows whose columns hold these values."""
+    for name, value in place.items():
         table = table.filter(pc.field(name).is_null() if value is None else pc.field(name) == value)
-    return table.to_pylist()
+    return table
+
+
+def rows_at(table: pa.Table, place: dict[str, object]) -> list[dict]:
+    """The rows whose columns hold these values, as dicts: of a whole grid these would be ten times its table."""
+    return at(table, place).to_pylist()

@@ -20,6 +20,7 @@ from engine.cli.launch import launch
 from engine.cli.observe import WithPairs, observe
 from engine.cli.options import say
 from engine.cli.physics import physics
+from engine.cli.report import report
 from engine.cli.results import results
 from engine.cli.salt import salt
 from engine.cli.scan import plot, scan
@@ -35,8 +36,8 @@ app = typer.Typer(
     rich_markup_mode=None,  # [tune] is a section, no colour
     epilog=EXIT_CODES,
 )  # fmt: skip
-for command in (scan, plot, status, results, track, gc, tune, compare, fit, observe, salt, challenge, physics, launch,
-                bench):  # fmt: skip
+for command in (scan, plot, report, status, results, track, gc, tune, compare, fit, observe, salt, challenge, physics,
+                launch, bench):  # fmt: skip
     app.command(cls=WithPairs if command is observe else None)(command)
 app.add_typer(zoo_app, name="zoo")
 app.add_typer(scans_app, name="scans")

@@ -3,27 +3,31 @@
 from functools import partial
 from pathlib import Path
 
-from engine import stages
+from engine import plots, stages
 from engine.cli.options import again, console, say, stem
 from engine.errors import BadInput
 from engine.progress import Silent
-from engine.report import comparison_report
+from engine.report import comparison_page, comparison_report
 from engine.report.tracking import tracked
 from engine.run import comparison
 from engine.run.comparison import Comparison
 from engine.store.store import Store
-from engine.study import Study
+from engine.study import Study, text
 
 
 def scan(
-    name: str, parsed: Study, store: Store, tracking: str | None, progress: Silent, later: str, **options: object
-) -> None:
+    name: str, parsed: Study, store: Store, settings: list[str] | None, tracking: str | None, progress: Silent,
+    later: str, **options: object,
+) -> None:  # fmt: skip
     """The whole comparison: one pass over the events, then every pair; its ranking at the end."""
     result = comparison.run(parsed, store, progress=progress, **options)
     computed, total = sum(result.computed.values()), sum(map(len, stages.items(result.plan).values()))
     reused = max(total - computed, 0)
     progress.note(f"computed {computed} of {total} items, reused {reused}, corrupt {len(result.set_aside)}")
+    for line in comparison_page.lines(result):
+        progress.note(line)
     made = _tell(result, store)
+    made |= {"report.html": _reported(name, settings, result, store, made)}
     for pair, outcome in result.outcomes.items():
         progress.note(f"table of {pair}: {outcome.path}")
     runs = partial(comparison_report.logged, stem(name), result, store, made)
@@ -38,12 +42,39 @@ def show(name: str, parsed: Study, store: str, settings: list[str] | None, forma
     _tell(_finished(parsed, opened_store, again("scan", name, store, settings)), opened_store, format)
 
 
-def track(name: str, parsed: Study, store: Store, tracking: str | None, later: str, scan_again: str) -> bool:
+def track(
+    name: str, parsed: Study, store: Store, settings: list[str] | None, tracking: str | None, later: str,
+    scan_again: str,
+) -> bool:  # fmt: skip
     """Sends a comparison that has ended to MLflow, from the store alone; whether it was taken."""
     result = _finished(parsed, store, scan_again)
     made = comparison_report.files(result)
+    made |= {"report.html": _page(name, settings, result, made)}
     runs = partial(comparison_report.logged, stem(name), result, store, made)
     return tracked.send(runs, store, tracking, Silent(), later)
+
+
+def report(name: str, parsed: Study, store: Store, settings: list[str] | None, into: Path | None) -> None:
+    """Writes the report of a comparison that has ended, from the store alone, to a file or into the store."""
+    result = _finished(parsed, store, again("scan", name, store.uri, settings))
+    _reported(name, settings, result, store, comparison_report.files(result), into)
+
+
+def _reported(
+    name: str, settings: list[str] | None, result: Comparison, store: Store, made: dict[str, bytes],
+    into: Path | None = None,
+) -> bytes:  # fmt: skip
+    page, path = _page(name, settings, result, made), f"{result.plan.folder}/{stem(name)}.html"
+    if into:
+        into.write_bytes(page)
+    else:
+        store.put(path, page)
+    say(f"report: {into or store.where(path)}")
+    return page
+
+
+def _page(name: str, settings: list[str] | None, result: Comparison, made: dict[str, bytes]) -> bytes:
+    return comparison_page.html(stem(name), text(name), tuple(settings or ()), result, plots.lean(made["ranking.png"]))
 
 
 def _finished(parsed: Study, store: Store, scan_again: str) -> Comparison:

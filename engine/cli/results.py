@@ -1,4 +1,4 @@
-"""`recoilscan results`: the tables of a README from stored results."""
+"""`recoilscan results`: what a finished scan says, in lines and as the tables of a README, from stored results."""
 
 from pathlib import Path
 from typing import Annotated
@@ -16,8 +16,10 @@ def results(
     into: Annotated[Path | None, typer.Option("--into", callback=target, help="A Markdown file to fill anew.")] = None,
     no_code: NoCode = False,
 ) -> None:
-    """Prints a finished study's Z and T3 at the benchmark in Markdown, or puts them into a file."""
-    from engine.report import results_page
+    """Prints a finished study's Z and T3 at the benchmark in Markdown, every line of every stage and where tables are;
+    or puts the former into a file."""
+    from engine import stages
+    from engine.report import results_page, summary
     from engine.store.store import Store
     from engine.study import load
 
@@ -31,3 +33,8 @@ def results(
     say(results_page.headline(outcome))
     if len(outcome["leakage"].table):
         say(results_page.by_leakage(outcome))
+    for line in summary.lines(outcome):
+        say(line)
+    for stage in stages.shown():
+        if getattr(outcome[stage.NAME], "path", None):
+            say(f"{'table' if stage is stages.tables else stage.NAME}: {outcome[stage.NAME].path}")

@@ -24,6 +24,7 @@ from engine.cli.options import (
     say,
     stem,
 )
+from engine.cli.report import reported, scanned
 from engine.errors import BadInput
 from engine.progress import reporter
 
@@ -61,7 +62,9 @@ def scan(
     if parsed.compare:
         from engine.cli import comparison
 
-        return comparison.scan(study, parsed, opened_store, tracking, progress, later, address=address, workers=workers)
+        return comparison.scan(
+            study, parsed, opened_store, settings, tracking, progress, later, address=address, workers=workers
+        )  # fmt: skip
     with tracked.followed(stem(study), Plan(parsed), opened_store, tracking, progress, later) as watched:
         outcome = pipeline.run(
             parsed, opened_store, address=address, workers=workers, progress=watched, name=stem(study)
@@ -74,7 +77,9 @@ def scan(
     _tell(outcome, progress)
     files = _draw(outcome, opened_store, curves, "png")
     say(f"figures: {opened_store.where(_figures(outcome))}")
+    files |= {"report.html": reported(scanned(study, settings, outcome, opened_store, files))}
     tracked.send_scan(stem(study), outcome, opened_store, files, tracking, progress, later)
+    progress.note(f"every line: {again('results', study, store, settings)}")
     curve = " --overlay limit.csv" if parsed.grid.m_chi_GeV else " --format pdf"
     progress.note(f"next: {again('plot', study, store, settings)}{curve}")
 
@@ -120,19 +125,16 @@ def _say_plan(study: str, store: str, settings: list[str] | None, as_json: bool,
 
 
 def _tell(outcome, progress) -> None:
-    """What was done, what came out, and where the tables are."""
+    """What was done, what came out in three lines, and where the table is: the rest is in the report."""
     from engine import stages
-    from engine.report import summary
+    from engine.report import headline
 
     computed, total = sum(outcome.computed.values()), sum(map(len, stages.items(outcome.plan).values()))
     reused = max(total - computed, 0)  # what was found damaged under way was computed twice
     progress.note(f"computed {computed} of {total} items, reused {reused}, corrupt {len(outcome.set_aside)}")
-    for line in summary.lines(outcome):
+    for line in headline.lines(outcome):
         progress.note(line)
     say(f"table: {outcome.path}")
-    for stage in stages.shown():
-        if stage is not stages.tables and getattr(outcome[stage.NAME], "path", None):
-            say(f"{stage.NAME}: {outcome[stage.NAME].path}")
 
 
 def _partial(outcome, store, again: str) -> dict[str, bytes]:

@@ -82,7 +82,8 @@ def track(
 ) -> None:
     """Sends a finished study to MLflow from its store alone: after an outage, or to another server. Changes nothing."""
     from engine.cli import comparison
-    from engine.report import figures
+    from engine.cli.report import scanned
+    from engine.report import figures, scan_report
     from engine.report.tracking import tracked
     from engine.store.store import Store
     from engine.study import load
@@ -90,12 +91,13 @@ def track(
     parsed, opened_store = load(study, tuple(settings or ())), Store(store, create=False)
     later = again("track", study, store, settings, tracking)
     if parsed.compare:
-        sent = comparison.track(study, parsed, opened_store, tracking, later, again("scan", study, store, settings))
+        once_more = again("scan", study, store, settings)
+        sent = comparison.track(study, parsed, opened_store, settings, tracking, later, once_more)
     else:
         outcome = finished(parsed, opened_store, again("scan", study, store, settings))
-        sent = tracked.send_scan(
-            stem(study), outcome, opened_store, figures.whole(outcome, opened_store), tracking, reporter(False), later
-        )  # fmt: skip
+        files = figures.whole(outcome, opened_store)
+        files |= {"report.html": scan_report.html(scanned(study, settings, outcome, opened_store, files))}
+        sent = tracked.send_scan(stem(study), outcome, opened_store, files, tracking, reporter(False), later)
     if not sent:
         raise typer.Exit(1)
 

@@ -35,7 +35,7 @@ def shown(comparison: Comparison) -> Iterator[Table]:
     ranking = Table("", "pair", "Z", "exposure for three sigma / t y", title=title)
     networks, listed = Table("", "AUC", "accuracy", "ER, 30, 50 % NR", "parameters", "fit / s", "scored / s"), {}
     for row in comparison.ranking.to_pylist():
-        ranking.add_row(str(row["rank"]), row["pair"], _z(row), _t3(row))
+        ranking.add_row(str(row["rank"]), row["pair"], significance(row), _t3(row))
         listed |= {(role, row[role]): _network(row, role, kind) for role, kind in comparison.plan.study.kinds.items()}
     for (_, name), cells in sorted(listed.items()):
         networks.add_row(name, *cells)
@@ -58,7 +58,8 @@ def shown(comparison: Comparison) -> Iterator[Table]:
         yield smallest
 
 
-def _z(row: dict) -> str:
+def significance(row: dict) -> str:
+    """Z of a row of the ranking with its errors, `>` before a bound."""
     sign = "> " if row["z_tail"] == "bound" else ""
     return sign + _with_errors(row, "z", "z_pool_error", "z_seed_error")
 

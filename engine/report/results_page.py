@@ -13,15 +13,28 @@ NOTHING = ""
 
 
 def headline(outcome: Outcome) -> str:
+    """`benchmark` in Markdown, and `known_to` below it."""
+    return f"{table(*benchmark(outcome))}\n\n{known_to(outcome)}"
+
+
+def known_to(outcome: Outcome) -> str:
+    """How well rates and leakage are known to every Z, and what the signs in `benchmark` mean."""
+    backgrounds, first = outcome.plan.study.backgrounds, results.rows_at(outcome.table, outcome.plan.study.at)[0]
+    return (f"Rates {backgrounds.rates.replace('_', ' ')}; the leakage of electron recoils, "
+            f"{first['er_leakage']:.2g}, {backgrounds.leakage.words}. Z by exact laws, +- the pool's error; "
+            "`>`: a bound; `*`: too few pool events behind it.")  # fmt: skip
+
+
+def benchmark(outcome: Outcome) -> tuple[list[str], list[list[str]]]:
     """Z of the median experiment at the benchmark by every statistic and R, and the exposure of three sigma, there and
-    at the study's further points."""
+    at the study's further points: names of columns, and rows of text."""
     study = outcome.plan.study
     exposures = sorted({row["exposure_ty"] for row in results.rows_at(outcome.table, study.at)})
-    z = {(row["statistic"], row["R"], row["exposure_ty"]): _significance(row)
+    z = {(row["statistic"], row["R"], row["exposure_ty"]): significance(row)
          for row in results.rows_at(outcome.table, study.at)}  # fmt: skip
     points = [study.signal.at(point.m_chi_GeV, point.size) for point in study.reach.points]
     places = [study.at, *(point.place for point in points)]
-    t3 = {(row["statistic"], row["R"], i): _exposure(row) for i, place in enumerate(places)
+    t3 = {(row["statistic"], row["R"], i): exposure(row) for i, place in enumerate(places)
           for row in results.rows_at(outcome["reach"].table, place)}  # fmt: skip
     pairs = dict.fromkeys(pair[:2] for pair in (*z, *t3))
     named = [f" at {point.m_chi_GeV:g} GeV, {point.value:g} {study.signal.size.unit}" for point in points]
@@ -29,18 +42,19 @@ def headline(outcome: Outcome) -> str:
     rows = [[f"`{name}`", NOTHING if R is None else f"{R:g}", *(z.get((name, R, one), NOTHING) for one in exposures),
              *(t3.get((name, R, i), NOTHING) for i in range(len(places)))]
             for name, R in sorted(pairs, key=_order)]  # fmt: skip
-    first = results.rows_at(outcome.table, study.at)[0]
-    said = (f"Rates {study.backgrounds.rates.replace('_', ' ')}; the leakage of electron recoils, "
-            f"{first['er_leakage']:.2g}, {study.backgrounds.leakage.words}. Z by exact laws, +- the pool's error; "
-            "`>`: a bound; `*`: too few pool events behind it.")  # fmt: skip
-    return f"{table(head, rows)}\n\n{said}"
+    return head, rows
 
 
 def by_leakage(outcome: Outcome) -> str:
-    """The same by how well the leakage is known; BadInput where the study has no [leakage_scan]."""
-    rows = outcome["leakage"].table.to_pylist()
-    if not rows:
+    """`leakages` in Markdown; BadInput where the study has no [leakage_scan]."""
+    if not len(outcome["leakage"].table):
         raise BadInput("the study has no [leakage_scan]; at least: [leakage_scan] and factors = [1, 1.2, 1.5, 2]")
+    return table(*leakages(outcome))
+
+
+def leakages(outcome: Outcome) -> tuple[list[str], list[list[str]]]:
+    """Z and T3 by how well the leakage is known: names of columns, and rows of text."""
+    rows = outcome["leakage"].table.to_pylist()
     levels = list(dict.fromkeys((row["calibration_events"], row["leakage_known"]) for row in rows))
     wanted = list(dict.fromkeys((row["exposure_ty"], row["statistic"], row["R"]) for row in rows))
     cells = {(row["exposure_ty"], row["statistic"], row["R"], row["calibration_events"], row["leakage_known"]): row
@@ -48,7 +62,7 @@ def by_leakage(outcome: Outcome) -> str:
     head = ["statistic", "R", "at", *(_level(*level) for level in levels)]
     body = [[f"`{name}`", NOTHING if R is None else f"{R:g}", "T3 in t y" if at is None else f"Z at {at:g} t y",
              *(_cell(cells[at, name, R, *level]) for level in levels)] for at, name, R in wanted]  # fmt: skip
-    return table(head, body)
+    return head, body
 
 
 PAGES: dict[str, Callable[[Outcome], str]] = {"results": headline, "leakage": by_leakage}
@@ -74,7 +88,8 @@ def _order(pair: tuple[str, float | None]) -> tuple:
     return (pair[1] is not None, -(pair[1] or 0.0), pair[0])
 
 
-def _significance(row: dict) -> str:
+def significance(row: dict) -> str:
+    """Z of a row of the table with its pool's error; `>`: a bound; `*`: too few pool events are behind it."""
     poor = "*" if row["pool_limited"] else ""
     if row["z_exact"] is None:
         return f"{'> ' if row['tail'] == 'bound' else ''}{row['z_median']:.2f}{poor}"
@@ -84,7 +99,8 @@ def _significance(row: dict) -> str:
     return f"{row['z_exact']:.2f}{error}{poor}"
 
 
-def _exposure(row: dict) -> str:
+def exposure(row: dict) -> str:
+    """The exposure of three sigma of a row of `reach` with its error, or the end of the range beyond which it lies."""
     poor = "*" if row["pool_limited"] else ""
     if row["status"] != "found":
         return f"beyond {row['to_ty']:g}" if row["t3_ty"] is None else f"below {row['from_ty']:g}"

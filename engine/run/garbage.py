@@ -17,7 +17,7 @@ from engine.store.store import ASIDE, ERRORS, Ledger, Store, Stored
 from engine.study import Study
 
 GRACE_S = 24 * 3600.0
-BY_NAME = ("checkpoints", "partial", "figures", "timings", "comparisons")  # after an item
+BY_NAME = ("checkpoints", "partial", "figures", "reports", "timings", "comparisons")  # after an item
 TUNED = ("trials", "tables", "figures")  # what a search for R makes there is known when it has ended, not before
 SEARCHED = (*TUNED, "models", "timings", "rungs", "features")  # the same of a search for fields of the models
 FOLDERS = {name for stage in stages.STAGES for name in (stage.NAME, getattr(stage, "TABLES", stage.NAME))}

@@ -5,7 +5,7 @@ from studies import TINY
 
 from engine import study
 from engine.errors import BadInput
-from engine.report import results_page
+from engine.report import results_page, summary
 from engine.run import pipeline
 from engine.store.store import Store
 
@@ -58,11 +58,15 @@ def test_a_file_without_a_block_and_a_study_without_a_scan_of_leakage_are_refuse
         results_page.filled("<!-- leakage tiny -->\n<!-- end -->", "tiny", outcome)
 
 
-def test_the_command_prints_them_and_puts_them_into_a_file(reference, run_here, tmp_path):
+def test_the_command_prints_them_and_puts_them_into_a_file(reference, outcome, run_here, tmp_path):
     shown = run_here("results", TINY, "--store", reference.store)
-    assert "| statistic | R | Z at 20 t y |" in shown.stdout
+    assert shown.stdout.startswith("| statistic | R | Z at 20 t y |")
+    rest = shown.stdout.partition("behind it.\n")[2].splitlines()
+    assert rest[:-3] == list(summary.lines(outcome)) and len(rest) > 15
+    assert [line.partition(": ")[0] for line in rest[-3:]] == ["limits", "diagnostics", "table"]
     page = tmp_path / "page.md"
     page.write_text("<!-- results tiny -->\n<!-- end -->\n")
     run_here("results", TINY, "--store", reference.store, "--into", page)
-    assert shown.stdout.strip() in page.read_text()
+    made = page.read_text().removeprefix("<!-- results tiny -->\n\n").removesuffix("\n\n<!-- end -->\n")
+    assert shown.stdout.startswith(f"{made}\n")
     assert "is no file" in run_here("results", TINY, "--into", tmp_path / "absent.md", check=2).stderr

@@ -1,18 +1,21 @@
 """Architectures beside each other: one pass, the same toys, and tables that say which is better and how surely."""
 
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pages import Page
 from scipy import stats
-from studies import PAIRS
+from studies import PAIRS, TINY
 
 from engine import schemas, stages, study
 from engine.assembly.results import Result, spread
 from engine.inference.exact.counts import CountLaw
 from engine.inference.significance import z_one_sided
 from engine.plots import comparison as figures
-from engine.report import comparison_report
+from engine.report import comparison_page, comparison_report
 from engine.run import comparison, pipeline
 from engine.run.status import status
 from engine.stages import pair_schemas, paired, reach
@@ -145,6 +148,39 @@ class TestReport:
 
     def test_the_lines_hold_a_row_for_each_pair_each_model_and_each_two(self, scanned):
         assert [table.row_count for table in comparison_report.shown(scanned[0])] == [2, 3, 1, 1]
+
+
+class TestPage:
+    @pytest.fixture
+    def found(self, scanned, run_here, tmp_path):
+        run_here("report", PAIRS, "--store", scanned[2].uri, "--set", "combined={}", "--into", "sent.html")
+        return Page((tmp_path / "sent.html").read_bytes())
+
+    def test_it_holds_both_tables_the_figure_and_every_pair(self, scanned, found):
+        ranking, differences = scanned[0].ranking, scanned[0].differences
+        assert [one["id"] for one in found.all("section")] == [
+            "headline", "ranking", "differences", "audit", "study", "made"
+        ]  # fmt: skip
+        assert found.table("All pairs").column("z [sigma]") == ranking["z"].to_pylist()
+        shown = found.table("Z of a pair minus that of another")
+        assert shown.column("z difference [sigma]") == differences["z_difference"].to_pylist()
+        assert len(found.all("img")) == 1
+        first, second = ranking["pair"].to_pylist()
+        lines = comparison_page.lines(scanned[0])
+        assert f"{first}, Z " in lines[1] and f"last of 2: {second}, Z " in lines[1]
+        assert f"second, {second}," in lines[2]
+        assert all(line in found.words for line in lines)
+        for pair, outcome in scanned[0].outcomes.items():
+            assert f"{pair}: Simulated: " in found.words and outcome.plan.table in found.words
+
+    def test_it_stands_alone_and_its_bytes_stay(self, scanned, run_here, tmp_path):
+        words = "report", PAIRS, "--store", scanned[2].uri, "--set", "combined={}"
+        said = [run_here(*words).stdout for _ in range(2)]
+        (kept,) = Path(scanned[2].uri).glob("comparisons/*/pairs.html")
+        assert said[0] == said[1] == f"report: {kept}\n"
+        run_here(*words, "--into", "sent.html")
+        assert (tmp_path / "sent.html").read_bytes() == kept.read_bytes()
+        assert "is reported alone" in run_here(*words[:2], TINY, *words[2:], check=2).stderr
 
 
 def test_the_mid_p_of_a_count_counts_ties_half():

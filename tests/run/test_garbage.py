@@ -35,6 +35,7 @@ def store(tiny, tmp_path):
     place.put_new(known.path, encode(known))
     for plan in (Plan(study.load(str(tiny))), Plan(study.load(str(tiny), MORE))):
         place.put(f"figures/{plan.table}/roc.png", b"x" * 1000)
+        place.put(f"reports/{plan.table}/tiny.html", b"x")
         place.put(f"partial/{plan.table}.parquet", b"x")
     place.put(f"checkpoints/{plan.models['vae']}.safetensors", b"wanted")
     place.put("checkpoints/of-nobody.safetensors", b"x")
@@ -64,9 +65,11 @@ def test_what_two_studies_share_stays_and_what_one_alone_had_goes(store, tiny):
     mine, theirs = ({item for items in stages.items(Plan(one)).values() for item in items} for one in (small, large))
     stem = {one.path.split("/")[-1].split(".")[0] for one in found.objects}
     assert stem >= theirs - mine and not stem & mine
-    assert stem - theirs == {"orphan", "of-nobody", "a", "roc"}  # and not the bundle with an item that is asked for
+    # and not the bundle with an item that is asked for
+    assert stem - theirs == {"orphan", "of-nobody", "a", "roc", "tiny"}
     folders = set(found.by_folder)
-    assert {"nulls", "cells", "figures", "partial", "checkpoints", "aside"} <= folders and "mlflow" not in folders
+    assert {"nulls", "cells", "figures", "reports", "partial", "checkpoints", "aside"} <= folders
+    assert "mlflow" not in folders
     assert found.by_folder["figures"] == (1, 1000)
     everything = garbage.find([small, large], store)
     assert {one.path for one in everything.objects} == {

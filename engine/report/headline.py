@@ -1,0 +1,65 @@
+"""A finished scan in three lines: what was simulated, what a search says of it, and how sure that is."""
+
+import math
+
+from engine.assembly import foresight, results
+from engine.lineage import row_label
+from engine.report import audit, results_page
+from engine.report.tracking import ranking
+from engine.run.pipeline import Outcome
+from engine.study import Study
+
+
+def lines(outcome: Outcome) -> tuple[str, str, str]:
+    """Of the benchmark at the largest exposure, by the statistic that models are ranked by (`tracking.ranking`)."""
+    row = chosen(outcome)
+    return _simulated(outcome, row), _found(outcome, row), _sure(outcome, row)
+
+
+def chosen(outcome: Outcome) -> dict:
+    """The row of the table that the headline is about; of a study that ranks none, the largest Z without a model."""
+    plan = outcome.plan
+    best = ranking.headline(plan, outcome.table)
+    if best is not None:
+        return best
+    rows = results.rows_at(outcome.table, plan.study.at | {"exposure_ty": plan.study.grid.exposure_ty.points()[-1]})
+    return max(rows, key=lambda row: (not row["model_dependent"], math.isfinite(ranking.z(row)), ranking.z(row)))
+
+
+def remarks(outcome: Outcome) -> list[str]:
+    """What one must know before quoting a number, a line each."""
+    study = outcome.plan.study
+    tied, limits = audit.tied(outcome["diagnostics"].table), audit.lines(outcome.table, study.at)
+    return [*tied, *limits, *foresight.remarks(study)]
+
+
+def place(study: Study) -> str:
+    """The benchmark in words."""
+    size, benchmark = study.signal.size, study.benchmark_signal
+    of_size = f"{benchmark.value:g} {size.unit}" if size.unit else f"{size.name} {benchmark.value:g}"
+    return f"{benchmark.m_chi_GeV:g} GeV, {of_size}" if size.has_mass else of_size
+
+
+def _simulated(outcome: Outcome, row: dict) -> str:
+    study, exposure_ty = outcome.plan.study, row["exposure_ty"]
+    n_background = float(f"{row['n_background']:.4g}")  # 37720, not 3.772e+04
+    return (f"Simulated: {study.detector.name}, {exposure_ty:g} t y: {n_background:g} background events are "
+            f"expected and selected, and {row['n_signal']:.3g} of {study.signal.name} at {place(study)}.")  # fmt: skip
+
+
+def _found(outcome: Outcome, row: dict) -> str:
+    study, z = outcome.plan.study, results_page.significance(row)
+    told = results.rows_at(outcome["reach"].table, study.at | {"statistic": row["statistic"], "R": row["R"]})
+    poor = " (too few pool events behind it)" if row["pool_limited"] else ""
+    t3 = "" if not told else f"; exposure for three sigma in t y: {results_page.exposure(told[0]).rstrip('*')}"
+    return (f"Median experiment: {row_label(row['statistic'], row['R'])} has Z "
+            f"{'' if z.startswith('>') else '= '}{z.rstrip('*')}{poor}, "
+            f"the count alone {row['z_count']:.2f}{t3}.")  # fmt: skip
+
+
+def _sure(outcome: Outcome, row: dict) -> str:
+    backgrounds, n = outcome.plan.study.backgrounds, len(remarks(outcome))
+    audited = "the audit has no remark" if n == 0 else f"the audit has {n} remark{'s' if n > 1 else ''}"
+    by = "an exact law" if row["z_exact"] is not None else f"{row['n_toys_null']} toys"
+    return (f"How sure: Z by {by}, +- is the finite pool's error; rates {backgrounds.rates.replace('_', ' ')}; leakage "
+            f"of electron recoils {row['er_leakage']:.2g}, {backgrounds.leakage.words}; {audited}.")  # fmt: skip

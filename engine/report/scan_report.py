@@ -1,0 +1,281 @@
+"""The report of a finished scan, and of two side by side: one page of HTML, from what is stored and nothing else."""
+
+import itertools
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from engine import plots
+from engine.assembly import results
+from engine.lineage import label, row_label
+from engine.report import headline, page, references, results_page, summary
+from engine.report.page import Cell, Column, Figure, Part, Report, Section, Source, Table, Words
+from engine.report.tracking import records
+from engine.report.tracking.journal import pages
+from engine.run.pipeline import Outcome
+from engine.store.store import Store
+from engine.study import Study
+
+FOLDER = "reports"
+FIGURES = {  # by what a figure's name begins with: the section that shows it, and what it shows
+    "plane": ("plane", "Median significance over the plane of mass and signal strength, with contours"),
+    "p_against_exposure": ("answer", "p of the median experiment at the benchmark against exposure"),
+    "t3_against_mass": ("answer", "Exposure for three sigma against mass"),
+    "leakage": ("networks", "Z and the exposure for three sigma by how well the leakage is known"),
+    "roc": ("networks", "ROC: nuclear recoils kept against electron recoils let through, beside the floor"),
+    "confusion": ("networks", "Confusion of electron and nuclear recoils by each classifier"),
+    "scores": ("scores", "Expected events by anomaly score under background and with signals"),
+    "q": ("scores", "The test statistic in toys without and with signal"),
+    "posterior_predictive": ("autoencoder", "Posterior predictive check of the autoencoder"),
+    "elbo_energy": ("autoencoder", "-ELBO against true energy"),
+    "latent": ("autoencoder", "Map of the latent space"),
+    "reconstruction": ("autoencoder", "Events and what the autoencoder makes of them"),
+    "systematics": ("systematics", "False alarms and power under shifted assumptions"),
+}
+TERMS = (
+    "Z is the significance, one-sided and in standard deviations, with which the median experiment rejects background "
+    "alone when this signal is there; T3 is the exposure from which on it is three. R weighs the classifier against "
+    "the autoencoder in the anomaly score, 0 leaves it out. +- is what the finite pool of simulated events leaves open."
+)
+SIGNIFICANCE = (
+    "statistic", "R", "exposure_ty", "p_median", "p_low", "p_high", "tail", "z_median", "z_exact", "exact_tail",
+    "z_pool_error", "z_seed_error", "half_z_shift", "z_count", "n_background", "n_signal", "pool_limited",
+    "model_dependent", "monotone_invariant", "n_toys_null", "n_toys_signal",
+)  # fmt: skip
+QUALITY = (
+    "role", "model", "population", "auc", "accuracy", "precision", "recall", "er_leakage_at_30_percent_nr",
+    "er_leakage_at_30_percent_nr_low", "er_leakage_at_30_percent_nr_high", "er_leakage_at_50_percent_nr",
+    "n_er", "n_nr", "er_with_one_logit", "nr_with_one_logit",
+)  # fmt: skip
+COMBINED = ("exposure_ty", "n_choices", "p_median", "p_low", "p_high", "tail", "z_median", "trial_factor",
+            "best_statistic", "best_R", "z_best", "tail_best", "statistics")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Scanned:
+    """A finished scan as its report takes it: the study's name, its text, what `--set` changed, its figures."""
+
+    name: str
+    text: str
+    settings: tuple[str, ...]
+    outcome: Outcome
+    store: Store
+    figures: dict[str, bytes]
+
+
+def path(one: Scanned, *others: Scanned) -> str:
+    """Where in its store the report of a scan is, or that of it beside others."""
+    return f"{FOLDER}/{one.outcome.plan.table}/{'-beside-'.join(scan.name for scan in (one, *others))}.html"
+
+
+def html(one: Scanned, *others: Scanned) -> bytes:
+    """The report of a scan, or of it beside others: UTF-8, `page.MOST_BYTES` at most."""
+    scans = (one, *others)
+    names = [scan.name for scan in scans]
+    if len(set(names)) < len(names):  # a study beside itself with other settings
+        names = [f"{scan.name} {scan.outcome.plan.table[:8]}" for scan in scans]
+    reports = [Report(name, question(scan.name, scan.text), tuple(_sections(scan)))
+               for name, scan in zip(names, scans, strict=True)]  # fmt: skip
+    before = (_beside(names, scans),) if others else ()
+    return page.rendered(" beside ".join(names), reports, before)
+
+
+def question(name: str, text: str) -> str:
+    """The first line of a study's file, which says what it asks."""
+    asked = opening(text).partition("\n")[0].removeprefix(f"{name}:").strip() or f"what does the study {name} say?"
+    return asked[0].upper() + asked[1:]
+
+
+def opening(text: str) -> str:
+    """The comment that a study's file opens with."""
+    lines = itertools.takewhile(lambda line: line.startswith("#"), text.splitlines())
+    return "\n".join(line.removeprefix("#").removeprefix(" ") for line in lines)
+
+
+def in_short(lines: Iterable[str], text: str) -> Section:
+    """The headline, above what a study's file says of itself."""
+    said = Source("What the study's file says of itself: command, cost, expected answer", opening(text))
+    return Section("headline", "In three lines", (Words(tuple(lines), listed=True), said))
+
+
+def of_study(study: Study, text: str, settings: tuple[str, ...]) -> Section:
+    """A study's file, what `--set` changed of it, and all of its fields."""
+    changed = (Words(("Changed by --set:",)), Words(settings, listed=True)) if settings else ()
+    file = Source("The file (TOML)", text, folded=False)
+    fields = json.dumps(study.fields(), indent=1)
+    every = Source("Every field, with its default where the file is silent (JSON)", fields)
+    return Section("study", "The study", (*changed, file, every))
+
+
+def _sections(one: Scanned) -> Iterator[Section]:
+    outcome = one.outcome
+    shown = _by_section(one)
+    yield in_short(headline.lines(outcome), one.text)
+    yield Section("plane", "The plane", tuple(shown["plane"]) or (Words(("This scan has no figure of a plane.",)),))
+    yield Section("answer", "Z and the exposure for three sigma", (*_answers(outcome), *shown["answer"]))
+    yield Section("limits", "A search that knows the signal", tuple(_limits(outcome)))
+    yield Section("networks", "Classifiers beside the floor", (*_networks(outcome), *shown["networks"]))
+    yield Section("scores", "Scores and test statistics",
+                  tuple(shown["scores"]) or (Words(("This scan has no figure of scores.",)),))  # fmt: skip
+    if outcome["diagnostics"].autoencoders:
+        yield Section("autoencoder", "The autoencoder", (*_autoencoders(outcome), *shown["autoencoder"]))
+    if outcome["systematics"] is not None:
+        yield Section("systematics", "Under shifted assumptions", tuple(shown["systematics"]))
+    yield Section("published", "Published and ours", tuple(_published(one)))
+    yield Section("audit", "The audit", tuple(_audit(outcome)))
+    yield Section("simulated", "What was simulated", tuple(_simulated(outcome)))
+    yield Section("lines", "Every line", (Source("What recoilscan results prints", "\n".join(summary.lines(outcome))),))
+    yield of_study(outcome.plan.study, one.text, one.settings)
+    yield Section("made", "How it was made", tuple(_made(one)))
+    if shown["more"]:
+        yield Section("more", "More figures", tuple(shown["more"]))
+
+
+def _by_section(one: Scanned) -> dict[str, list[Figure]]:
+    """The PNGs by section. The plane of the headline comes first; other statistics' and exposures' are folded."""
+    row, shown = headline.chosen(one.outcome), {place: [] for place, _ in FIGURES.values()} | {"more": []}
+    main = f"plane_{row_label(row['statistic'], row['R'])}_{label(row['exposure_ty'])}ty"
+    names = [file.removesuffix(".png") for file in one.figures if file.endswith(".png")]
+    for name in sorted(names, key=lambda name: (name != main, [*FIGURES, ""].index(_kind(name)), name)):
+        (place, what), rest = FIGURES.get(_kind(name), ("more", "")), name.removeprefix(_kind(name)).replace("_", " ")
+        alt, folded = ": ".join(filter(None, (what, rest.strip()))), place == "plane" and name != main
+        shown[place].append(Figure(name, alt, plots.lean(one.figures[f"{name}.png"]), folded))
+    return shown
+
+
+def _kind(name: str) -> str:
+    """The beginning of a figure's name that says what it shows, the rest of which says of what; or nothing."""
+    return next((begins for begins in FIGURES if name == begins or name.startswith(f"{begins}_")), "")
+
+
+def _answers(outcome: Outcome) -> Iterator[Part]:
+    study = outcome.plan.study
+    note, (head, rows) = results_page.known_to(outcome).replace("`", ""), results_page.benchmark(outcome)
+    yield Words((TERMS,))
+    yield page.plain(head, rows, title=f"At {headline.place(study)}", note=note)
+    names = dict.fromkeys(row[0].strip("`") for row in rows)
+    about = ((study.toys.statistic(name)[0].__doc__ or "").strip().partition("\n")[0] for name in names)
+    yield Words(tuple(f"{name}: {words}" for name, words in zip(names, about, strict=True)), listed=True)
+    yield page.stored(results.at(outcome.table, study.at), SIGNIFICANCE, "Z in detail", folded=True)
+    reached = outcome["reach"].table
+    if not len(reached):
+        yield Words(("The exposure for three sigma was not asked for ([reach] enabled = false).",))
+        return
+    columns = ["statistic", "R", "m_chi_GeV", study.signal.size.name, "t3_ty", "t3_error_ty", "t3_seed_error_ty",
+               "t3_low_ty", "t3_high_ty", "t3_oracle_ty", "t3_count_ty", "status", "from_ty", "to_ty", "p_false_alarm",
+               "power", "method", "pool_limited"]  # fmt: skip
+    yield page.stored(reached, columns, "T3, the exposure for three sigma, in detail", folded=True)
+
+
+def _limits(outcome: Outcome) -> Iterator[Part]:
+    study, table, size = outcome.plan.study, outcome["limits"].table, outcome.plan.study.signal.size
+    if len(table):
+        columns = ["m_chi_GeV", "exposure_ty", *map(size.named, ("90", "90_error", "low", "high", "lower_end")),
+                   "interval", "level", "method", "n_toys", "z_discovery", "discovery_tail", "n_signal",
+                   "pool_limited"]  # fmt: skip
+        yield page.stored(table, columns, "Median upper limits without signal, and discovery at the benchmark")
+    else:
+        yield Words(("Limits were not asked for ([limits] enabled = false).",))
+    if len(tried := results.at(outcome["combined"].table, study.at)):
+        yield page.stored(tried, COMBINED, "The smallest p of all that was tried, and its price")
+
+
+def _networks(outcome: Outcome) -> Iterator[Part]:
+    rows = outcome["diagnostics"].table
+    if len(rows):
+        yield page.stored(rows, QUALITY, "On events that no fit has seen",
+                          "The floor sees cS1, cS2 and drift time alone: what a network must beat.")  # fmt: skip
+    else:
+        yield Words(("The score has no classifier.",))
+    if len(outcome["leakage"].table):
+        yield page.plain(*results_page.leakages(outcome), title="By how well the leakage is known")
+
+
+def _autoencoders(outcome: Outcome) -> Iterator[Part]:
+    for role, one in outcome["diagnostics"].autoencoders.items():
+        rows = tuple((Cell(name.replace("_", " ")), page.cell(value)) for name, value in one.numbers.items())
+        yield Table(f"{role} {one.family}", (Column("number"), Column("value")), rows)
+
+
+def _published(one: Scanned) -> Iterator[Part]:
+    found = references.compared(one.name, one.outcome)
+    if not found:
+        yield Words(("Nothing published is known that this study could be held against.",))
+        return
+    rows = tuple(
+        (Cell(row.what), page.cell(row.published),
+         Cell("not in this scan") if row.ours is None else page.cell(row.ours),
+         _error(row.error), page.cell(row.ratio), Cell(row.why), Cell(row.source))
+        for row in found
+    )  # fmt: skip
+    head = ("what", "published", "ours", "its error or 68 % interval", "ratio", "why", "source")
+    yield Table("", tuple(map(Column, head)), rows, "No physics constant was tuned to meet a number of this table.")
+
+
+def _error(known: tuple[float, ...]) -> Cell:
+    if len(known) == 2:
+        return Cell("[{:.3g}, {:.3g}]".format(*known))
+    return page.cell(known[0] if known else None)
+
+
+def _audit(outcome: Outcome) -> Iterator[Part]:
+    said = headline.remarks(outcome)
+    if said:
+        yield Words(("Before a number is quoted:",))
+        yield Words(tuple(said), listed=True)
+    else:
+        yield Words(("Nothing exceeds what pools and fits are trusted to: no remark.",))
+
+
+def _simulated(outcome: Outcome) -> Iterator[Part]:
+    study, population = outcome.plan.study, outcome.population
+    first = results.rows_at(outcome.table, study.at)[0]
+    yield Words((f"Detector {first['detector']}, representation {first['representation']}; nuclear recoils "
+                 f"{first['nr_window']}, electron recoils {first['er_window']}. Signal: {first['signal']}. "
+                 f"Models: {first['models']}; score: {first['score']}; tuned on: {first['tuned_on']}.",))  # fmt: skip
+    sizes = population.effective_events()
+    per_ty = zip(population.names, population.weights.sum(axis=1), population.relative_uncertainty, strict=True)
+    rows = tuple((Cell(name), page.cell(float(rate)), page.cell(float(error)), page.cell(float(sizes[name])))
+                 for name, rate, error in per_ty)  # fmt: skip
+    head = ("component", "selected per t y", "relative uncertainty (1 sigma)", "effective pool events")
+    yield Table("Backgrounds", tuple(map(Column, head)), rows,
+                "Effective pool events: what the component's spectrum leaves of the events simulated.")  # fmt: skip
+
+
+def _made(one: Scanned) -> Iterator[Part]:
+    plan, passes = one.outcome.plan, pages(one.store, one.outcome.plan.table)
+    begun = records.opening(one.name, plan)
+    sha256 = one.outcome.ledger.entries[plan.table].sha256
+    lineage = {"table": plan.table, "SHA-256 of the table": sha256}
+    lineage |= {f"model {role}": item for role, item in plan.models.items()}
+    lineage |= {f"events, {purpose}": item for purpose, item in begun.inputs.items()}
+    yield page.plain(("what", "digest"), [list(pair) for pair in lineage.items()], "Lineage")
+    if not passes:
+        yield Words(("The store keeps no journal of this scan: its time and versions are not known.",))
+        return
+    made = passes[-1].environment
+    yield Table("Versions and machine", (Column("what"), Column("value")),
+                tuple((Cell(name.removeprefix("version.")), Cell(value)) for name, value in made.items()))  # fmt: skip
+    stages = list(dict.fromkeys(stage for one_pass in passes for stage in one_pass.seconds))
+    head = (Column("stage"), *(Column(_begun(one_pass.began_s), "s") for one_pass in passes))
+    rows = [(Cell(stage), *(page.cell(one_pass.seconds.get(stage)) for one_pass in passes)) for stage in stages]
+    rows.append((Cell("all"), *(page.cell(sum(one_pass.seconds.values())) for one_pass in passes)))
+    yield Table("Time by stage, of every pass that computed something", head, tuple(rows),
+                f"Wall time; the driver's machine has {made.get('cpus', 'an unknown number of')} cores.")  # fmt: skip
+
+
+def _begun(began_s: float) -> str:
+    return f"{datetime.fromtimestamp(began_s, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _beside(names: list[str], scans: tuple[Scanned, ...]) -> Table:
+    """Z and T3 of every study in one table, a row for each statistic, R and exposure."""
+    found: dict[tuple[str, str, str], dict[str, str]] = {}
+    for name, scan in zip(names, scans, strict=True):
+        head, rows = results_page.benchmark(scan.outcome)
+        for statistic, R, *cells in rows:
+            for column, text in zip(head[2:], cells, strict=True):
+                found.setdefault((statistic, R, column), {})[name] = text
+    rows = [[*key, *(of.get(name, "") for name in names)] for key, of in found.items() if any(of.values())]
+    return page.plain(["statistic", "R", "what", *names], rows, "Side by side, each at its own benchmark")
