@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache, reduce
 
 import numpy as np
-from scipy import stats
+import scipy
 from scipy.special import gammaln, log_ndtr, logsumexp, ndtr
 
 from engine.inference import bisection
@@ -34,7 +34,7 @@ def ln_pmf(n: np.ndarray, mean: float, relative_sd: float) -> np.ndarray:
     """
     n = np.asarray(n, dtype=np.float64)
     if relative_sd == 0 or mean == 0:
-        return stats.poisson.logpmf(n, mean)
+        return scipy.stats.poisson.logpmf(n, mean)
     variance, at_least_one = relative_sd**2, np.maximum(n, 1.0)
     drift = 1 - mean * variance
     root = np.sqrt(drift**2 + 4 * at_least_one * variance)
@@ -151,7 +151,7 @@ def _truncated(relative_sd: float) -> tuple[float, float]:
     if relative_sd == 0:
         return 0.0, 1.0
     cut = 1 / relative_sd
-    mean = float(stats.norm.pdf(cut) / ndtr(cut))
+    mean = float(scipy.stats.norm.pdf(cut) / ndtr(cut))
     return mean, float(np.sqrt(1 - cut * mean - mean**2))
 
 
