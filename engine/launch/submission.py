@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.cluster.jobs import Job, JobServer
+from engine.cluster.jobs import JobServer, RayJob
 from engine.errors import BadInput, TaskFailed
 from engine.launch.state import FINISHED, State, of_submission
 
@@ -85,5 +85,5 @@ class Submission:
                 time.sleep(POLL_S)
 
 
-def _state(job: Job) -> State:
+def _state(job: RayJob) -> State:
     return of_submission(job.status, job.exit_code, job.message)
