@@ -1,5 +1,6 @@
-"""Files of the user's: read whole, or refused in one line."""
+"""Files: of the user's, read whole or refused in one line; and the studies that ship, by name."""
 
+import importlib.resources
 import os
 import stat
 from pathlib import Path
@@ -45,6 +46,17 @@ def text(path: str | Path, most_bytes: int) -> str:
     except UnicodeDecodeError as error:
         guess = ", which looks like UTF-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else ""
         raise BadInput(f"{path}: not a text in UTF-8: {error.reason} at byte {error.start}{guess}") from error
+
+
+def shipped() -> list[str]:
+    """Names of the studies that come with the package."""
+    there = importlib.resources.files("scans").iterdir()
+    return sorted(file.name.removesuffix(".toml") for file in there if file.name.endswith(".toml"))
+
+
+def shipped_text(name: str) -> str:
+    """The TOML of a study that ships."""
+    return importlib.resources.files("scans").joinpath(f"{name}.toml").read_text(encoding="utf-8")
 
 
 def _unreadable(path: str | Path, error: OSError | ValueError) -> BadInput:

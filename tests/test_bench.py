@@ -153,6 +153,18 @@ def test_the_driver_finds_a_finished_grid_finished_and_says_what_that_took():
     assert found.peak_MB >= found.imports_MB > 50
 
 
+def test_what_a_task_costs_the_driver_is_said_for_each_number_in_flight():
+    few, more = driver.in_flight((20, 200))
+    assert (few.n_tasks, more.n_tasks) == (20, 200)
+    assert 0 < min(few.start_ms, few.next_ms, more.start_ms, more.next_ms)
+
+
+def test_a_ledger_is_opened_by_each_of_its_segments_and_by_one():
+    found = driver.segments(150)
+    assert found.n_segments == 150 and min(found.each_s, found.one_s) > 0
+    assert found.one_bytes > 150 * 100  # an entry has a hash, an item and a path
+
+
 def test_what_keeps_a_processor_busy_is_events():
     (part,) = driver.throw([3, 4])
     assert part.items == ("3", "4")

@@ -36,15 +36,17 @@ reproducible too; outside `fit` it is left as it was found. Where several proces
 process would draw: their first dimension must then be the batch's.
 
 `recon` is that of the *preprocessed* features: `preprocess` changes its offset and its scale.
+
+`declared(name)` is a built-in family whose constants, `Config` and `check` are read without torch: these, then, use
+nothing that needs it.
 """
 
+import importlib
 import pkgutil
 
-from zoo._checkpoint import BadCheckpoint
+from zoo._declared import declared
 from zoo._fields import check_input, configure
-from zoo._fitted import Fitted, encode, load, n_parameters, reconstruct, resample, save, terms
 from zoo._nonfinite import NonFiniteLoss
-from zoo._training import fit
 
 __all__ = [
     "BadCheckpoint",
@@ -52,6 +54,7 @@ __all__ = [
     "NonFiniteLoss",
     "check_input",
     "configure",
+    "declared",
     "encode",
     "fit",
     "load",
@@ -67,3 +70,14 @@ __all__ = [
 def names() -> list[str]:
     """The built-in families, sorted."""
     return sorted(info.name for info in pkgutil.iter_modules(__path__) if not info.name.startswith("_"))
+
+
+_FITTED = "Fitted", "encode", "load", "n_parameters", "reconstruct", "resample", "save", "terms"
+_OF_TORCH = dict.fromkeys(_FITTED, "_fitted") | {"BadCheckpoint": "_checkpoint", "fit": "_training"}
+
+
+def __getattr__(name: str) -> object:
+    """What needs torch, which takes a second to import: who fits or scores pays."""
+    if name not in _OF_TORCH:
+        raise AttributeError(f"zoo has no {name}")
+    return getattr(importlib.import_module(f"zoo.{_OF_TORCH[name]}"), name)

@@ -135,7 +135,8 @@ def _require_family(family: ModuleType) -> None:
     parts = ["KIND", "TRAINS_ON", "Config", "build", "optimizer", "loss", "terms"]
     if getattr(family, "KIND", None) == "autoencoder":
         parts += ["encode", "reconstruct", "resample"]
-    absent = [part for part in parts if not hasattr(family, part)]
+    there = dir(family)  # to ask for a part may import torch
+    absent = [part for part in parts if part not in there and not hasattr(family, part)]
     absent = absent or [f"Config.{name}" for name in TRAINING_FIELDS if not hasattr(family.Config, name)]
     if absent:
         raise ValueError(f"{name_of(family)} is not a model family: it lacks {', '.join(absent)}.")

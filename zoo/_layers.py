@@ -1,21 +1,15 @@
 """Layers that several families share."""
 
 from itertools import pairwise
-from math import prod
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
+from zoo._choices import ACTIVATIONS, IMAGE_SHAPE
+
 LEAKY_SLOPE = 0.05  # the CVAE of the companion paper, arXiv:2110.12248
-IMAGE_SHAPE = (75, 75, 3)  # rows, columns, colours; arXiv:2110.12248, section IV A
-IMAGE_LENGTH = prod(IMAGE_SHAPE)
-ACTIVATIONS = {
-    "linear": nn.Identity,
-    "relu": nn.ReLU,
-    "leaky_relu": lambda: nn.LeakyReLU(LEAKY_SLOPE),
-    "tanh": nn.Tanh,
-}
+MAKES = dict(zip(ACTIVATIONS, (nn.Identity, nn.ReLU, lambda: nn.LeakyReLU(LEAKY_SLOPE), nn.Tanh), strict=True))
 
 
 def dense(n_in: int, n_out: int) -> nn.Linear:
@@ -33,7 +27,7 @@ def glorot(layer: nn.Module) -> nn.Module:
 def mlp(widths: tuple[int, ...], activation: str) -> nn.Sequential:
     """Dense layers widths[0] -> ... -> widths[-1], the activation between them; the last is linear."""
     *hidden, last = [dense(n_in, n_out) for n_in, n_out in pairwise(widths)]
-    return nn.Sequential(*(part for layer in hidden for part in (layer, ACTIVATIONS[activation]())), last)
+    return nn.Sequential(*(part for layer in hidden for part in (layer, MAKES[activation]())), last)
 
 
 def bounded(raw: torch.Tensor, low: float, high: float) -> torch.Tensor:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-KINDS = ("max", "raw", "log1p_standard", "byte")
+from zoo._choices import KINDS
+
 WHITE = 255
 CHUNK = 1024  # events held in float64 at once
 

@@ -20,9 +20,9 @@ import torch
 from torch import nn
 
 from zoo import _fields as fields
-from zoo._layers import IMAGE_SHAPE, LEAKY_SLOPE, as_images, dense, glorot
+from zoo._choices import IMAGE_SHAPE, KINDS
+from zoo._layers import LEAKY_SLOPE, as_images, dense, glorot
 from zoo._losses import cross_entropy
-from zoo._preprocess import KINDS
 
 KIND = "classifier"
 TRAINS_ON = ("ER", "NR")

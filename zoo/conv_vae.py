@@ -35,8 +35,8 @@ import torch
 from torch import nn
 
 from zoo import _fields as fields
-from zoo._layers import IMAGE_LENGTH, IMAGE_SHAPE, LEAKY_SLOPE, as_features, as_images, bounded, dense, glorot
-from zoo._preprocess import KINDS
+from zoo._choices import IMAGE_LENGTH, IMAGE_SHAPE, KINDS
+from zoo._layers import LEAKY_SLOPE, as_features, as_images, bounded, dense, glorot
 
 KIND = "autoencoder"
 TRAINS_ON = ("ER",)

@@ -26,9 +26,9 @@ import torch
 from torch import nn
 
 from zoo import _fields as fields
-from zoo._layers import ACTIVATIONS, bounded, mlp
+from zoo._choices import ACTIVATIONS, KINDS
+from zoo._layers import bounded, mlp
 from zoo._losses import gaussian_nll, kl_to_standard_normal
-from zoo._preprocess import KINDS
 
 KIND = "autoencoder"
 TRAINS_ON = ("ER",)
@@ -42,7 +42,7 @@ class Config(fields.Stopping):
     latent: int = fields.whole(128, at_least=1)
     beta: float = fields.real(10.0, at_least=0)  # weight of the KL term in training
     warm_up_epochs: int = fields.whole(0, at_least=0)  # over which the weight rises from 0; as printed: at once
-    activation: str = fields.choice("linear", tuple(ACTIVATIONS))  # of the hidden layers
+    activation: str = fields.choice("linear", ACTIVATIONS)  # of the hidden layers
     log_variance_range: tuple[float, float] = fields.interval((-8.0, 4.0))  # of sigma_D^2 and sigma^2
     epochs: int = fields.whole(30, at_least=1)
     batch_size: int = fields.whole(10, at_least=1)

@@ -14,7 +14,7 @@ import zuko
 from torch import nn
 
 from zoo import _fields as fields
-from zoo._preprocess import KINDS
+from zoo._choices import KINDS
 
 KIND = "density"
 TRAINS_ON = ("ER",)

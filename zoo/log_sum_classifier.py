@@ -16,9 +16,9 @@ import torch
 from torch import nn
 
 from zoo import _fields as fields
+from zoo._choices import KINDS
 from zoo._layers import mlp
 from zoo._losses import cross_entropy
-from zoo._preprocess import KINDS
 
 KIND = "classifier"
 TRAINS_ON = ("ER", "NR")

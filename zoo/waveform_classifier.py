@@ -14,9 +14,9 @@ import torch
 from torch import nn
 
 from zoo import _fields as fields
+from zoo._choices import KINDS
 from zoo._layers import LEAKY_SLOPE, glorot, mlp
 from zoo._losses import cross_entropy
-from zoo._preprocess import KINDS
 
 KIND = "classifier"
 TRAINS_ON = ("ER", "NR")

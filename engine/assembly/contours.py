@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
-from scipy.stats import norm
+import scipy
 
 from engine import files
 from engine.errors import BadInput
@@ -126,8 +126,8 @@ def _crossings(cell: dict, size: Size, levels_sigma: Sequence[float]) -> list[di
         | {
             "level_sigma": level,
             size.name: _crossing(log_sigma, z, level),
-            size.named("low"): _crossing(log_sigma, norm.isf(p_low), level),
-            size.named("high"): _crossing(log_sigma, norm.isf(p_high), level),
+            size.named("low"): _crossing(log_sigma, scipy.stats.norm.isf(p_low), level),
+            size.named("high"): _crossing(log_sigma, scipy.stats.norm.isf(p_high), level),
             "status": _status(z, bound, level),
             **_bracket(np.array(cell[f"{size.name}_list"]), z, bound, level),
         }

@@ -6,14 +6,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
+from itertools import count, islice
 
 import pyarrow as pa
 
 from engine import schemas, study
 from engine.bench import simulation
-from engine.cluster.fan_out import fan_out
+from engine.cluster.fan_out import WINDOW_PER_CPU, fan_out
 from engine.cluster.nodes import cluster
 from engine.plan.plan import Plan
 from engine.stages import tables
@@ -24,6 +25,9 @@ from engine.store.units import Unit, commit
 UNIT_S = 0.05
 N_UNITS = 400
 CELLS_PER_PART = 500
+IN_FLIGHT = 1_000, 10_000  # tasks: of clusters of 500 and 5,000 CPUs
+N_FOUND = 500  # tasks that the cost of one is the mean of
+N_SEGMENTS = 5_000
 SIDES = {1_000: (10, 10, 10), 100_000: (100, 100, 10)}  # masses, cross-sections, exposures
 ONE = ("toys.statistics=['extended_poisson']", "toys.options={}", "score.R=[2.5e5]", "toys.exact='none'",
        "reach.points=[]")  # fmt: skip
@@ -41,6 +45,27 @@ class Overhead:
     def ratio(self) -> float:
         """1 were Ray free."""
         return self.wall_s / self.work_s
+
+
+@dataclass(frozen=True)
+class InFlight:
+    """With so many tasks in flight: the driver's processor time to start one, and to learn what one did and start the
+    next in its place."""
+
+    n_tasks: int
+    start_ms: float
+    next_ms: float
+
+
+@dataclass(frozen=True)
+class Segments:
+    """Seconds to open a ledger of so many segments in a folder: each by itself, and by the one that holds them all; and
+    the bytes of that one."""
+
+    n_segments: int
+    each_s: float
+    one_s: float
+    one_bytes: int
 
 
 @dataclass(frozen=True)
@@ -88,6 +113,45 @@ def _wall_s(work: Callable[[list[int]], list[Part]], n_units: int, workers: int)
         start = time.monotonic()
         list(fan_out(work, units, store, cpus, n_items=n_units))
         return time.monotonic() - start
+
+
+def nothing(number: int) -> list[Part]:
+    """Work that is none: two processes then stand for as many as tasks are in flight."""
+    return []
+
+
+def in_flight(numbers: Iterable[int] = IN_FLIGHT) -> Iterator[InFlight]:
+    """What a task costs the driver of a cluster on which half as many CPUs are busy, on a local Ray of two."""
+    with tempfile.TemporaryDirectory() as folder, cluster(None, 2) as cpus:
+        store = Store(folder)
+        list(fan_out(nothing, [Unit((number,)) for number in range(20)], store, cpus))  # starts the processes
+        for n_tasks in numbers:
+            found = fan_out(nothing, (Unit((number,)) for number in count()), store, n_tasks // WINDOW_PER_CPU)
+            clock = [time.process_time()]
+            for n_found in (1, N_FOUND):
+                list(islice(found, n_found))
+                clock.append(time.process_time())
+            found.close()
+            start_s, next_s = (after - before for before, after in zip(clock, clock[1:], strict=False))
+            yield InFlight(n_tasks, 1e3 * start_s / n_tasks, 1e3 * next_s / N_FOUND)
+
+
+def segments(n_segments: int = N_SEGMENTS) -> Segments:
+    """What a scan's opening costs when another has noted a part every other second: of 43,200 segments after a day."""
+    with tempfile.TemporaryDirectory() as folder:
+        store, clock = Store(folder), []
+        for number in range(n_segments):
+            ledger = Ledger(Store(f"{folder}/none", create=False))  # which knows nothing, and writes to the other
+            ledger.store = store
+            ledger.add([Entry(f"cells/{number}.parquet", "0" * 64, (f"{number:024d}",))])
+            ledger.flush()
+        for _ in range(2):
+            clock.append(time.perf_counter())
+            ledger = Ledger(store)
+            clock.append(time.perf_counter())
+            ledger.compact()
+        one_bytes = max(store.sizes("ledger/").values())
+    return Segments(n_segments, clock[1] - clock[0], clock[3] - clock[2], one_bytes)
 
 
 def resumed(n_cells: int) -> Resumed:
@@ -154,6 +218,12 @@ def rows() -> Iterator[tuple[str, ...]]:
     """What was measured, in lines of a table: what, value."""
     yield "wall time of a stage over its work, two workers", f"{overhead().ratio:.3f}"
     yield "wall time with one worker over that with two", f"{speed_up():.2f}"
+    for one in in_flight():
+        yield f"driver's CPU to start a task, {one.n_tasks:,} in flight", f"{one.start_ms:.2f} ms"
+        yield "to learn what one did and start the next", f"{one.next_ms:.2f} ms"
+    opened = segments()
+    yield f"a ledger of {opened.n_segments:,} segments, each read by itself", f"{opened.each_s:.2f} s"
+    yield "by the one that holds them all", f"{opened.one_s:.2f} s; {opened.one_bytes / 1e6:.2f} MB"
     for n_cells in SIDES:
         one = resumed(n_cells)
         yield f"plan of {n_cells:,} cells", f"{one.plan_s:.2f} s"

@@ -1,7 +1,7 @@
 """Statistics of an experiment of 6500 events: the engine beside the slow way to the same number."""
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from engine.bench import toys as surrogate
 from engine.bench.speed import Side, Work
@@ -24,7 +24,7 @@ def sides() -> list[Side]:
 def _kde(population: Population) -> Side:
     null, rng = population.null(surrogate.R, 1.0), np.random.default_rng(1)
     law = null.drawn
-    kde, share = stats.gaussian_kde(law.events.ts, weights=law.total), law.total / law.n_expected
+    kde, share = scipy.stats.gaussian_kde(law.events.ts, weights=law.total), law.total / law.n_expected
     return Side(
         "literal q against a KDE per toy", "toys / s",
         Work(lambda: cells.background_block(population, 1.0, "null", 0, surrogate.CHOICES[:1]), toys.BLOCK),

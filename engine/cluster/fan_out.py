@@ -3,8 +3,10 @@
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
+from queue import Empty, SimpleQueue
 
 import ray
 
@@ -18,6 +20,7 @@ from engine.store.units import Done, Shared, Unit, perform
 STALL_S = 900.0
 WAIT_S = 0.5  # between two looks at Ray, whose own end may end this process within seconds
 WINDOW_PER_CPU = 2
+AT_ONCE = 100  # tasks that ended which are dealt with before the window is filled again
 BIG_BYTES = 2**30  # a process that held more has its memory declared, so that two such tasks meet only where they fit
 TOO_BIG = (ray.exceptions.OutOfMemoryError, ray.exceptions.WorkerCrashedError)  # the kernel's killer says nothing
 
@@ -54,7 +57,7 @@ def fan_out(
     watch.look()
     try:
         while tasks.fill(source):
-            done, _ = ray.wait(list(tasks.running), num_returns=1, timeout=min(WAIT_S, *limits.finite))
+            done = tasks.ended(min(WAIT_S, *limits.finite))
             watch.look()
             if done:
                 limits.restart()
@@ -103,6 +106,7 @@ class _Tasks:
         self.window, self.grain = WINDOW_PER_CPU * cpus, Grain(cpus, n_items)
         self.memory_bytes = 0.0  # what tasks were seen to need, if much
         self.running: dict[ray.ObjectRef, list[Unit]] = {}
+        self.told: SimpleQueue[ray.ObjectRef] = SimpleQueue()  # of those that ended, by Ray: to ask costs all in flight
         self.halves: deque[list[Unit]] = deque()
 
     @property
@@ -122,7 +126,19 @@ class _Tasks:
     def _start(self, units: list[Unit]) -> None:
         light, shared = packed(units)
         attempt = _attempt.options(memory=self.request["memory"]) if "memory" in self.request else _attempt
-        self.running[attempt.remote(self.work, self.store, light, self.tolerant, *shared)] = units
+        reference = attempt.remote(self.work, self.store, light, self.tolerant, *shared)
+        self.running[reference] = units
+        reference.future().add_done_callback(lambda _: self.told.put(reference))
+
+    def ended(self, timeout_s: float) -> list[ray.ObjectRef]:
+        """Tasks that have ended since the last call, at most AT_ONCE, in the order in which they did; none where none
+        does within timeout_s. What it costs is the same for every task, however many are in flight."""
+        found: list[ray.ObjectRef] = []
+        with suppress(Empty):
+            found.append(self.told.get(timeout=timeout_s))
+            while len(found) < AT_ONCE:
+                found.append(self.told.get_nowait())
+        return found
 
     def result(self, reference: ray.ObjectRef) -> Iterator[list[Entry | Failure]]:
         """What a task that ended committed; nothing where it is done again by halves."""

@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.polynomial import legendre
-from scipy import optimize, stats
+from scipy import optimize, special
 
 from engine.inference import profile
 from engine.inference.density import weighted_quantiles
@@ -19,7 +19,7 @@ from engine.inference.population import Population
 from engine.inference.profile import Groups
 
 EVENTS_PER_COLUMN, COLUMNS = 50.0, (2, 20)  # expected events of a column; fewest and most columns
-QUANTILES = tuple(stats.norm.cdf(np.arange(-2.5, 2.6, 0.25)))  # of cS2 in a column: steps of a quarter of its sigma
+QUANTILES = tuple(special.ndtr(np.arange(-2.5, 2.6, 0.25)))  # of cS2 in a column: steps of a quarter of its sigma
 FLOOR = 1e-6  # of the mean expectation: of a bin that no event was thrown in
 ONE_SIGMA = 0.5  # of -ln L
 DEGREE = 5  # of what is expected of a bin in the option that is fitted

@@ -9,8 +9,8 @@ on the same event of another pool or, where that one lacks it, on its neighbour 
 from dataclasses import replace
 
 import numpy as np
+import scipy
 from numba import njit
-from scipy import stats
 
 from engine.inference import cells, toys
 from engine.inference.cells import Choice
@@ -44,7 +44,8 @@ def q_values(null: Null, choice: Choice, signal: np.ndarray | None, n_toys: int,
             factor = _rate(toys.stream(*key, rates[row[i]], "rate", block), law.relative_sd[i])
             factors[:, i] = factor * np.where(leaked[i], of_leakage, 1.0)
             rng = toys.stream(*key, law.names[i], block)
-            counts = stats.poisson.ppf(rng.random(toys.BLOCK), law.weights[i].sum() * factors[:, i]).astype(np.int64)
+            mean = law.weights[i].sum() * factors[:, i]
+            counts = scipy.stats.poisson.ppf(rng.random(toys.BLOCK), mean).astype(np.int64)
             _add(rng.integers(2**64, dtype=np.uint64), counts, *table, drawn.values[order], drawn.bins[order], totals)
             n_events += counts
         if signal is None and hasattr(statistic, "widen"):
@@ -72,7 +73,7 @@ def _with_signal(law: Law, signal: np.ndarray) -> Law:
 def _rate(rng: np.random.Generator, sd: float) -> np.ndarray:
     """(BLOCK,) factors on one rate: quantiles of uniform numbers."""
     v = rng.random(toys.BLOCK)
-    return stats.truncnorm.ppf(v, -1 / sd, np.inf, loc=1, scale=sd) if sd > 0 else np.ones(toys.BLOCK)
+    return scipy.stats.truncnorm.ppf(v, -1 / sd, np.inf, loc=1, scale=sd) if sd > 0 else np.ones(toys.BLOCK)
 
 
 def _table(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,8 @@ electron recoils that only a calibration tells; its error enters the null of eve
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special, stats
+import scipy
+from scipy import special
 
 NR_ACCEPTANCE = 0.3  # where the papers and DARWIN's studies quote the rejection of electron recoils
 LAWS = 6  # of a null, that an average over the leakage takes, about
@@ -46,8 +47,8 @@ class Leakage:
         if self.leaked is None:
             return self.factor**z
         shape = self.leaked + 1
-        upper = stats.gamma.isf(special.ndtr(-np.abs(z)), shape)
-        lower = stats.gamma.ppf(special.ndtr(-np.abs(z)), shape)
+        upper = scipy.stats.gamma.isf(special.ndtr(-np.abs(z)), shape)
+        lower = scipy.stats.gamma.ppf(special.ndtr(-np.abs(z)), shape)
         return np.where(z > 0, upper, lower) / self.leaked
 
     def step(self, n_leaking: float) -> float:

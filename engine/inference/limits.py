@@ -8,7 +8,7 @@ would make the density of an unbinned likelihood negative.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+import scipy
 from scipy.linalg import block_diag
 from scipy.optimize import brentq
 
@@ -186,13 +186,13 @@ def median_limit(where: Experiment, level: float = LEVEL, power: float = POWER) 
     (Eqs. 88 and 89, with sigma taken at the limit itself.) The limit that background alone undercuts with
     probability `power` (1105.3166) is N = Phi^-1(power), where strength zero has just this power against mu.
     """
-    at = [0, -1, 1, stats.norm.ppf(power)]
+    at = [0, -1, 1, scipy.stats.norm.ppf(power)]
     return Limit(*(_without_signal(where, n, level) for n in at), "asymptotic")
 
 
 def _without_signal(where: Experiment, n_sigma: float, level: float) -> float | None:
     """The limit that lies so many sigma off the median; None where the formula has none, at -1.28 sigma and below."""
-    z = stats.norm.ppf(level) + n_sigma
+    z = scipy.stats.norm.ppf(level) + n_sigma
     if z <= 0:
         return None
     return _crossing(lambda mu: np.sqrt(q_mu(where, where.asimov, mu)) - z, 0.0, 1 / where.expected[-1])
@@ -201,9 +201,9 @@ def _without_signal(where: Experiment, n_sigma: float, level: float) -> float | 
 def observed(where: Experiment, counts: np.ndarray, power: float = POWER, level: float = LEVEL) -> Observed:
     """The upper limit that counts (rows,) give, asymptotically: the mu above the best fit with z_mu = Phi^-1(level)."""
     best, one_event = _fit(where, counts, 1 / where.expected[-1], hold=False)[0], 1 / where.expected[-1]
-    upper = _crossing(lambda mu: z_mu(where, counts, mu) - stats.norm.ppf(level), best, one_event)
+    upper = _crossing(lambda mu: z_mu(where, counts, mu) - scipy.stats.norm.ppf(level), best, one_event)
     sensitivity = tuple(_without_signal(where, n, level) for n in N_SIGMA)
-    return Observed(upper, None, None, sensitivity, None, _without_signal(where, stats.norm.ppf(power), level))
+    return Observed(upper, None, None, sensitivity, None, _without_signal(where, scipy.stats.norm.ppf(power), level))
 
 
 def draw(where: Experiment, mu: float, n_toys: int, rng) -> np.ndarray:
@@ -212,7 +212,7 @@ def draw(where: Experiment, mu: float, n_toys: int, rng) -> np.ndarray:
     factor[:, -1] = mu
     for column, sd in zip(factor.T[:-1], where.relative_sd[:-1], strict=True):
         if sd > 0:
-            column[:] = stats.truncnorm.ppf(rng.random(n_toys), -1 / sd, np.inf, loc=1, scale=sd)
+            column[:] = scipy.stats.truncnorm.ppf(rng.random(n_toys), -1 / sd, np.inf, loc=1, scale=sd)
     return rng.poisson(factor @ where.content.T)
 
 

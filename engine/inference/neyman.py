@@ -10,8 +10,8 @@ but p moves smoothly with mu where counts are few and the critical value jumps, 
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numba import njit
-from scipy import stats
 
 from engine.inference import limits, profile, toys
 from engine.inference.limits import LEVEL, POWER, Experiment, Limit, Observed
@@ -106,7 +106,7 @@ def _longer(made: Construction, key: tuple) -> Construction:
 
 
 def _band(p: np.ndarray, mu: np.ndarray) -> list[float]:
-    return _quantiles(ends(p, mu)[1], stats.norm.cdf(limits.N_SIGMA).tolist())
+    return _quantiles(ends(p, mu)[1], scipy.stats.norm.cdf(limits.N_SIGMA).tolist())
 
 
 def without_signal(where: Experiment, n_toys: int, key: tuple) -> np.ndarray:
@@ -120,7 +120,7 @@ def ends(p: np.ndarray, mu: np.ndarray, alpha: float = 1 - LEVEL) -> tuple[np.nd
     Between two rungs Phi^-1(1 - p) is a line. Where p is not monotone, by its error or because counts are discrete,
     the interval has all that lies between strengths which are not excluded. Beyond the ladder it has no end.
     """
-    z, at = stats.norm.isf(np.minimum(p, NEARLY_ONE)), stats.norm.isf(alpha)
+    z, at = scipy.stats.norm.isf(np.minimum(p, NEARLY_ONE)), scipy.stats.norm.isf(alpha)
     kept = p > alpha
     kept[~kept.any(axis=1), 0] = True  # all is excluded: an end at zero
     first, last = np.argmax(kept, axis=1), p.shape[1] - 1 - np.argmax(kept[:, ::-1], axis=1)

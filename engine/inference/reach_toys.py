@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from engine.inference import coupled, jackknife
 from engine.inference.cells import Choice, background_toys, signal_q
@@ -60,7 +60,7 @@ def most_beyond(p: float, n: int) -> tuple[int, int, int]:
     to be surely no larger, and how many for it to be possibly so.
     """
     alpha = (1 - CENTRAL) / 2
-    surely, possibly = stats.binom.ppf(alpha, n, p) - 1, stats.binom.isf(alpha, n, p)
+    surely, possibly = scipy.stats.binom.ppf(alpha, n, p) - 1, scipy.stats.binom.isf(alpha, n, p)
     return int(np.floor(p * (n + 1) * (1 + 1e-12))) - 1, int(surely), int(possibly)
 
 
@@ -142,7 +142,7 @@ def pool_moves(
         q_null = coupled.q_values(replicate.null, choice, None, n_toys[0], (*key, "null"))
         q = [coupled.q_values(null, choice, signal, n_toys[1], (*key, "with signal"))
              for null, signal in replicate.with_signal]  # fmt: skip
-        quantiles.append([stats.norm.ppf(_inner(power(q_null, one, p))) for one in q])
+        quantiles.append([scipy.stats.norm.ppf(_inner(power(q_null, one, p))) for one in q])
     return np.array(quantiles)
 
 
@@ -172,13 +172,13 @@ def _steps(at: Callable[[float], Power], exposure_ty: float) -> tuple[float, flo
     if slope <= 0:
         return np.inf, np.inf
     here = at(exposure_ty)
-    low, best, high = stats.norm.ppf([here.low, _inner(here), here.high])
+    low, best, high = scipy.stats.norm.ppf([here.low, _inner(here), here.high])
     return (high - best) / slope, (best - low) / slope
 
 
 def _slope(at: Callable[[float], Power], exposure_ty: float) -> float:
     """Of the power's normal quantile, per ln t."""
-    before, after = (stats.norm.ppf(_inner(at(exposure_ty * f))) for f in (1 / SPAN, SPAN))
+    before, after = (scipy.stats.norm.ppf(_inner(at(exposure_ty * f))) for f in (1 / SPAN, SPAN))
     return float((after - before) / (2 * np.log(SPAN)))
 
 

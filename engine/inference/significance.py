@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+import scipy
 
 CENTRAL = 0.682689492137086  # the probability within one standard deviation
 
 
 def z_one_sided(p: float) -> float:
     """One-sided significance, Z = Phi^-1(1 - p)."""
-    return float(stats.norm.isf(p))
+    return float(scipy.stats.norm.isf(p))
 
 
 def z_of_median(null, alternative) -> float | None:
@@ -22,7 +22,7 @@ def z_of_median(null, alternative) -> float | None:
 
 def z_of_each(p: np.ndarray) -> np.ndarray:
     """One-sided significance of every p, of any shape; of each the number that it has alone."""
-    return stats.norm.isf(p)
+    return scipy.stats.norm.isf(p)
 
 
 @dataclass(frozen=True)
@@ -64,16 +64,17 @@ def median_significance(q_null: np.ndarray, q_signal: np.ndarray, kde: bool = Fa
         p_low, p_high = joined(k / n, jeffreys(k, n), (k_low / n, k_high / n))
     n_below = int(np.searchsorted(ranked, q_median, side="right"))
     if k and kde and len(np.unique(q_null)) > n / 2:  # a kernel shares out ties, and a discrete statistic is all ties
-        p = float(stats.gaussian_kde(q_null).integrate_box_1d(q_median, np.inf))
+        p = float(scipy.stats.gaussian_kde(q_null).integrate_box_1d(q_median, np.inf))
         return Significance(q_median, p, min(p_low, p), max(p_high, p), "kde", n_below)
     return Significance(q_median, (k + 1) / (n + 1), p_low, p_high, "counted" if k else "bound", n_below)
 
 
 def joined(p: float, *intervals: tuple[float, float]) -> tuple[float, float]:
     """The interval about p that independent errors give together."""
-    middle = stats.norm.isf(np.clip(p, 1e-300, 1 - 1e-16))
-    low, high = (np.sqrt(sum((stats.norm.isf(ends[side]) - middle) ** 2 for ends in intervals)) for side in (0, 1))
-    return float(stats.norm.sf(middle + low)), float(stats.norm.sf(middle - high))
+    norm = scipy.stats.norm
+    middle = norm.isf(np.clip(p, 1e-300, 1 - 1e-16))
+    low, high = (np.sqrt(sum((norm.isf(ends[side]) - middle) ** 2 for ends in intervals)) for side in (0, 1))
+    return float(norm.sf(middle + low)), float(norm.sf(middle - high))
 
 
 def n_at_or_above(q_sorted: np.ndarray, q: float) -> int:
@@ -83,20 +84,20 @@ def n_at_or_above(q_sorted: np.ndarray, q: float) -> int:
 
 def median_ranks(n: int) -> tuple[int, int]:
     """Ranks (from 0) whose order statistics enclose the median with at least 68.27 % probability."""
-    low = int(stats.binom.ppf((1 - CENTRAL) / 2, n, 0.5))
+    low = int(scipy.stats.binom.ppf((1 - CENTRAL) / 2, n, 0.5))
     return max(low - 1, 0), min(n - low, n - 1)
 
 
 def jeffreys(k: int, n: int, level: float = CENTRAL) -> tuple[float, float]:
     """The central interval of a probability from k successes in n trials under Jeffreys's prior."""
     alpha = (1 - level) / 2
-    posterior = stats.beta(k + 0.5, n - k + 0.5)
+    posterior = scipy.stats.beta(k + 0.5, n - k + 0.5)
     return float(posterior.ppf(alpha)), float(posterior.isf(alpha))
 
 
 def clopper_pearson(k: int, n: int, level: float = CENTRAL) -> tuple[float, float]:
     """The central interval of a probability from k successes in n trials (Clopper & Pearson 1934)."""
     alpha = (1 - level) / 2
-    low = stats.beta.ppf(alpha, k, n - k + 1) if k > 0 else 0.0
-    high = stats.beta.isf(alpha, k + 1, n - k) if k < n else 1.0
+    low = scipy.stats.beta.ppf(alpha, k, n - k + 1) if k > 0 else 0.0
+    high = scipy.stats.beta.isf(alpha, k + 1, n - k) if k < n else 1.0
     return float(low), float(high)

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numba import njit
-from scipy import special, stats
+from scipy import special
 
 from engine import lineage
 from engine.inference.hypothesis import Law
@@ -34,7 +35,7 @@ def rate_factors(rng, relative_sd: np.ndarray, n_toys: int) -> np.ndarray:
     factor = np.ones((n_toys, len(relative_sd)))
     for column, sd in zip(factor.T, relative_sd, strict=True):
         if sd > 0:
-            column[:] = stats.truncnorm.ppf(rng.random(n_toys), -1 / sd, np.inf, loc=1, scale=sd)
+            column[:] = scipy.stats.truncnorm.ppf(rng.random(n_toys), -1 / sd, np.inf, loc=1, scale=sd)
     return factor
 
 

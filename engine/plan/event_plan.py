@@ -11,6 +11,7 @@ from engine.inference.pools import KINDS
 from engine.physics import selection, spectra, tails
 from engine.plan import variations
 from engine.study import Model, Study
+from engine.study.models import declared
 
 # A stage's version is raised whenever its output changes for unchanged fields; a test holds its output's hash.
 VERSIONS = {"events": 2, "models": 1, "scores": 1, "nulls": 4, "cells": 5, "exact": 5, "table": 6}
@@ -92,7 +93,7 @@ class EventPlan:
         """The kinds of events that models are trained on, by what they see of them."""
         wanted = {}
         for model in self.fitted.values():
-            wanted.setdefault(self.study.view(model), set()).update(plugins.load("zoo", model.name).TRAINS_ON)
+            wanted.setdefault(self.study.view(model), set()).update(declared(model.name).TRAINS_ON)
         return {view: [kind for kind in KINDS if kind in kinds] for view, kinds in wanted.items()}
 
     def pool_shards(self, purpose: str = "pool", shift: variations.Shift = ()) -> list[Shard]:
@@ -223,7 +224,7 @@ class EventPlan:
 
     def family(self, role: str) -> ModuleType:
         """The family of the model in a role."""
-        return plugins.load("zoo", self.fitted[role].name)
+        return declared(self.fitted[role].name)
 
     def view(self, role: str) -> str:
         """The representation that the model in a role reads."""
@@ -242,7 +243,7 @@ class EventPlan:
 
     def training(self, model: Model) -> list[Shard]:
         """The shards a model is trained on: only the kinds that its family asks for, as it sees them."""
-        kinds, view = plugins.load("zoo", model.name).TRAINS_ON, self.study.view(model)
+        kinds, view = declared(model.name).TRAINS_ON, self.study.view(model)
         return [shard for shard in self.shards["train"] if shard.kind in kinds and shard.representation == view]
 
     def score_item(self, shard: Shard, role: str) -> str:

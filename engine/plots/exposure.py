@@ -2,10 +2,10 @@
 
 import numpy as np
 import pyarrow as pa
+import scipy
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
-from scipy.stats import norm
 
 from engine.plots import canvas, legend_below, styled
 from engine.plots._rows import column, describe, place_words, score_words, select, setting
@@ -71,15 +71,15 @@ def _series(axes: Axes, rows: pa.Table, shift: float, label: str, look: tuple[st
 
 def _count(axes: Axes, rows: pa.Table) -> None:
     x, first = np.unique(column(rows, "exposure_ty"), return_index=True)
-    axes.plot(x, norm.sf(column(rows, "z_count")[first]), color="0.6", lw=1, label="count alone")
+    axes.plot(x, scipy.stats.norm.sf(column(rows, "z_count")[first]), color="0.6", lw=1, label="count alone")
 
 
 def _levels(axes: Axes, p: np.ndarray) -> None:
-    lowest = np.nanmin(np.append(p[p > 0], norm.sf(LEVELS_SIGMA[-1])))
+    lowest = np.nanmin(np.append(p[p > 0], scipy.stats.norm.sf(LEVELS_SIGMA[-1])))
     axes.set_ylim(lowest / 5, 1.5)
     for level in LEVELS_SIGMA:
-        axes.axhline(norm.sf(level), color="black", ls="--", lw=1, zorder=0)
+        axes.axhline(scipy.stats.norm.sf(level), color="black", ls="--", lw=1, zorder=0)
         axes.annotate(
-            rf"{level}$\sigma$", (1, norm.sf(level)), (-6, 3), xycoords=("axes fraction", "data"),
+            rf"{level}$\sigma$", (1, scipy.stats.norm.sf(level)), (-6, 3), xycoords=("axes fraction", "data"),
             textcoords="offset points", ha="right", fontsize="small",
         )  # fmt: skip

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pyarrow as pa
+import scipy
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from scipy.stats import norm
 
 from engine.plots import styled
 from engine.plots._rows import column, describe, number, select, setting, words
@@ -45,7 +45,7 @@ def p_against_R(table: pa.Table, size: Size, best_R: float, R_low: float, R_high
 
 def _panel(axes: Axes, rows: pa.Table, invariant: bool, colours: dict[str, str]) -> None:
     R, first = np.unique(column(rows, "R"), return_index=True)
-    axes.plot(R, norm.sf(column(rows, "z_count")[first]), color="0.6", lw=2.5, label="count alone")
+    axes.plot(R, scipy.stats.norm.sf(column(rows, "z_count")[first]), color="0.6", lw=2.5, label="count alone")
     chosen = rows.filter(pa.array(value == invariant for value in rows["monotone_invariant"].to_pylist()))
     for name, colour in colours.items():
         if name in chosen["statistic"].to_pylist():
@@ -68,12 +68,12 @@ def _series(axes: Axes, rows: pa.Table, colour: str, label: str) -> None:
 
 
 def _finish(figure: Figure, panels: np.ndarray, rows: pa.Table) -> None:
-    p = np.concatenate([column(rows, "p_median"), column(rows, "p_exact"), [norm.sf(LEVELS_SIGMA[-1])]])
+    p = np.concatenate([column(rows, "p_median"), column(rows, "p_exact"), [scipy.stats.norm.sf(LEVELS_SIGMA[-1])]])
     lowest = max(np.nanmin(p[p > 0]), LOWEST_P)
     panels[0, 0].set(xscale="log", yscale="log", ylim=(lowest / 5, 1.5))
     for axes in panels.flat:
         for level in LEVELS_SIGMA:
-            axes.axhline(norm.sf(level), color="black", ls="--", lw=0.8, zorder=0)
+            axes.axhline(scipy.stats.norm.sf(level), color="black", ls="--", lw=0.8, zorder=0)
     for axes in panels[-1]:
         axes.set_xlabel(r"R in TS = $-$ELBO + R $H_B$", fontsize="medium")
     figure.supylabel("median p-value (one-sided)", fontsize="medium")

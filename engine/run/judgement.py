@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from engine import files
 from engine.errors import BadInput, listed
@@ -53,7 +53,7 @@ def judge(folder: Path, answers: Path, answer: Path) -> Judgement:
         n=len(rows), log_score=float(logs.mean()),
         error=float(logs.std(ddof=1) / math.sqrt(len(logs))) if len(logs) > 1 else None,
         alarms=_count(without <= ALARM),
-        p_small=float(stats.kstest(without, "uniform", alternative="greater").pvalue) if len(without) else None,
+        p_small=float(scipy.stats.kstest(without, "uniform", alternative="greater").pvalue) if len(without) else None,
         found=_count(p[has_signal] <= ALARM), three_sigma=_count(p[has_signal] <= P_THREE_SIGMA),
         covered=_count((lower <= n_signal) & (n_signal <= upper)), width=float(np.median(upper - lower)),
     )  # fmt: skip

@@ -120,7 +120,9 @@ def opened(
     foresight.refuse_full_toys(plan.study)
     store.check_writable()
     progress = progress or Silent()
-    state = Run(plan, store, Ledger(store), progress, executor(address, workers, progress.note))
+    ledger = Ledger(store)
+    ledger.compact()
+    state = Run(plan, store, ledger, progress, executor(address, workers, progress.note))
     for line in foresight.remarks(plan.study):
         progress.note(line)
     with ExitStack() as ends:  # the last one first, and all of them, whatever one says

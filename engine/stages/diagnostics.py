@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from scipy.stats import spearmanr
+import scipy
 
 import zoo
 from engine import lineage, plugins, schemas
@@ -112,7 +112,7 @@ def training(plan: Plan) -> list[Shard]:
 
 def floor_config() -> dict:
     """The floor's configuration: its defaults, whatever the study."""
-    return asdict(zoo.configure(plugins.load("zoo", FLOOR_FAMILY), {}))
+    return asdict(zoo.configure(zoo.declared(FLOOR_FAMILY), {}))
 
 
 def _item(plan: Plan, what: str, fields: dict, inputs: list[str]) -> str:
@@ -243,7 +243,7 @@ def _seen(plan: Plan, shard: Shard, view: str) -> tuple[Columns, np.ndarray]:
     return {name: columns[name][selected] for name in ("event", "kind", "energy_keV")}, features[view][selected]
 
 
-def _latent(plan: Plan, fitted: zoo.Fitted, kinds: dict[str, tuple[Columns, np.ndarray]]) -> pa.Table:
+def _latent(plan: Plan, fitted: "zoo.Fitted", kinds: dict[str, tuple[Columns, np.ndarray]]) -> pa.Table:
     mu = np.concatenate([zoo.encode(fitted, features) for _, features in kinds.values()])
     terms = [zoo.terms(fitted, features) for _, features in kinds.values()]
     events = [events for events, _ in kinds.values()]
@@ -257,7 +257,7 @@ def _latent(plan: Plan, fitted: zoo.Fitted, kinds: dict[str, tuple[Columns, np.n
     return schemas.table(schemas.LATENT, columns | {"mu": list(mu)} | tsne)
 
 
-def _posterior(plan: Plan, view: str, fitted: zoo.Fitted, features: np.ndarray) -> pa.Table:
+def _posterior(plan: Plan, view: str, fitted: "zoo.Fitted", features: np.ndarray) -> pa.Table:
     """Of electron recoils: the autoencoder knows no other."""
     sections = plugins.load("engine.physics.representations", view).sections(plan.study.detector.constants)
     checks = posterior.check(_drawn(plan, fitted, features))
@@ -267,13 +267,13 @@ def _posterior(plan: Plan, view: str, fitted: zoo.Fitted, features: np.ndarray) 
     return schemas.table(schemas.POSTERIOR_PREDICTIVE, columns)
 
 
-def _drawn(plan: Plan, fitted: zoo.Fitted, features: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _drawn(plan: Plan, fitted: "zoo.Fitted", features: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     for start in range(0, max(len(features), 1), CHUNK):
         real = features[start : start + CHUNK]
         yield zoo.resample(fitted, real, lineage.seed("posterior_predictive", plan.study.seed, start)), real
 
 
-def _examples(fitted: zoo.Fitted, kinds: dict[str, tuple[Columns, np.ndarray]]) -> pa.Table:
+def _examples(fitted: "zoo.Fitted", kinds: dict[str, tuple[Columns, np.ndarray]]) -> pa.Table:
     """Of each kind the event nearest to its energy in EXAMPLES_KEV; of a kind without events none."""
     rows = []
     for kind, (events, features) in kinds.items():
@@ -313,7 +313,7 @@ class Autoencoder:
         if len(events) < 3:
             return float("nan")
         terms = {name: events[name].to_numpy() for name in schemas.AUTOENCODER_TERMS.names}
-        return float(spearmanr(negative_elbo(terms, self.beta), events["energy_keV"].to_numpy()).statistic)
+        return float(scipy.stats.spearmanr(negative_elbo(terms, self.beta), events["energy_keV"].to_numpy()).statistic)
 
     @property
     def files(self) -> dict[str, bytes]:

@@ -65,7 +65,7 @@ def work(plan: EventPlan, role: str, store: Store, entries: list[Entry], device:
 def train(
     plan: EventPlan, role: str, features: np.ndarray, labels: np.ndarray, checkpoint: Checkpoint, *,
     until: int | None = None, device: str = "cpu",
-) -> zoo.Fitted:  # fmt: skip
+) -> "zoo.Fitted":  # fmt: skip
     """The model of a role, fitted up to an epoch if one is given, on one torch thread.
 
     Goes on from the checkpoint of a fit that was killed; one that cannot be read is set aside.
@@ -84,7 +84,7 @@ def train(
         return fit_from()
 
 
-def scored_per_s(fitted: zoo.Fitted, features: np.ndarray) -> float:
+def scored_per_s(fitted: "zoo.Fitted", features: np.ndarray) -> float:
     """Events per second that a model scores, the second time: the first one warms up."""
     batch = features[:TIMED]
     zoo.terms(fitted, batch)

@@ -76,6 +76,6 @@ def scored(
     return parts
 
 
-def evaluate(fitted: zoo.Fitted, features: np.ndarray) -> pa.Table:
+def evaluate(fitted: "zoo.Fitted", features: np.ndarray) -> pa.Table:
     """One row per event: `recon` and `kl` (without beta) of an autoencoder, `logit` of a classifier."""
     return schemas.table(schemas.TERMS[fitted.family.KIND], zoo.terms(fitted, features))

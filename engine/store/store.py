@@ -4,7 +4,8 @@ import os
 import re
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,11 +26,14 @@ from engine.store.backend import checked, first_line, folder_of, is_local, opene
 from engine.store.parts import UNREADABLE, Entry, Failure, decode, holds, items_of, sha256
 from engine.urls import hidden
 
-T = TypeVar("T")
+A, B, T = TypeVar("A"), TypeVar("B"), TypeVar("T")
 LEDGER = "ledger"
 ASIDE = "aside"
 ERRORS = "errors"  # what was raised that nobody had thought of
 FLUSH_S = 2.0
+MANY = 100  # segments, from which on one more that holds them is sooner read
+HOLDS_OTHERS = "-all.jsonl"  # how the name of such a segment ends
+READERS = 16  # requests at a time: of a bucket each takes some 20 ms, whatever it reads
 
 
 @dataclass(frozen=True)
@@ -193,12 +197,52 @@ class Ledger:
         self._verified: set[str] = set()
         self._flushed = time.monotonic()
         self._segments = store.list(LEDGER)
-        for path in self._segments:
-            try:
-                for record in _parse(store.get(path)):
-                    self._learn(record)
-            except (ValueError, FileNotFoundError):
+        self._records: list[Entry | Failure] = []  # in the order in which they were read
+        self._by_themselves: list[str] = []  # segments that were read by themselves
+        self._read()
+
+    def _read(self) -> None:
+        """The newest segment that holds others, if there is one, and side by side all that it does not hold."""
+        left = self._segments
+        for path in reversed([path for path in left if path.endswith(HOLDS_OTHERS)]):
+            if records := self._of_segment(path):
+                held, *rest = records
+                self._note(rest)
+                left = sorted({*left} - {f"{LEDGER}/{name}" for name in held.items} - {path})
+                break
+        for path, records in zip(left, side_by_side(self._of_segment, left), strict=True):
+            if records is None:
                 self.unreadable.append(path)
+            else:
+                self._by_themselves.append(path)
+                self._note(records)
+
+    def _of_segment(self, path: str) -> list[Entry | Failure] | None:
+        try:
+            return _parse(self.store.get(path))
+        except (ValueError, FileNotFoundError):
+            return None
+
+    def _note(self, records: list[Entry | Failure]) -> None:
+        known = [one for one in records if isinstance(one, Failure) or not one.path.startswith(f"{LEDGER}/")]
+        self._records += known
+        for record in known:
+            self._learn(record)
+
+    def compact(self) -> None:
+        """Adds a segment that holds all others, if many had to be read by themselves; deletes nothing.
+
+        Its first line is an entry for itself, whose items are the names of those that it holds: a reader of before
+        reads it as one more segment, which says nothing new.
+        """
+        if len(self._by_themselves) < MANY:
+            return
+        path = f"{LEDGER}/{time.time_ns()}-{uuid.uuid4().hex[:8]}{HOLDS_OTHERS}"
+        held = tuple(Path(one).name for one in self._segments if one not in self.unreadable)
+        lines = (to_json(record) for record in (Entry(path, "", held), *self._records))
+        self.store.put_new(path, sealed.sealed(LEDGER, b"\n".join(lines), lines=True))
+        self._segments.append(path)
+        self._by_themselves.clear()
 
     def _learn(self, record: Entry | Failure) -> None:
         if isinstance(record, Failure):
@@ -271,7 +315,8 @@ class Ledger:
     def check(self, items: Iterable[str]) -> list[Entry]:
         """Reads every part that these items live in, once; returns those that do not verify."""
         parts = {self.entries[item].path: self.entries[item] for item in items if item in self.entries}
-        return [entry for path, entry in parts.items() if path not in self._verified and not self._verify(entry)]
+        new = [entry for path, entry in parts.items() if path not in self._verified]
+        return [entry for entry, whole in zip(new, side_by_side(self._verify, new), strict=True) if not whole]
 
     def doubt(self) -> None:
         """Takes nothing for verified: a part was found damaged that had been whole."""
@@ -296,15 +341,17 @@ class Ledger:
 
     def orphans(self, prefix: str) -> tuple[list[Entry], list[str]]:
         """Parts that were committed but not noted, since the driver died in between; and those that do not decode."""
-        whole, damaged = [], []
-        for path in self.store.list(prefix):
-            if path not in self._paths:
-                try:
-                    data = self.store.get(path)
-                    whole.append(Entry(path, sha256(data), items_of(path, data)))
-                except UNREADABLE:
-                    damaged.append(path)
-        return whole, damaged
+        unknown = [path for path in self.store.list(prefix) if path not in self._paths]
+        found = dict(zip(unknown, side_by_side(self._by_itself, unknown), strict=True))
+        return [entry for entry in found.values() if entry], [path for path, entry in found.items() if not entry]
+
+    def _by_itself(self, path: str) -> Entry | None:
+        """A part as it says itself what it is; None where it does not decode."""
+        try:
+            data = self.store.get(path)
+            return Entry(path, sha256(data), items_of(path, data))
+        except UNREADABLE:
+            return None
 
     def know(self, records: Iterable[Entry | Failure]) -> None:
         """Takes records into account without noting them: for a reader, who changes nothing."""
@@ -333,6 +380,15 @@ def _parse(segment: bytes) -> list[Entry | Failure]:
 
 def _shown(failure: Failure) -> Failure:
     return replace(failure, name=one_line(failure.name), reason=one_line(failure.reason))
+
+
+def side_by_side(function: Callable[[A], B], arguments: list[A]) -> Iterator[B]:
+    """function of each, in their order, READERS at a time; what one of them raises, others that wait are not done."""
+    pool = ThreadPoolExecutor(READERS)
+    try:
+        yield from pool.map(function, arguments)
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def read(store: Store, entry: Entry) -> bytes:

@@ -1,6 +1,5 @@
 """A study file, read once into frozen, validated objects."""
 
-import importlib.resources
 import json
 import math
 import os
@@ -14,6 +13,7 @@ from tomlkit.exceptions import TOMLKitError
 
 from engine import files
 from engine.errors import BadInput, listed, shown, unknown
+from engine.files import shipped, shipped_text
 from engine.size import Size
 from engine.study.section import Axis, Section
 from engine.study.sources import Signal
@@ -26,17 +26,11 @@ LONGEST_TEXT = 4096  # of a value in quotes: as long as a path may be
 MASSES = "{ log = [10, 1000], n = 10 }"  # as an example
 
 
-def shipped() -> list[str]:
-    """Names of the studies that come with the package."""
-    files = importlib.resources.files("scans").iterdir()
-    return sorted(f.name.removesuffix(".toml") for f in files if f.name.endswith(".toml"))
-
-
 def text(name_or_path: str | os.PathLike) -> str:
     """A study's TOML: a shipped study by name, else a file; raises BadInput that lists both ways."""
     name = os.fspath(name_or_path)
     if name in shipped():
-        return importlib.resources.files("scans").joinpath(f"{name}.toml").read_text(encoding="utf-8")
+        return shipped_text(name)
     if not os.path.exists(name):
         raise unknown("study (neither a file nor a shipped one)", name, shipped())
     return files.text(name, MOST_BYTES)

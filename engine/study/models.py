@@ -1,6 +1,7 @@
 """What is fitted, and on which machines."""
 
 from dataclasses import asdict
+from types import ModuleType
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, model_validator
@@ -34,11 +35,16 @@ class Model(Section):
         if "name" not in fields:
             raise BadInput(f"a model needs a name (accepted: {', '.join(zoo.names())})")
         name = fields.pop("name")
-        family = plugins.load("zoo", name, "KIND", "build")
+        family = declared(name)
         own = {key: fields.pop(key) for key in ("representation", "seed") if key in fields}
         if isinstance(view := own.get("representation"), str):
             plugins.load("engine.physics.representations", view, "features", "sections")
         return own | {"name": name, "config": asdict(zoo.configure(family, fields))}
+
+
+def declared(name: str) -> ModuleType:
+    """A family as far as a study needs it: of those that ship, without the networks, which need torch."""
+    return zoo.declared(name) if name in plugins.names("zoo") else plugins.load("zoo", name, "KIND", "build")
 
 
 Models = dict[Name, Model]  # by names of a study's own; what each is to the score, the score says
@@ -46,7 +52,7 @@ Models = dict[Name, Model]  # by names of a study's own; what each is to the sco
 
 def check_kind(place: str, model: Model, kind: str) -> None:
     """Raises BadInput where a family is not of this kind."""
-    if (actual_kind := plugins.load("zoo", model.name).KIND) != kind:
+    if (actual_kind := declared(model.name).KIND) != kind:
         raise BadInput(f"{place}: {model.name!r} is {_article(actual_kind)}, not {_article(kind)}")
 
 

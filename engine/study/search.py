@@ -7,9 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 import zoo
-from engine import plugins
 from engine.errors import BadInput, unknown
-from engine.study.models import Model, Models
+from engine.study.models import Model, Models, declared
 from engine.study.section import Distinct, Section
 
 
@@ -105,7 +104,7 @@ def _dimension(key: str, space: Space, now: Any, models: Models) -> Dimension:
     model = models[name]
     for value in space.choices or (int(end) if whole else end for end in space.ends):
         try:
-            zoo.configure(plugins.load("zoo", model.name), model.config | {field: value})
+            zoo.configure(declared(model.name), model.config | {field: value})
         except ValueError as error:
             raise BadInput(f"tune.search.{key}: {error}") from error
     return Dimension(key, space, whole)

@@ -18,7 +18,7 @@ from engine.study.compare import Compare, Ranking
 from engine.study.data import Data
 from engine.study.leakage import LeakageScan
 from engine.study.limits import Limits
-from engine.study.models import Model, Models, Training, check_kind
+from engine.study.models import Model, Models, Training, check_kind, declared
 from engine.study.reach import Reach
 from engine.study.scan import Benchmark, Grid, Score, Toys
 from engine.study.section import Section
@@ -160,7 +160,7 @@ class Study(Section):
     @property
     def kinds(self) -> dict[str, str]:
         """The kind of the model in every role."""
-        return {role: plugins.load("zoo", self.models[name].name).KIND for role, name in self.roles.items()}
+        return {role: declared(self.models[name].name).KIND for role, name in self.roles.items()}
 
     @property
     def fitted(self) -> dict[str, Model]:
@@ -289,7 +289,7 @@ class Study(Section):
     @model_validator(mode="after")
     def _models_take_what_they_read(self) -> "Study":
         for place, model in self.all_fitted.items():
-            family, view = plugins.load("zoo", model.name), self.view(model)
+            family, view = declared(model.name), self.view(model)
             try:
                 zoo.check_input(family, self._n_features(view), zoo.configure(family, model.config))
             except ValueError as error:

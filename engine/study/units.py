@@ -10,6 +10,7 @@ from engine.physics import spectra
 from engine.study.section import Axis
 
 if TYPE_CHECKING:  # it asks this module
+    from engine.study.sources import SignalPoint
     from engine.study.study import Study
 
 EXPOSURE_TY = (0.01, 5000.0)  # t y: of the first detectors, and 25 times that of DARWIN; 20 t y are 7300 t d
@@ -81,8 +82,17 @@ def _check_spectra(study: "Study") -> None:
     masses = _ends(study.grid.m_chi_GeV) if study.grid.m_chi_GeV else ()
     for mass in {min(masses), max(masses)} if masses else (None,):
         point = study.signal.at(mass)
-        if study.signal.name not in study.confirm:
+        if study.signal.name not in study.confirm and not _certainly_overlaps(study, point):
             _check_overlap(study, study.signal.name, f"signal {point.words}", study.signal.kind, point.rate)
+
+
+def _certainly_overlaps(study: "Study", point: "SignalPoint") -> bool:
+    """Whether a signal says, without a rate computed, that recoils of it have the second of the pool's energies."""
+    module, options = point.signal.spectrum()
+    low, high = getattr(study.pool, f"{point.signal.kind.lower()}_energy_keV")
+    return hasattr(module, "reaches_keV") and (
+        module.reaches_keV(point.m_chi_GeV, options) > low + (high - low) / (N_ENERGIES - 1)
+    )
 
 
 def _check_overlap(study: "Study", name: str, what: str, kind: str, rate: Callable[[np.ndarray], np.ndarray]) -> None:

@@ -235,6 +235,17 @@ def test_a_process_that_held_much_has_its_memory_declared(cpus, store, monkeypat
     assert 1e7 < tasks.request["memory"] < nodes.largest_memory()
 
 
+def test_what_ends_is_told_once_and_together(cpus, store, monkeypatch):
+    tasks = module._Tasks(square, store, 5, 0, False)
+    assert tasks.fill(Unit((x,)) for x in range(20)) and len(tasks.running) == 5 * WINDOW_PER_CPU
+    ray.wait(list(tasks.running), num_returns=len(tasks.running), timeout=60)
+    time.sleep(0.5)  # Ray tells from a thread of its own
+    monkeypatch.setattr(module, "AT_ONCE", 7)
+    some, rest = tasks.ended(30.0), tasks.ended(30.0)
+    assert len(some) == 7 and {*some, *rest} == {*tasks.running} and len(rest) == 3
+    assert tasks.ended(0.0) == []
+
+
 def test_keepalive_is_set_for_a_cluster_of_ours(cpus):
     assert os.environ["RAY_grpc_client_keepalive_time_ms"] == "10000"
     assert os.environ["RAY_grpc_client_keepalive_timeout_ms"] == "5000"

@@ -15,7 +15,7 @@ import pytest
 from engine import lineage
 from engine.errors import BadInput
 from engine.physics import spectra
-from engine.physics.spectra import _cevns, _wimp, be7, hep, pp, wimp_si
+from engine.physics.spectra import _cevns, _halo, _wimp, be7, hep, pp, wimp_si
 from engine.physics.spectra._fusion import neutrino_spectrum
 from engine.size import STRENGTH, Size
 
@@ -315,7 +315,7 @@ def test_wimps_are_all_tested():
 @pytest.mark.parametrize("m_chi_GeV", [10.0, 35.0, 100.0, 1000.0])
 def test_wimp_interpolation_agrees_with_wimprates(m_chi_GeV, name):
     energy_keV = np.geomspace(0.5, 100.0, 57)
-    direct = _wimp.wimprates.rate_wimp_std(energy_keV, m_chi_GeV, 1e-45, interaction=INTERACTIONS[name])
+    direct = _halo.wimprates.rate_wimp_std(energy_keV, m_chi_GeV, 1e-45, interaction=INTERACTIONS[name])
     fast = SPECTRA[name].rate(energy_keV, m_chi_GeV, 1e-45)
     np.testing.assert_allclose(fast, direct, rtol=1e-3, atol=1e-6 * direct.max())
     np.testing.assert_array_equal(fast == 0, direct == 0)

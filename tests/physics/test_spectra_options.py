@@ -15,7 +15,7 @@ from scipy.special import gamma
 from engine.errors import BadInput
 from engine.inference.pools import effective_size
 from engine.physics import spectra
-from engine.physics.spectra import _cevns, _tables, _wimp, neutrons, wimp_si, xe124_ec, xe136
+from engine.physics.spectra import _cevns, _halo, _tables, _wimp, neutrons, wimp_si, xe124_ec, xe136
 
 REFERENCES = tomllib.loads((Path(__file__).parents[1] / "references" / "spectra.toml").read_text())
 OPTIONS, WIMP, XE124 = (REFERENCES[key] for key in ("options", "wimp_si", "xe124_ec"))
@@ -135,10 +135,10 @@ WIMPS = [*INTERACTIONS, "wimp_migdal"]
 
 
 def plain_rate(name, energy_keV, m_chi_GeV, rho_GeV_cm3, v0_km_s, v_esc_km_s):
-    halo = _wimp.wimprates.StandardHaloModel(
+    halo = _halo.wimprates.StandardHaloModel(
         v_0=v0_km_s * nu.km / nu.s, v_esc=v_esc_km_s * nu.km / nu.s, rho_dm=rho_GeV_cm3 * nu.GeV / nu.c0**2 / nu.cm**3
     )
-    return _wimp.wimprates.rate_wimp_std(energy_keV, m_chi_GeV, 1e-45, interaction=INTERACTIONS[name], halo_model=halo)
+    return _halo.wimprates.rate_wimp_std(energy_keV, m_chi_GeV, 1e-45, interaction=INTERACTIONS[name], halo_model=halo)
 
 
 @pytest.mark.parametrize("name", WIMPS)

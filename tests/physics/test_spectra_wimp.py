@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from engine.physics import spectra
-from engine.physics.spectra import _wimp, wimp_migdal, wimp_si
+from engine.physics.spectra import _halo, wimp_migdal, wimp_si
 
 REFERENCES = tomllib.loads((Path(__file__).parents[1] / "references" / "spectra.toml").read_text())
 SD, MIGDAL = REFERENCES["wimp_sd"], REFERENCES["wimp_migdal"]
@@ -74,7 +74,7 @@ def test_totals_at_the_benchmarks(name, structure):
 @pytest.mark.parametrize("name", SPINS)
 def test_structure_functions_are_those_of_wimprates(name, structure):
     energy_keV = np.array([0.7, 3.0, 11.0, 40.0])
-    direct = _wimp.wimprates.rate_wimp_std(energy_keV, 50.0, 1e-45, interaction=f"SD_{SPINS[name]}_{structure}")
+    direct = _halo.wimprates.rate_wimp_std(energy_keV, 50.0, 1e-45, interaction=f"SD_{SPINS[name]}_{structure}")
     np.testing.assert_allclose(load(name).rate(energy_keV, 50.0, 1e-45, structure=structure), direct, rtol=1e-3)
 
 
@@ -90,9 +90,9 @@ def test_migdal_rates_are_those_of_wimprates(mass):
 
 def test_migdal_rates_of_another_halo_are_those_of_wimprates():
     energies_keV = np.array([0.15, 0.68, 1.9])
-    with _wimp.fixed_units():  # in which wimprates' quadrature stops at one pass, good to 2e-3
-        direct = _wimp.wimprates.rate_wimp_std(
-            energies_keV, 1.0, 1e-38, detection_mechanism="migdal", halo_model=_wimp.Halo(220.0, 600.0)
+    with _halo.fixed_units():  # in which wimprates' quadrature stops at one pass, good to 2e-3
+        direct = _halo.wimprates.rate_wimp_std(
+            energies_keV, 1.0, 1e-38, detection_mechanism="migdal", halo_model=_halo.Halo(220.0, 600.0)
         )
     rates = wimp_migdal.rate(energies_keV, 1.0, 1e-38, v0_km_s=220.0, v_esc_km_s=600.0)
     np.testing.assert_allclose(rates, direct, rtol=2e-3)
@@ -100,9 +100,9 @@ def test_migdal_rates_of_another_halo_are_those_of_wimprates():
 
 @pytest.mark.parametrize("m_chi_GeV", [0.1, 1.0, 50.0])
 def test_migdal_table_is_the_double_integral(m_chi_GeV):
-    with _wimp.fixed_units():
-        halo, mass = _wimp.Halo(238.0, 544.0), m_chi_GeV * nu.GeV / nu.c0**2
-        endpoint_keV = _wimp.wimprates.mu_nucleus(mass, "Xe") * halo.v_max**2 / 2 / nu.keV
+    with _halo.fixed_units():
+        halo, mass = _halo.Halo(238.0, 544.0), m_chi_GeV * nu.GeV / nu.c0**2
+        endpoint_keV = _halo.wimprates.mu_nucleus(mass, "Xe") * halo.v_max**2 / 2 / nu.keV
         energy_keV = np.geomspace(0.063, 0.9 * min(endpoint_keV, 70.0), 41)
         kicks = np.array([wimp_migdal._kicks(e * nu.keV, mass, halo) for e in energy_keV]) * 1000 * nu.kg * nu.year
     expected = kicks * wimp_migdal._transitions(energy_keV)
@@ -120,3 +120,18 @@ def test_migdal_benchmark():
     size = wimp_migdal.SIZE
     per_ty = integral(lambda e: wimp_migdal.rate(e, 1.0, size.benchmark), (1.0, 4.0))
     assert per_ty == pytest.approx(8.6, rel=0.01)
+
+
+@pytest.mark.parametrize("name", ["wimp_si", *SPINS])
+@pytest.mark.parametrize("halo", [{}, {"v0_km_s": 100.0, "v_esc_km_s": 300.0}])
+@pytest.mark.parametrize("m_chi_GeV", [2.0, 10.0, 10_000.0])
+def test_recoils_are_certain_up_to_what_a_spectrum_says_without_a_rate(name, halo, m_chi_GeV):
+    spectrum = load(name)
+    options = spectra.configure(spectrum, halo)
+    reach_keV = spectrum.reaches_keV(m_chi_GeV, options)
+    energies_keV = np.linspace(0, reach_keV, 1001)[1:]
+    size = {spectrum.SIZE.name: spectrum.SIZE.reference}
+    rate = spectrum.rate(np.append(energies_keV, 4 * reach_keV), m_chi_GeV, **size, **options.model_dump())
+    assert np.all(rate[:-1] > 0)
+    if reach_keV < 200 and not halo:
+        assert rate[-1] == 0  # (1 + v_Earth / v_esc)^2 = 3.3 is all that the Earth's speed adds

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from functools import reduce
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from engine.inference.exact import rates
 
@@ -81,6 +81,6 @@ def _negative_binomial(shape: float, scale: float) -> np.ndarray:
         return np.ones(1)
     shape, scale = (shape, scale) if shape < NO_ERROR else (NO_ERROR, scale * shape / NO_ERROR)
     last = 32 + int(2 * shape * scale)
-    while (ln_p := stats.nbinom.logpmf(np.arange(last), shape, 1 / (1 + scale)))[-1] > LN_SMALLEST_WIDENED:
+    while (ln_p := scipy.stats.nbinom.logpmf(np.arange(last), shape, 1 / (1 + scale)))[-1] > LN_SMALLEST_WIDENED:
         last *= 2
     return np.exp(ln_p[: np.flatnonzero(ln_p > LN_SMALLEST_WIDENED)[-1] + 1])

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from engine.inference.exact import rates
 from engine.inference.exact.bins import excess
@@ -52,7 +52,7 @@ class LatticeLaw:
             q = excess(n[:, None], np.array([expected]))
             kept = q < CELL * (LENGTH - 1)
             cell, q = np.rint(q[kept] / CELL).astype(np.int64), q[kept]
-            weights = stats.poisson.pmf(n[kept], np.maximum(means, 1e-300)[:, None]) * np.exp(tilt * CELL * cell)
+            weights = scipy.stats.poisson.pmf(n[kept], np.maximum(means, 1e-300)[:, None]) * np.exp(tilt * CELL * cell)
             on_lattice = np.array([np.bincount(cell, row, minlength=LENGTH) for row in weights])
             product *= np.fft.rfft(on_lattice, axis=1)
         return self.nodes.weights @ product
@@ -75,6 +75,6 @@ class LatticeLaw:
 def _last(mean: float) -> int:
     """A count that a Poisson mean never reaches."""
     last = int(mean) + 16
-    while stats.poisson.logsf(last, mean) > LN_LEFT_OUT:
+    while scipy.stats.poisson.logsf(last, mean) > LN_LEFT_OUT:
         last += 8 + last // 4
     return last

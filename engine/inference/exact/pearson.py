@@ -8,7 +8,7 @@ a mean of about K / 2, whatever the truth.
 """
 
 import numpy as np
-from scipy import stats
+import scipy
 
 
 def pearson(background: np.ndarray, observed: np.ndarray) -> np.ndarray:
@@ -25,11 +25,11 @@ class ChiSquareLaw:
 
     def sf(self, q: np.ndarray) -> np.ndarray:
         """P(Q >= q) for q of any shape."""
-        return np.maximum(stats.chi2.sf(q, 1), self.smallest_p)
+        return np.maximum(scipy.stats.chi2.sf(q, 1), self.smallest_p)
 
     def median(self) -> float:
         """The median of the chi-square distribution."""
-        return float(stats.chi2.median(1))
+        return float(scipy.stats.chi2.median(1))
 
 
 class AsimovLaw:

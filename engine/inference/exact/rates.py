@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache, reduce
 
 import numpy as np
-from scipy import stats
-from scipy.interpolate import CubicSpline
+import scipy
 from scipy.special import gammaln, log_ndtr, logsumexp, ndtr
 
 from engine.inference import bisection
@@ -37,7 +36,7 @@ def ln_pmf(n: np.ndarray, mean: float, relative_sd: float) -> np.ndarray:
     """
     n = np.asarray(n, dtype=np.float64)
     if relative_sd == 0 or mean == 0:
-        return stats.poisson.logpmf(n, mean)
+        return scipy.stats.poisson.logpmf(n, mean)
     variance, at_least_one = relative_sd**2, np.maximum(n, 1.0)
     drift = 1 - mean * variance
     root = np.sqrt(drift**2 + 4 * at_least_one * variance)
@@ -115,7 +114,7 @@ def _table(mean: float, relative_sd: float, ln_smallest: float) -> tuple[int, np
     first = high if apart < CLOSE else min(max(low, int(SEVERAL)), high)  # below, and of close ones, every count
     n = np.unique(np.concatenate([np.arange(low, first), np.arange(first, high, apart), [high - 1]]))
     ln_p = np.concatenate([ln_pmf(some, mean, relative_sd) for some in np.array_split(n, 1 + len(n) // 4096)])
-    return low, np.exp(ln_p if len(n) == high - low else CubicSpline(n, ln_p)(np.arange(low, high)))
+    return low, np.exp(ln_p if len(n) == high - low else scipy.interpolate.CubicSpline(n, ln_p)(np.arange(low, high)))
 
 
 def _small_table(mean: float, relative_sd: float, ln_smallest: float) -> tuple[int, np.ndarray]:
@@ -179,7 +178,7 @@ def _truncated(relative_sd: float) -> tuple[float, float]:
     if relative_sd == 0:
         return 0.0, 1.0
     cut = 1 / relative_sd
-    mean = float(stats.norm.pdf(cut) / ndtr(cut))
+    mean = float(scipy.stats.norm.pdf(cut) / ndtr(cut))
     return mean, float(np.sqrt(1 - cut * mean - mean**2))
 
 

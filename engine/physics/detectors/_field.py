@@ -5,7 +5,6 @@ A detector's own numbers, measured or NEST's, are those at its own field; at ano
 
 from functools import lru_cache
 
-import nestpy
 import numpy as np
 
 from engine.physics.detectors import TPC
@@ -15,6 +14,8 @@ TEMPERATURE_K, PRESSURE_BAR = 175.0, 1.9  # the ratio of two velocities moves by
 
 @lru_cache(maxsize=1)
 def _nest() -> tuple[object, object, float]:
+    import nestpy  # half a second, for another field than the detector's alone
+
     # NESTcalc keeps a raw pointer to its detector, so both are kept.
     detector = nestpy.detectors.VDetector()
     detector.set_T_Kelvin(TEMPERATURE_K)

@@ -7,8 +7,8 @@ double it and multiply the leakage of electron recoils into the nuclear-recoil r
 from functools import lru_cache
 
 import numpy as np
+import scipy
 from numba import njit
-from scipy.stats import norm
 
 from engine.lineage import mix64
 from engine.physics.detectors import TPC, _s1_light
@@ -31,6 +31,7 @@ def charge_table(double_pe_probability: float, resolution: float) -> np.ndarray:
     charge = np.linspace(0, 6, 60_001)
     if resolution == 0:
         return np.where(np.arange(TABLE_SIZE) < double_pe_probability * TABLE_SIZE, 2.0, 1.0).astype(np.float32)
+    norm = scipy.stats.norm  # whose import takes half a second: who simulates pays
     single = (norm.cdf(charge, 1, resolution) - norm.cdf(0, 1, resolution)) / norm.sf(0, 1, resolution)
     width = resolution * np.sqrt(2)
     double = (norm.cdf(charge, 2, width) - norm.cdf(0, 2, width)) / norm.sf(0, 2, width)

@@ -4,24 +4,36 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from types import ModuleType
 
-import nestpy
 import numpy as np
 
 from engine import lineage
 
-INTERACTIONS = {"ER": nestpy.interactions.beta, "NR": nestpy.interactions.NR}
+INTERACTIONS = {"ER": "beta", "NR": "NR"}  # by the names of `nestpy.interactions`
 ATOMS_PER_GRAM = 6.0221409e23 / 131.293
 RECOMBINATION_WIDTH = 7  # of NEST's width parameters: the amplitude of recombination fluctuations of electron recoils
 
 
+def _nestpy() -> ModuleType:
+    """Half a second to import: who simulates pays, and who reads a study does not."""
+    import nestpy
+
+    return nestpy
+
+
+def _interaction(kind: str) -> object:
+    return getattr(_nestpy().interactions, INTERACTIONS[kind])
+
+
 @lru_cache(maxsize=1)
 def _nest() -> tuple[object, object]:
+    nestpy = _nestpy()
     # NESTcalc keeps a raw pointer to its detector, so both are kept.
     detector = nestpy.detectors.VDetector()
     calc = nestpy.NESTcalc(detector)
     with _mute():  # NEST says once in a process that a parameter "is slightly energy dependent", which is its model
-        calc.GetYields(INTERACTIONS["ER"], 5.0, 2.9, 200.0)
+        calc.GetYields(_interaction("ER"), 5.0, 2.9, 200.0)
     return calc, detector
 
 
@@ -53,11 +65,11 @@ def quanta(
     it is seeded here and nothing else draws from it in between.
     """
     calc, _ = _nest()
-    generator = nestpy.RandomGen.rndm()
+    generator = _nestpy().RandomGen.rndm()
     generator.unlock_seed()
     generator.set_seed(seed)
     generator.lock_seed()
-    interaction, widths, rows = INTERACTIONS[kind], _widths(er_width_scale), []
+    interaction, widths, rows = _interaction(kind), _widths(er_width_scale), []
     for energy in energy_keV.tolist():
         drawn = calc.GetQuanta(calc.GetYields(interaction, energy, density_g_cm3, field_V_cm), density_g_cm3, *widths)
         rows.append((drawn.photons, drawn.electrons, drawn.excitons))
@@ -68,7 +80,7 @@ def _widths(er_width_scale: float) -> tuple:
     """NEST's width parameters as further arguments; none where they are NEST's own, which is faster."""
     if er_width_scale == 1:
         return ()
-    widths = list(nestpy.default_nr_er_width_parameters)
+    widths = list(_nestpy().default_nr_er_width_parameters)
     widths[RECOMBINATION_WIDTH] *= er_width_scale
     return (widths,)
 

@@ -13,8 +13,8 @@ electron's photons that falls into one sample, 0.8 % in DARWIN.
 from functools import lru_cache
 
 import numpy as np
+import scipy
 from numba import njit
-from scipy.stats import norm
 
 from engine.lineage import mix64
 from engine.physics.detectors import TPC, _pulses
@@ -54,7 +54,7 @@ def _gas_cdf(gas_transit_us, pmt_transit_ns):
     density = np.convolve(gap, excimer)[: len(t)]
     if pmt_transit_ns:
         spread = np.arange(-6, 6.001, step / pmt_transit_ns)
-        density = np.convolve(density, norm.pdf(spread), mode="same")
+        density = np.convolve(density, scipy.stats.norm.pdf(spread), mode="same")
     cdf = np.cumsum(density)
     return t, cdf / cdf[-1]
 
@@ -103,7 +103,7 @@ def photon_variance(tpc: TPC) -> float:
 @lru_cache(maxsize=1)
 def half_normals() -> np.ndarray:
     """TABLE_SIZE numbers: the sum of two picked evenly is normal, with variance 1 and kurtosis 2.99, to 5.2 sigma."""
-    half = norm.ppf(_pulses.quantiles())
+    half = scipy.stats.norm.ppf(_pulses.quantiles())
     return (half / (half.std() * np.sqrt(2))).astype(np.float32)
 
 

@@ -19,6 +19,9 @@ them with `configure(spectrum, fields)`, and for a spectrum without the class th
 and the uncertainty, None for a signal, and `identity(spectrum, options)` what enters a digest. A module whose kind
 is the user's choice has functions `describe(options)` and `identity(options)` in place of its two constants.
 
+`reaches_keV(m_chi_GeV, options)`, of a signal with a mass: an energy up to which, from 0, its rate is certainly above
+0, if that is known sooner than a rate is computed: a study is then read without one.
+
 A module may have `note(options)`: a clause that is printed beneath its rate, where the rate is not what its formula or
 its source alone would give.
 

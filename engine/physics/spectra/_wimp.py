@@ -4,22 +4,17 @@ The halo's density and speeds are options; a study of another convention sets th
 of the literature have v0 = 220 km/s). The Sun's and the Earth's own motions are those of wimprates.
 """
 
-import warnings
-from contextlib import contextmanager
 from functools import lru_cache
 from typing import Literal
 
-import numericalunits as nu
 import numpy as np
 from pydantic import Field
 
 from engine.physics.spectra._folding import HIGHEST_RECOIL_KEV, LOWEST_RECOIL_KEV, tabulate
 from engine.physics.spectra._options import Options as Base
 
-with warnings.catch_warnings():  # it announces at import that its defaults are now those we want
-    warnings.filterwarnings("ignore", message="Default WIMP parameters are changed", category=UserWarning)
-    import wimprates
-
+XENON_GEV = 122.3  # GeV / c2, a nucleus of 131.293 u
+C_KM_S = 299_792.458  # km / s, speed of light
 TABLE_SIGMA_CM2 = 1e-45  # cm2; small, so that wimprates' quadrature stops at one pass (good to 1e-4)
 
 RHO_GEV_CM3 = 0.3  # GeV / (c2 cm3), local density of dark matter
@@ -48,34 +43,6 @@ class SpinOptions(HaloOptions):
     structure: Literal["central", "up", "down"] = Field("central", description="structure function within its band")
 
 
-class Halo(wimprates.StandardHaloModel):
-    """wimprates' halo, with speeds integrated up to the fastest WIMP of this `v_0` instead of the default one.
-
-    wimprates ends its integral at v_esc plus the Earth's speed for v_0 = 238 km/s, and takes v_esc from here. Made
-    and used within `fixed_units`.
-    """
-
-    def __init__(self, v0_km_s, v_esc_km_s):
-        v_0, v_esc = v0_km_s * nu.km / nu.s, v_esc_km_s * nu.km / nu.s
-        self.v_max = wimprates.v_max(v_esc=v_esc, v_0=v_0)
-        super().__init__(v_0=v_0, v_esc=self.v_max - wimprates.v_earth())
-        self.true_v_esc = v_esc
-
-    def velocity_dist(self, v, t):
-        return wimprates.observed_speed_dist(v, t, v_0=self.v_0, v_esc=self.true_v_esc)
-
-
-@contextmanager
-def fixed_units():
-    """SI units in the block: numericalunits are random per process, and so would be a rate's last bits."""
-    random_units = dict(vars(nu))
-    nu.reset_units("SI")
-    try:
-        yield
-    finally:
-        vars(nu).update(random_units)
-
-
 def scale(sigma_cm2: float, rho_GeV_cm3: float) -> float:
     """What a table is multiplied by: tables are for TABLE_SIGMA_CM2 and the default density."""
     return rho_GeV_cm3 / RHO_GEV_CM3 * sigma_cm2 / TABLE_SIGMA_CM2
@@ -90,9 +57,18 @@ def elastic(
     return scale(sigma_cm2, rho_GeV_cm3) * table(energy_keV)
 
 
+def reaches_keV(m_chi_GeV: float, options: HaloOptions) -> float:
+    """Up to where recoils certainly are: 2 mu^2 v^2 / m_N (Lewin & Smith 1996) for v the escape speed, to which the
+    Earth's own adds."""
+    reduced_GeV = m_chi_GeV * XENON_GEV / (m_chi_GeV + XENON_GEV)
+    return min(2e6 * (reduced_GeV * options.v_esc_km_s / C_KM_S) ** 2 / XENON_GEV, HIGHEST_RECOIL_KEV)
+
+
 @lru_cache(maxsize=256)
 def elastic_table(interaction, m_chi_GeV, v0_km_s, v_esc_km_s):
     """The rate as a function of energy_keV, for TABLE_SIGMA_CM2 and the default density; made once."""
+    from engine.physics.spectra._halo import Halo, fixed_units, nu, wimprates  # two seconds to import
+
     with fixed_units():
         halo, mass = Halo(v0_km_s, v_esc_km_s), m_chi_GeV * nu.GeV / nu.c0**2
         endpoint_keV = wimprates.e_max(mass, halo.v_max, wimprates.mn()) / nu.keV

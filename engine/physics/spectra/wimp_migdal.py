@@ -18,16 +18,14 @@ import numericalunits as nu
 import numpy as np
 
 from engine.physics.spectra._folding import HIGHEST_RECOIL_KEV, LOWEST_RECOIL_KEV, tabulate
+from engine.physics.spectra._halo import Halo, fixed_units, wimprates
 from engine.physics.spectra._wimp import (
     RHO_GEV_CM3,
     TABLE_SIGMA_CM2,
     V0_KM_S,
     V_ESC_KM_S,
-    Halo,
     HaloOptions,
-    fixed_units,
     scale,
-    wimprates,
 )
 from engine.size import Size
 

@@ -10,8 +10,10 @@ from typing import Literal
 
 import numpy as np
 
-from engine.physics.spectra._wimp import RHO_GEV_CM3, V0_KM_S, V_ESC_KM_S, SpinOptions, elastic
+from engine.physics.spectra._wimp import RHO_GEV_CM3, V0_KM_S, V_ESC_KM_S, SpinOptions, elastic, reaches_keV
 from engine.size import Size
+
+__all__ = ["KIND", "LABEL", "SIZE", "Options", "rate", "reaches_keV"]
 
 KIND = "NR"
 LABEL = "WIMP (SD, proton)"

@@ -5,8 +5,10 @@ The halo is the standard one of Baxter et al. 2105.00599: see `Options`.
 
 import numpy as np
 
-from engine.physics.spectra._wimp import RHO_GEV_CM3, V0_KM_S, V_ESC_KM_S, HaloOptions, elastic
+from engine.physics.spectra._wimp import RHO_GEV_CM3, V0_KM_S, V_ESC_KM_S, HaloOptions, elastic, reaches_keV
 from engine.size import Size
+
+__all__ = ["KIND", "LABEL", "SIZE", "Options", "rate", "reaches_keV"]
 
 KIND = "NR"
 LABEL = "WIMP (SI)"

@@ -132,7 +132,7 @@ def _is_last(plan: SearchPlan, role: str, rung: int) -> bool:
 
 def _fitted(
     plan: SearchPlan, role: str, rung: int, inputs: RungInputs, store: Store, finished: Entry | None
-) -> zoo.Fitted:
+) -> "zoo.Fitted":
     """The model of a role at a rung: of its last epoch the stored one, else fitted on from the rung before."""
     if finished and _is_last(plan, role, rung):
         return zoo.load(read(store, finished), plan.family(role))
@@ -146,7 +146,7 @@ def _fitted(
 
 
 def _terms(
-    plan: SearchPlan, fitted: dict[str, zoo.Fitted], store: Store, entries: dict[str, list[Entry]]
+    plan: SearchPlan, fitted: "dict[str, zoo.Fitted]", store: Store, entries: dict[str, list[Entry]]
 ) -> dict[str, dict[str, np.ndarray]]:
     """Terms (pool,) of these models by role, shard by shard as a scan scores them."""
     parts: dict[str, list[pa.Table]] = {role: [] for role in fitted}
