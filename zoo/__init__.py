@@ -42,7 +42,7 @@ import pkgutil
 
 from zoo._checkpoint import BadCheckpoint
 from zoo._fields import check_input, configure
-from zoo._fitted import Fitted, encode, load, n_parameters, reconstruct, resample, save, terms
+from zoo._fitted import Fitted, averaged, encode, joined, load, n_parameters, reconstruct, resample, save, terms
 from zoo._nonfinite import NonFiniteLoss
 from zoo._training import fit
 
@@ -50,10 +50,12 @@ __all__ = [
     "BadCheckpoint",
     "Fitted",
     "NonFiniteLoss",
+    "averaged",
     "check_input",
     "configure",
     "encode",
     "fit",
+    "joined",
     "load",
     "n_parameters",
     "names",

@@ -231,10 +231,24 @@ class EventPlan:
 
     @cached_property
     def models(self) -> dict[str, str]:
-        """Item of the fitted model in each role."""
+        """Item of the fitted model in each role; an ensemble's is of its members together, and stored as those."""
         return {role: self._model_item(model) for role, model in self.fitted.items()}
 
+    def fits_of(self, role: str) -> dict[str, Model]:
+        """What is fitted for a role by item: the members of an ensemble, or one."""
+        return {self._fit_item(model): model for model in self.study.fits_of(self.fitted[role])}
+
+    @cached_property
+    def fits(self) -> dict[str, Model]:
+        """Every fit by its item."""
+        return {item: model for role in self.fitted for item, model in self.fits_of(role).items()}
+
     def _model_item(self, model: Model) -> str:
+        if model.ensemble == 1:
+            return self._fit_item(model)
+        return lineage.digest("ensemble", 1, None, [self._fit_item(one) for one in self.study.fits_of(model)])
+
+    def _fit_item(self, model: Model) -> str:
         inputs = [shard.item for shard in self.training(model)]
         seed = self.study.seed_of(model)
         fields = {"family": plugins.identity("zoo", model.name), "config": model.config, "seed": seed}

@@ -11,6 +11,7 @@ from scipy.stats import spearmanr
 
 import zoo
 from engine import lineage, plugins, schemas
+from engine.assembly.fits import blob
 from engine.assembly.inputs import Inputs
 from engine.assembly.samples import sample
 from engine.diagnostics import classification, latent, posterior
@@ -156,7 +157,7 @@ def units(inputs: Inputs, missing: set[str]) -> Iterable[Unit]:
     for role in of_kind(plan, AUTOENCODER):
         made = tuple(named[role, what] for what in NETWORK)
         if not missing.isdisjoint(made):
-            arguments = network, plan, role, inputs.ledger.read(plan.models[role]), sampled(plan)
+            arguments = network, plan, role, blob(plan, inputs.ledger, role), sampled(plan)
             yield Unit(arguments, items=made, name=f"autoencoder {role}")
     if named[FLOOR, CLASSIFIER] in missing:
         of_training = [entries[shard.item] for shard in training(plan)]

@@ -103,7 +103,7 @@ class TestRungs:
         plan, entries = inputs.plan.of(VALUES), inputs.training["vae"]
         climbed(inputs, store, 0)
         (model,), row = climbed(inputs, store, 1)
-        (whole,) = models.work(plan, "vae", store, entries)
+        (whole,) = models.work(plan, plan.models["vae"], store, entries)
         assert (model.path, model.items) == (whole.path, whole.items) and model.content == whole.content
         assert (row["state"], row["epochs"]) == ("complete", "vae: 4")
         assert row["objective"] == row["er_leakage"], "the objective here, which both take the least of"
@@ -114,13 +114,13 @@ class TestRungs:
         (whole,), _ = climbed(inputs, store, 1)
         (entry,) = commit(store, [whole])
         assert climbed(inputs, store, 0) == ([], row), "not that of the end, nor from its checkpoint"
-        assert climbed(inputs, store, 0, finished={"vae": entry}) == ([], row)
+        assert climbed(inputs, store, 0, finished={whole.items[0]: entry}) == ([], row)
 
     def test_a_model_that_is_there_is_not_fitted_again(self, inputs, store, monkeypatch):
         (model,), row = climbed(inputs, store, 1)
         (entry,) = commit(store, [model])
         monkeypatch.setattr(models, "train", None)
-        assert climbed(inputs, store, 1, finished={"vae": entry}) == ([], row)
+        assert climbed(inputs, store, 1, finished={model.items[0]: entry}) == ([], row)
 
     def test_the_second_rung_goes_on_from_the_first(self, inputs, store, monkeypatch):
         climbed(inputs, store, 0)
