@@ -15,7 +15,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch.overrides import TorchFunctionMode
 
-from zoo._fields import configure, name_of
+from zoo._fields import configure, identity, name_of
 from zoo._preprocess import Preprocess
 from zoo._streams import RESAMPLE, state
 
@@ -148,7 +148,7 @@ def save(fitted: Fitted) -> bytes:
     if fitted.others:
         return joined([save(one) for one in fitted.members])
     about = {
-        "config": dataclasses.asdict(fitted.config),
+        "config": identity(fitted.family, dataclasses.asdict(fitted.config)),
         "family": name_of(fitted.family),
         "format": FORMAT,
         "history": fitted.history,

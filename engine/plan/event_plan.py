@@ -6,6 +6,7 @@ from functools import cached_property
 from types import ModuleType
 from typing import Any
 
+import zoo
 from engine import lineage, plugins
 from engine.inference.pools import KINDS
 from engine.physics import selection, spectra, tails
@@ -251,7 +252,8 @@ class EventPlan:
     def _fit_item(self, model: Model) -> str:
         inputs = [shard.item for shard in self.training(model)]
         seed = self.study.seed_of(model)
-        fields = {"family": plugins.identity("zoo", model.name), "config": model.config, "seed": seed}
+        config = zoo.identity(plugins.load("zoo", model.name), model.config)
+        fields = {"family": plugins.identity("zoo", model.name), "config": config, "seed": seed}
         return lineage.digest("models", VERSIONS["models"], fields | self.study.training.of_each_fit, inputs)
 
     def training(self, model: Model) -> list[Shard]:

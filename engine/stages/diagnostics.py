@@ -113,7 +113,8 @@ def training(plan: Plan) -> list[Shard]:
 
 def floor_config() -> dict:
     """The floor's configuration: its defaults, whatever the study."""
-    return asdict(zoo.configure(plugins.load("zoo", FLOOR_FAMILY), {}))
+    family = plugins.load("zoo", FLOOR_FAMILY)
+    return zoo.identity(family, asdict(zoo.configure(family, {})))
 
 
 def _item(plan: Plan, what: str, fields: dict, inputs: list[str]) -> str:
