@@ -25,7 +25,7 @@ from engine.store.store import Ledger, Store, read
 from engine.store.units import Unit, totals
 from engine.study import Study
 
-NAME, VERSION, SCHEMA = "diagnostics", 4, schemas.CLASSIFIED
+NAME, VERSION, SCHEMA = "diagnostics", 5, schemas.CLASSIFIED
 TABLES = "diagnostic_tables"
 REREAD, STALLS = True, False
 
@@ -41,7 +41,7 @@ EXAMPLES_KEV = {"ER": 6.0, "NR": 25.0}  # the middle of 2 to 10 keVee, true ener
 Columns = dict[str, np.ndarray]
 NUMBERS = (
     "auc", "accuracy", "precision", "precision_at_35_percent_nr", "recall",
-    "er_leakage_at_30_percent_nr", "er_leakage_at_50_percent_nr", *classification.TIED,
+    "er_leakage_at_30_percent_nr", "er_leakage_at_50_percent_nr", *classification.TIED, *classification.ARGOS[:2],
 )  # fmt: skip
 
 
@@ -392,8 +392,13 @@ def _words(row: dict) -> str:
     return (
         f"AUC {row['auc']:.4f}, accuracy {row['accuracy']:.4f}, recall {row['recall']:.4f}, precision {precision[0]} "
         f"({precision[1]} at 35 % NR), ER leakage {row[at_30]:.2g} [{row[at_30 + '_low']:.2g}, "
-        f"{row[at_30 + '_high']:.2g}] at 30 % NR, {row[at_50]:.2g} at 50 %"
+        f"{row[at_30 + '_high']:.2g}] at 30 % NR, {row[at_50]:.2g} at 50 %{_argos(row)}"
     )
+
+
+def _argos(row: dict) -> str:
+    """The figure of merit that knows no signal, where enough electron recoils are behind it."""
+    return "" if row["argos"] is None else f", ARGOS {row['argos']:.3g} +- {row['argos_error']:.1g}"
 
 
 def metrics(diagnostics: Diagnostics, study: Study) -> dict[str, float]:

@@ -109,9 +109,9 @@ class TestTrees:
 class TestFalsePositives:
     @pytest.mark.parametrize("weight", [0.0, 5.0, 100.0])
     def test_the_least_loss_is_where_theory_has_it_and_keeps_the_order(self, weight):
-        """Five bins of so many ER and NR: no slope where p (1 + w p^2) / (1 - p) = n / e, up above it and down below."""
+        """Bins of so many ER and NR: no slope where p (1 + w p^2) / (1 - p) = n / e, up above it and down below."""
         er, nr = np.array([500, 300, 150, 40, 10]), np.array([10, 40, 150, 300, 500])
-        p = [brentq(lambda p, r=n / e: p * (1 + weight * p**2) - r * (1 - p), 0, 1) for e, n in zip(er, nr, strict=True)]
+        p = [brentq(lambda p, r=ratio: p * (1 + weight * p**2) - r * (1 - p), 0, 1) for ratio in nr / er]
         assert (np.diff(p) > 0).all()
         label = torch.cat([torch.zeros(1000), torch.ones(1000)]).double()
         place = torch.cat([torch.arange(5).repeat_interleave(torch.from_numpy(n)) for n in (er, nr)])

@@ -25,7 +25,7 @@ from engine.store.store import Ledger, Store
 
 FIGURES = {
     "autoencoder": {"posterior_predictive", "elbo_energy", "latent", "reconstruction"},
-    "classifier": {"roc", "confusion"},
+    "classifier": {"roc", "sic", "confusion"},
 }  # by kind of model
 
 

@@ -204,13 +204,33 @@ def reason(rung: pa.Table) -> str:
     return rung["reason"][0].as_py()
 
 
+def tied(plan: SearchPlan, ended: list[Trial], parts: list[pa.Table], best: Trial) -> list[Trial]:
+    """Trials that are as good as the best within the error of its objective, the best among them; they share a pool, so
+    that their differences are better known than that. Of an error that is not known, those of equal objective."""
+    error = parts[ended.index(best)]["objective_error"][0].as_py() or 0.0
+    return [trial for trial in ended if trial.value is not None and trial.state == COMPLETE
+            and (trial.value == best.value or abs(trial.value - best.value) <= error)]  # fmt: skip
+
+
+def chosen(plan: SearchPlan, ended: list[Trial], parts: list[pa.Table], best: Trial) -> Trial:
+    """The study as it is, where it ties with the best; else the best."""
+    own = [trial for trial in tied(plan, ended, parts, best) if is_study(plan, trial.values)]
+    return own[0] if own else best
+
+
+def is_study(plan: SearchPlan, values: Values) -> bool:
+    """Whether these are the values that the study has."""
+    return all(cell(values.get(key)) == cell(value) for key, value in plan.first[0].items())
+
+
 def table(plan: SearchPlan, ended: list[Trial], parts: list[pa.Table], best: Trial) -> pa.Table:
     """All trials by number, with a column per field; parts: what was said of each at its last rung."""
     words, rows = objectives.words(plan), []
+    as_good, kept = tied(plan, ended, parts, best), chosen(plan, ended, parts, best)
     for trial, part in zip(ended, parts, strict=True):
         (row,) = part.to_pylist()
-        rows.append(row | {"trial": trial.number, "best": trial is best, "objective_is": words,
-                           "rungs": len(trial.reports), "state": trial.state}
+        rows.append(row | {"trial": trial.number, "best": trial is kept, "ties": trial in as_good,
+                           "objective_is": words, "rungs": len(trial.reports), "state": trial.state}
                     | {key: cell(value) for key, value in trial.values.items()})  # fmt: skip
     values = {one.key: [cell(trial.values[one.key]) for trial in ended] for one in plan.dimensions}
     return schemas.of_rows(search_tables.searched(values), rows)
