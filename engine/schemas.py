@@ -355,7 +355,7 @@ def tuned(size: Size) -> pa.Schema:
         column("is_objective", pa.bool_(), "", "whether R is chosen by this statistic"),
         column("objective", pa.float64(), "sigma", "Z of the objective at the signal where this R does worst"),
         column("origin", pa.string(), "", "grid, or tpe: where a sampler expected more"),
-        column("best", pa.bool_(), "", "whether this R is the one that was chosen"),
+        column("best", pa.bool_(), "", "whether this R has the best objective; one of the study's may tie"),
     ])  # fmt: skip
 
 
@@ -377,6 +377,10 @@ CLASSIFIED = pa.schema([
     column("recall", pa.float64(), "", "share of NR that are called NR", True),
     column("precision_at_35_percent_nr", pa.float64(), "", "precision where 35 % of the events are NR", True),
     *_LEAKAGE,
+    column("argos", pa.float64(), "", "largest (NR - ER kept) / sqrt(ER kept), of 100 effective ER at least", True),
+    column("argos_error", pa.float64(), "", "its error from the events kept, binomial", True),
+    column("argos_er_leakage", pa.float64(), "", "share of ER kept by that cut", True),
+    column("argos_nr_acceptance", pa.float64(), "", "share of NR kept by that cut", True),
     column("er_with_one_logit", pa.float64(), "", "largest share of ER that have one logit, and are two or more", True),
     column("nr_with_one_logit", pa.float64(), "", "the same of NR: a cut cannot part them, as where units died", True),
     column("er_as_er", pa.int64(), "events", "electron recoils with p <= 1/2, unweighted"),
@@ -385,6 +389,7 @@ CLASSIFIED = pa.schema([
     column("nr_as_nr", pa.int64(), "events", "nuclear recoils with p > 1/2, unweighted"),
     column("roc_er_leakage", pa.list_(pa.float64()), "", "points of the ROC, ascending: share of ER kept"),
     column("roc_nr_acceptance", pa.list_(pa.float64()), "", "points of the ROC, ascending: share of NR kept"),
+    column("roc_er_events", pa.list_(pa.float64()), "events", "effective ER kept at the same points: their error"),
     column("lineage", pa.string(), "", "digest of everything that made this row"),
 ])  # fmt: skip
 

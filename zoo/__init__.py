@@ -12,10 +12,15 @@ own `.py` file. The caller looks the module up and passes the module object, cal
 - `Config`, a frozen dataclass whose defaults are the paper's table as printed; of a family of no paper a recipe that
   trains, without units that die. Its fields include `epochs`, `batch_size`,
   `learning_rate`, `validation_fraction` and `preprocess`. A field declared with a helper of
-  `zoo._fields` carries its range; a plain field accepts what has the type of its default. A `Config` that
+  `zoo._fields` carries its range, a plain field accepts what has the type of its default. A `Config` that
   inherits `zoo._fields.Stopping` may end early and keep its best weights; with `warm_up_epochs` beside `beta`,
   the loop hands `loss` a beta that rises linearly from 0 over so many epochs, and validates with the whole; one that
   inherits `Falling` has a `schedule`, by which the loop moves the learning rate of its optimizer;
+- `grow(module, x, label, config, n_epochs)`, only of a classifier that is no network: it changes `module` to what so
+  many epochs make of all training events, x float64 (n, n_features), label (n,), at once; `staged(module, x)` -> logits
+  after every epoch (epochs, n), and `module.keep(n)` undoes those behind the first n. It has no `optimizer`, and its
+  `Config` inherits `Stopping` and has no `batch_size`;
+- a field that comes later to a `Config` is declared with `zoo._fields.later`: at its default no fit gets another name;
 - `build(config, n_features)` -> `torch.nn.Module`, initialised from torch's global generator;
 - `optimizer(parameters, config)` -> `torch.optim.Optimizer`;
 - `loss(module, x, label, generator, config)` -> (mean loss per event with its graph, dict of detached
@@ -45,18 +50,21 @@ import importlib
 import pkgutil
 
 from zoo._declared import declared
-from zoo._fields import check_input, configure
+from zoo._fields import check_input, configure, identity
 from zoo._nonfinite import NonFiniteLoss
 
 __all__ = [
     "BadCheckpoint",
     "Fitted",
     "NonFiniteLoss",
+    "averaged",
     "check_input",
     "configure",
     "declared",
     "encode",
     "fit",
+    "identity",
+    "joined",
     "load",
     "n_parameters",
     "names",
@@ -72,7 +80,7 @@ def names() -> list[str]:
     return sorted(info.name for info in pkgutil.iter_modules(__path__) if not info.name.startswith("_"))
 
 
-_FITTED = "Fitted", "encode", "load", "n_parameters", "reconstruct", "resample", "save", "terms"
+_FITTED = "Fitted", "averaged", "encode", "joined", "load", "n_parameters", "reconstruct", "resample", "save", "terms"
 _OF_TORCH = dict.fromkeys(_FITTED, "_fitted") | {"BadCheckpoint": "_checkpoint", "fit": "_training"}
 
 

@@ -36,6 +36,12 @@ class Progress:
         """The first epoch, from 1, of the lowest validation loss; 0 before any."""
         return self.losses.index(min(self.losses)) + 1 if self.losses else 0
 
+    def is_over(self, config: Any) -> bool:
+        """After the last epoch, or after `patience` without a lower validation loss; a warm-up does not count."""
+        n, patience = len(self.losses), getattr(config, "patience", 0)
+        waited = n - max(self.best_epoch, getattr(config, "warm_up_epochs", 0))
+        return n >= config.epochs or 0 < patience <= waited
+
     def add(self, metrics: dict[str, float]) -> None:
         """Notes an epoch's row of the history."""
         for name, value in metrics.items():

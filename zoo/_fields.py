@@ -24,6 +24,12 @@ def _field(default: Any, convert: Callable[[Any], Any], accepts: str) -> Any:
     return dataclasses.field(default=default, metadata={"rule": Rule(convert, accepts)})
 
 
+def later(field: Any) -> Any:
+    """A field that a family once had not: at its default it is no part of a fit's identity, which stays what it was."""
+    field.metadata = field.metadata | {"later": True}
+    return field
+
+
 def _as_float(value: Any) -> float | None:
     is_number = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
     return float(value) if is_number else None
@@ -71,6 +77,13 @@ class Stopping:
 
     patience: int = whole(0, at_least=0)
     keep: str = choice("last", ("last", "best"))
+
+
+@dataclass(frozen=True)
+class FalsePositives:
+    """How much more an electron recoil costs that looks like a nuclear one, see `zoo._losses.cross_entropy`."""
+
+    false_positive_weight: float = later(real(0.0, at_least=0))
 
 
 @dataclass(frozen=True)
@@ -132,12 +145,14 @@ def _nearest(key: str, known: list[str]) -> str:
 
 def _require_family(family: ModuleType) -> None:
     """Raise ValueError unless the module has the parts of the contract in `zoo`."""
-    parts = ["KIND", "TRAINS_ON", "Config", "build", "optimizer", "loss", "terms"]
+    there = dir(family)  # to ask for a part may import torch
+    grows = "grow" in there or hasattr(family, "grow")
+    parts = ["KIND", "TRAINS_ON", "Config", "build", "staged" if grows else "optimizer", "loss", "terms"]
     if getattr(family, "KIND", None) == "autoencoder":
         parts += ["encode", "reconstruct", "resample"]
-    there = dir(family)  # to ask for a part may import torch
     absent = [part for part in parts if part not in there and not hasattr(family, part)]
-    absent = absent or [f"Config.{name}" for name in TRAINING_FIELDS if not hasattr(family.Config, name)]
+    absent = absent or [f"Config.{name}" for name in TRAINING_FIELDS
+                        if not (hasattr(family.Config, name) or (grows and name == "batch_size"))]  # fmt: skip
     if absent:
         raise ValueError(f"{name_of(family)} is not a model family: it lacks {', '.join(absent)}.")
 
@@ -157,6 +172,12 @@ def configure(family: ModuleType, fields: dict[str, Any]) -> Any:
             raise ValueError(f"{shown}; accepted are {', '.join(sorted(known))}.")
         accepted[key] = _accept(family, known[key], value)
     return family.Config(**accepted)
+
+
+def identity(family: ModuleType, config: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a config that name a fit: all, but those that came later and are at their default."""
+    defaults = {field.name: field.default for field in dataclasses.fields(family.Config) if field.metadata.get("later")}
+    return {name: value for name, value in config.items() if name not in defaults or value != defaults[name]}
 
 
 def check_input(family: ModuleType, n_features: int, config: Any = None) -> None:

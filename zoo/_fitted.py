@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
@@ -15,7 +15,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch.overrides import TorchFunctionMode
 
-from zoo._fields import configure, name_of
+from zoo._fields import configure, identity, name_of
 from zoo._preprocess import Preprocess
 from zoo._streams import RESAMPLE, state
 
@@ -28,7 +28,9 @@ KEY = "recoilscan"
 class Fitted:
     """A trained module in eval mode with all that is needed to use it again.
 
-    `history` has one value per epoch: `train_loss`, `validation_loss` and the same of every part of the loss.
+    `history` has one value per epoch: `train_loss`, `validation_loss` and the same of every part of the loss. An
+    ensemble has its further members in `others`: its terms are the means over all of them, what else it says is the
+    first one's.
     """
 
     family: ModuleType
@@ -38,6 +40,12 @@ class Fitted:
     preprocess: Preprocess
     history: dict[str, list[float]]
     seed: int
+    others: tuple["Fitted", ...] = ()
+
+    @property
+    def members(self) -> tuple["Fitted", ...]:
+        """Each fit by itself; of what is no ensemble the one that it is."""
+        return dataclasses.replace(self, others=()), *self.others
 
 
 @contextmanager
@@ -69,9 +77,23 @@ def terms(fitted: Fitted, features: np.ndarray, batch_size: int = BATCH_SIZE) ->
     layers are float32, and a matrix product may round differently in a batch of another size: the same
     event then agrees to about 1e-6 of a term, not to the bit. Keep `batch_size` and the shards fixed where
     bytes matter. Runs on one torch thread. Raises ValueError for features of the wrong shape.
+
+    An ensemble gives the mean of its members' terms, so that its logit, its -ELBO and its ln p are means of theirs
+    (Lakshminarayanan, Pritzel & Blundell, arXiv:1612.01474, average p; of logits the mean does not saturate).
     """
+    of_members = [_terms(one, features, batch_size) for one in fitted.members]
+    return {name: sum(terms[name] for terms in of_members) / len(of_members) for name in of_members[0]}
+
+
+def _terms(fitted: Fitted, features: np.ndarray, batch_size: int) -> dict[str, np.ndarray]:
     batches = _evaluate(fitted, fitted.family.terms, features, batch_size)
     return {name: np.concatenate([batch[name].double().numpy() for batch in batches]) for name in batches[0]}
+
+
+def averaged(fits: Sequence[Fitted]) -> Fitted:
+    """An ensemble of fits of one family to events of one width, or the one that there is."""
+    first, *others = fits
+    return dataclasses.replace(first, others=tuple(others))
 
 
 def encode(fitted: Fitted, features: np.ndarray) -> np.ndarray:
@@ -97,7 +119,7 @@ def resample(fitted: Fitted, features: np.ndarray, seed: int) -> np.ndarray:
 
 def n_parameters(fitted: Fitted) -> int:
     """Numbers that training may change."""
-    return sum(parameter.numel() for parameter in fitted.module.parameters())
+    return sum(parameter.numel() for one in fitted.members for parameter in one.module.parameters())
 
 
 def _require_autoencoder(fitted: Fitted) -> None:
@@ -123,8 +145,10 @@ def save(fitted: Fitted) -> bytes:
 
     All that is not a tensor is JSON under one metadata key: with several their order is not deterministic.
     """
+    if fitted.others:
+        return joined([save(one) for one in fitted.members])
     about = {
-        "config": dataclasses.asdict(fitted.config),
+        "config": identity(fitted.family, dataclasses.asdict(fitted.config)),
         "family": name_of(fitted.family),
         "format": FORMAT,
         "history": fitted.history,
@@ -136,12 +160,22 @@ def save(fitted: Fitted) -> bytes:
     return save_tensors(tensors, metadata={KEY: json.dumps(about, sort_keys=True)})
 
 
+def joined(fits: Sequence[bytes]) -> bytes:
+    """What `save` wrote of several fits, as the blob of an ensemble: each as it is; of one fit that one."""
+    if len(fits) == 1:
+        return fits[0]
+    tensors = {f"member.{i}": torch.frombuffer(bytearray(fit), dtype=torch.uint8) for i, fit in enumerate(fits)}
+    return save_tensors(tensors, metadata={KEY: json.dumps({"format": FORMAT, "n_members": len(fits)}, sort_keys=True)})
+
+
 def load(data: bytes, family: ModuleType) -> Fitted:
-    """The fit that `save` wrote.
+    """The fit that `save` wrote, or the ensemble that `joined` made.
 
     Raises ValueError if the bytes are not whole, not ours, of another family, or not of this version of it.
     """
     tensors, about = _read(data)
+    if n_members := about.get("n_members"):
+        return averaged([load(tensors[f"member.{i}"].numpy().tobytes(), family) for i in range(n_members)])
     if about["family"] != name_of(family):
         raise ValueError(f"the model is a {about['family']!r}, and was asked for as {name_of(family)!r}.")
     config, n_features = configure(family, about["config"]), about["n_features"]

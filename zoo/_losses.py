@@ -20,11 +20,22 @@ def kl_to_standard_normal(mean: torch.Tensor, log_variance: torch.Tensor) -> tor
     return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)
 
 
-def cross_entropy(logit: torch.Tensor, label: torch.Tensor) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+def cross_entropy(
+    logit: torch.Tensor, label: torch.Tensor, false_positive_weight: float = 0.0
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """The full binary cross-entropy, averaged over the batch, and the part `accuracy` at p = 1/2.
 
     Both papers print the label-0 half alone (their Eqs. 4 and 11): that is the score, and to train on it would
     be to call every event ER.
+
+    A search lives in the tail: of electron recoils those that count are called NR with a p near 1. With a weight w an
+    electron recoil costs 1 + w p^2 times as much, p held fixed when gradients are taken: the modulating factor of the
+    focal loss (Lin, Goyal, Girshick, He & Dollar, arXiv:1708.02002, Eq. 4, with its gamma of 2), of one class alone.
+    Where the densities of the kinds are e and n, it is least at p (1 + w p^2) / (1 - p) = n / e: p rises with n / e
+    whatever w is, so that the best order of events stays the best, and a network spends itself on its upper end.
     """
     accuracy = ((logit.detach() > 0) == (label > 0.5)).float().mean()
-    return F.binary_cross_entropy_with_logits(logit, label), {"accuracy": accuracy}
+    if not false_positive_weight:
+        return F.binary_cross_entropy_with_logits(logit, label), {"accuracy": accuracy}
+    cost = 1 + false_positive_weight * (1 - label) * torch.sigmoid(logit.detach()).square()
+    return F.binary_cross_entropy_with_logits(logit, label, cost), {"accuracy": accuracy}

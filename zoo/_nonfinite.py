@@ -24,12 +24,13 @@ def explain(where: str, rows: np.ndarray, evaluate: Callable[[np.ndarray], dict[
     """
     bad = [f"{name} = {value}" for name, value in evaluate(rows).items() if not math.isfinite(value)]
     guilty = [row for row in rows.tolist() if not is_finite(evaluate(np.array([row])))]
-    blame = "all of them" if len(guilty) == len(rows) else f"events {_list(guilty)}" if guilty else "none of them"
+    blame = "all of them" if len(guilty) == len(rows) else f"events {listed(guilty)}" if guilty else "none of them"
     return NonFiniteLoss(
-        f"{where}: {', '.join(bad) or 'the loss is not finite'} in a batch of the events {_list(rows.tolist())}, and "
+        f"{where}: {', '.join(bad) or 'the loss is not finite'} in a batch of the events {listed(rows.tolist())}, and "
         f"{blame} by themselves; a smaller learning_rate or another preprocess may keep it finite."
     )
 
 
-def _list(rows: list[int]) -> str:
+def listed(rows: list[int]) -> str:
+    """Numbers of events, of many the first SHOWN."""
     return str(rows) if len(rows) <= SHOWN else f"{str(rows[:SHOWN])[:-1]}, ... ({len(rows)} in all)]"

@@ -12,8 +12,9 @@ import numpy as np
 import torch
 
 from zoo._checkpoint import Progress, pack, restore
-from zoo._fields import name_of
+from zoo._fields import identity, name_of
 from zoo._fitted import BATCH_SIZE, Fitted, torch_threads
+from zoo._grown import fit_grown
 from zoo._inputs import Data, check, check_batch, cut
 from zoo._nonfinite import explain, is_finite
 from zoo._preprocess import fit_preprocess
@@ -62,12 +63,18 @@ def fit(
 
     Raises ValueError for features, labels or a seed that do not fit and for a batch larger than the training
     part, BadCheckpoint, and NonFiniteLoss naming family, epoch, step, events and part of the loss.
+
+    A family with `grow` has no batches: of it `save` and `resume` are not used, see `zoo._grown`.
     """
     features, labels = np.asarray(features), np.asarray(labels)
     check(family, features, labels, seed)
     train, validation = split(len(features), config.validation_fraction, seed)
-    check_batch(family, config.batch_size, len(train))
+    if not hasattr(family, "grow"):
+        check_batch(family, config.batch_size, len(train))
     preprocess = fit_preprocess(config.preprocess, features, train)
+    if hasattr(family, "grow"):
+        rows = train, validation
+        return fit_grown(family, config, features, labels, rows, preprocess, seed, threads, report, until)
     with torch_threads(threads), torch.random.fork_rng(devices=[]):
         run = _start(family, config, Data(features, labels, preprocess), seed, team(device, precision))
         identity = run.identity(lineage)
@@ -100,8 +107,9 @@ class _Run:
         """What makes the fit, as plain data: a checkpoint is of this and no other."""
         n_events, n_features = self.data.features.shape
         return {
-            "family": name_of(self.family), "config": dataclasses.asdict(self.config), "n_events": n_events,
-            "n_features": n_features, "seed": self.seed, "precision": self.team.precision, "lineage": lineage,
+            "family": name_of(self.family), "config": identity(self.family, dataclasses.asdict(self.config)),
+            "n_events": n_events, "n_features": n_features, "seed": self.seed, "precision": self.team.precision,
+            "lineage": lineage,
         }  # fmt: skip
 
     def epoch(self, number: int, rows: np.ndarray) -> dict[str, float]:
@@ -173,20 +181,13 @@ def _epochs(
     run: _Run, train: np.ndarray, validation: np.ndarray, progress: Progress, until: int | None
 ) -> Iterator[tuple[int, dict[str, float]]]:
     """Trains epoch by epoch until the fit is finished or paused; yields the number of each and its row."""
-    while not _is_finished(run.config, progress) and (until is None or len(progress.losses) < until):
+    while not progress.is_over(run.config) and (until is None or len(progress.losses) < until):
         number = len(progress.losses) + 1
         metrics = run.epoch(number, train) | run.validate(number, validation)
         progress.add(metrics)
         if getattr(run.config, "keep", "last") == "best":
             progress.note_best(run.module)
         yield number, metrics
-
-
-def _is_finished(config: Any, progress: Progress) -> bool:
-    """After the last epoch, or after `patience` epochs without a lower validation loss; a warm-up does not count."""
-    n, patience = len(progress.losses), getattr(config, "patience", 0)
-    waited = n - max(progress.best_epoch, getattr(config, "warm_up_epochs", 0))
-    return n >= config.epochs or 0 < patience <= waited
 
 
 def _warmed(config: Any, epochs: float) -> Any:

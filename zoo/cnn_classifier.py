@@ -30,7 +30,7 @@ INPUT_SHAPE = IMAGE_SHAPE
 
 
 @dataclass(frozen=True)
-class Config(fields.Stopping):
+class Config(fields.FalsePositives, fields.Stopping):
     """Fig. 2, and the public code where it is silent."""
 
     filters: tuple[int, ...] = fields.widths((20, 20))  # of the convolutions, first to last
@@ -83,8 +83,8 @@ def optimizer(parameters, config: Config) -> torch.optim.Optimizer:
 
 
 def loss(module: CNN, x: torch.Tensor, label: torch.Tensor, generator: torch.Generator, config: Config):
-    """The full binary cross-entropy, averaged over the batch; part `accuracy` at p = 1/2."""
-    return cross_entropy(module(x), label)
+    """The full binary cross-entropy, averaged over the batch, false positives weighted; part `accuracy` at p = 1/2."""
+    return cross_entropy(module(x), label, config.false_positive_weight)
 
 
 def terms(module: CNN, x: torch.Tensor) -> dict[str, torch.Tensor]:

@@ -27,7 +27,7 @@ MIDDLE = 4.0  # of the logarithms of DARWIN's vectors, each feature over its max
 
 
 @dataclass(frozen=True)
-class Config(fields.Falling):
+class Config(fields.FalsePositives, fields.Falling):
     """What a scan of widths, rates and epochs on DARWIN's vectors left: more epochs learn events by heart."""
 
     sums: int = fields.whole(32, at_least=1)
@@ -63,8 +63,8 @@ def optimizer(parameters, config: Config) -> torch.optim.Optimizer:
 
 
 def loss(module: nn.Module, x: torch.Tensor, label: torch.Tensor, generator: torch.Generator, config: Config):
-    """The full binary cross-entropy, averaged over the batch; part `accuracy` at p = 1/2."""
-    return cross_entropy(module(x).squeeze(1), label)
+    """The full binary cross-entropy, averaged over the batch, false positives weighted; part `accuracy` at p = 1/2."""
+    return cross_entropy(module(x).squeeze(1), label, config.false_positive_weight)
 
 
 def terms(module: nn.Module, x: torch.Tensor) -> dict[str, torch.Tensor]:

@@ -30,7 +30,7 @@ TRAINS_ON = ("ER", "NR")
 
 
 @dataclass(frozen=True)
-class Config(fields.Stopping):
+class Config(fields.FalsePositives, fields.Stopping):
     """Table 2 as printed, and what it leaves open."""
 
     hidden: tuple[int, ...] = fields.widths((256, 64, 16))
@@ -52,8 +52,8 @@ def optimizer(parameters, config: Config) -> torch.optim.Optimizer:
 
 
 def loss(module: nn.Module, x: torch.Tensor, label: torch.Tensor, generator: torch.Generator, config: Config):
-    """The full binary cross-entropy, averaged over the batch; part `accuracy` at p = 1/2."""
-    return cross_entropy(module(x).squeeze(1), label)
+    """The full binary cross-entropy, averaged over the batch, false positives weighted; part `accuracy` at p = 1/2."""
+    return cross_entropy(module(x).squeeze(1), label, config.false_positive_weight)
 
 
 def terms(module: nn.Module, x: torch.Tensor) -> dict[str, torch.Tensor]:

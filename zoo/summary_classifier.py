@@ -22,7 +22,7 @@ INPUT_SHAPE = (3,)
 
 
 @dataclass(frozen=True)
-class Config(fields.Stopping):
+class Config(fields.FalsePositives, fields.Stopping):
     """Enough units and epochs that the accuracy no longer depends on them."""
 
     hidden: tuple[int, ...] = fields.widths((32, 32))
@@ -44,8 +44,8 @@ def optimizer(parameters, config: Config) -> torch.optim.Optimizer:
 
 
 def loss(module: nn.Module, x: torch.Tensor, label: torch.Tensor, generator: torch.Generator, config: Config):
-    """The full binary cross-entropy, averaged over the batch; part `accuracy` at p = 1/2."""
-    return cross_entropy(module(x).squeeze(1), label)
+    """The full binary cross-entropy, averaged over the batch, false positives weighted; part `accuracy` at p = 1/2."""
+    return cross_entropy(module(x).squeeze(1), label, config.false_positive_weight)
 
 
 def terms(module: nn.Module, x: torch.Tensor) -> dict[str, torch.Tensor]:

@@ -24,7 +24,7 @@ KERNEL, STRIDE = 7, 4
 
 
 @dataclass(frozen=True)
-class Config(fields.Stopping):
+class Config(fields.FalsePositives, fields.Stopping):
     """`sections`: lengths of the stretches of a vector, in their order, whose sum is its length; or none: one."""
 
     sections: tuple[int, ...] = fields.lengths(())
@@ -84,8 +84,8 @@ def optimizer(parameters, config: Config) -> torch.optim.Optimizer:
 
 
 def loss(module: Waveforms, x: torch.Tensor, label: torch.Tensor, generator: torch.Generator, config: Config):
-    """The full binary cross-entropy, averaged over the batch; part `accuracy` at p = 1/2."""
-    return cross_entropy(module(x), label)
+    """The full binary cross-entropy, averaged over the batch, false positives weighted; part `accuracy` at p = 1/2."""
+    return cross_entropy(module(x), label, config.false_positive_weight)
 
 
 def terms(module: Waveforms, x: torch.Tensor) -> dict[str, torch.Tensor]:

@@ -120,12 +120,15 @@ def _pull(k: np.ndarray, n: np.ndarray, p: Column, where: np.ndarray) -> Column:
     return numbers(pull, known)
 
 
-def seed_errors(rows: Requested, columns: dict[str, Column], z_of_seeds: dict[Cell, list[float | None]]) -> Column:
-    """The spread of Z over training seeds, where there are further ones."""
+def seed_errors(
+    rows: Requested, columns: dict[str, Column], z_of_seeds: dict[Cell, list[float | None]], with_own: bool = True
+) -> Column:
+    """The spread of Z over training seeds, where there are others; with_own: of which the rows' own Z is one."""
     errors = empty(pa.float64(), len(rows.places))
     z, is_exact = columns["z_exact"], columns["exact_tail"].is_word("exact")
     for row in (row for row, place in enumerate(rows.places) if place in z_of_seeds):
-        error = spread([z.values[row] if is_exact[row] else None, *z_of_seeds[rows.places[row]]])
+        own = [z.values[row] if is_exact[row] else None] if with_own else []
+        error = spread([*own, *z_of_seeds[rows.places[row]]])
         if error is not None:
             errors.put_value(np.array([row]), error)
     return errors

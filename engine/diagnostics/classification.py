@@ -2,12 +2,14 @@
 
 import numpy as np
 
+from engine.inference import merit
 from engine.inference.pools import effective_size
 from engine.inference.significance import clopper_pearson
 
 ACCEPTANCES = {"er_leakage_at_30_percent_nr": 0.3, "er_leakage_at_50_percent_nr": 0.5}
 TIED = "er_with_one_logit", "nr_with_one_logit"
 TALKS_NR_SHARE = 0.35  # what an accuracy of 98.03 %, recall of 98.07 % and precision of 96.39 % imply (the talks)
+ARGOS = "argos", "argos_error", "argos_er_leakage", "argos_nr_acceptance"
 CURVE_POINTS = 400
 ROUNDING = 1e-12  # of an acceptance: a sum of shares that should reach 0.3
 
@@ -36,11 +38,17 @@ def evaluate(is_nr: np.ndarray, logit: np.ndarray, weight: np.ndarray) -> Row:
         "precision": precision(recall, false_rate, 0.5),
         "precision_at_35_percent_nr": precision(recall, false_rate, TALKS_NR_SHARE),
     }  # fmt: skip
+    row |= dict.fromkeys(ARGOS)
     row |= {name: _tied(logit[mine], weight[mine]) for name, mine in zip(TIED, (er, nr), strict=True)}
     for name, acceptance in ACCEPTANCES.items():
         row |= _leakage(name, leaked, kept, acceptance, logit, np.where(er, weight, 0.0))
-    points = _thinned(leaked, kept)
-    return row | {"roc_er_leakage": leaked[points], "roc_nr_acceptance": kept[points]}
+    er_weight, nr_weight = (np.where(mine, weight, 0.0) for mine in (er, nr))
+    found = merit.argos(logit, er_weight, nr_weight)
+    if np.isfinite(found.error):
+        row |= dict(zip(ARGOS, found, strict=True))
+    points, n_events = _thinned(leaked, kept), np.append(0.0, merit.curve(logit, er_weight, nr_weight)[2])
+    of_curve = {"roc_er_leakage": leaked, "roc_nr_acceptance": kept, "roc_er_events": n_events}
+    return row | {name: values[points] for name, values in of_curve.items()}
 
 
 def curve(is_nr: np.ndarray, logit: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -95,6 +103,6 @@ def _thinned(leaked: np.ndarray, kept: np.ndarray) -> np.ndarray:
 
 
 def _nothing() -> Row:
-    names = ("auc", "accuracy", "precision", "precision_at_35_percent_nr", "recall", *TIED)
+    names = ("auc", "accuracy", "precision", "precision_at_35_percent_nr", "recall", *TIED, *ARGOS)
     leakages = [f"{name}{end}" for name in ACCEPTANCES for end in ("", "_low", "_high")]
-    return dict.fromkeys((*names, *leakages)) | {"roc_er_leakage": [], "roc_nr_acceptance": []}
+    return dict.fromkeys((*names, *leakages)) | {"roc_er_leakage": [], "roc_nr_acceptance": [], "roc_er_events": []}

@@ -6,6 +6,7 @@ from functools import cached_property
 from types import ModuleType
 from typing import Any
 
+import zoo
 from engine import lineage, plugins
 from engine.inference.pools import KINDS
 from engine.physics import selection, spectra, tails
@@ -16,7 +17,7 @@ from engine.study.models import declared
 # A stage's version is raised whenever its output changes for unchanged fields; a test holds its output's hash.
 VERSIONS = {"events": 2, "models": 1, "scores": 1, "nulls": 4, "cells": 5, "exact": 5, "table": 6}
 VERSIONS |= {"paired": 3}
-VERSIONS |= {"trials": 5, "tuned": 4, "features": 1, "rungs": 3, "searched": 2}
+VERSIONS |= {"trials": 5, "tuned": 5, "features": 1, "rungs": 4, "searched": 3}
 
 FIELD, FIELD_MOVES_DRIFT = "drift_field_V_cm", "drift velocity, diffusion and trapping follow"  # once they did not
 
@@ -232,13 +233,28 @@ class EventPlan:
 
     @cached_property
     def models(self) -> dict[str, str]:
-        """Item of the fitted model in each role."""
+        """Item of the fitted model in each role; an ensemble's is of its members together, and stored as those."""
         return {role: self._model_item(model) for role, model in self.fitted.items()}
 
+    def fits_of(self, role: str) -> dict[str, Model]:
+        """What is fitted for a role by item: the members of an ensemble, or one."""
+        return {self._fit_item(model): model for model in self.study.fits_of(self.fitted[role])}
+
+    @cached_property
+    def fits(self) -> dict[str, Model]:
+        """Every fit by its item."""
+        return {item: model for role in self.fitted for item, model in self.fits_of(role).items()}
+
     def _model_item(self, model: Model) -> str:
+        if model.ensemble == 1:
+            return self._fit_item(model)
+        return lineage.digest("ensemble", 1, None, [self._fit_item(one) for one in self.study.fits_of(model)])
+
+    def _fit_item(self, model: Model) -> str:
         inputs = [shard.item for shard in self.training(model)]
         seed = self.study.seed_of(model)
-        fields = {"family": plugins.identity("zoo", model.name), "config": model.config, "seed": seed}
+        config = zoo.identity(declared(model.name), model.config)
+        fields = {"family": plugins.identity("zoo", model.name), "config": config, "seed": seed}
         return lineage.digest("models", VERSIONS["models"], fields | self.study.training.of_each_fit, inputs)
 
     def training(self, model: Model) -> list[Shard]:

@@ -211,8 +211,13 @@ class Plan(EventPlan):
 
     @cached_property
     def siblings(self) -> list["Sibling"]:
-        """Plans of this study's models fitted with further seeds, whose spread is an error of this one."""
-        return [Sibling(self.study.reseeded(more)) for more in range(1, self.study.training.n_seeds)]
+        """Plans of this study's models fitted with other seeds, whose spread is an error of this one."""
+        return [Sibling(study) for study in self.study.refitted]
+
+    @property
+    def is_one_of_siblings(self) -> bool:
+        """Whether this plan's fits are as its siblings' are; an ensemble is no member of itself."""
+        return self.study.training.seed_error == "fits"
 
     @property
     def exposures(self) -> list[float]:

@@ -8,7 +8,7 @@ from engine.plan.event_plan import VERSIONS, Shard
 from engine.plan.tune_plan import TunePlan, Values
 from engine.study import Study
 from engine.study.search import Dimension, changed, epochs_at
-from engine.study.tune import ER_LEAKAGE, T3
+from engine.study.tune import T3
 
 
 class SearchPlan(TunePlan):
@@ -84,7 +84,9 @@ class SearchPlan(TunePlan):
         """Item of what this plan's models are worth after the epochs of a rung."""
         epochs = {role: self.epochs(role, rung) for role in self.fitted}
         is_last = self.fractions[rung] == 1
-        fields = {"epochs": epochs, "R": self.tune.R.points(), "score": self.score, "components": self.components,
+        points = self.tune.R.points()
+        own = [R for R in points if R in self.study.score.R]  # which stays where the objective is equal
+        fields = {"epochs": epochs, "R": [points, own], "score": self.score, "components": self.components,
                   "objective": self._measured if is_last else None}  # fmt: skip
         return lineage.digest("rungs", VERSIONS["rungs"], fields, [self.scored_pool])
 
@@ -93,7 +95,7 @@ class SearchPlan(TunePlan):
         """What an objective follows from, beside the pool and its scores."""
         tune, name = self.tune, self.tune.ranked_by
         measured = {"name": tune.objective}
-        if tune.objective != ER_LEAKAGE:
+        if tune.ranked_by:
             measured["law"] = [self.law(tune.exposure_ty, None, name), [self.place(point) for point in self.points]]
         if tune.objective == T3:
             measured["reach"] = self.study.reach.model_dump(include={"exposure_ty", "p", "power", "groups"})

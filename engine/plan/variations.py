@@ -65,5 +65,5 @@ def _variations(section: Systematics) -> Iterator[Variation]:
 
 def _refits(study: Study) -> Iterator[Variation]:
     """One for every further fit that the study asks for."""
-    for more in range(1, study.training.n_seeds):
-        yield Variation(SEED, REFITTED, float(study.fit_seed + more))
+    for refitted in study.refitted if study.training.n_seeds > 1 else ():
+        yield Variation(SEED, REFITTED, float(refitted.fit_seed))

@@ -15,6 +15,7 @@ from engine.plots.latent import latent
 from engine.plots.posterior import posterior_predictive
 from engine.plots.reconstruction import Stretch, reconstruction
 from engine.plots.roc import roc
+from engine.plots.sic import sic
 from engine.stages.diagnostics import Autoencoder, Diagnostics
 
 
@@ -22,6 +23,7 @@ def diagnosed(plan: Plan, population: Population, diagnostics: Diagnostics, sign
     """Name and figure of each. signals: (pool,) weights by label, of which what precedes a comma is the signal."""
     if len(diagnostics.table):  # without a classifier there is none
         yield "roc", roc(diagnostics.table)
+        yield "sic", sic(diagnostics.table)
         yield "confusion", confusion(diagnostics.table)
     by_name = {label.partition(",")[0]: weights for label, weights in signals.items()}  # shares, whatever the size
     for role, one in diagnostics.autoencoders.items():

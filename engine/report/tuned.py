@@ -12,7 +12,7 @@ from engine.plan.tune_plan import WEIGHT, TunePlan
 from engine.plots import search, weight
 from engine.report.tracking import Record
 from engine.report.tracking.journal import environment
-from engine.run.tuning.rungs import cell
+from engine.run.tuning.rungs import cell, is_study
 from engine.run.tuning.search import Tuned
 from engine.run.tuning.trials import objective
 from engine.store.parts import Part, encode
@@ -75,8 +75,16 @@ def _words_of_R(tuned: Tuned) -> str:
     ends = [f"{best.R_low:.3g}" + (" or less" if best.R_low == points[0] else ""),
             f"{best.R_high:.3g}" + (" or more" if best.R_high == points[-1] else "")]  # fmt: skip
     at = "" if best.m_chi_GeV is None else f", at {best.m_chi_GeV:g} GeV"
+    own = kept_R(tuned)
+    kept = "" if own in (None, best.R) else f"; the study's R = {own:.4g} ties with it within that error, and is kept"
     return (f"best R = {best.R:.4g} [{' to '.join(ends)}]: worst Z of {tuned.plan.tune.objective} = "
-            f"{best.objective:.2f} +- {best.error:.2f}{at}")  # fmt: skip
+            f"{best.objective:.2f} +- {best.error:.2f}{at}{kept}")  # fmt: skip
+
+
+def kept_R(tuned: Tuned) -> float | None:
+    """The R of the study that ties with the best within its error, the largest if several do; None if none does."""
+    best = best_R(tuned)
+    return max((R for R in tuned.plan.study.score.R if best.R_low <= R <= best.R_high), default=None)
 
 
 def _rows(tuned: Tuned) -> tuple[list[dict], dict]:
@@ -92,7 +100,14 @@ def _words_of_fields(tuned: Tuned) -> str:
     others = ", ".join(f"{n} {state}" for state in ("pruned", "diverged") if (n := states.count(state)))
     first = "" if rows[0]["best"] else f"; first trial: {_objective(rows[0])}"
     return (f"best of {len(rows)} trials{f' ({others})' if others else ''}: {values}, R = {best['R']:.4g}: "
-            f"{best['objective_is']} = {_objective(best)}{first}")  # fmt: skip
+            f"{best['objective_is']} = {_objective(best)}{first}{_ties(tuned, rows, best)}")  # fmt: skip
+
+
+def _ties(tuned: Tuned, rows: list[dict], best: dict) -> str:
+    """How many trials the error of the best cannot tell apart, and whether the study stays as it is for that."""
+    n = sum(bool(row["ties"]) for row in rows)
+    kept = ", the study as it is among them, which is kept" if is_study(tuned.plan, tuned.best) else ""
+    return f"; {n} trials tie within the error of the best one{kept}" if n > 1 else ""
 
 
 def _objective(row: dict) -> str:
@@ -110,8 +125,9 @@ def tuned_on(tuned: Tuned) -> str:
     if not isinstance(plan, SearchPlan):
         return f"R: {signals(plan)}, worst {plan.tune.objective}, on a pool of its own"
     names = ", ".join(["R", *(dimension.key for dimension in plan.dimensions)])
-    if plan.tune.objective == ER_LEAKAGE:
-        return f"{names}: er_leakage at 30 % of nuclear recoils, on a pool of its own"
+    if not plan.tune.ranked_by:
+        where = " at 30 % of nuclear recoils" if plan.tune.objective == ER_LEAKAGE else ""
+        return f"{names}: {plan.tune.objective}{where}, on a pool of its own"
     return f"{names}: {signals(plan)}, {_rows(tuned)[1]['objective_is']}, on a pool of its own"
 
 
@@ -128,7 +144,7 @@ def study_text(tuned: Tuned, study: tomlkit.TOMLDocument) -> str:
     """The study as it was written (`engine.study.document`), with the best values and what it was tuned on."""
     changed = tomlkit.parse(tomlkit.dumps(study))
     is_search = isinstance(tuned.plan, SearchPlan)
-    best = _rows(tuned)[1]["R"] if is_search else tuned.best[WEIGHT]
+    best = _rows(tuned)[1]["R"] if is_search else kept_R(tuned) or tuned.best[WEIGHT]
     changed.setdefault("score", tomlkit.table())["R"] = [best]
     for key, value in tuned.best.items() if is_search else ():
         _, name, field = key.split(".")

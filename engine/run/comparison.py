@@ -7,7 +7,7 @@ import pyarrow as pa
 
 import zoo
 from engine import schemas
-from engine.assembly import results
+from engine.assembly import fits, results
 from engine.errors import TaskFailed
 from engine.plan.members import JointPlan
 from engine.plan.plan import Plan
@@ -15,7 +15,6 @@ from engine.run import pipeline
 from engine.run.pipeline import Outcome
 from engine.run.state import Run, to_its_end
 from engine.stages import models, pair_schemas, paired, together
-from engine.store import timings
 from engine.store.store import Ledger, Store
 from engine.study import Study
 
@@ -131,8 +130,8 @@ def _of_models(name: str, plan: Plan, ledger: Ledger, store: Store) -> dict[str,
     """What each role's model is, and its size and speed."""
     columns = {}
     for (role, model), title in zip(plan.fitted.items(), name.split("-"), strict=True):
-        fitted = zoo.load(ledger.read(plan.models[role]), plan.family(role))
-        timing = timings.read(store, plan.models[role])
+        fitted = zoo.load(fits.blob(plan, ledger, role), plan.family(role))
+        timing = fits.timing(plan, store, role)
         columns |= {
             role: title, f"{role}_family": model.name, f"{role}_sees": plan.view(role),
             f"{role}_parameters": zoo.n_parameters(fitted), f"{role}_training_s": timing.training_s,

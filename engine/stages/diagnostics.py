@@ -11,6 +11,7 @@ import scipy
 
 import zoo
 from engine import lineage, plugins, schemas
+from engine.assembly.fits import blob
 from engine.assembly.inputs import Inputs
 from engine.assembly.samples import sample
 from engine.diagnostics import classification, latent, posterior
@@ -24,7 +25,7 @@ from engine.store.store import Ledger, Store, read
 from engine.store.units import Unit, totals
 from engine.study import Study
 
-NAME, VERSION, SCHEMA = "diagnostics", 4, schemas.CLASSIFIED
+NAME, VERSION, SCHEMA = "diagnostics", 5, schemas.CLASSIFIED
 TABLES = "diagnostic_tables"
 REREAD, STALLS = True, False
 
@@ -40,7 +41,7 @@ EXAMPLES_KEV = {"ER": 6.0, "NR": 25.0}  # the middle of 2 to 10 keVee, true ener
 Columns = dict[str, np.ndarray]
 NUMBERS = (
     "auc", "accuracy", "precision", "precision_at_35_percent_nr", "recall",
-    "er_leakage_at_30_percent_nr", "er_leakage_at_50_percent_nr", *classification.TIED,
+    "er_leakage_at_30_percent_nr", "er_leakage_at_50_percent_nr", *classification.TIED, *classification.ARGOS[:2],
 )  # fmt: skip
 
 
@@ -112,7 +113,8 @@ def training(plan: Plan) -> list[Shard]:
 
 def floor_config() -> dict:
     """The floor's configuration: its defaults, whatever the study."""
-    return asdict(zoo.configure(zoo.declared(FLOOR_FAMILY), {}))
+    family = zoo.declared(FLOOR_FAMILY)
+    return zoo.identity(family, asdict(zoo.configure(family, {})))
 
 
 def _item(plan: Plan, what: str, fields: dict, inputs: list[str]) -> str:
@@ -156,7 +158,7 @@ def units(inputs: Inputs, missing: set[str]) -> Iterable[Unit]:
     for role in of_kind(plan, AUTOENCODER):
         made = tuple(named[role, what] for what in NETWORK)
         if not missing.isdisjoint(made):
-            arguments = network, plan, role, inputs.ledger.read(plan.models[role]), sampled(plan)
+            arguments = network, plan, role, blob(plan, inputs.ledger, role), sampled(plan)
             yield Unit(arguments, items=made, name=f"autoencoder {role}")
     if named[FLOOR, CLASSIFIER] in missing:
         of_training = [entries[shard.item] for shard in training(plan)]
@@ -390,8 +392,13 @@ def _words(row: dict) -> str:
     return (
         f"AUC {row['auc']:.4f}, accuracy {row['accuracy']:.4f}, recall {row['recall']:.4f}, precision {precision[0]} "
         f"({precision[1]} at 35 % NR), ER leakage {row[at_30]:.2g} [{row[at_30 + '_low']:.2g}, "
-        f"{row[at_30 + '_high']:.2g}] at 30 % NR, {row[at_50]:.2g} at 50 %"
+        f"{row[at_30 + '_high']:.2g}] at 30 % NR, {row[at_50]:.2g} at 50 %{_argos(row)}"
     )
+
+
+def _argos(row: dict) -> str:
+    """The figure of merit that knows no signal, where enough electron recoils are behind it."""
+    return "" if row["argos"] is None else f", ARGOS {row['argos']:.3g} +- {row['argos_error']:.1g}"
 
 
 def metrics(diagnostics: Diagnostics, study: Study) -> dict[str, float]:

@@ -23,24 +23,23 @@ TIMED = 512  # events that are scored to see how fast that is: a batch
 
 
 def items(plan: EventPlan) -> list[str]:
-    """A fit of every model."""
-    return [plan.models[role] for role in plan.roles]
+    """A fit of every model, and of an ensemble every member's."""
+    return list(dict.fromkeys(item for role in plan.roles for item in plan.fits_of(role)))
 
 
 def amounts(plan: EventPlan, missing: set[str]) -> dict[str, float]:
     """Events times epochs, by family; an early stop saves some."""
     made = [(model, sum(shard.n_thrown for shard in plan.training(model)))
-            for role, model in plan.fitted.items() if plan.models[role] in missing]  # fmt: skip
+            for item, model in plan.fits.items() if item in missing]  # fmt: skip
     return totals((model.name, n * model.config.get("epochs", 1)) for model, n in made)
 
 
 def units(inputs: Inputs, missing: set[str]) -> Iterable[Unit]:
     """A fit each."""
-    for role, model in inputs.plan.fitted.items():
-        item = inputs.plan.models[role]
+    for item, model in inputs.plan.fits.items():
         if item in missing:
             entries = [inputs.ledger.entries[shard.item] for shard in inputs.plan.training(model)]
-            yield Unit((inputs.plan, role, inputs.store, entries), items=(item,), name=f"fit of {model.name}")
+            yield Unit((inputs.plan, item, inputs.store, entries), items=(item,), name=f"fit of {model.name}")
 
 
 def group(plan: EventPlan) -> Group | None:
@@ -49,32 +48,31 @@ def group(plan: EventPlan) -> Group | None:
     return None if training.in_process else Group(training.workers, training.gpus_per_worker)
 
 
-def work(plan: EventPlan, role: str, store: Store, entries: list[Entry], device: str = "cpu") -> list[Part]:
-    """Fits the model of a role to the training parts, and notes beside it how fast that was."""
-    item = plan.models[role]
+def work(plan: EventPlan, item: str, store: Store, entries: list[Entry], device: str = "cpu") -> list[Part]:
+    """Makes a fit to the training parts, and notes beside it how fast that was."""
     features, labels = training.gather(store, entries)
     checkpoint = Checkpoint(store, item)
     goes_on = checkpoint.read() is not None
     with timings.stopwatch() as timing:
-        fitted = train(plan, role, features, labels, checkpoint, device=device)
+        fitted = train(plan, item, features, labels, checkpoint, device=device)
     training_s = None if goes_on else timing.training_s
     timings.write(store, item, Timing(training_s, scored_per_s(fitted, features)))
     return [Part(f"{NAME}/{item}.safetensors", (item,), zoo.save(fitted))]
 
 
 def train(
-    plan: EventPlan, role: str, features: np.ndarray, labels: np.ndarray, checkpoint: Checkpoint, *,
+    plan: EventPlan, item: str, features: np.ndarray, labels: np.ndarray, checkpoint: Checkpoint, *,
     until: int | None = None, device: str = "cpu",
 ) -> "zoo.Fitted":  # fmt: skip
-    """The model of a role, fitted up to an epoch if one is given, on one torch thread.
+    """A fit of the plan, up to an epoch if one is given, on one torch thread.
 
     Goes on from the checkpoint of a fit that was killed; one that cannot be read is set aside.
     """
-    model = plan.fitted[role]
+    model = plan.fits[item]
     family = plugins.load("zoo", model.name)
     fit_from = partial(
         zoo.fit, family, zoo.configure(family, model.config), features, labels, seed=plan.study.seed_of(model),
-        threads=1, save=checkpoint.offer, until=until, lineage=plan.models[role], device=device,
+        threads=1, save=checkpoint.offer, until=until, lineage=item, device=device,
         precision=plan.study.training.precision,
     )  # fmt: skip
     try:

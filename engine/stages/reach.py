@@ -185,7 +185,8 @@ def table(plan: Plan, ledger: Ledger) -> pa.Table:
         # of a statistic that looks at no score, the best oracle that the scores have
         weights = [R] if R is not None else plan.study.score.R
         oracles = [t3 for weight in weights if (t3 := t3_ty[weight, ORACLE, mass, size]) is not None]
-        row["t3_seed_error_ty"] = results.spread([_found(row), *of_seeds.get(target, ())])
+        own = [_found(row)] if plan.is_one_of_siblings else []
+        row["t3_seed_error_ty"] = results.spread([*own, *of_seeds.get(target, ())])
         row["t3_oracle_ty"], row["t3_count_ty"] = min(oracles, default=None), t3_ty[None, COUNT, mass, size]
         row |= rows.joined(plan, Point(None, mass, size, "reach"), R, statistic)
     size = plan.study.signal.size

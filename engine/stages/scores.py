@@ -7,6 +7,7 @@ import pyarrow as pa
 
 import zoo
 from engine import schemas
+from engine.assembly.fits import blob
 from engine.assembly.inputs import Inputs
 from engine.assembly.samples import Columns, Features, sample
 from engine.plan.event_plan import VERSIONS, EventPlan, Shard
@@ -38,7 +39,8 @@ def amounts(plan: EventPlan, missing: set[str]) -> dict[str, float]:
     for shard in shards(plan):
         roles = [role for role in plan.roles if plan.score_item(shard, role) in missing]
         views = {plan.view(role) for role in roles} or ({"events"} if shard.item in missing else set())
-        made += [(name, shard.n_whole) for name in (*views, *(plan.fitted[role].name for role in roles))]
+        families = [model.name for role in roles for model in plan.fits_of(role).values()]
+        made += [(name, shard.n_whole) for name in (*views, *families)]
         if views and shard.enrichment is not None:
             made.append((THROWN, shard.n_thrown))
     return totals(made)
@@ -47,7 +49,7 @@ def amounts(plan: EventPlan, missing: set[str]) -> dict[str, float]:
 def units(inputs: Inputs, missing: set[str]) -> Iterable[Unit]:
     """A shard of scored events each, with the roles that are missing."""
     plan, shared = inputs.plan, inputs.share(inputs.plan)
-    models = inputs.share({role: inputs.ledger.read(plan.models[role]) for role in plan.roles})
+    models = inputs.share({role: blob(plan, inputs.ledger, role) for role in plan.roles})
     for shard in shards(plan):
         roles = [role for role in plan.roles if plan.score_item(shard, role) in missing]
         if roles or shard.item in missing:

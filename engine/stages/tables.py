@@ -36,7 +36,7 @@ def table(plan: Plan, ledger: Ledger, failed: dict[str, str] | None = None, only
     columns = results.gathered(ledger, rows, failed)
     results.conclude(columns, rows.has_toys(failed), plan.study.toys.tail)
     results.limit(rows, columns)
-    columns["z_seed_error"] = results.seed_errors(rows, columns, _z_of_seeds(plan, ledger))
+    columns["z_seed_error"] = results.seed_errors(rows, columns, _z_of_seeds(plan, ledger), plan.is_one_of_siblings)
     return results.arranged(plan, rows, columns, failed)
 
 

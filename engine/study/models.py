@@ -18,13 +18,14 @@ class Model(Section):
     """A model family by name, with its configuration complete and typed by the family itself.
 
     `representation`: what it sees of a readout, the study's unless said; `seed`: of its weights and the order of its
-    events, the study's unless said.
+    events, the study's unless said; `ensemble`: fits with that seed and those after it, whose terms are averaged.
     """
 
     name: str
     config: dict[str, Any]
     representation: str | None = None
     seed: int | None = Field(None, ge=0)
+    ensemble: int = Field(1, ge=1, le=100)
 
     @model_validator(mode="before")
     @classmethod
@@ -36,7 +37,7 @@ class Model(Section):
             raise BadInput(f"a model needs a name (accepted: {', '.join(zoo.names())})")
         name = fields.pop("name")
         family = declared(name)
-        own = {key: fields.pop(key) for key in ("representation", "seed") if key in fields}
+        own = {key: fields.pop(key) for key in ("representation", "seed", "ensemble") if key in fields}
         if isinstance(view := own.get("representation"), str):
             plugins.load("engine.physics.representations", view, "features", "sections")
         return own | {"name": name, "config": asdict(zoo.configure(family, fields))}
@@ -65,19 +66,22 @@ class Training(Section):
 
     One worker without a GPU trains in its task's own process. More share each batch and average their gradients: the
     curves agree to 1e-5, the bits do not, so that all of this is part of a model's identity. `n_seeds`: fits of each
-    model, whose spread is the error that one fit of it has; each is a model of its own.
+    model, whose spread is the error that one fit of it has; each is a model of its own. `seed_error`: whether that
+    spread is of `n_seeds` such fits, or of the members of ensembles, which are fitted anyhow.
     """
 
     workers: int = Field(1, ge=1, le=1024)
     gpus_per_worker: int = Field(0, ge=0, le=1)
     precision: Literal["float32", "bf16"] = "float32"
     n_seeds: int = Field(1, ge=1, le=100)
+    seed_error: Literal["fits", "members"] = "fits"
 
     @property
     def of_each_fit(self) -> dict[str, Any]:
         """What is part of a model's identity, where it is not as usual."""
-        mine = self.model_dump(exclude={"n_seeds"})
-        return {} if mine == Training().model_dump(exclude={"n_seeds"}) else {"training": mine}
+        of_all = {"n_seeds", "seed_error"}
+        mine = self.model_dump(exclude=of_all)
+        return {} if mine == Training().model_dump(exclude=of_all) else {"training": mine}
 
     @property
     def in_process(self) -> bool:

@@ -197,12 +197,35 @@ class Study(Section):
         """What the members of a comparison are ranked by."""
         return self.compare.ranking(self.toys, self.score, self.grid.exposure_ty.points())
 
+    @property
+    def refitted(self) -> list["Study"]:
+        """This study with other fits to the same events, whose spread is the seed's error: further ones, or members."""
+        if self.training.seed_error == "members":
+            of_each = {name: self.fits_of(model) for name, model in self.models.items()}
+            return [self._once({name: fits[number % len(fits)] for name, fits in of_each.items()})
+                    for number in range(self._largest)]  # fmt: skip
+        return [self.reseeded(more) for more in range(1, self.training.n_seeds)]
+
+    @property
+    def _largest(self) -> int:
+        """Members of the largest ensemble."""
+        return max(model.ensemble for model in self.all_fitted.values())
+
     def reseeded(self, more: int) -> "Study":
-        """A study whose networks are fitted once, with seeds that are so much larger, to the same events."""
-        models = {name: model.model_copy(update={"seed": self.seed_of(model) + more})
-                  for name, model in self.models.items()}  # fmt: skip
-        once = self.training.model_copy(update={"n_seeds": 1})
+        """A study whose networks are fitted once, with the seeds behind those of so many fits, to the same events."""
+        return self._once({name: model.model_copy(update={"seed": self.seed_of(model) + more * model.ensemble})
+                           for name, model in self.models.items()})  # fmt: skip
+
+    def _once(self, models: Models) -> "Study":
+        once = self.training.model_copy(update={"n_seeds": 1, "seed_error": "fits"})
         return self.model_copy(update={"models": models, "training": once})
+
+    def fits_of(self, model: Model) -> list[Model]:
+        """Every fit of a model: the members of an ensemble, each with a seed of its own, or the one."""
+        if model.ensemble == 1:
+            return [model]
+        first = self.seed_of(model)
+        return [model.model_copy(update={"seed": first + more, "ensemble": 1}) for more in range(model.ensemble)]
 
     def view(self, model: Model) -> str:
         """The representation that a model reads."""
@@ -278,13 +301,26 @@ class Study(Section):
         if self.compare:
             self.compare.check(self.kinds)
             _ = self.ranking
-        if self.grid.refine and (self.compare or self.training.n_seeds > 1):
-            raise BadInput("grid.refine goes with neither [compare] nor training.n_seeds above 1: refine one pair of "
-                           "networks at a time")  # fmt: skip
-        if self.training.n_seeds > 1 and self.toys.exact == "none":
-            raise BadInput(f"training.n_seeds = {self.training.n_seeds}: the spread over seeds is that of exact laws; "
-                           "toys.exact must not be 'none'")  # fmt: skip
+        self._check_members()
+        several = self.training.n_seeds > 1 or self.training.seed_error == "members"
+        if self.grid.refine and (self.compare or several):
+            raise BadInput("grid.refine goes with neither [compare], nor training.n_seeds above 1, nor "
+                           "training.seed_error = 'members': refine one pair of networks at a time")  # fmt: skip
+        if several and self.toys.exact == "none":
+            asked = f"training.n_seeds = {self.training.n_seeds}, seed_error = {self.training.seed_error!r}"
+            raise BadInput(f"{asked}: the spread over seeds is that of exact laws; toys.exact must not be 'none'")
         return self
+
+    def _check_members(self) -> None:
+        """Raises BadInput where the members of ensembles are asked for their spread and have none."""
+        if self.training.seed_error != "members":
+            return
+        if self._largest == 1:
+            raise BadInput("training.seed_error = 'members': no model has an ensemble of 2 or more; like: "
+                           "[models.classifier] ensemble = 3")  # fmt: skip
+        if self.training.n_seeds > 1 or self.combined:
+            raise BadInput("training.seed_error = 'members' goes with neither training.n_seeds above 1 nor [combined], "
+                           "which try whole fits: leave them out, or seed_error")  # fmt: skip
 
     @model_validator(mode="after")
     def _models_take_what_they_read(self) -> "Study":

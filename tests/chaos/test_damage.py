@@ -64,7 +64,7 @@ def place_beside(folder: Path) -> None:
         shutil.copyfile(sign, sign.with_name("elsewhere-1.json"))
     entries = [Ledger(store).entries[shard.item] for shard in plan.training(plan.fitted["vae"])]
     state = checkpoints.Checkpoint(store, plan.models["vae"], every_s=0)
-    models.train(plan, "vae", *training.gather(store, entries), state, until=1)
+    models.train(plan, plan.models["vae"], *training.gather(store, entries), state, until=1)
 
 
 @pytest.fixture(scope="module")

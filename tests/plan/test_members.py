@@ -20,6 +20,8 @@ RAW = {
     "grid": {"m_chi_GeV": {"values": [50]}, "sigma_si_cm2": {"values": [1e-47]}, "exposure_ty": {"values": [5, 20]}},
 }
 
+ENSEMBLE = {"compare": None, "models": RAW["models"] | {"classifier": MLP | {"ensemble": 3}}}
+
 
 def parsed(**changes) -> study.Study:
     return study.parse(copy.deepcopy(RAW) | changes)
@@ -45,6 +47,10 @@ def compare(**changes) -> dict:
         ({"toys": {"exact": "none"}}, ["compare", "toys.exact"]),
         ({"compare": None, "toys": {"exact": "none"}, "training": {"n_seeds": 2}}, ["n_seeds = 2", "toys.exact"]),
         ({"training": {"n_seeds": 0}}, ["training.n_seeds", "0"]),
+        ({"training": {"seed_error": "members"}}, ["seed_error = 'members'", "[models.classifier] ensemble = 3"]),
+        (ENSEMBLE | {"training": {"seed_error": "members", "n_seeds": 2}}, ["seed_error", "n_seeds above 1"]),
+        (ENSEMBLE | {"training": {"seed_error": "members"}, "combined": {}}, ["seed_error", "[combined]"]),
+        ({"models": {"vae": {"name": "dense_vae", "ensemble": 0}}}, ["ensemble", "0"]),
     ],
 )
 def test_bad_comparisons_are_refused_in_one_line(changes, said):
@@ -127,3 +133,28 @@ class TestSeeds:
         assert set(plan_of(plan.study).models.values()) == {
             item for one in (plan, first, second) for item in one.models.values()
         }  # fmt: skip
+
+
+class TestEnsembles:
+    def test_members_are_the_fits_of_further_seeds_and_the_first_is_what_it_was(self):
+        alone = [Plan(parsed(compare=None, models=RAW["models"] | {"classifier": MLP | {"seed": seed}}))
+                 for seed in (1, 2, 3)]  # fmt: skip
+        plan = Plan(parsed(**ENSEMBLE))
+        assert list(plan.fits_of("classifier")) == [one.models["classifier"] for one in alone]
+        assert plan.models["classifier"] not in plan.fits and plan.models["vae"] == alone[0].models["vae"]
+        assert items(plan)["models"] == [plan.models["vae"], *plan.fits_of("classifier")]
+        of_one = Plan(parsed(compare=None, models=RAW["models"] | {"classifier": MLP | {"ensemble": 1}}))
+        assert items(of_one) == items(alone[0]), "an ensemble of one is the fit"
+
+    def test_its_seed_error_may_be_that_of_its_members_at_no_further_fit(self):
+        plan = Plan(parsed(**ENSEMBLE, training={"seed_error": "members"}))
+        assert [s.models["classifier"] for s in plan.siblings] == list(plan.fits_of("classifier"))
+        assert {s.models["vae"] for s in plan.siblings} == {plan.models["vae"]}
+        assert set(plan_of(plan.study).fits) == set(plan.fits) and plan_of(plan.study).shards == plan.shards
+        assert items(Plan(parsed(**ENSEMBLE)))["exact"] == items(plan)["exact"]
+
+    def test_further_ensembles_have_no_member_in_common(self):
+        plan = Plan(parsed(**ENSEMBLE, training={"n_seeds": 2}))
+        (second,) = plan.siblings
+        assert [model.seed for model in second.fits_of("classifier").values()] == [4, 5, 6]
+        assert second.study.seed_of(second.study.models["vae"]) == 2

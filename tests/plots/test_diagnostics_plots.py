@@ -3,6 +3,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+from scipy.stats import norm
 
 from engine import schemas
 from engine.diagnostics import classification
@@ -13,6 +14,7 @@ from engine.plots.latent import latent
 from engine.plots.posterior import posterior_predictive
 from engine.plots.reconstruction import Stretch, reconstruction
 from engine.plots.roc import roc
+from engine.plots.sic import sic
 
 
 def row(distance=2.0, role="classifier", population="uniform_1_100_keV", n_er=20_000, n_nr=20_000):
@@ -83,12 +85,14 @@ def example(image=False):
 
 
 FIGURES = {
-    "roc": lambda: roc(table(row(), row(6.0, role="floor"))), "confusion": lambda: confusion(table(row())),
+    "roc": lambda: roc(table(row(), row(6.0, role="floor"))), "sic": lambda: sic(table(row(), row(6.0, role="floor"))),
+    "confusion": lambda: confusion(table(row())),
     "posterior": lambda: posterior_predictive(ppc()), "latent": lambda: latent(latent_table()), "elbo": elbo,
     "event": example, "image": lambda: example(image=True),
 }  # fmt: skip
 EMPTY = {
-    "roc": lambda: roc(table(row(n_er=0), row(n_nr=0))), "confusion": lambda: confusion(table(row(n_er=0))),
+    "roc": lambda: roc(table(row(n_er=0), row(n_nr=0))), "sic": lambda: sic(table(row(n_er=0), row(n_er=50))),
+    "confusion": lambda: confusion(table(row(n_er=0))),
     "posterior": lambda: posterior_predictive(ppc().slice(0, 1)), "latent": lambda: latent(latent_table(0)),
     "elbo": lambda: elbo(False), "event": lambda: reconstruction({}),
 }  # fmt: skip
@@ -171,3 +175,13 @@ def test_a_waveform_is_overlaid_and_a_pattern_shown_beside_its_own():
     assert [text.get_text() for text in pulse.get_legend().texts] == ["real, 81 PE", "reconstructed, 1 PE"]
     colours = [axes.collections[0].get_facecolors() for axes in (real, made)]
     assert len(colours[0]) == len(colours[1]) == 25 and not np.allclose(*colours)
+
+
+def test_the_improvement_of_two_normals_and_the_largest_argos(classified):
+    (first, *_), axes = classified.to_pylist(), sic(classified).axes[0]
+    kept, value = axes.lines[0].get_data()
+    leaked = norm.sf(norm.isf(kept) + 2.0)
+    np.testing.assert_allclose(value, kept / np.sqrt(leaked), rtol=0.2)
+    dot = next(line for line in axes.lines if line.get_gid() == "argos")
+    assert dot.get_xdata() == [first["argos_nr_acceptance"]]
+    assert dot.get_ydata()[0] - np.sqrt(first["argos_er_leakage"]) == pytest.approx(first["argos"])

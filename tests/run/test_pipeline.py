@@ -113,7 +113,7 @@ class TestTable:
         assert {"table.parquet", "contours.csv", "roc.png", "report.html"} <= artifacts
         of_fits = [client.list_artifacts(by_stage[name].info.run_id) for name in ("mlp_classifier", "dense_vae")]
         of_fits = [{file.path for file in found} for found in of_fits]
-        assert of_fits[0] == {"diagnostics.parquet", "roc.png", "confusion.png"}
+        assert of_fits[0] == {"diagnostics.parquet", "roc.png", "sic.png", "confusion.png"}
         assert of_fits[1] == {"posterior_predictive.parquet", "latent.parquet", "examples.parquet", *NETWORK_FIGURES}
 
 

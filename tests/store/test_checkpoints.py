@@ -50,13 +50,14 @@ from engine.plan.plan import Plan
 path, settings, uri, entries = json.loads(sys.argv[1])
 checkpoints.EVERY_S = 0.0
 entries = [Entry(path, digest, tuple(items)) for path, digest, items in entries]
-models.work(Plan(study.load(path, tuple(settings))), "vae", Store(uri), entries)
+plan = Plan(study.load(path, tuple(settings)))
+models.work(plan, plan.models["vae"], Store(uri), entries)
 """
 
 
 def test_a_killed_fit_goes_on_from_the_store_to_the_same_bytes(simulated, monkeypatch):
     path, plan, store, entries = simulated
-    (undisturbed,) = models.work(plan, "vae", store, entries)
+    (undisturbed,) = models.work(plan, plan.models["vae"], store, entries)
     assert store.list("checkpoints") == []  # it took less than EVERY_S
     checkpoint = Checkpoint(store, plan.models["vae"])
     arguments = json.dumps([path, SETTINGS, store.uri, [[e.path, e.sha256, e.items] for e in entries]])
@@ -69,7 +70,7 @@ def test_a_killed_fit_goes_on_from_the_store_to_the_same_bytes(simulated, monkey
     done, offered = epochs(checkpoint.read()), []
     assert 2 <= done < 25
     monkeypatch.setattr(Checkpoint, "offer", lambda self, state: offered.append(epochs(state())))
-    (resumed,) = models.work(plan, "vae", store, entries)
+    (resumed,) = models.work(plan, plan.models["vae"], store, entries)
     assert offered == list(range(done + 1, 26))
     assert resumed == undisturbed
     discard(store, models.items(plan))
@@ -82,9 +83,9 @@ def epochs(state: bytes) -> int:
 
 def test_a_checkpoint_that_cannot_be_read_is_set_aside(simulated):
     _, plan, store, entries = simulated
-    (wanted,) = models.work(plan, "vae", store, entries)
+    (wanted,) = models.work(plan, plan.models["vae"], store, entries)
     store.put(f"checkpoints/{plan.models['vae']}.safetensors", b"half of i")
-    (found,) = models.work(plan, "vae", store, entries)
+    (found,) = models.work(plan, plan.models["vae"], store, entries)
     assert found == wanted
     assert store.list("checkpoints") == [] and len(store.list("aside/checkpoints")) == 1
 

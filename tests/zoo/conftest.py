@@ -15,6 +15,7 @@ from zoo._preprocess import fit_preprocess
 N_FEATURES = 30
 IMAGE_LENGTH = 75 * 75 * 3
 SMALL = {
+    "boosted_trees": {"leaves": 8, "epochs": 5, "events_per_leaf": 5},
     "cnn_classifier": {"filters": [4, 4], "epochs": 2, "batch_size": 8},
     "conv_vae": {"filters": 4, "epochs": 2, "batch_size": 8, "learning_rate": 0.01},
     "dense_vae": {"hidden": [16, 8], "latent": 4, "epochs": 3, "batch_size": 16, "learning_rate": 0.01},
@@ -29,6 +30,14 @@ SMALL = {
 @pytest.fixture(params=zoo.names())
 def family(request):
     return importlib.import_module(f"zoo.{request.param}")
+
+
+@pytest.fixture
+def network(family):
+    """A family that is trained in batches."""
+    if hasattr(family, "grow"):
+        pytest.skip("no network: it is grown on all events at once, and draws nothing")
+    return family
 
 
 @pytest.fixture

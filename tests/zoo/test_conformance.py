@@ -24,7 +24,7 @@ def test_configured_integers_and_floats_are_equal(family):
 
 
 def test_an_unknown_key_names_the_nearest(family, lab):
-    lab.one_line_error(lambda: zoo.configure(family, {"epoch": 3}), "'epoch'", "'epochs'", "batch_size")
+    lab.one_line_error(lambda: zoo.configure(family, {"epoch": 3}), "'epoch'", "'epochs'", "learning_rate")
 
 
 @pytest.mark.parametrize(
@@ -43,16 +43,18 @@ def test_an_unknown_key_names_the_nearest(family, lab):
     ],
 )
 def test_a_bad_value_is_shown(family, key, value, lab):
+    if key == "batch_size" and not hasattr(family.Config, key):
+        pytest.skip("it has no batches")
     lab.one_line_error(lambda: zoo.configure(family, {key: value}), key, repr(value), "must be")
 
 
-def test_a_gradient_reaches_every_weight(family, lab):
-    features, labels = lab.training_set(family)
-    config = lab.small(family)
+def test_a_gradient_reaches_every_weight(network, lab):
+    features, labels = lab.training_set(network)
+    config = lab.small(network)
     torch.manual_seed(0)
-    module = family.build(config, lab.width(family))
+    module = network.build(config, lab.width(network))
     x, label = torch.from_numpy(features.astype(np.float32) / 10 + 0.1), torch.from_numpy(labels).float()
-    loss, parts = family.loss(module, x, label, torch.Generator().manual_seed(0), config)
+    loss, parts = network.loss(module, x, label, torch.Generator().manual_seed(0), config)
     loss.backward()
     assert loss.shape == () and not any(part.requires_grad for part in parts.values())
     for name, weight in module.named_parameters():
@@ -64,7 +66,7 @@ def test_terms_are_float64_columns_of_the_kind(family, lab):
     assert set(terms) == TERMS[family.KIND]
     for column in terms.values():
         assert column.dtype == np.float64 and column.shape == (7,) and np.isfinite(column).all()
-        assert len(np.unique(column)) == 7
+        assert len(np.unique(column)) == 7 or (hasattr(family, "grow") and len(np.unique(column)) > 1), "steps may tie"
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 512])
@@ -222,7 +224,8 @@ def test_float32_is_enough(family, lab):
     doubled = _terms_of(family, copy.deepcopy(fit.module).double(), x.double())
     for name, column in _terms_of(family, fit.module, x).items():
         np.testing.assert_allclose(column, doubled[name], rtol=1e-4, atol=1e-4)
-        assert not torch.equal(column, doubled[name]), "the double module computed in single precision"
+        computes_in_double = {p.dtype for p in fit.module.parameters()} == {torch.float64}
+        assert computes_in_double or not torch.equal(column, doubled[name]), "the double module is in single precision"
 
 
 def test_a_family_of_one_shape_refuses_others(family, lab):

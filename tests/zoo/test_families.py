@@ -2,10 +2,16 @@
 
 import numpy as np
 import pytest
+import torch
 from scipy import stats
+from scipy.optimize import brentq
+from scipy.special import logit as log_odds
+from sklearn.ensemble import HistGradientBoostingClassifier
 
 import zoo
-from zoo import flow, waveform_classifier
+from zoo import boosted_trees, flow, summary_classifier, waveform_classifier
+from zoo._losses import cross_entropy
+from zoo._streams import split
 
 
 def test_a_flow_is_the_density_that_made_the_events():
@@ -52,3 +58,79 @@ def test_a_flow_takes_no_more_than_a_summary_and_needs_something_that_is_not_giv
         zoo.check_input(flow, n, zoo.configure(flow, {"given": n - 1}))
         lab.one_line_error(lambda n=n: zoo.check_input(flow, n, zoo.configure(flow, {"given": n})), "leaves nothing")
     lab.one_line_error(lambda: zoo.check_input(flow, 4), "at most 3 values, not 4")
+
+
+class TestTrees:
+    def blobs(self, n=1500):
+        rng = np.random.default_rng(3)
+        labels = np.repeat([0, 1], n)
+        return rng.normal(labels[:, None] * [1.0, 0.5, 0.0], 1.0, (2 * n, 3)).astype(np.float32), labels
+
+    def fit(self, **fields):
+        config = zoo.configure(boosted_trees, {"epochs": 60, "learning_rate": 0.1, "leaves": 31} | fields)
+        return zoo.fit(boosted_trees, config, *self.blobs(), seed=1)
+
+    def grown(self, fit, **changes):
+        """scikit-learn's own, on the same training events."""
+        features, labels = self.blobs()
+        train, _ = split(len(features), fit.config.validation_fraction, fit.seed)
+        own = {"max_iter": fit.config.epochs, "early_stopping": False}
+        return HistGradientBoostingClassifier(**own | changes).fit(features[train].astype(float), labels[train])
+
+    def test_what_arrays_say_is_what_scikit_learn_says(self):
+        fit, unseen = self.fit(), np.random.default_rng(4).normal(0.5, 2.0, (5000, 3)).astype(np.float32)
+        wanted = self.grown(fit)._raw_predict(unseen.astype(float)).ravel()
+        np.testing.assert_array_equal(zoo.terms(fit, unseen)["logit"], wanted)
+        again = zoo.load(zoo.save(fit), boosted_trees)
+        np.testing.assert_array_equal(zoo.terms(again, unseen)["logit"], wanted)
+
+    def test_fewer_trees_are_the_first_of_more(self):
+        few = zoo.fit(boosted_trees, self.fit().config, *self.blobs(), seed=1, until=10)
+        alone, features = self.fit(epochs=10), self.blobs()[0]
+        np.testing.assert_array_equal(zoo.terms(few, features)["logit"], zoo.terms(alone, features)["logit"])
+        assert few.history == alone.history and len(few.history["validation_loss"]) == 10
+
+    def test_the_best_trees_are_those_up_to_the_lowest_loss(self):
+        whole, best = self.fit(), self.fit(keep="best")
+        losses, features = whole.history["validation_loss"], self.blobs()[0]
+        n = losses.index(min(losses)) + 1
+        assert 1 < n < 60
+        wanted = zoo.terms(self.fit(epochs=n), features)["logit"]
+        np.testing.assert_array_equal(zoo.terms(best, features)["logit"], wanted)
+        assert len(self.fit(patience=3).history["validation_loss"]) == n + 3
+
+    def test_events_that_are_no_numbers_are_named(self, lab):
+        features, labels = self.blobs()
+        features[7] = np.nan
+        lab.one_line_error(lambda: zoo.fit(boosted_trees, zoo.configure(boosted_trees, {}), features, labels, seed=1),
+                           "boosted_trees, in epoch 1", "[7]")  # fmt: skip
+
+
+class TestFalsePositives:
+    @pytest.mark.parametrize("weight", [0.0, 5.0, 100.0])
+    def test_the_least_loss_is_where_theory_has_it_and_keeps_the_order(self, weight):
+        """Bins of so many ER and NR: no slope where p (1 + w p^2) / (1 - p) = n / e, up above it and down below."""
+        er, nr = np.array([500, 300, 150, 40, 10]), np.array([10, 40, 150, 300, 500])
+        p = [brentq(lambda p, r=ratio: p * (1 + weight * p**2) - r * (1 - p), 0, 1) for ratio in nr / er]
+        assert (np.diff(p) > 0).all()
+        label = torch.cat([torch.zeros(1000), torch.ones(1000)]).double()
+        place = torch.cat([torch.arange(5).repeat_interleave(torch.from_numpy(n)) for n in (er, nr)])
+        for away in (-0.1, 0.0, 0.1):
+            logit = torch.tensor(log_odds(np.array(p)) + away, requires_grad=True)
+            cross_entropy(logit[place], label, weight)[0].backward()
+            slope = logit.grad.numpy()
+            assert (np.abs(slope) < 1e-12).all() if away == 0 else (slope * away > 0).all()
+
+    def test_without_a_weight_a_fit_is_the_one_that_it_was(self):
+        as_it_was = {"hidden": (32, 32), "epochs": 30, "batch_size": 100, "learning_rate": 0.005, "patience": 0,
+                     "validation_fraction": 0.3, "preprocess": "log1p_standard", "keep": "last"}  # fmt: skip
+        default = zoo.configure(summary_classifier, {})
+        assert zoo.identity(summary_classifier, vars(default)) == as_it_was
+        weighted = zoo.configure(summary_classifier, {"false_positive_weight": 2})
+        assert zoo.identity(summary_classifier, vars(weighted)) == as_it_was | {"false_positive_weight": 2.0}
+
+    def test_a_weighted_fit_is_another_and_its_bytes_say_so(self, lab):
+        plain, weighted = (lab.fitted(summary_classifier, **fields) for fields in ({}, {"false_positive_weight": 9.0}))
+        assert zoo.load(zoo.save(weighted), summary_classifier).config == weighted.config
+        assert b"false_positive_weight" not in zoo.save(plain)
+        assert plain.history["train_loss"] != weighted.history["train_loss"]

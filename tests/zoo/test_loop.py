@@ -77,14 +77,15 @@ def test_patience_waits_for_the_end_of_a_warm_up(vae, monkeypatch, lab):
     assert len(fit.history["validation_loss"]) == 7
 
 
-def test_the_best_weights_are_those_of_the_lowest_loss(family, monkeypatch, lab):
-    rising(monkeypatch, family, [2.0, 1.0, 3.0, 1.0])
-    fixed = {"schedule": "constant"} if hasattr(family.Config, "schedule") else {}  # or two epochs are not half of four
-    best, taken = states(lab, family, epochs=4, keep="best", **fixed)
+def test_the_best_weights_are_those_of_the_lowest_loss(network, monkeypatch, lab):
+    rising(monkeypatch, network, [2.0, 1.0, 3.0, 1.0])
+    # a rate that falls would have two epochs be no half of four
+    fixed = {"schedule": "constant"} if hasattr(network.Config, "schedule") else {}
+    best, taken = states(lab, network, epochs=4, keep="best", **fixed)
     monkeypatch.undo()
-    assert same(weights(best), weights(lab.fitted(family, epochs=2, **fixed)))
-    assert not same(weights(best), weights(lab.fitted(family, epochs=4, **fixed)))
-    assert same(weights(resumed(lab, family, taken[3], epochs=4, keep="best", **fixed)), weights(best))
+    assert same(weights(best), weights(lab.fitted(network, epochs=2, **fixed)))
+    assert not same(weights(best), weights(lab.fitted(network, epochs=4, **fixed)))
+    assert same(weights(resumed(lab, network, taken[3], epochs=4, keep="best", **fixed)), weights(best))
 
 
 def rates(family, monkeypatch, lab, **fields):
@@ -139,16 +140,16 @@ def test_no_warm_up_is_the_printed_weight_from_the_first_step(vae, monkeypatch, 
 # --- faults
 
 
-def test_a_loss_that_is_not_finite_names_step_events_and_part(family, lab):
+def test_a_loss_that_is_not_finite_names_step_events_and_part(network, lab):
     """Two events are poisoned: the first batch that holds one stops the fit and names it, not its neighbours."""
-    features, labels = lab.training_set(family)
+    features, labels = lab.training_set(network)
     features = features.astype(np.float32)
-    poisoned = lab.training_rows(family)[[3, 11]]
+    poisoned = lab.training_rows(network)[[3, 11]]
     features[poisoned, 4 % features.shape[1]] = np.nan
     with pytest.raises(zoo.NonFiniteLoss) as caught:
-        zoo.fit(family, lab.small(family, preprocess="raw", batch_size=4), features, labels, seed=1)
+        zoo.fit(network, lab.small(network, preprocess="raw", batch_size=4), features, labels, seed=1)
     said = str(caught.value)
-    assert f"{lab.name_of(family)}, in epoch 1, step " in said and "loss = nan" in said
+    assert f"{lab.name_of(network)}, in epoch 1, step " in said and "loss = nan" in said
     found = json.loads(said.partition("and events ")[2].partition(" by themselves")[0])
     batch = json.loads(said.partition("of the events ")[2].partition(", and events")[0])
     assert set(found) <= set(poisoned.tolist()) and found and set(found) < set(batch) and len(batch) == 4
@@ -167,21 +168,21 @@ def test_the_part_that_is_not_finite_is_named(vae, lab, monkeypatch):
         lab.fitted(vae)
 
 
-def test_a_batch_larger_than_the_data_is_refused(family, lab):
-    words = "batch_size = 1000", lab.name_of(family)
-    message = lab.one_line_error(lambda: lab.fitted(family, batch_size=1000), *words)
-    assert f"the {len(lab.training_rows(family))} events" in message
+def test_a_batch_larger_than_the_data_is_refused(network, lab):
+    words = "batch_size = 1000", lab.name_of(network)
+    message = lab.one_line_error(lambda: lab.fitted(network, batch_size=1000), *words)
+    assert f"the {len(lab.training_rows(network))} events" in message
 
 
 # --- checkpoints
 
 
 @pytest.mark.parametrize("fields", [{}, {"keep": "best", "patience": 2}])
-def test_a_fit_that_goes_on_ends_with_the_same_bytes(family, fields, lab):
-    fit, taken = states(lab, family, epochs=3, **fields)
+def test_a_fit_that_goes_on_ends_with_the_same_bytes(network, fields, lab):
+    fit, taken = states(lab, network, epochs=3, **fields)
     for state in taken:
-        assert zoo.save(resumed(lab, family, state, epochs=3, **fields)) == zoo.save(fit)
-    restarted = zoo.save(resumed(lab, family, None, epochs=3, **fields))
+        assert zoo.save(resumed(lab, network, state, epochs=3, **fields)) == zoo.save(fit)
+    restarted = zoo.save(resumed(lab, network, None, epochs=3, **fields))
     assert restarted == zoo.save(fit)
 
 
@@ -276,13 +277,13 @@ def test_a_killed_process_goes_on_to_the_same_bytes(vae, lab, tmp_path):
 # --- loading
 
 
-def test_loading_draws_no_random_weights(family, lab, monkeypatch):
-    data = zoo.save(lab.fitted(family))
+def test_loading_draws_no_random_weights(network, lab, monkeypatch):
+    data = zoo.save(lab.fitted(network))
     monkeypatch.setattr(torch.random, "fork_rng", lambda **_: nullcontext())
     before = torch.random.get_rng_state()
-    again = zoo.load(data, family)
+    again = zoo.load(data, network)
     assert torch.equal(torch.random.get_rng_state(), before)
-    family.build(lab.small(family), lab.width(family))
+    network.build(lab.small(network), lab.width(network))
     assert not torch.equal(torch.random.get_rng_state(), before)  # which building alone does
     assert zoo.save(again) == data
 

@@ -9,6 +9,7 @@ import numpy as np
 import zoo
 from engine import lineage, plugins, stages
 from engine.assembly import results
+from engine.assembly.fits import blob
 from engine.lineage import label, row_label
 from engine.plan.event_plan import Shard
 from engine.plan.plan import Plan
@@ -24,7 +25,7 @@ from engine.store.store import Ledger, Store
 
 FIGURES = {
     "autoencoder": {"posterior_predictive", "elbo_energy", "latent", "reconstruction"},
-    "classifier": {"roc", "confusion"},
+    "classifier": {"roc", "sic", "confusion"},
 }  # by kind of model
 
 
@@ -84,7 +85,7 @@ def _fit(
 ) -> Record:  # fmt: skip
     """A fit with what is known of it; of one with a further seed that is its curves alone."""
     model, item = plan.fitted[role], plan.models[role]
-    family, data = plugins.load("zoo", model.name), ledger.read(item)
+    family, data = plugins.load("zoo", model.name), blob(plan, ledger, role)
     fitted = zoo.load(data, family)
     mine = (numbers or {}) | ({} if rank is None else {"z": rank.z})
     short = family.__name__.rpartition(".")[2]
@@ -93,6 +94,7 @@ def _fit(
         lineage=item,
         name=f"{short}-{item[:8]}",
         parameters={"family": model.name, "seed": plan.study.seed_of(model), "representation": plan.study.view(model)}
+        | ({} if model.ensemble == 1 else {"ensemble": model.ensemble})
         | model.config,
         metrics=_finite(mine),
         curves={key: list(enumerate(values, start=1)) for key, values in fitted.history.items()},

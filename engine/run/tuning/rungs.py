@@ -12,6 +12,7 @@ import zoo
 from engine import schemas
 from engine.assembly import population as assembled
 from engine.assembly import training
+from engine.assembly.fits import blob
 from engine.assembly.samples import sample
 from engine.cluster.sampler import Objective, Trial
 from engine.inference.population import Population
@@ -67,7 +68,7 @@ def prepare(run: Run) -> RungInputs:
 def _shards(run: Run, missing: set[str]) -> Iterable[Unit]:
     """Shards of the pool that lack their features, or the terms of a model that stays."""
     plan, shared = run.plan, run.share(run.plan)
-    fitted = run.share({role: run.ledger.read(plan.models[role]) for role in plan.fixed})
+    fitted = run.share({role: blob(plan, run.ledger, role) for role in plan.fixed})
     for shard in plan.shards["tune"]:
         roles = [role for role in plan.fixed if plan.score_item(shard, role) in missing]
         made = shard.item, *(plan.feature_item(shard, view) for view in plan.views)
@@ -84,14 +85,13 @@ def n_rungs(plan: SearchPlan) -> int:
 def fits(plan: SearchPlan, values: Values) -> set[str]:
     """Items of the models that a trial fits."""
     of_trial = plan.of(values)
-    return {of_trial.models[role] for role in plan.searched}
+    return {item for role in plan.searched for item in of_trial.fits_of(role)}
 
 
 def arguments(run: Run, values: Values, rung: int) -> tuple:
-    """What `work` is given beside the inputs: with the stored models of this trial by role."""
-    of_trial = run.plan.of(values)
-    known = {role: run.ledger.entries.get(of_trial.models[role]) for role in run.plan.searched}
-    return run.store, values, rung, {role: entry for role, entry in known.items() if entry}
+    """What `work` is given beside the inputs: with the stored fits of this trial by item."""
+    known = {item: run.ledger.entries.get(item) for item in fits(run.plan, values)}
+    return run.store, values, rung, {item: entry for item, entry in known.items() if entry}
 
 
 def keep(plan: SearchPlan, shard: Shard, roles: list[str], fitted: dict[str, bytes]) -> list[Part]:
@@ -108,16 +108,16 @@ def keep(plan: SearchPlan, shard: Shard, roles: list[str], fitted: dict[str, byt
 def work(inputs: RungInputs, store: Store, values: Values, rung: int, finished: dict[str, Entry]) -> Iterator[Part]:
     """One row (`search_tables.RUNGS`) for a trial at a rung, after the models whose last epoch that was.
 
-    finished: stored models of this trial by role. A fit that diverges is an answer, and no failure.
+    finished: stored fits of this trial by item. A fit that diverges is an answer, and no failure.
     """
     plan = inputs.plan.of(values)
     try:
-        fitted = {role: _fitted(plan, role, rung, inputs, store, finished.get(role)) for role in plan.searched}
+        fitted = {role: _fitted(plan, role, rung, inputs, store, finished) for role in plan.searched}
         worth = _worth(plan, rung, inputs, _terms(plan, fitted, store, inputs.features))
         for role, model in fitted.items():
-            if _is_last(plan, role, rung) and role not in finished:
-                item = plan.models[role]
-                yield Part(f"models/{item}.safetensors", (item,), zoo.save(model))
+            for item, member in zip(plan.fits_of(role), model.members, strict=True):
+                if _is_last(plan, role, rung) and item not in finished:
+                    yield Part(f"models/{item}.safetensors", (item,), zoo.save(member))
         epochs = ", ".join(f"{role}: {len(model.history['validation_loss'])}" for role, model in fitted.items())
     except (zoo.NonFiniteLoss, Diverged) as error:
         worth, epochs = {"state": DIVERGED, "reason": str(error)}, None
@@ -131,18 +131,26 @@ def _is_last(plan: SearchPlan, role: str, rung: int) -> bool:
 
 
 def _fitted(
-    plan: SearchPlan, role: str, rung: int, inputs: RungInputs, store: Store, finished: Entry | None
+    plan: SearchPlan, role: str, rung: int, inputs: RungInputs, store: Store, finished: dict[str, Entry]
 ) -> "zoo.Fitted":
-    """The model of a role at a rung: of its last epoch the stored one, else fitted on from the rung before."""
+    """The model of a role at a rung, with all its members."""
+    return zoo.averaged([_fit(plan, role, item, rung, inputs, store, finished.get(item))
+                         for item in plan.fits_of(role)])  # fmt: skip
+
+
+def _fit(
+    plan: SearchPlan, role: str, item: str, rung: int, inputs: RungInputs, store: Store, finished: Entry | None
+) -> "zoo.Fitted":
+    """A fit for a role at a rung: of its last epoch the stored one, else fitted on from the rung before."""
     if finished and _is_last(plan, role, rung):
         return zoo.load(read(store, finished), plan.family(role))
-    item, epochs = plan.models[role], [plan.epochs(role, number) for number in range(rung + 1)]
+    epochs = [plan.epochs(role, number) for number in range(rung + 1)]
     # each rung has a state of its own: another trial with this model may still be at an earlier one
     before = next((f"{item}-{n}" for n in reversed(epochs) if n < epochs[-1]), None)
     every_s = None if _is_last(plan, role, rung) else 0  # a rung before the last ends with its state written
     checkpoint = Checkpoint(store, f"{item}-{epochs[-1]}", every_s, before)
     features, labels = training.gather(store, inputs.training[role])
-    return models.train(plan, role, features, labels, checkpoint, until=epochs[-1])
+    return models.train(plan, item, features, labels, checkpoint, until=epochs[-1])
 
 
 def _terms(
@@ -196,13 +204,33 @@ def reason(rung: pa.Table) -> str:
     return rung["reason"][0].as_py()
 
 
+def tied(plan: SearchPlan, ended: list[Trial], parts: list[pa.Table], best: Trial) -> list[Trial]:
+    """Trials that are as good as the best within the error of its objective, the best among them; they share a pool, so
+    that their differences are better known than that. Of an error that is not known, those of equal objective."""
+    error = parts[ended.index(best)]["objective_error"][0].as_py() or 0.0
+    return [trial for trial in ended if trial.value is not None and trial.state == COMPLETE
+            and (trial.value == best.value or abs(trial.value - best.value) <= error)]  # fmt: skip
+
+
+def chosen(plan: SearchPlan, ended: list[Trial], parts: list[pa.Table], best: Trial) -> Trial:
+    """The study as it is, where it ties with the best; else the best."""
+    own = [trial for trial in tied(plan, ended, parts, best) if is_study(plan, trial.values)]
+    return own[0] if own else best
+
+
+def is_study(plan: SearchPlan, values: Values) -> bool:
+    """Whether these are the values that the study has."""
+    return all(cell(values.get(key)) == cell(value) for key, value in plan.first[0].items())
+
+
 def table(plan: SearchPlan, ended: list[Trial], parts: list[pa.Table], best: Trial) -> pa.Table:
     """All trials by number, with a column per field; parts: what was said of each at its last rung."""
     words, rows = objectives.words(plan), []
+    as_good, kept = tied(plan, ended, parts, best), chosen(plan, ended, parts, best)
     for trial, part in zip(ended, parts, strict=True):
         (row,) = part.to_pylist()
-        rows.append(row | {"trial": trial.number, "best": trial is best, "objective_is": words,
-                           "rungs": len(trial.reports), "state": trial.state}
+        rows.append(row | {"trial": trial.number, "best": trial is kept, "ties": trial in as_good,
+                           "objective_is": words, "rungs": len(trial.reports), "state": trial.state}
                     | {key: cell(value) for key, value in trial.values.items()})  # fmt: skip
     values = {one.key: [cell(trial.values[one.key]) for trial in ended] for one in plan.dimensions}
     return schemas.of_rows(search_tables.searched(values), rows)

@@ -128,10 +128,11 @@ def _finish(run: Run, ended: list[Trial]) -> Tuned:
     item = plan.table_of(last)
     path = f"tables/{item}.parquet"
     missing = item not in ledger.entries or bool(ledger.check([item]))
-    run.computed["tables"] = int(missing)
+    run.computed["tables"], parts = int(missing), [ledger.table(one) for one in last]
     if missing:
-        run.commit(Part(path, (item,), kind.table(plan, ended, [ledger.table(one) for one in last], best)))
-    return Tuned(plan, item, ledger.table(item), run.store.where(path), best.values, ended[0].values, run.computed)
+        run.commit(Part(path, (item,), kind.table(plan, ended, parts, best)))
+    kept = kind.chosen(plan, ended, parts, best)
+    return Tuned(plan, item, ledger.table(item), run.store.where(path), kept.values, ended[0].values, run.computed)
 
 
 def best_of(ended: list[Trial], larger_is_better: bool) -> Trial | None:

@@ -20,8 +20,9 @@ RUNGS = pa.schema(_MEASURED)
 
 SEARCHED = pa.schema([
     column("trial", pa.int64(), "", "its number, from 0: the study as it is, where its values lie in the spaces"),
-    column("best", pa.bool_(), "", "whether this trial was chosen"),
-    column("objective_is", pa.string(), "", "worst Z of a statistic (sigma), er_leakage, or t3 (t y)"),
+    column("best", pa.bool_(), "", "whether this trial was chosen: the study as it is, where it ties with the best"),
+    column("ties", pa.bool_(), "", "whether it is as good as the best within the error of that one's objective"),
+    column("objective_is", pa.string(), "", "worst Z of a statistic (sigma), er_leakage, argos, or t3 (t y)"),
     column("rungs", pa.int64(), "", "comparisons that it took part in"),
     *_MEASURED,
 ])  # fmt: skip

@@ -147,6 +147,11 @@ def reason(trial: pa.Table) -> str:
     return "no reason given"
 
 
+def chosen(plan: TunePlan, ended: list[Trial], parts: list[pa.Table], best: Trial) -> Trial:
+    """The best: whether an R of the study ties with it, the interval around it says, which is no trial's."""
+    return best
+
+
 def table(plan: TunePlan, ended: list[Trial], parts: list[pa.Table], best: Trial) -> pa.Table:
     """All trials in rising R, with what the choice among them stands on."""
     grid, name, made = plan.tune.R.points(), plan.tune.objective, []

@@ -10,7 +10,7 @@ from engine.inference import reach
 from engine.plan.search_plan import SearchPlan
 from engine.plan.tune_plan import TunePlan
 from engine.run.tuning import objectives, trials
-from engine.run.tuning.objectives import er_leakage, t3, worst_z
+from engine.run.tuning.objectives import argos, er_leakage, t3, worst_z
 
 SETTINGS = (
     "tune.R={log=[1e-2,1e6],n=5}", "tune.m_chi_GeV=[30,50]", "toys.null=100", "toys.signal=100",
@@ -57,7 +57,18 @@ def test_the_error_of_a_leakage_is_about_binomial(case):
     assert 0.3 * binomial < found.error < 3 * binomial and found.m_chi_GeV is None
 
 
-@pytest.mark.parametrize("objective", [er_leakage, worst_z])
+def test_argos_knows_no_signal_and_falls_with_separation(case):
+    values = []
+    for nr_recon in (150.0, 300.0):
+        plan, population, _ = case(nr_recon)
+        found = argos.measure(plan, objectives.scored(plan, population, 1e-2), {}, 1e-2)
+        assert found.value == argos.rank(plan, objectives.scored(plan, population, 1e-2), {}, 1e-2)
+        assert 0 < found.error < found.value and found.m_chi_GeV is None
+        values.append(found.value)
+    assert values[0] != values[1]
+
+
+@pytest.mark.parametrize("objective", [argos, er_leakage, worst_z])
 def test_where_only_H_B_separates_a_large_R_is_chosen(case, objective):
     plan, population, signals = case(0.0)
     R, with_R = objectives.best_R(plan, population, signals, objective)
@@ -66,13 +77,14 @@ def test_where_only_H_B_separates_a_large_R_is_chosen(case, objective):
     assert objective.rank(plan, with_R, signals, R) > objective.rank(plan, small, signals, 1e-2)
 
 
-def test_of_equal_ranks_the_middle_R_is_chosen(case):
-    plan, population, signals = case(0.0)
+@pytest.mark.parametrize(("own", "chosen"), [(3.0, 1e2), (1e4, 1e4)])
+def test_of_equal_ranks_that_of_the_study_or_the_middle_R_is_chosen(case, own, chosen):
+    plan, population, signals = case(0.0, f"score.R=[{own}]")
 
     class Flat:
         rank = staticmethod(lambda plan, population, signals, R: 1.0 if R >= 1.0 else 0.0)
 
-    assert objectives.best_R(plan, population, signals, Flat)[0] == plan.tune.R.points()[2]
+    assert objectives.best_R(plan, population, signals, Flat)[0] == pytest.approx(chosen)
 
 
 def test_the_worst_z_is_the_one_that_the_scan_over_R_finds(case):
@@ -103,5 +115,5 @@ def test_an_exposure_beyond_the_range_is_infinite(case):
 
 
 def test_names_lead_to_their_files():
-    assert [objectives.of(name) for name in ("er_leakage", "t3", "tail_count")] == [er_leakage, t3, worst_z]
-    assert [one.LARGER_IS_BETTER for one in (er_leakage, t3, worst_z)] == [False, False, True]
+    assert [objectives.of(name) for name in ("argos", "t3", "tail_count")] == [argos, t3, worst_z]
+    assert [one.LARGER_IS_BETTER for one in (argos, er_leakage, t3, worst_z)] == [True, False, False, True]

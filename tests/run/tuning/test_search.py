@@ -7,10 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 import optuna
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from engine import study
+from engine.cluster.sampler import Trial
 from engine.errors import BadInput, TaskFailed
 from engine.plan.search_plan import SearchPlan
 from engine.report import tuned
@@ -103,7 +105,7 @@ class TestRungs:
         plan, entries = inputs.plan.of(VALUES), inputs.training["vae"]
         climbed(inputs, store, 0)
         (model,), row = climbed(inputs, store, 1)
-        (whole,) = models.work(plan, "vae", store, entries)
+        (whole,) = models.work(plan, plan.models["vae"], store, entries)
         assert (model.path, model.items) == (whole.path, whole.items) and model.content == whole.content
         assert (row["state"], row["epochs"]) == ("complete", "vae: 4")
         assert row["objective"] == row["er_leakage"], "the objective here, which both take the least of"
@@ -114,13 +116,13 @@ class TestRungs:
         (whole,), _ = climbed(inputs, store, 1)
         (entry,) = commit(store, [whole])
         assert climbed(inputs, store, 0) == ([], row), "not that of the end, nor from its checkpoint"
-        assert climbed(inputs, store, 0, finished={"vae": entry}) == ([], row)
+        assert climbed(inputs, store, 0, finished={whole.items[0]: entry}) == ([], row)
 
     def test_a_model_that_is_there_is_not_fitted_again(self, inputs, store, monkeypatch):
         (model,), row = climbed(inputs, store, 1)
         (entry,) = commit(store, [model])
         monkeypatch.setattr(models, "train", None)
-        assert climbed(inputs, store, 1, finished={"vae": entry}) == ([], row)
+        assert climbed(inputs, store, 1, finished={model.items[0]: entry}) == ([], row)
 
     def test_the_second_rung_goes_on_from_the_first(self, inputs, store, monkeypatch):
         climbed(inputs, store, 0)
@@ -203,7 +205,11 @@ class TestSearch:
         for row in rows:
             assert (row["objective"] is None) == (row["state"] == "pruned")
             assert row["epochs"] == ("vae: 2" if row["state"] == "pruned" else "vae: 4")
-        best = min((row for row in rows if row["objective"] is not None), key=lambda row: row["objective"])
+        least = min((row for row in rows if row["objective"] is not None), key=lambda row: row["objective"])
+        ties = [row["trial"] for row in rows if row["objective"] is not None
+                and row["objective"] - least["objective"] <= (least["objective_error"] or 0.0)]  # fmt: skip
+        assert ties == [row["trial"] for row in rows if row["ties"]] and least["trial"] in ties
+        best = rows[0] if 0 in ties else least
         assert [row["trial"] for row in rows if row["best"]] == [best["trial"]]
         assert plain(undisturbed.best) == of_row(best) and plain(undisturbed.first) == of_row(rows[0])
 
@@ -320,6 +326,18 @@ class TestWhatIsLeft:
         said = tuned.words(undisturbed)
         assert f"models.vae.beta = {undisturbed.best['models.vae.beta']}" in said and "pruned" in said
         assert "first trial" in said or best_of(undisturbed)["trial"] == 0
+        n_ties = sum(undisturbed.table["ties"].to_pylist())
+        assert (f"{n_ties} trials tie within the error" in said) == (n_ties > 1)
+
+    @pytest.mark.parametrize(("error", "kept"), [(0.02, 0), (0.005, 1), (None, 1)])
+    def test_the_study_stays_as_it_is_where_its_trial_ties_with_the_best(self, load, error, kept):
+        plan = SearchPlan(load())
+        other = plan.first[0] | {"models.vae.beta": 3.0}
+        ended = [Trial(0, plan.first[0], "complete", 0.11), Trial(1, other, "complete", 0.1),
+                 Trial(2, other, "pruned", None)]  # fmt: skip
+        parts = [pa.table({"objective_error": pa.array([error], pa.float64())})] * 3
+        assert rungs.chosen(plan, ended, parts, ended[1]) is ended[kept]
+        assert len(rungs.tied(plan, ended, parts, ended[1])) == (2 if kept == 0 else 1)
 
 
 def test_the_command_searches_on_a_cluster_and_keeps_passwords(recoilscan, run_here, tiny, tmp_path):

@@ -20,7 +20,7 @@ import numpy as np
 from engine import plugins
 from engine.inference.population import Population
 from engine.plan.tune_plan import TunePlan
-from engine.study.tune import ER_LEAKAGE, T3
+from engine.study.tune import ARGOS, ER_LEAKAGE, T3
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,15 @@ def of(name: str) -> ModuleType:
 
 
 def best_R(plan: TunePlan, population: Population, signals: dict, objective: ModuleType) -> tuple[float, Population]:
-    """The R of the grid with the largest rank, of equal ones the middle one, and the population with its scores."""
+    """The R of the grid with the largest rank, and the population with its scores.
+
+    Of equal ones that of the study, if it is one of them, else the middle one.
+    """
     points = plan.tune.R.points()
     ranks = np.array([objective.rank(plan, scored(plan, population, R), signals, R) for R in points])
     equal = np.flatnonzero(ranks == ranks.max())
-    R = points[int(equal[(len(equal) - 1) // 2])]
+    own = [points[i] for i in equal if points[i] in plan.study.score.R]
+    R = own[0] if own else points[int(equal[(len(equal) - 1) // 2])]
     return R, scored(plan, population, R)
 
 
@@ -55,5 +59,5 @@ def scored(plan: TunePlan, population: Population, R: float) -> Population:
 def words(plan: TunePlan) -> str:
     """What the objective of a study is, for a column."""
     tune = plan.tune
-    named = {ER_LEAKAGE: "er_leakage", T3: f"t3 of {tune.t3_of} (t y)"}
+    named = {ER_LEAKAGE: "er_leakage", ARGOS: "argos", T3: f"t3 of {tune.t3_of} (t y)"}
     return named.get(tune.objective, f"worst Z of {tune.objective} (sigma)")

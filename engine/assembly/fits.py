@@ -1,0 +1,22 @@
+"""Fits as they are asked: one blob for a role, whether it is one fit or an ensemble of them."""
+
+import zoo
+from engine.plan.event_plan import EventPlan
+from engine.store import timings
+from engine.store.store import Ledger, Store
+from engine.store.timings import Timing
+
+
+def blob(plan: EventPlan, ledger: Ledger, role: str) -> bytes:
+    """The model of a role as `zoo.load` takes it: the stored fit, or the members of an ensemble together."""
+    return zoo.joined([ledger.read(item) for item in plan.fits_of(role)])
+
+
+def timing(plan: EventPlan, store: Store, role: str) -> Timing:
+    """Seconds of all fits of a role, and events per second that they score one after the other; None where unknown."""
+    of_fits = [timings.read(store, item) for item in plan.fits_of(role)]
+    training, speeds = [one.training_s for one in of_fits], [one.scored_per_s for one in of_fits]
+    return Timing(
+        None if None in training else sum(training),
+        None if None in speeds else 1 / sum(1 / speed for speed in speeds) if len(speeds) > 1 else speeds[0],
+    )
