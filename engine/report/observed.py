@@ -18,7 +18,7 @@ from engine.lineage import row_label
 from engine.physics import events
 from engine.plan.plan import Wanted
 from engine.plots import observed as figures
-from engine.report import score_templates
+from engine.report import event_display, score_templates
 from engine.report.tracking import Record, records
 from engine.run import observed_limits
 from engine.run.joint import Joint
@@ -28,7 +28,7 @@ from engine.store.parts import Part, encode
 from engine.store.store import Store
 
 COMBINED = "combined"
-SHOWN = 10  # events in lines and on the figure
+SHOWN, DISPLAYED = 10, 5  # events in lines and on the figure; with a figure of their own, where there are pulses
 
 
 def lines_before(seen: Observation) -> Iterator[str]:
@@ -196,6 +196,19 @@ def _figures(seen: Observation, format: str) -> dict[str, bytes]:
         areas = seen.events.columns["cs1_pe"], seen.events.columns["cs2_pe"]
         page = figures.page(bands, areas, top, ts, population.ts[R], expected, exposure_ty=seen.exposure_ty, R=R)
         made[f"{row_label(FOLDER, R)}.{format}"] = plots.render(page, format)
+        made |= _displays(seen, R, top, format)
+    return made
+
+
+def _displays(seen: Observation, R: float, top: np.ndarray, format: str) -> dict[str, bytes]:
+    """What was recorded of the most anomalous events, where the list has it."""
+    made, events_of = {}, seen.events
+    for rank, event in enumerate(top[:DISPLAYED].tolist(), 1):
+        label = "".join(f", {name} {values[event]}" for name, values in events_of.labels.items())
+        title = f"rank {rank}: row {events_of.row[event]}{label}, CES {events_of.columns['ces_keVee'][event]:.1f} keVee"
+        readout = event_display.of_one(events_of.readout, event)
+        if figure := event_display.display(title, readout, seen.plan.study.detector.constants):
+            made[f"{row_label('event', R)}_{rank}.{format}"] = plots.render(figure, format)
     return made
 
 

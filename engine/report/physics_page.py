@@ -1,21 +1,20 @@
 """A study's physics report as files: `report.md`, one page, and the figures it shows."""
 
-import dataclasses
 import math
 
 import numpy as np
 
-from engine import lineage, plots, plugins
+from engine import lineage, plots
 from engine.errors import unknown
 from engine.inference.pools import KINDS
 from engine.physics import proposals
-from engine.physics.detectors import TPC, Readout
+from engine.physics.detectors import Readout
 from engine.physics.event_list import EventList
 from engine.physics.events import simulate
 from engine.plan.plan import Plan
 from engine.plots import physics as figures
 from engine.plots._rows import number
-from engine.report import list_bands, physics_report
+from engine.report import event_display, list_bands, physics_report
 from engine.report.markdown import table
 from engine.report.physics_report import Component, Leakage, Rate, Sample
 from engine.study import Study
@@ -97,17 +96,8 @@ def display(plan: Plan, kind: str) -> tuple[dict[str, float], Readout]:
     columns, readout = simulate(study.detector.constants, kind, energy, key)
     distance = np.abs(columns["ces_keVee"] - np.mean(physics_report.before_range_keV(plan, "ER")))
     i = int(np.argmin(np.where(columns["registered"], distance, np.inf)))
-    one = {field.name: getattr(readout, field.name)[i : i + 1] for field in dataclasses.fields(Readout)}
-    return {name: float(values[i]) for name, values in (columns | {"energy_keV": energy}).items()}, Readout(**one)
-
-
-def image(readout: Readout, tpc: TPC) -> np.ndarray | None:
-    """(rows, columns, 3) uint8 composite image of the first event; None where that representation does not ship."""
-    package = "engine.physics.representations"
-    if "image" not in plugins.names(package):
-        return None
-    view = plugins.load(package, "image", "features", "SHAPE")
-    return view.features(readout, tpc)[0].reshape(view.SHAPE)
+    truth = {name: float(values[i]) for name, values in (columns | {"energy_keV": energy}).items()}
+    return truth, event_display.of_one(readout, i)
 
 
 def _event(plan: Plan, kind: str):
@@ -115,14 +105,7 @@ def _event(plan: Plan, kind: str):
     truth, readout = display(plan, kind)
     position = f"({truth['x_cm']:.0f}, {truth['y_cm']:.0f}, {truth['z_cm']:.0f}) cm"
     title = f"{kind}, {truth['energy_keV']:.1f} keV, CES {truth['ces_keVee']:.1f} keVee, at (x, y, z) = {position}"
-    arrays = {name: tpc.pmt_positions_cm(name) for name in ("top", "bottom")}
-    hits = {
-        "S2, top array": (arrays["top"], readout.s2_top[0]),
-        "S2, bottom array": (arrays["bottom"], readout.s2_bottom[0]),
-        "S1, bottom array": (arrays["bottom"], readout.s1_bottom[0]),
-    }
-    pulses = {"S1": (readout.s1_waveform[0], tpc.s1_sample_ns), "S2": (readout.s2_waveform[0], tpc.s2_sample_ns)}
-    return figures.event(title, pulses, hits, radius_cm=tpc.radius_cm, image=image(readout, tpc))
+    return event_display.display(title, readout, tpc)
 
 
 def markdown(

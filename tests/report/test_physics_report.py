@@ -9,7 +9,7 @@ from scipy.stats import norm, poisson
 
 from engine.errors import BadInput
 from engine.plan.plan import Plan
-from engine.report import physics_page, physics_report
+from engine.report import event_display, physics_page, physics_report
 from engine.report.physics_report import Leakage, Rate, Sample
 from engine.study import load
 
@@ -169,7 +169,7 @@ def test_events_on_display_are_single_and_coincident(study):
         truth, readout = physics_page.display(Plan(study), kind)
         assert readout.registered.all() and len(readout.s1_area) == 1
         assert truth["ces_keVee"] == pytest.approx(6, abs=1.5)
-    assert physics_page.image(readout, study.detector.constants).shape == (75, 75, 3)
+    assert event_display.image(readout, study.detector.constants).shape == (75, 75, 3)
 
 
 def test_a_report_is_named_by_what_makes_it(study, request):

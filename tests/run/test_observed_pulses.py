@@ -1,5 +1,8 @@
 """`observe` of a list with pulses, under models that read the vector: the scores of the simulation, from a file."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -9,6 +12,7 @@ from studies import TINY
 from engine import study
 from engine.physics import events
 from engine.physics.representations import vector
+from engine.report import event_display, observed
 from engine.run import observation, pipeline
 from engine.store.store import Store
 from zoo import load, terms
@@ -60,6 +64,20 @@ def test_observe_judges_it(scanned, recorded, run_here):
     track = "--tracking", f"sqlite:///{store.folder()}/mlflow.db"
     command = "observe", TINY, recorded[1], "--store", store.uri, *track, *settings
     assert "blinded: nothing of the signal region was shown" in run_here(*command).stdout
-    said = " ".join(run_here(*command, "--unblind").stdout.split())
+    said_lines = run_here(*command, "--unblind").stdout.splitlines()
+    said = " ".join(" ".join(said_lines).split())
     assert "R = 10000, rank 1: row " in said and "event_number" in said and "global: smallest local p" in said
     assert "count: q = " in said
+    folder = next(line.removeprefix("tables and figures: ") for line in said_lines if line.startswith("tables and"))
+    shown = sorted(path.name for path in Path(folder).glob("event_R10000_*.png"))
+    assert shown == [f"event_R10000_{rank}.png" for rank in range(1, observed.DISPLAYED + 1)]
+
+
+def test_a_list_without_charge_of_single_tubes_has_no_display(recorded):
+    tpc = study.load(TINY, SETTINGS).detector.constants
+    one = event_display.of_one(recorded[0], 3)
+    assert event_display.display("an event", one, tpc) is not None
+    none = np.zeros((1, 0), np.float32)
+    assert event_display.display("an event", replace(one, s1_bottom=none, s2_top=none, s2_bottom=none), tpc) is None
+    some = event_display.display("an event", replace(one, s1_bottom=none, s1_waveform=none), tpc)
+    assert len(some.axes) == 4  # the S2's pulse, its two patterns and their colours
