@@ -24,6 +24,7 @@ FIGURES = {  # by what a figure's name begins with: the section that shows it, a
     "t3_against_mass": ("answer", "Exposure for three sigma against mass"),
     "leakage": ("networks", "Z and the exposure for three sigma by how well the leakage is known"),
     "roc": ("networks", "ROC: nuclear recoils kept against electron recoils let through, beside the floor"),
+    "sic": ("networks", "nuclear recoils kept over the root of electron recoils let through, beside the floor"),
     "confusion": ("networks", "Confusion of electron and nuclear recoils by each classifier"),
     "scores": ("scores", "Expected events by anomaly score under background and with signals"),
     "q": ("scores", "The test statistic in toys without and with signal"),
