@@ -54,7 +54,16 @@ def _found(outcome: Outcome, row: dict) -> str:
     t3 = "" if not told else f"; exposure for three sigma in t y: {results_page.exposure(told[0]).rstrip('*')}"
     return (f"Median experiment: {row_label(row['statistic'], row['R'])} has Z "
             f"{'' if z.startswith('>') else '= '}{z.rstrip('*')}{poor}, "
-            f"the count alone {row['z_count']:.2f}{t3}.")  # fmt: skip
+            f"the count alone {row['z_count']:.2f}{t3}{_limit(outcome, row['exposure_ty'])}.")  # fmt: skip
+
+
+def _limit(outcome: Outcome, exposure_ty: float) -> str:
+    """The median limit at the benchmark's mass and this exposure, where the study has any."""
+    size, at = outcome.plan.study.signal.size, (outcome.plan.study.benchmark_signal.m_chi_GeV, exposure_ty)
+    for row in outcome["limits"].table.to_pylist():
+        if (row["m_chi_GeV"], row["exposure_ty"]) == at and (limit := row[size.named("90")]) is not None:
+            return f"; who knows the signal has a median limit of {limit:.3g} {size.unit}".rstrip() + " (90 % CL)"
+    return ""
 
 
 def _sure(outcome: Outcome, row: dict) -> str:

@@ -125,6 +125,9 @@ class TestOfAFinishedScan:
         assert (row["statistic"], row["exposure_ty"]) == ("tail_count", 50)
         assert f"Z = {row['z_exact']:.2f} +- {row['z_pool_error']:.2f}" in lines[1]
         assert row["pool_limited"] == ("too few pool events" in lines[1])
+        limits = scan.outcome["limits"].table.to_pylist()
+        (limit,) = (one for one in limits if (one["m_chi_GeV"], one["exposure_ty"]) == (50, 50))
+        assert f"a median limit of {limit['sigma_si_90_cm2']:.3g} cm2 (90 % CL)." in lines[1]
 
     def test_study_lineage_versions_and_time_are_in_it(self, scan, found):
         assert " ".join(scan.text.split()) in found.words
@@ -165,7 +168,7 @@ class TestOfLess:
         found = Page(scan_report.html(replace(more, figures={})))
         assert found.table("T3, the exposure for three sigma, in detail").column("t3 [t y]") == [123.456, 123.456]
         assert found.table("At 50 GeV, 6.5e-48 cm2").rows[1][-1] == ("123 +- 7.5", 123.0)
-        assert "exposure for three sigma in t y: 123 +- 7.5." in found.words
+        assert "exposure for three sigma in t y: 123 +- 7.5; who knows the signal has a median limit of" in found.words
         assert found.table("By how well the leakage is known").rows[0][-1] == ("2.50", 2.5)
 
     def test_a_study_that_ranks_no_statistic_is_told_by_its_largest_z(self, scan, monkeypatch):
