@@ -3,7 +3,6 @@
 import dataclasses
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from engine import plugins
 from engine.physics.detectors import TPC, Readout
@@ -25,7 +24,7 @@ def image(readout: Readout, tpc: TPC) -> np.ndarray | None:
     return view.features(readout, tpc)[0].reshape(view.SHAPE)
 
 
-def display(title: str, readout: Readout, tpc: TPC) -> Figure | None:
+def display(title: str, readout: Readout, tpc: TPC) -> figures.Figure | None:
     """The figure of a readout's first event; None where it has no charge of single tubes, as lists of areas have not.
 
     What a list does not hold is (n, 0) in its readout, and left out.
