@@ -1,5 +1,6 @@
 """Shard after shard in one process: what a worker holds does not grow with the pool."""
 
+import os
 import subprocess
 import sys
 
@@ -39,7 +40,9 @@ for number, shard in enumerate(plan.shards["pool"][:shards], start=1):
 def peaks_MB(keep_features: bool) -> tuple[int, int]:
     """Peak memory of one process after FIRST and after SHARDS shards of a pool of electron recoils."""
     command = [sys.executable, "-W", "error", "-c", WORKER, TINY, FIRST, SHARDS, int(keep_features)]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+    # what is freed goes back at once, whichever thread had asked for it: else the peak is also one of fragments
+    given_back = os.environ | {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "131072"}
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, env=given_back)
     assert done.returncode == 0, done.stderr
     first, last = (int(line) for line in done.stdout.split() if line.isdigit())
     return first, last

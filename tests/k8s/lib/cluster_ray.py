@@ -23,6 +23,7 @@ from pathlib import Path
 MARK = "RECOILSCAN_POD_OF"  # in the environment of every process that an operator starts
 POD = "RECOILSCAN_POD"  # in that of every process of one pod
 PATIENCE_S = 240.0  # for a head to answer: 5 s on a quiet machine
+HEADS = 3  # that are started: one whose port another process takes at that moment ends at once
 POLL_S = 0.3
 DIE_S = 30.0  # for a process that was killed to be gone
 STORE_BYTES = 100 * 2**20
@@ -92,6 +93,9 @@ class RayCluster:
         self.token = secrets.token_hex(16)
         self._spec, self._resolve, self._mark = spec, resolve, mark
         self._processes: list[subprocess.Popen] = []
+        self._choose_ports()
+
+    def _choose_ports(self) -> None:
         gcs, self.port, *_ = self._ports = free_ports(3)
         self.address = f"127.0.0.1:{gcs}"
 
@@ -101,6 +105,17 @@ class RayCluster:
         bin_folder.mkdir()
         (bin_folder / "recoilscan").write_text(SHIM.format(python=sys.executable))
         (bin_folder / "recoilscan").chmod(0o755)
+        for _ in range(HEADS - 1):
+            try:
+                return self._start()
+            except TimeoutError:
+                if all(process.poll() is None for process in self._processes):
+                    raise
+            self._choose_ports()  # another process has taken one of them meanwhile
+            self._processes.clear()
+        self._start()
+
+    def _start(self) -> None:
         gcs, dashboard, client = self._ports
         head = ["--head", f"--port={gcs}", "--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}",
                 f"--ray-client-server-port={client}", "--num-cpus=0", f"--temp-dir={self.folder}/ray"]  # fmt: skip
