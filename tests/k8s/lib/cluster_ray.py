@@ -105,27 +105,35 @@ class RayCluster:
         bin_folder.mkdir()
         (bin_folder / "recoilscan").write_text(SHIM.format(python=sys.executable))
         (bin_folder / "recoilscan").chmod(0o755)
+        self._start_head()
         for _ in range(HEADS - 1):
-            try:
-                return self._start()
-            except TimeoutError:
-                if all(process.poll() is None for process in self._processes):
-                    raise
-            self._choose_ports()  # another process has taken one of them meanwhile
-            self._processes.clear()
-        self._start()
-
-    def _start(self) -> None:
-        gcs, dashboard, client = self._ports
-        head = ["--head", f"--port={gcs}", "--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}",
-                f"--ray-client-server-port={client}", "--num-cpus=0", f"--temp-dir={self.folder}/ray"]  # fmt: skip
-        self._ray(self._spec["headGroupSpec"], head)
+            if self._wait_for_head():
+                break
+            self._processes.clear()  # it has ended: another process has taken a port of it meanwhile
+            self._choose_ports()
+            self._start_head()
         self._wait(self._answers, "the head does not answer")
         for group in self._spec["workerGroupSpecs"]:
             for _ in range(group["replicas"]):
                 self._ray(group, [f"--address={self.address}", "--num-cpus=1"])
                 # one after the other: Ray finds a starting node by its address, which here they share
                 self._wait(self._all_are_there, "a worker does not come")
+
+    def _start_head(self) -> None:
+        gcs, dashboard, client = self._ports
+        head = ["--head", f"--port={gcs}", "--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}",
+                f"--ray-client-server-port={client}", "--num-cpus=0", f"--temp-dir={self.folder}/ray"]  # fmt: skip
+        self._ray(self._spec["headGroupSpec"], head)
+
+    def _wait_for_head(self) -> bool:
+        """Whether it answers; False where it ended before."""
+        try:
+            self._wait(self._answers, "the head does not answer")
+        except TimeoutError:
+            if self._processes[0].poll() is None:
+                raise
+            return False
+        return True
 
     def _ray(self, group: dict, words: list[str]) -> None:
         agent, metrics = free_ports(2)
