@@ -17,7 +17,7 @@ NODES_S = 300.0  # for a node to come that can run a task: an autoscaler takes m
 HEAD_S = 45.0  # for a cluster's head to come back: raylets end themselves after 60
 LOOK_S = 5.0  # between two looks at the head
 
-# Read by every Ray process that this one starts, and by this one; those of another cluster need the same (see README).
+# Read by every Ray process that this one starts, and by this one; other clusters need it too (docs/pages/clusters.md)
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",

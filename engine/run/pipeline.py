@@ -1,10 +1,8 @@
 """The way through the stages, from a study to its tables; what exists stays."""
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import ModuleType
 
 import pyarrow as pa
@@ -13,7 +11,7 @@ from engine import lineage, stages
 from engine.assembly import foresight
 from engine.assembly.inputs import Inputs
 from engine.assembly.results import Result
-from engine.errors import BadInput, CorruptPart, shown
+from engine.errors import CorruptPart
 from engine.inference.population import Population
 from engine.plan.event_plan import EventPlan
 from engine.plan.members import plan_of
@@ -26,7 +24,7 @@ from engine.stages import STAGES, cells, events, exact, models, scores, tables
 from engine.store import heartbeat
 from engine.store.parts import Part, encode
 from engine.store.store import Ledger, Store
-from engine.study import Study, load, parse
+from engine.study import Study
 
 FIRST = (events, models, scores)  # the way to scored events, one for all members of a comparison
 
@@ -65,26 +63,6 @@ class Outcome:
         return sum(map(len, self.failed.values()))
 
 
-def scan(
-    study: Study | str | os.PathLike | dict, store: Store | str | os.PathLike = "./recoilscan-store", **options: object
-) -> pa.Table:
-    """The whole path for a study, resumed where it stands; returns the result table (`engine.schemas.results`).
-
-    `study` is a parsed study, a TOML file, a shipped name, or a dictionary of a study's keys. Options: `address` of a
-    Ray cluster (default: a local one), `workers` of the local one (0: none, in this process), `progress`, `name` under
-    which the store keeps what was asked. Raises BadInput before any work starts; for toys just too full to be drawn,
-    which the pool tells, before the first of them.
-    """
-    workers = options.get("workers")
-    if workers is not None and (not isinstance(workers, int) or workers < 0):
-        raise BadInput(f"workers = {shown(workers)}: expected an integer, 0 or more")
-    if isinstance(study, str | os.PathLike):
-        options, study = {"name": Path(study).stem} | options, load(study)
-    elif not isinstance(study, Study):
-        study = parse(study)
-    return run(study, store if isinstance(store, Store) else Store(store), **options).table
-
-
 def run(
     study: Study,
     store: Store,
@@ -94,7 +72,7 @@ def run(
     progress: Silent | None = None,
     name: str = "study",
 ) -> Outcome:
-    """`scan` with everything that is known at its end; raises the same."""
+    """`engine.scan` of a study without a comparison, with all that is known at its end; raises the same."""
     plan = plan_of(study)
     with opened(plan, store, address=address, workers=workers, progress=progress) as state:
         request.keep(store, name, plan)

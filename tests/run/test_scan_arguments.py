@@ -5,11 +5,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from studies import PAIRS
 
 import engine
 from engine import study
 from engine.errors import BadInput
-from engine.run import pipeline
+from engine.run import comparison, pipeline
 from engine.store.store import Store
 
 
@@ -35,6 +36,11 @@ def test_a_study_is_a_path_a_name_a_dictionary_or_parsed(asked, tiny, tmp_path):
     assert {uri for _, uri, _ in asked} == {str(tmp_path / "store")}
     assert all(parsed == whole for parsed, _, _ in asked)
     assert [options.get("name") for _, _, options in asked] == ["tiny"] * 6 + [None] * 6
+
+
+def test_of_a_comparison_it_is_the_ranking(asked, tmp_path, monkeypatch):
+    monkeypatch.setattr(comparison, "run", lambda study, store, workers: SimpleNamespace(ranking=study.ranking))
+    assert engine.scan(PAIRS, tmp_path / "store", workers=0) == study.load(PAIRS).ranking and not asked
 
 
 @pytest.mark.parametrize(
