@@ -25,6 +25,7 @@ def test_a_bare_forward_pass_gives_the_terms(problem):
 
 
 def test_what_is_counted_is_every_event_of_every_epoch():
-    fit, score = training.sides()
+    fit, large, score = training.sides()
+    assert large.fast.units == large.slow.units == 21
     assert fit.fast.units == fit.slow.units == 5 * 700
     assert score.fast.units == score.slow.units == training.N_SCORED

@@ -1,5 +1,6 @@
 """The loop and the scoring with nothing around them, as a script would write them: twins for `recoilscan bench`."""
 
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -13,16 +14,18 @@ Epoch = tuple[list[np.ndarray], list[np.ndarray]]  # rows of its batches, of tra
 
 
 def bare_fit(
-    family: ModuleType, config: Any, x: np.ndarray, labels: np.ndarray, epochs: list[Epoch], seed: int
+    family: ModuleType, config: Any, x: np.ndarray, labels: np.ndarray, epochs: list[Epoch], seed: int,
+    optimizer: Callable | None = None,
 ) -> torch.nn.Module:
     """The module after these epochs on float32, scaled events (n, n_features).
 
     It starts from the weights that `fit` starts from; a family without noise ends with those that `fit` ends with.
+    `optimizer(parameters, config)`: the family's own unless given.
     """
     with torch_threads(1), torch.random.fork_rng(devices=[]):
         noise = generator(seed, INIT)
         module = family.build(config, x.shape[1])
-        optimizer = family.optimizer(module.parameters(), config)
+        optimizer = (optimizer or family.optimizer)(module.parameters(), config)
         events, kinds = torch.from_numpy(x), torch.from_numpy(labels.astype(np.float32))
         for training, validation in epochs:
             for rows in training:
@@ -40,3 +43,8 @@ def bare_terms(fitted: Fitted, x: np.ndarray, batch_size: int) -> list[dict[str,
     """The family's terms of float32, scaled events, batch by batch."""
     with torch.inference_mode(), torch_threads(1):
         return [fitted.family.terms(fitted.module, events) for events in torch.from_numpy(x).split(batch_size)]
+
+
+def torch_adamax(parameters, config: Any) -> torch.optim.Optimizer:
+    """Adamax as torch has it."""
+    return torch.optim.Adamax(parameters, lr=config.learning_rate)

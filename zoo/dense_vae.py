@@ -26,6 +26,7 @@ import torch
 from torch import nn
 
 from zoo import _fields as fields
+from zoo._adamax import Adamax
 from zoo._choices import ACTIVATIONS, KINDS
 from zoo._layers import bounded, mlp
 from zoo._losses import gaussian_nll, kl_to_standard_normal
@@ -79,7 +80,7 @@ def build(config: Config, n_features: int) -> DenseVAE:
 
 def optimizer(parameters, config: Config) -> torch.optim.Optimizer:
     """Adamax, Table 1."""
-    return torch.optim.Adamax(parameters, lr=config.learning_rate)
+    return Adamax(parameters, lr=config.learning_rate)
 
 
 def loss(module: DenseVAE, x: torch.Tensor, label: torch.Tensor, generator: torch.Generator, config: Config):
