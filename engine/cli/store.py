@@ -33,6 +33,7 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
     draw: Annotated[Path | None, typer.Option("--map", callback=target, help="Draws how far the grid is done.")] = None,
     tuning: Annotated[bool, typer.Option("--tune", help="Of `recoilscan tune` instead: its trials, the best.")] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="Read every part, and hold it against its hash.")] = False,
     no_code: NoCode = False,
 ) -> None:
     """How far a study is: items done, missing, stale, corrupt, failed, and why; its table. Changes nothing."""
@@ -42,7 +43,7 @@ def status(
         raise BadInput("--map draws the grid of a scan; with --tune there is none")
     if draw and draw.suffix not in ("", *(f".{name}" for name in FORMATS)):
         raise unknown("figure format", draw.suffix, FORMATS)
-    summary = _status(study, Store(store, create=False), settings, tuning)
+    summary = _status(study, Store(store, create=False), settings, tuning, verify)
     if draw:
         _draw_coverage(summary, draw)
     if as_json:
@@ -60,17 +61,17 @@ def status(
     say(f"table: {summary.table or 'none yet: ' + again('tune' if tuning else 'scan', study, store, settings)}")
 
 
-def _status(study: str, store, settings: list[str] | None, tuning: bool):
+def _status(study: str, store, settings: list[str] | None, tuning: bool, verify: bool):
     from engine.study import load
 
     parsed = load(study, tuple(settings or ()))
     if tuning:
         from engine.run.tuning import search  # torch takes seconds to import: who tunes pays
 
-        return search.status(parsed, store)
+        return search.status(parsed, store, verify)
     from engine.run.status import status
 
-    return status(parsed, store, stem(study))
+    return status(parsed, store, stem(study), verify)
 
 
 def track(

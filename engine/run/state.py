@@ -124,7 +124,7 @@ def to_its_end(run: Run, way: Callable[[Run], Made]) -> Made:
             last = damage
             run.progress.close()
             run.ledger.doubt()
-            for entry in run.ledger.check(damage.entry.items):
+            for entry in run.ledger.check(damage.entry.items, thorough=True):
                 run.put_aside(entry)
             run = replace(run, others={})  # without the populations that were made of it
     raise StoreFault(f"parts of the store {run.store.uri!r} were found damaged {REPAIRS} times, at last {last}")

@@ -94,12 +94,12 @@ class Status:
         yield legend
 
 
-def status(study: Study, store: Store, name: str = "study") -> Status:
-    """A study's items as they are in the store; `name`: the one it is scanned under."""
+def status(study: Study, store: Store, name: str = "study", verify: bool = False) -> Status:
+    """A study's items as they are in the store; `name`: the one it is scanned under; verify: by every byte."""
     ledger, plan, is_settled = Ledger(store), plan_of(study), True
     if study.grid.refine:
         plan, is_settled = refine.replay(study, ledger)
-    made, damaged = stages.items(plan), damaged_parts(plan, ledger)
+    made, damaged = stages.items(plan), damaged_parts(plan, ledger, verify)
     now, before = request.of_plan(plan), request.last(store, name)
     stale = request.stale(before, now)
     n_stale = {stage: len(items) for stage, items in stale.items()}
@@ -136,13 +136,13 @@ def _table(study: Study, plan: Plan | JointPlan, ledger: Ledger, store: Store) -
     return store.where(path) if path in store.list(plan.folder) else None
 
 
-def damaged_parts(plan: EventPlan, ledger: Ledger) -> list[str]:
-    """Paths of parts that do not verify; what does, but was not noted, is known to the ledger from now on."""
+def damaged_parts(plan: EventPlan, ledger: Ledger, thorough: bool = False) -> list[str]:
+    """Paths of parts that do not verify (`Ledger.check`); what does and was not noted, the ledger knows from now on."""
     damaged = []
     for stage, items in stages.items(plan).items():
         whole, broken = ledger.orphans(f"{stage}/")
         ledger.know(whole)
-        damaged += broken + [entry.path for entry in ledger.check(items)]
+        damaged += broken + [entry.path for entry in ledger.check(items, thorough)]
     return damaged
 
 

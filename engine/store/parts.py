@@ -4,7 +4,7 @@ import hashlib
 import io
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
@@ -46,11 +46,13 @@ def of_rows(stage: str, schema: pa.Schema, rows: list[dict]) -> Part:
 
 @dataclass(frozen=True)
 class Entry:
-    """A committed part as the ledger knows it."""
+    """A committed part as the ledger knows it; size_bytes, e_tag: as the store told them when it was written."""
 
     path: str
     sha256: str
     items: tuple[str, ...]
+    size_bytes: int | None = None
+    e_tag: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

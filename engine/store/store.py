@@ -33,16 +33,18 @@ ERRORS = "errors"  # what was raised that nobody had thought of
 FLUSH_S = 2.0
 MANY = 100  # segments, from which on one more that holds them is sooner read
 HOLDS_OTHERS = "-all.jsonl"  # how the name of such a segment ends
+FEW = 4  # parts of a folder, which are sooner read than the folder is listed
 READERS = 16  # requests at a time: of a bucket each takes some 20 ms, whatever it reads
 
 
 @dataclass(frozen=True)
 class Stored:
-    """An object as a listing knows it; modified_s since the epoch."""
+    """An object as a listing knows it; modified_s since the epoch; e_tag: of other bytes, another."""
 
     path: str
     size_bytes: int
     modified_s: float
+    e_tag: str | None
 
 
 class Store:
@@ -70,21 +72,20 @@ class Store:
         except Exception as error:  # obstore raises its own, OSError or ValueError, by backend
             raise StoreError(f"cannot write to the store {hidden(self.uri)!r}: {first_line(error)}") from error
 
-    def put_new(self, path: str, data: bytes, items: tuple[str, ...] = ()) -> bytes:
-        """Create-if-absent; returns what is there from now on.
+    def put_new(self, path: str, data: bytes, items: tuple[str, ...] = ()) -> tuple[bytes, str | None]:
+        """Create-if-absent; returns what is there from now on, and its e_tag where it is ours.
 
-        That is the other's where another driver was first: the same bytes or, for the same items, those of another
+        It is the other's where another driver was first: the same bytes or, for the same items, those of another
         kind of processor, whose sums end in other digits. What is there and is no such part is set aside.
         """
         try:
             with self._faults("write", path):
-                obstore.put(self._backend, path, data, mode="create")
-            return data
+                return data, obstore.put(self._backend, path, data, mode="create")["e_tag"]
         except AlreadyExistsError:
             with suppress(FileNotFoundError, StoreFault):  # a folder, a link that leads nowhere, what may not be read
                 there = self.get(path)
                 if there == data or holds(path, there, items):
-                    return there
+                    return there, None
             with suppress(FileNotFoundError):  # another driver has set it aside
                 self.set_aside(path)
             return self.put_new(path, data, items)
@@ -142,8 +143,8 @@ class Store:
             return []
         except BaseError as error:
             raise StoreError(f"cannot read the store {hidden(self.uri)!r}: {first_line(error)}") from error
-        listed = (Stored(item["path"], item["size"], item["last_modified"].timestamp()) for item in listing)
-        return sorted(listed, key=lambda one: one.path)
+        known = (Stored(one["path"], one["size"], one["last_modified"].timestamp(), one["e_tag"]) for one in listing)
+        return sorted(known, key=lambda one: one.path)
 
     def sizes(self, prefix: str) -> dict[str, int]:
         """Bytes of the objects under a prefix, by path; raises the same."""
@@ -312,11 +313,23 @@ class Ledger:
         order = np.argsort(np.concatenate(places), kind="stable")
         return pa.concat_tables(parts).unify_dictionaries().take(order)
 
-    def check(self, items: Iterable[str]) -> list[Entry]:
-        """Reads every part that these items live in, once; returns those that do not verify."""
+    def check(self, items: Iterable[str], thorough: bool = False) -> list[Entry]:
+        """The parts that these items live in and that do not verify.
+
+        A part of which a listing has the size and the e_tag that it was written with is taken for whole, since `read`
+        holds it against its hash before anything is made of it; any other is read, and so is each if `thorough`.
+        """
         parts = {self.entries[item].path: self.entries[item] for item in items if item in self.entries}
         new = [entry for path, entry in parts.items() if path not in self._verified]
-        return [entry for entry, whole in zip(new, side_by_side(self._verify, new), strict=True) if not whole]
+        doubtful = new if thorough or len(new) <= FEW else self._unlike_their_listing(new)
+        return [entry for entry, whole in zip(doubtful, side_by_side(self._verify, doubtful), strict=True) if not whole]
+
+    def _unlike_their_listing(self, entries: list[Entry]) -> list[Entry]:
+        folders = {entry.path.split("/")[0] for entry in entries}
+        objects = [one for folder in folders for one in self.store.objects(f"{folder}/")]
+        listed = {one.path: (one.size_bytes, one.e_tag) for one in objects}
+        return [entry for entry in entries
+                if entry.e_tag is None or listed.get(entry.path) != (entry.size_bytes, entry.e_tag)]  # fmt: skip
 
     def doubt(self) -> None:
         """Takes nothing for verified: a part was found damaged that had been whole."""
@@ -329,7 +342,9 @@ class Ledger:
             data = self.store.get(entry.path)
         except FileNotFoundError:
             return None
-        return Entry(entry.path, sha256(data), entry.items) if holds(entry.path, data, entry.items) else None
+        if not holds(entry.path, data, entry.items):
+            return None
+        return Entry(entry.path, sha256(data), entry.items, len(data))
 
     def _verify(self, entry: Entry) -> bool:
         try:
@@ -349,7 +364,7 @@ class Ledger:
         """A part as it says itself what it is; None where it does not decode."""
         try:
             data = self.store.get(path)
-            return Entry(path, sha256(data), items_of(path, data))
+            return Entry(path, sha256(data), items_of(path, data), len(data))
         except UNREADABLE:
             return None
 

@@ -61,8 +61,8 @@ def commit(store: Store, parts: Iterable[Part]) -> list[Entry]:
     """Writes parts as they are made, and says what the ledger needs to know of them."""
     entries = []
     for part in parts:
-        there = store.put_new(part.path, encode(part), part.items)
-        entries.append(Entry(part.path, sha256(there), part.items))
+        there, e_tag = store.put_new(part.path, encode(part), part.items)
+        entries.append(Entry(part.path, sha256(there), part.items, len(there), e_tag))
     return entries
 
 

@@ -14,6 +14,7 @@ import safetensors.numpy
 from moto.server import ThreadedMotoServer
 
 from engine.errors import StoreError
+from engine.store import units
 from engine.store.parts import ITEMS, Entry, Failure, Part, bundle, decode, encode, is_whole, items_of, sha256
 from engine.store.store import CorruptPart, Ledger, Store
 
@@ -104,6 +105,50 @@ def test_a_flipped_byte_is_noticed_set_aside_and_its_items_are_missing(store):
     assert set(again.entries) == {"d"}
     assert store.list("nulls") == ["nulls/two.parquet"]
     assert len(store.list("aside")) == 1
+
+
+@pytest.fixture
+def several(store, monkeypatch):
+    """A store with seven parts, as its tasks commit them; a ledger that another process has of it; what that reads."""
+    ledger, reads = Ledger(store), []
+    ledger.add(units.commit(store, [Part(f"cells/{name}.parquet", (name,), TABLE) for name in "abcdefg"]))
+    ledger.flush()
+    again, get = Ledger(Store(store.uri)), Store.get
+    monkeypatch.setattr(Store, "get", lambda self, path: reads.append(path) or get(self, path))
+    return store, again, reads
+
+
+def test_parts_that_lie_as_they_were_written_are_not_read_unless_asked(several):
+    _, ledger, reads = several
+    assert ledger.check("abcdefg") == [] and not reads
+    assert ledger.check("abcdefg", thorough=True) == [] and len(reads) == 7
+    assert ledger.check("abcdefg", thorough=True) == [] and len(reads) == 7, "once is enough"
+
+
+def test_of_parts_that_lie_otherwise_each_is_read(several):
+    store, ledger, reads = several
+    damage(store, "cells/c.parquet")
+    store.delete("cells/e.parquet")
+    store.put("cells/f.parquet", store.get("cells/f.parquet"))  # the same bytes, written again
+    reads.clear()
+    assert [entry.items for entry in ledger.check("abcdefg")] == [("c",), ("e",)]
+    assert {*reads} <= {"cells/c.parquet", "cells/e.parquet", "cells/f.parquet"}
+
+
+def test_a_flip_that_no_listing_shows_is_noticed_before_anything_is_made_of_it(several):
+    store, ledger, _ = several
+    if not store.folder():
+        pytest.skip("a bucket makes the e_tag of the bytes")
+    path = store.folder() / "cells" / "b.parquet"
+    before, data = path.stat(), bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    with path.open("r+b") as file:
+        file.write(data)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert ledger.check("abcdefg") == []
+    with pytest.raises(CorruptPart, match="b.parquet"):
+        ledger.table("b")
+    assert [entry.items for entry in ledger.check("abcdefg", thorough=True)] == [("b",)]
 
 
 def test_a_part_that_is_gone_is_noticed(store):

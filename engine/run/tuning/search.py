@@ -209,11 +209,11 @@ def replay(plan: TunePlan, ledger: Ledger) -> Replayed:
     return Replayed(copy.trials, requested, table)
 
 
-def status(study: Study, store: Store) -> Status:
+def status(study: Study, store: Store, verify: bool = False) -> Status:
     """The tuning of a study as it is in the store. Raises BadInput where the study cannot be tuned."""
     plan, ledger = tuning_plan(study), Ledger(store)
     plan.check()
-    damaged, kind = damaged_parts(plan, ledger), kind_of(plan)
+    damaged, kind = damaged_parts(plan, ledger, verify), kind_of(plan)
     beforehand = {folder: made for folder, made in items(plan).items() if folder not in (kind.NAME, "tables")}
     by_stage, _, failed = counts(beforehand, ledger, damaged)
     replayed = replay(plan, ledger)
