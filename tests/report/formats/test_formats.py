@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import sys
+import tarfile
 from pathlib import Path
 
 import hist
@@ -26,6 +27,7 @@ from engine.report.formats import _counting, hepdata, hs3
 from engine.report.formats import hist as hist_format
 from engine.report.formats import pyhf as pyhf_format
 from engine.run import pipeline
+from engine.store.store import Store
 
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # in hepdata_validator
 COUNTED = STUDIES / "counted.toml"
@@ -73,7 +75,8 @@ def test_a_workspace_has_the_significance_of_its_row(outcome, workspaces, statis
 
 def test_a_workspace_names_every_nuisance_of_the_null(outcome, workspaces):
     model = workspaces["tail", 20].model()
-    assert {"mu", "leakage", "pool_ER", "pool_xe124_ec", "rate_er_solar", "rate_xe124_ec"} <= set(model.config.par_order)
+    moved = {"mu", "leakage", "pool_ER", "pool_xe124_ec", "rate_er_solar", "rate_xe124_ec"}
+    assert moved <= set(model.config.par_order)
     assert not any(name.startswith("pool_") for name in workspaces["count", 20].model().config.par_order)
     row = at_benchmark(outcome, "count", 20)
     nominal = [float(name == "mu") for name in workspaces["count", 20].model().config.par_order]
@@ -274,6 +277,20 @@ def test_a_study_that_counts_nothing_and_a_comparison_are_refused(run_here, tmp_
         _counting.countings(outcome)
     done = run_here("export", STUDIES / "pairs.toml", "--as", "pyhf", "--into", "new", check=2)
     assert "compares pairs of models" in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_fits_and_pool_serve_another_store(run_here, store, tmp_path):
+    """There a scan of the study with another grid fits nothing and scores nothing, and ends with the same bytes."""
+    run_here("export", COUNTED, "--as", "models", "--into", "fits.tar", "--store", store.uri)
+    with tarfile.open(tmp_path / "fits.tar") as tar:
+        assert {Path(one.name).suffix for one in tar} == {".json", ".safetensors", ".parquet"}
+    assert "17 of them new" in run_here("import", "fits.tar", "--store", tmp_path / "b").stdout
+    assert "0 of them new" in run_here("import", "fits.tar", "--store", tmp_path / "b").stdout
+    wider = study.load(str(COUNTED), ("grid.sigma_si_cm2.values=[1e-48]", "grid.exposure_ty.values=[30]"))
+    there = pipeline.run(wider, Store(str(tmp_path / "b")), workers=0)
+    here = pipeline.run(wider, store, workers=0)
+    assert there.computed["models"] == there.computed["scores"] == 0 < there.computed["cells"]
+    assert Path(there.path).read_bytes() == Path(here.path).read_bytes()
 
 
 def blocks(kind):
