@@ -15,6 +15,7 @@ from engine.cli import failure
 from engine.cli.bench import bench
 from engine.cli.challenge import challenge
 from engine.cli.compare import compare
+from engine.cli.exchange import export, import_
 from engine.cli.fit import fit
 from engine.cli.launch import launch
 from engine.cli.observe import WithPairs, observe
@@ -37,8 +38,9 @@ app = typer.Typer(
     epilog=EXIT_CODES,
 )  # fmt: skip
 for command in (scan, plot, report, status, results, track, gc, tune, compare, fit, observe, salt, challenge, physics,
-                launch, bench):  # fmt: skip
+                export, launch, bench):  # fmt: skip
     app.command(cls=WithPairs if command is observe else None)(command)
+app.command("import")(import_)
 app.add_typer(zoo_app, name="zoo")
 app.add_typer(scans_app, name="scans")
 

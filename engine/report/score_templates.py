@@ -11,27 +11,32 @@ import h5py
 import numpy as np
 
 from engine.assembly.population import signal_weights
+from engine.inference.population import Population
+from engine.plan.plan import Plan
 from engine.run.observation import Observation
 
 BULK, TAIL = 50, 50  # bins of equal expectation; and evenly in the logarithm of what is expected above
 LEAST = 1e-3  # events expected above the last edge of the tail but the outermost
 
 
-def templates(seen: Observation, R: float) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Edges (bins + 1,) in TS, and expected events (bins,) at the list's exposure by name.
+def templates(
+    plan: Plan, population: Population, exposure_ty: float, R: float
+) -> tuple[np.ndarray, dict[str, tuple[np.ndarray, np.ndarray]]]:
+    """Edges (bins + 1,) in TS, and by name the events (bins,) expected at an exposure, with their variance (bins,) from
+    the finite pool.
 
     `background` and each of its components by its name; `signal_40GeV` for every mass of the grid, or `signal`, at the
     size's reference value. The whole pool counts, and no event lies beyond the edges.
     """
-    study, population = seen.plan.study, seen.population
     weights = dict(zip(population.names, population.weights, strict=True))
     weights["background"] = population.weights.sum(axis=0)
-    for mass in study.grid.masses:
+    for mass in plan.study.grid.masses:
         name = "signal" if mass is None else f"signal_{mass:g}GeV"
-        weights[name] = signal_weights(study.signal.at(mass), population)
-    ts = population.ts[R]
-    at = edges(ts, weights["background"] * seen.exposure_ty, sum(weights.values()) > 0)
-    return at, {name: np.histogram(ts, at, weights=w * seen.exposure_ty)[0] for name, w in weights.items()}
+        weights[name] = signal_weights(plan.study.signal.at(mass), population)
+    expected, ts = {name: w * exposure_ty for name, w in weights.items()}, population.ts[R]
+    at = edges(ts, expected["background"], sum(weights.values()) > 0)
+    return at, {name: tuple(np.histogram(ts, at, weights=w**power)[0] for power in (1, 2))
+                for name, w in expected.items()}  # fmt: skip
 
 
 def edges(ts: np.ndarray, expected: np.ndarray, used: np.ndarray) -> np.ndarray:
@@ -46,12 +51,12 @@ def edges(ts: np.ndarray, expected: np.ndarray, used: np.ndarray) -> np.ndarray:
 
 def encoded(seen: Observation, R: float) -> bytes:
     """The templates of one R as an HDF5 file."""
-    at, histograms = templates(seen, R)
+    at, histograms = templates(seen.plan, seen.population, seen.exposure_ty, R)
     size, sink = seen.plan.study.signal.size, io.BytesIO()
     with h5py.File(sink, "w") as file:
         file.attrs.update(exposure_ty=seen.exposure_ty, R=R, unit="events", signal=f"{size.name} = {size.reference:g}")
         axis = file.create_dataset("bins/0", data=at)
         axis.attrs["name"] = "TS"
-        for name, histogram in histograms.items():
-            file.create_dataset(f"templates/{name}", data=histogram)
+        for name, (expected, _) in histograms.items():
+            file.create_dataset(f"templates/{name}", data=expected)
     return sink.getvalue()
