@@ -47,7 +47,7 @@ TABLES = {
     "Simulated events": schemas.EVENTS,
     "Events of a user": schemas.USER_EVENTS,
 }
-LINK = re.compile(r"\]\(([^)\s]+\.(?:md|png))(#[^)\s]*)?\)")
+LINK = re.compile(r"\[([^\]]*)\]\(([^)\s:#]+)(#[^)\s]*)?\)")  # to a file beside the page
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -71,11 +71,13 @@ def _moved(text: str, path: str) -> str:
     """A page's text with its links as the site has them; `path`: where the page lies in the repository."""
 
     def target(match: re.Match) -> str:
-        link, anchor = match[1], match[2] or ""
+        words, link, anchor = match[1], match[2], match[3] or ""
         place = (ROOT / path).parent.joinpath(link).resolve()
         inside = str(place.relative_to(ROOT)) if place.is_relative_to(ROOT) else link
-        name = ELSEWHERE.get(inside) or inside.removeprefix("docs/pages/").removeprefix("scans/")
-        return f"]({name}{anchor})"
+        if place.is_file() and place.suffix not in (".md", ".png", ".ipynb"):
+            return f"{words} (`{inside}`)"  # of the repository, and no page
+        page = ELSEWHERE.get(inside) or inside.removeprefix("docs/pages/").removeprefix("scans/")
+        return f"[{words}]({page}{anchor})"
 
     return LINK.sub(target, text)
 

@@ -136,7 +136,8 @@ def _sample(name: str, expected: float, rate: tuple[str, float] | None, of: dict
 def readme(counted: list[Counting], name: str, form: str) -> bytes:
     """What lies beside the files: which count each is, and what its row of the table says."""
     head = (f"# Counts of {name} as {form}\n\nObservations are the expected background (Asimov); mu = 1 is the signal "
-            "of the benchmark. What these likelihoods say, and where they differ from the table: the documentation, "Files for other tools".\n\n"
+            "of the benchmark. What these likelihoods say, and where they differ from the table: the page on files\n"
+            "for other tools in the documentation.\n\n"
             "| file | TS above | background | signal | Z of the table (prior predictive) |\n"
             "| --- | --- | --- | --- | --- |\n")  # fmt: skip
     rows = [f"| {one.name}.json | {'' if one.threshold is None else f'{one.threshold:.6g}'} | {one.background:.4g} | "
