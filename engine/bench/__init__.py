@@ -4,12 +4,13 @@ A room is a module with `sides() -> list[Side]`; `run` compares the sides of eve
 pair to the same answer. `budget` says where a simulated event's time goes.
 """
 
-from engine.bench import simulation, statistics, tail, toys, training
+from engine.bench import peers, simulation, statistics, tail, toys, training
 from engine.bench.speed import SpeedRatio
 
 ROOMS = (toys, statistics, simulation, tail, training)
 
 
-def run(seconds: float = 2.0) -> list[SpeedRatio]:
-    """Every comparison of every room; each side works for `seconds`, and once before to compile."""
-    return [side.compare(seconds) for room in ROOMS for side in room.sides()]
+def run(seconds: float = 2.0, of_peers: bool = False) -> list[SpeedRatio]:
+    """Every comparison of every room, or those with other tools; each side works for `seconds`, and once before to
+    compile. Raises BadInput where the other tools are not installed."""
+    return [side.compare(seconds) for room in ((peers,) if of_peers else ROOMS) for side in room.sides()]

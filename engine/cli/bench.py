@@ -11,6 +11,7 @@ from engine.cli.options import console
 def bench(
     seconds: Annotated[float, typer.Option(min=0.1, max=3600, help="Time given to each kernel.")] = 2.0,
     of_driver: Annotated[bool, typer.Option("--driver", help="What the driver costs instead; some minutes.")] = False,
+    of_peers: Annotated[bool, typer.Option("--peers", help="Beside blueice (of alea) and pyhf instead.")] = False,
 ) -> None:
     """Speed of the fast kernels beside their slow, obvious twins, in the same run; and where an event's time goes."""
     from engine.bench import budget, driver, run
@@ -22,11 +23,13 @@ def bench(
         console.print(rows)
         return
 
-    rows = Table("kernel", "fast", "plain", "unit", "ratio")
-    for result in run(seconds):
+    rows = Table("kernel", "fast", "other" if of_peers else "plain", "unit", "ratio")
+    for result in run(seconds, of_peers):
         fast, slow = (f"{rate:,.0f}" for rate in (result.fast_per_s, result.slow_per_s))
         rows.add_row(result.name, fast, slow, result.unit, f"{result.ratio:.1f}")
     console.print(rows)
+    if of_peers:
+        return
     budgets = budget.run()
     rows = Table("ms per 1000 events", *(each.name for each in budgets))
     for row in budget.rows(budgets):
