@@ -122,6 +122,8 @@ def opened(
     progress = progress or Silent()
     ledger = Ledger(store)
     ledger.compact()
+    made = stages.items(plan)
+    progress.ahead([stage.NAME for stage in STAGES if hasattr(stage, "work") and made.get(stage.NAME)])
     state = Run(plan, store, ledger, progress, executor(address, workers, progress.note))
     for line in foresight.remarks(plan.study):
         progress.note(line)

@@ -11,6 +11,7 @@ from engine.errors import CorruptPart, StoreFault
 from engine.plan.event_plan import EventPlan
 from engine.progress import Silent
 from engine.run.executors import Executor, InProcess, Job
+from engine.run.watch import watching
 from engine.store.parts import Entry, Failure, Part
 from engine.store.units import Unit, commit
 
@@ -48,30 +49,38 @@ class Run(Inputs):
         if not self.plan.has(stage.NAME):
             return
         group = stage.group(self.plan) if hasattr(stage, "group") else None
+        items = stage.items(self.plan)
         self.compute(
-            name or stage.NAME, stage.items(self.plan), stage.work, lambda missing: stage.units(self, missing),
-            tolerant=stages.trait(stage, "MAY_FAIL"), stalls=stages.trait(stage, "STALLS"), group=group,
+            name or stage.NAME, items, stage.work, lambda missing: stage.units(self, missing),
+            items if stages.trait(stage, "FITS") else (), tolerant=stages.trait(stage, "MAY_FAIL"),
+            stalls=stages.trait(stage, "STALLS"), group=group,
         )  # fmt: skip
         if hasattr(stage, "finish"):
             stage.finish(self)
 
     def compute(
-        self, name: str, items: list[str], work: Callable, units: Callable[[set[str]], Iterable[Unit]], **how: object
-    ) -> None:
-        """Computes the items that are missing; `units(missing)`: what `work` is called with; how: see `Job`."""
+        self, name: str, items: list[str], work: Callable, units: Callable[[set[str]], Iterable[Unit]],
+        fits: Iterable[str] = (), **how: object,
+    ) -> None:  # fmt: skip
+        """Computes the items that are missing; `units(missing)`: what `work` is called with; fits: items of those that
+        are told of while it does; how: see `Job`."""
         missing = self.missing(items)
         self.computed.setdefault(name, 0)
         self.progress.stage(name, len(items), len(items) - len(missing))
         if missing:
             job = Job(work, units(missing), self.store, len(missing), **how)
-            for records in self.executor.do(job):
-                self.ledger.add(records)
-                self._note_failures(records)
-                n_items = sum(item in missing for record in records for item in record.items)
-                self.computed[name] += n_items
-                self.progress.advance(n_items)
+            with watching(self.progress, self.store, fits, self.ledger.entries):
+                for records in self.executor.do(job):
+                    self._add(name, records, missing)
             self.ledger.flush()
         self.progress.done()
+
+    def _add(self, name: str, records: list[Entry | Failure], missing: set[str]) -> None:
+        self.ledger.add(records)
+        self._note_failures(records)
+        n_items = sum(item in missing for record in records for item in record.items)
+        self.computed[name] += n_items
+        self.progress.advance(n_items)
 
     def _note_failures(self, records: list[Entry | Failure]) -> None:
         for record in records:

@@ -1,0 +1,105 @@
+"""Who listens while a scan runs, and what is said of a fit."""
+
+import time
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fit under way: mean losses per event of the epochs that ended, of so many, and the seconds of one.
+
+    may_stop: whether it may end sooner; seen_s: when it last said so, since 1970.
+    """
+
+    name: str
+    epochs: int
+    train: list[float] = field(default_factory=list)
+    validation: list[float] = field(default_factory=list)
+    epoch_s: float | None = None
+    may_stop: bool = False
+    seen_s: float = 0.0
+
+    @property
+    def words(self) -> str:
+        """How far it is."""
+        if not self.train:
+            return f"in the first of {self.epochs} epochs, {spoken(time.time() - self.seen_s)} so far"
+        losses = f"loss {self.train[-1]:.4g} (validation {self.validation[-1]:.4g})"
+        said = f"epoch {len(self.train)} of {self.epochs}, {losses}"
+        return said if self.epoch_s is None else f"{said}, {self._about} {spoken(self._left_s)} left"
+
+    @property
+    def _about(self) -> str:
+        return "at most" if self.may_stop else "about"
+
+    @property
+    def _left_s(self) -> float:
+        all_of_it = (self.epochs - len(self.train)) * self.epoch_s
+        return min(all_of_it, all_of_it - (time.time() - self.seen_s))  # clocks of two hosts may differ
+
+
+def spoken(seconds: float) -> str:
+    """A time as one says it; none is negative."""
+    if seconds < 100:
+        return f"{max(seconds, 0):.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+class Silent:
+    """Reports nothing; the interface of its siblings."""
+
+    def ahead(self, names: list[str]) -> None:
+        """The stages that are to come, as far as they are known."""
+
+    def stage(self, name: str, total: int, reused: int) -> None:
+        """A stage begins: `total` items, of which `reused` are there already."""
+
+    def advance(self, n_items: int) -> None:
+        """Some items of the current stage were computed."""
+
+    def fits(self, under_way: dict[str, Fit]) -> None:
+        """Every few seconds while a stage computes, from a thread of its own: its fits by item, if it has any."""
+
+    def done(self) -> None:
+        """The current stage has ended."""
+
+    def note(self, line: str) -> None:
+        """Something the user should know."""
+
+    def close(self) -> None:
+        """No more stages, whether or not the last one ended: leaves the terminal as it was."""
+
+
+class Relay(Silent):
+    """Passes everything on to another reporter: for what listens beside it."""
+
+    def __init__(self, inner: Silent):
+        self.inner = inner
+
+    def ahead(self, names: list[str]) -> None:
+        """What is to come."""
+        self.inner.ahead(names)
+
+    def stage(self, name: str, total: int, reused: int) -> None:
+        """A stage begins."""
+        self.inner.stage(name, total, reused)
+
+    def advance(self, n_items: int) -> None:
+        """Items have ended."""
+        self.inner.advance(n_items)
+
+    def fits(self, under_way: dict[str, Fit]) -> None:
+        """Time passes."""
+        self.inner.fits(under_way)
+
+    def done(self) -> None:
+        """A stage has ended."""
+        self.inner.done()
+
+    def note(self, line: str) -> None:
+        """A line."""
+        self.inner.note(line)
+
+    def close(self) -> None:
+        """No more stages."""
+        self.inner.close()
