@@ -59,6 +59,12 @@ class TestFit:
         clock[0] = 1090.0
         assert Fit("dense_vae", 50, seen_s=1000.0).words == "in the first of 50 epochs, 90 s so far"
 
+    def test_one_that_is_found_in_a_store_may_be_silent(self, clock):
+        clock[0] = 1050.0
+        assert VAE.as_found == "dense_vae epoch 12 of 50, loss 31.2 (validation 32.04), about 26 s left"
+        clock[0] = 1600.0
+        assert VAE.as_found == "dense_vae epoch 12 of 50, loss 31.2 (validation 32.04), silent for 10 min"
+
     def test_one_that_may_stop_has_at_most_its_time_left(self, clock):
         assert Fit("x", 4, [1.0], [1.0], 100.0, True, 1000.0).words.endswith("at most 5 min left")
 
@@ -122,6 +128,13 @@ class TestView:
         assert words[1].endswith("0 of 2 computed, 0 s so far")
         assert words[2].endswith("epoch 12 of 50, loss 31.2 (validation 32.04), about 64 s left")
         assert words[3].endswith("to come") and "-:--:--" not in "".join(words)
+
+    def test_a_stage_that_was_not_asked_for_is_not_shown(self, clock):
+        view = View(terminal())
+        view.stage("reach", 0, 0)
+        view.done()
+        assert seen(view) == []
+        view.close()
 
     def test_fits_go_with_their_stage(self, clock):
         view = View(terminal())

@@ -154,6 +154,8 @@ class _Row:
 def _rows(name: str, stage: Stage | None) -> list[_Row]:
     if stage is None:
         return [_Row(name, "to come")]
+    if not stage.total:  # not asked for
+        return []
     items = f"{stage.total} items" + (f", {stage.reused} reused" if stage.reused else "")
     if stage.took_s is not None:
         return [_Row(name, f"{items}, done in {spoken(stage.seconds)}" if stage.missing else items, is_over=True)]

@@ -3,6 +3,8 @@
 import time
 from dataclasses import dataclass, field
 
+SILENT_S = 60.0  # after which a fit may have been killed
+
 
 @dataclass(frozen=True)
 class Fit:
@@ -21,16 +23,25 @@ class Fit:
 
     @property
     def words(self) -> str:
-        """How far it is."""
+        """How far it is, and for how long it will go on."""
         if not self.train:
-            return f"in the first of {self.epochs} epochs, {spoken(time.time() - self.seen_s)} so far"
-        losses = f"loss {self.train[-1]:.4g} (validation {self.validation[-1]:.4g})"
-        said = f"epoch {len(self.train)} of {self.epochs}, {losses}"
-        return said if self.epoch_s is None else f"{said}, {self._about} {spoken(self._left_s)} left"
+            return f"{self._far}, {spoken(time.time() - self.seen_s)} so far"
+        about = "at most" if self.may_stop else "about"
+        return self._far if self.epoch_s is None else f"{self._far}, {about} {spoken(self._left_s)} left"
 
     @property
-    def _about(self) -> str:
-        return "at most" if self.may_stop else "about"
+    def as_found(self) -> str:
+        """The same, of one that may have been killed since it was heard of."""
+        silent_s = time.time() - self.seen_s
+        heard = silent_s < max(SILENT_S, 3 * (self.epoch_s or 0.0))
+        return f"{self.name} {self.words}" if heard else f"{self.name} {self._far}, silent for {spoken(silent_s)}"
+
+    @property
+    def _far(self) -> str:
+        if not self.train:
+            return f"in the first of {self.epochs} epochs"
+        losses = f"loss {self.train[-1]:.4g} (validation {self.validation[-1]:.4g})"
+        return f"epoch {len(self.train)} of {self.epochs}, {losses}"
 
     @property
     def _left_s(self) -> float:

@@ -7,11 +7,12 @@ from typing import TypeVar
 
 from engine import stages
 from engine.assembly.inputs import Inputs
-from engine.errors import CorruptPart, StoreFault
+from engine.errors import CorruptPart, StoreFault, TaskFailed
 from engine.plan.event_plan import EventPlan
 from engine.progress import Silent
 from engine.run.executors import Executor, InProcess, Job
 from engine.run.watch import watching
+from engine.store import tracebacks
 from engine.store.parts import Entry, Failure, Part
 from engine.store.units import Unit, commit
 
@@ -68,24 +69,36 @@ class Run(Inputs):
         self.computed.setdefault(name, 0)
         self.progress.stage(name, len(items), len(items) - len(missing))
         if missing:
-            job = Job(work, units(missing), self.store, len(missing), **how)
+            job = Job(work, units(missing), self.store, len(missing), name, **how)
             with watching(self.progress, self.store, fits, self.ledger.entries):
-                for records in self.executor.do(job):
-                    self._add(name, records, missing)
+                self._do(name, job, missing)
             self.ledger.flush()
         self.progress.done()
 
-    def _add(self, name: str, records: list[Entry | Failure], missing: set[str]) -> None:
-        self.ledger.add(records)
-        self._note_failures(records)
-        n_items = sum(item in missing for record in records for item in record.items)
-        self.computed[name] += n_items
-        self.progress.advance(n_items)
+    def _do(self, name: str, job: Job, missing: set[str]) -> None:
+        try:
+            for records in self.executor.do(job):
+                self._forget_failures(records)
+                self.ledger.add(records)
+                self._note_failures(records)
+                n_items = sum(item in missing for record in records for item in record.items)
+                self.computed[name] += n_items
+                self.progress.advance(n_items)
+        except TaskFailed as error:  # which ends the scan, and `status` is asked why
+            self.ledger.add([error.failure] if error.failure else [])
+            raise
+
+    def _forget_failures(self, records: list[Entry | Failure]) -> None:
+        """Removes the tracebacks of what has an answer now."""
+        known = self.ledger.failures
+        done = (item for record in records if isinstance(record, Entry) for item in record.items)
+        tracebacks.discard(self.store, [known[item] for item in done if item in known])
 
     def _note_failures(self, records: list[Entry | Failure]) -> None:
         for record in records:
             if isinstance(record, Failure):
-                self.progress.note(f"failed: {record.name}: {record.reason}; the scan goes on")
+                where = self.store.where(tracebacks.path(record))
+                self.progress.note(f"failed: {record.words}; traceback: {where}; the scan goes on")
 
     def unanswered(self, items: Iterable[str]) -> dict[str, str]:
         """Why items that are missing when their stage has ended are missing: what was raised, or what they wait for."""
