@@ -98,8 +98,18 @@ class TestLines:
         assert said(lines)[1:] == [
             "limits: 0 of 4 computed, 60 s so far",
             "limits: 1 of 4 computed, 2 min so far",
-            "limits: 2 of 4 computed, 60 s left".replace("60 s", "about 60 s"),
+            "limits: 2 of 4 computed, about 60 s left",
             "limits: 3 of 4 computed, about 40 s left",
+        ]
+
+    def test_before_there_is_a_pace_it_says_what_is_to_be_expected_until_that_has_passed(self, lines, clock):
+        lines.stage("reach", 3, 0)
+        lines.expect(90.0)
+        for clock[0] in (1040.0, 1100.0):
+            lines.fits({})
+        assert said(lines)[1:] == [
+            "reach: 0 of 3 computed, 40 s so far, perhaps 90 s in all",
+            "reach: 0 of 3 computed, 2 min so far",
         ]
 
     def test_a_pace_that_did_not_hold_is_no_promise(self, lines, clock):

@@ -26,6 +26,7 @@ class Stage:
         self.first = self.last = (self.begun, 0)  # when items came, and how many there were then
         self.before_s = before_s  # that it took when it was gone through before
         self.took_s: float | None = None
+        self.expected_s = 0.0  # by known costs
         self.fits: list[Fit] = []
 
     @property
@@ -51,10 +52,11 @@ class Stage:
 
     @property
     def words(self) -> str:
-        """What was computed, and the time that is left where the pace is known, else that has passed."""
+        """What was computed, and the time left where the pace is known, else what has passed and is expected."""
         (since, before), (until, n) = self.first, self.last
         left_s = (self.missing - n) * (until - since) / (n - before) - (time.monotonic() - until) if n > before else 0
-        time_s = f"about {spoken(left_s)} left" if left_s > 0 else f"{spoken(self.seconds)} so far"
+        in_all = f", perhaps {spoken(self.expected_s)} in all" if self.expected_s > self.seconds else ""
+        time_s = f"about {spoken(left_s)} left" if left_s > 0 else f"{spoken(self.seconds)} so far{in_all}"
         return f"{self.computed} of {self.missing} computed, {time_s}"
 
 
@@ -82,6 +84,10 @@ class Lines(Silent):
             self.note(f"{self.now.name}: {self.now.words}")
             for fit in _first(under_way):
                 self.note(f"{self.now.name}: {fit.name} {fit.words}")
+
+    def expect(self, seconds: float) -> None:
+        """Notes it."""
+        self.now.expected_s = seconds
 
     def done(self) -> None:
         """A line with the time it took."""

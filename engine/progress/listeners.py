@@ -71,6 +71,9 @@ class Silent:
     def fits(self, under_way: dict[str, Fit]) -> None:
         """Every few seconds while a stage computes, from a thread of its own: its fits by item, if it has any."""
 
+    def expect(self, seconds: float) -> None:
+        """How long the current stage takes in all by known costs, which are good to a factor of two or three."""
+
     def done(self) -> None:
         """The current stage has ended."""
 
@@ -102,6 +105,10 @@ class Relay(Silent):
     def fits(self, under_way: dict[str, Fit]) -> None:
         """Time passes."""
         self.inner.fits(under_way)
+
+    def expect(self, seconds: float) -> None:
+        """An estimate."""
+        self.inner.expect(seconds)
 
     def done(self) -> None:
         """A stage has ended."""

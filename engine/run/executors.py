@@ -40,6 +40,8 @@ class Job:
 class Executor(Protocol):
     """Does jobs."""
 
+    width: int  # units that are done at the same time; 0 while it is not known
+
     def share(self, value: object) -> object:
         """Puts a big input where all units can read it; returns what they are to be handed."""
 
@@ -52,6 +54,8 @@ class Executor(Protocol):
 
 class InProcess:
     """One unit after the other, here: a breakpoint anywhere in their work stops the scan."""
+
+    width = 1
 
     def share(self, value: object) -> object:
         """The value itself."""
@@ -86,6 +90,11 @@ class OnRay:
     note: Callable[[str], object] = str
     resources: ExitStack = field(default_factory=ExitStack)
     cpus: int = 0
+
+    @property
+    def width(self) -> int:
+        """Processors of the cluster, once it is there."""
+        return self.cpus
 
     def _start(self) -> int:
         from engine.cluster import nodes  # Ray takes seconds to import: who has work pays

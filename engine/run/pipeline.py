@@ -21,7 +21,7 @@ from engine.plan.plan import Plan
 from engine.progress import Silent
 from engine.run import refine, request
 from engine.run.executors import executor
-from engine.run.state import Run, to_its_end
+from engine.run.state import Price, Run, to_its_end
 from engine.stages import STAGES, cells, events, exact, models, scores, tables
 from engine.store import heartbeat
 from engine.store.parts import Part, encode
@@ -71,9 +71,9 @@ def scan(
     """The whole path for a study, resumed where it stands; returns the result table (`engine.schemas.results`).
 
     `study` is a parsed study, a TOML file, a shipped name, or a dictionary of a study's keys. Options: `address` of a
-    Ray cluster (default: a local one), `workers` of the local one (0: none, in this process), `progress`, `name` under
-    which the store keeps what was asked. Raises BadInput before any work starts; for toys just too full to be drawn,
-    which the pool tells, before the first of them.
+    Ray cluster (default: a local one), `workers` of the local one (0: none, in this process), `progress`, `price` of
+    what is missing, which `progress` is told, `name` under which the store keeps what was asked. Raises BadInput before
+    any work starts; for toys just too full to be drawn, which the pool tells, before the first of them.
     """
     workers = options.get("workers")
     if workers is not None and (not isinstance(workers, int) or workers < 0):
@@ -92,11 +92,12 @@ def run(
     address: str | None = None,
     workers: int | None = None,
     progress: Silent | None = None,
+    price: Price | None = None,
     name: str = "study",
 ) -> Outcome:
     """`scan` with everything that is known at its end; raises the same."""
     plan = plan_of(study)
-    with opened(plan, store, address=address, workers=workers, progress=progress) as state:
+    with opened(plan, store, address=address, workers=workers, progress=progress, price=price) as state:
         request.keep(store, name, plan)
         return to_its_end(state, lambda run: whole(run, study))
 
@@ -115,6 +116,7 @@ def opened(
     address: str | None = None,
     workers: int | None = None,
     progress: Silent | None = None,
+    price: Price | None = None,
 ) -> Iterator[Run]:
     """A pass over a plan, whose ledger and executor are closed at its end; raises BadInput before any work."""
     foresight.refuse_full_toys(plan.study)
@@ -124,7 +126,7 @@ def opened(
     ledger.compact()
     made = stages.items(plan)
     progress.ahead([stage.NAME for stage in STAGES if hasattr(stage, "work") and made.get(stage.NAME)])
-    state = Run(plan, store, ledger, progress, executor(address, workers, progress.note))
+    state = Run(plan, store, ledger, progress, executor(address, workers, progress.note), price=price)
     for line in foresight.remarks(plan.study):
         progress.note(line)
     with ExitStack() as ends:  # the last one first, and all of them, whatever one says

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import ModuleType
 from typing import TypeVar
 
@@ -20,16 +21,18 @@ REPAIRS = 20  # of one pass: a disk that damages more parts than that while it i
 WAITS = "waits for its toys"  # an exact law, which is held against toys that have failed
 
 Made = TypeVar("Made")
+Price = Callable[[ModuleType, EventPlan, set[str]], float]  # of a stage's items
 
 
 @dataclass
 class Run(Inputs):
-    """One pass over a plan: what it computed and set aside."""
+    """One pass over a plan: what it computed and set aside. price: what missing items cost, in seconds of a core."""
 
     progress: Silent = field(default_factory=Silent)
     executor: Executor = field(default_factory=InProcess)
     computed: dict[str, int] = field(default_factory=dict)
     set_aside: list[str] = field(default_factory=list)
+    price: Price | None = None
     others: dict[int, "Run"] = field(default_factory=dict)  # by the identity of their plans
 
     def under(self, plan: EventPlan) -> "Run":
@@ -53,7 +56,8 @@ class Run(Inputs):
         items = stage.items(self.plan)
         self.compute(
             name or stage.NAME, items, stage.work, lambda missing: stage.units(self, missing),
-            items if stages.trait(stage, "FITS") else (), tolerant=stages.trait(stage, "MAY_FAIL"),
+            items if stages.trait(stage, "FITS") else (), self.price and partial(self.price, stage, self.plan),
+            tolerant=stages.trait(stage, "MAY_FAIL"),
             stalls=stages.trait(stage, "STALLS"), group=group,
         )  # fmt: skip
         if hasattr(stage, "finish"):
@@ -61,16 +65,21 @@ class Run(Inputs):
 
     def compute(
         self, name: str, items: list[str], work: Callable, units: Callable[[set[str]], Iterable[Unit]],
-        fits: Iterable[str] = (), **how: object,
+        fits: Iterable[str] = (), price: Callable[[set[str]], float] | None = None, **how: object,
     ) -> None:  # fmt: skip
         """Computes the items that are missing; `units(missing)`: what `work` is called with; fits: items of those that
-        are told of while it does; how: see `Job`."""
+        are told of while it does; `price(missing)`: seconds of a core that they take; how: see `Job`."""
         missing = self.missing(items)
         self.computed.setdefault(name, 0)
         self.progress.stage(name, len(items), len(items) - len(missing))
         if missing:
             job = Job(work, units(missing), self.store, len(missing), name, **how)
-            with watching(self.progress, self.store, fits, self.ledger.entries):
+
+            def expected_s() -> float | None:
+                n = min(self.executor.width, len(missing))
+                return price(missing) / n if price and n else None
+
+            with watching(self.progress, self.store, fits, self.ledger.entries, expected_s):
                 self._do(name, job, missing)
             self.ledger.flush()
         self.progress.done()

@@ -157,18 +157,22 @@ class Listener(Silent):
         self.told.append(under_way)
         self.heard.set()
 
+    def expect(self, seconds):
+        self.expected = seconds
+
 
 def test_a_reporter_is_told_of_fits_until_they_are_known_and_that_time_passes(store, monkeypatch):
     monkeypatch.setattr(watch, "EVERY_S", 0.01)
     listener, known = Listener(), set()
-    with watch.watching(listener, store, [ITEM], known), telling(store) as tell:
+    with watch.watching(listener, store, [ITEM], known, lambda: 70.0), telling(store) as tell:
         assert listener.heard.wait(10) and listener.told[-1] == {}
         tell(CURVES)
         while not listener.told[-1]:
             assert listener.heard.wait(10)
         known.add(ITEM)
-        while listener.told[-1]:
+        while listener.told[-1] or len(listener.told) <= watch.LONG:
             time.sleep(0.01)
     n = len(listener.told)
+    assert listener.expected == 70.0
     time.sleep(0.05)
     assert len(listener.told) == n, "after the stage nobody is told"
