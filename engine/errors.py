@@ -29,10 +29,10 @@ UNANSWERED = (ValueError, ArithmeticError)
 
 
 class Unanswerable(ValueError):
-    """Some items of a task have no answer. `parts`: those that have; `reasons`: item -> (what it is, why)."""
+    """Some items of a task have no answer. `parts`: those that have; `reasons`: item -> (what it is, the error)."""
 
-    def __init__(self, parts: list, reasons: dict[str, tuple[str, str]]):
-        super().__init__("; ".join(f"{name}: {reason}" for name, reason in reasons.values()))
+    def __init__(self, parts: list, reasons: dict[str, tuple[str, Exception]]):
+        super().__init__("; ".join(f"{name}: {said(error)}" for name, error in reasons.values()))
         self.parts, self.reasons = parts, reasons
 
 
@@ -55,7 +55,12 @@ AS_IT_IS = (BadInput, StoreFault, CorruptPart)  # what work raises and the drive
 
 
 class TaskFailed(RuntimeError):
-    """A task's own work raised: in one line, what."""
+    """A task's own work raised: in one line, what. `failure`: as the ledger notes it, if it is known whose; `details`:
+    where the traceback is, if the store has it."""
+
+    def __init__(self, message: str, failure=None, details: str | None = None):
+        super().__init__(message)
+        self.failure, self.details = failure, details
 
 
 class Interrupted(RuntimeError):

@@ -35,18 +35,20 @@ def fit_grown(
             raise NonFiniteLoss(f"{name_of(family)}, in epoch 1: features of the {name} events "
                                 f"{listed(some[bad].tolist())} are not finite")  # fmt: skip
     module, n_epochs = family.build(config, features.shape[1]), config.epochs if until is None else until
+    progress = Progress()
+    if report is not None:
+        report(progress.history)
     with threadpool_limits(threads):
         family.grow(module, scaled[0].double().numpy(), labels[rows[0]], config, min(n_epochs, config.epochs))
     module.requires_grad_(False)
     curves: dict[str, list[float]] = {}
     for name, some, x in zip(("train", "validation"), rows, scaled, strict=True):
         curves |= _curves(f"{name}_", family, module, x, torch.from_numpy(labels[some]))
-    progress = Progress()
     while not progress.is_over(config) and len(progress.losses) < n_epochs:
         number = len(progress.losses)
         progress.add({name: curve[number] for name, curve in curves.items()})
         if report is not None:
-            report(number + 1, {name: curve[number] for name, curve in curves.items()})
+            report(progress.history)
     module.keep(progress.best_epoch if config.keep == "best" else len(progress.losses))
     return Fitted(family, config, features.shape[1], module.eval(), preprocess, progress.history, seed)
 

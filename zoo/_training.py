@@ -21,7 +21,7 @@ from zoo._preprocess import fit_preprocess
 from zoo._streams import INIT, ORDER, STEP, VALIDATION, generator, permutation, seeded, split, state
 from zoo._team import Share, Team, team
 
-Report = Callable[[int, dict[str, float]], None]
+Report = Callable[[dict[str, list[float]]], None]
 Save = Callable[[Callable[[], bytes]], None]
 
 
@@ -48,9 +48,9 @@ def fit(
 
     features: (n, n_features) of any real dtype, converted to float32 batch by batch; labels: (n,), 0 ER and
     1 NR, of the kinds in `family.TRAINS_ON` only. A seeded permutation sets `config.validation_fraction` of
-    the events aside (at least one); preprocessing sees the training part alone. `report(epoch, metrics)` is
-    called after every epoch, counted from 1, with that epoch's row of the history. The same arguments give
-    the same bits on the same machine.
+    the events aside (at least one); preprocessing sees the training part alone. `report(history)` is called at the
+    beginning, where a fit that goes on has the epochs of before, and after every epoch, with the curves so far: one
+    object, which grows. The same arguments give the same bits on the same machine.
 
     `save(state)` is called after every epoch: `state()` gives the fit so far as bytes, which cost something only
     if they are asked for. Given as `resume`, the fit goes on behind that epoch and ends with the same bits;
@@ -80,9 +80,10 @@ def fit(
         identity = run.identity(lineage)
         resume = run.team.of_first(resume)
         progress = restore(resume, identity, run.module, run.optimizer) if resume else Progress()
-        for epoch, metrics in _epochs(run, train, validation, progress, until):
-            if report is not None and run.team.rank == 0:
-                report(epoch, metrics)
+        tell = report if report is not None and run.team.rank == 0 else lambda history: None
+        tell(progress.history)
+        for _ in _epochs(run, train, validation, progress, until):
+            tell(progress.history)
             if save is not None and run.team.rank == 0:
                 save(partial(pack, identity, run.module, run.optimizer, progress))
     if progress.best:
@@ -179,15 +180,14 @@ def _start(family: ModuleType, config: Any, data: Data, seed: int, team: Team) -
 
 def _epochs(
     run: _Run, train: np.ndarray, validation: np.ndarray, progress: Progress, until: int | None
-) -> Iterator[tuple[int, dict[str, float]]]:
-    """Trains epoch by epoch until the fit is finished or paused; yields the number of each and its row."""
+) -> Iterator[None]:
+    """Trains epoch by epoch until the fit is finished or paused; yields after each."""
     while not progress.is_over(run.config) and (until is None or len(progress.losses) < until):
         number = len(progress.losses) + 1
-        metrics = run.epoch(number, train) | run.validate(number, validation)
-        progress.add(metrics)
+        progress.add(run.epoch(number, train) | run.validate(number, validation))
         if getattr(run.config, "keep", "last") == "best":
             progress.note_best(run.module)
-        yield number, metrics
+        yield
 
 
 def _warmed(config: Any, epochs: float) -> Any:

@@ -29,7 +29,8 @@ def said(error: Exception, store: str | None) -> int:
     known = isinstance(error, ScanStalled | StoreFault | TaskFailed)
     what = str(error).rstrip(".") if known else errors.said(error)
     is_told = isinstance(error, ScanStalled | StoreFault) or (known and error.__cause__ is None)
-    where = None if is_told else _kept(error, store)  # of what a task raised, too: its cause says where
+    where = getattr(error, "details", None)  # of what a task raised: kept where it was
+    where = where if where or is_told else _kept(error, store)
     end = f"; what was finished is kept{f'; details: {where}' if where else ''}"
     _say(one_line(f"error: {what}", LONGEST - len(end)) + end)
     return FAILED

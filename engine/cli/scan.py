@@ -50,6 +50,7 @@ def scan(
         raise BadInput("--json and --calibrate go with --plan; of a scan itself: recoilscan status --json")
     if plan:
         return _say_plan(study, store, settings, as_json, calibrate)
+    from engine.estimate import pricing
     from engine.plan.plan import Plan
     from engine.report.tracking import tracked
     from engine.run import pipeline  # torch and Ray take seconds to import: who uses them pays
@@ -63,11 +64,12 @@ def scan(
         from engine.cli import comparison
 
         return comparison.scan(
-            study, parsed, opened_store, settings, tracking, progress, later, address=address, workers=workers
+            study, parsed, opened_store, settings, tracking, progress, later, address=address, workers=workers,
+            price=pricing(),
         )  # fmt: skip
     with tracked.followed(stem(study), Plan(parsed), opened_store, tracking, progress, later) as watched:
         outcome = pipeline.run(
-            parsed, opened_store, address=address, workers=workers, progress=watched, name=stem(study)
+            parsed, opened_store, address=address, workers=workers, progress=watched, price=pricing(), name=stem(study)
         )  # fmt: skip
         if outcome.n_failed:
             files = _partial(outcome, opened_store, again("scan", study, store, settings))

@@ -22,7 +22,7 @@ from engine.cli.options import (
     stem,
     target,
 )
-from engine.errors import BadInput, unknown
+from engine.errors import BadInput, listed, shown, unknown
 from engine.progress import reporter
 
 
@@ -34,16 +34,22 @@ def status(
     draw: Annotated[Path | None, typer.Option("--map", callback=target, help="Draws how far the grid is done.")] = None,
     tuning: Annotated[bool, typer.Option("--tune", help="Of `recoilscan tune` instead: its trials, the best.")] = False,
     verify: Annotated[bool, typer.Option("--verify", help="Read every part, and hold it against its hash.")] = False,
+    why: Annotated[str | None, typer.Option(help="Why an item failed, and its traceback: (part of) its name.")] = None,
     no_code: NoCode = False,
 ) -> None:
     """How far a study is: items done, missing, stale, corrupt, failed, and why; its table. Changes nothing."""
     from engine.store.store import Store
 
+    if why is not None and (as_json or draw):
+        raise BadInput("--why says one thing; --json and --map say others: give one")
     if tuning and draw:
         raise BadInput("--map draws the grid of a scan; with --tune there is none")
     if draw and draw.suffix not in ("", *(f".{name}" for name in FORMATS)):
         raise unknown("figure format", draw.suffix, FORMATS)
-    summary = _status(study, Store(store, create=False), settings, tuning, verify)
+    opened_store = Store(store, create=False)
+    summary = _status(study, opened_store, settings, tuning, verify)
+    if why is not None:
+        return _say_why(summary, opened_store, why)
     if draw:
         _draw_coverage(summary, draw)
     if as_json:
@@ -72,6 +78,23 @@ def _status(study: str, store, settings: list[str] | None, tuning: bool, verify:
     from engine.run.status import status
 
     return status(parsed, store, stem(study), verify)
+
+
+def _say_why(summary, store, asked: str) -> None:
+    """The reason and the traceback of the item that failed whose name this is, or is a part of as of no other."""
+    if not summary.failed:
+        raise BadInput(f"--why {shown(asked)}: nothing has failed")
+    named = [asked] if asked in summary.failed else [name for name in summary.failed if asked in name]
+    if not named:
+        raise unknown("item for --why,", asked, summary.failed)
+    if len(named) > 1:
+        raise BadInput(f"--why {shown(asked)}: {len(named)} failed items have that in their names: {listed(named)}")
+    (name,) = named
+    say(f"{name}: {summary.failed[name]}")
+    try:
+        say("\n" + store.get(summary.details[name]).decode(errors="replace").rstrip())
+    except (KeyError, FileNotFoundError):
+        say("no traceback was kept, or it was removed")
 
 
 def track(

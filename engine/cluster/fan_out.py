@@ -15,7 +15,7 @@ from engine.cluster.grain import Grain
 from engine.errors import AS_IT_IS, ScanStalled, StoreFault, TaskFailed, said
 from engine.store.parts import Entry, Failure, Part
 from engine.store.store import Store
-from engine.store.units import Done, Shared, Unit, perform
+from engine.store.units import Done, Shared, Unit, called, ended, perform
 
 STALL_S = 900.0
 WAIT_S = 0.5  # between two looks at Ray, whose own end may end this process within seconds
@@ -36,6 +36,7 @@ def fan_out(
     store: Store,
     cpus: int,
     *,
+    stage: str = "",
     n_items: int = 0,
     tolerant: bool = False,
     stall_s: float | None = STALL_S,
@@ -45,14 +46,15 @@ def fan_out(
 
     A task carries as many units as `Grain` says of a stage of n_items items (0: one each). Tasks may run more than once
     (a worker dies); their commits are idempotent. At most WINDOW_PER_CPU tasks per CPU are in flight, and units are
-    made as the window empties. A task that its host kills for its memory is halved. If `tolerant`, a unit without an
+    made as the window empties; Ray calls them by the stage and their first unit. A task that its host kills for its
+    memory is halved. If `tolerant`, a unit without an
     answer (`errors.UNANSWERED`) is a Failure beside the entries.
 
     Raises ScanStalled when nothing ends within `stall_s` (None: a task
     may take as long as it takes), or when for `nodes_s` no node could run a task; what of AS_IT_IS `work` raised, and
     TaskFailed with what else.
     """
-    tasks, watch = _Tasks(work, store, cpus, n_items, tolerant), nodes.Watch()
+    tasks, watch = _Tasks(work, store, cpus, n_items, tolerant, stage), nodes.Watch()
     source, limits = iter(units), _Patience(stall_s, nodes_s)
     watch.look()
     try:
@@ -101,8 +103,8 @@ class _Patience:
 class _Tasks:
     """The tasks in flight, and the halves of those that were too big."""
 
-    def __init__(self, work, store: Store, cpus: int, n_items: int, tolerant: bool):
-        self.work, self.store, self.tolerant = work, store, tolerant
+    def __init__(self, work, store: Store, cpus: int, n_items: int, tolerant: bool, stage: str = ""):
+        self.work, self.store, self.tolerant, self.stage = work, store, tolerant, stage
         self.window, self.grain = WINDOW_PER_CPU * cpus, Grain(cpus, n_items)
         self.memory_bytes = 0.0  # what tasks were seen to need, if much
         self.running: dict[ray.ObjectRef, list[Unit]] = {}
@@ -125,7 +127,8 @@ class _Tasks:
 
     def _start(self, units: list[Unit]) -> None:
         light, shared = packed(units)
-        attempt = _attempt.options(memory=self.request["memory"]) if "memory" in self.request else _attempt
+        memory = {"memory": self.request["memory"]} if "memory" in self.request else {}
+        attempt = _attempt.options(name=": ".join(filter(None, (self.stage, called(units)))), **memory)
         reference = attempt.remote(self.work, self.store, light, self.tolerant, *shared)
         self.running[reference] = units
         reference.future().add_done_callback(lambda _: self.told.put(reference))
@@ -148,20 +151,22 @@ class _Tasks:
         except ray.exceptions.RayTaskError as error:
             if isinstance(error.cause, AS_IT_IS):
                 raise error.cause from error
-            raise TaskFailed(_of(units) + said(error.cause)) from error
+            raise ended(units, error.cause) from error
         except TOO_BIG as error:
             self._halve(units, error)
             return
         except ray.exceptions.RayError as error:
             nodes.Watch().look()
-            raise TaskFailed(_of(units) + said(error)) from error
+            raise ended(units, error) from error
         self._learn(len(units), done)
         yield [*done.entries, *done.failures]
 
     def _halve(self, units: list[Unit], error: Exception) -> None:
         if len(units) == 1:
             what = "needs more memory than its host has" if isinstance(error, TOO_BIG[0]) else "kills its process"
-            raise TaskFailed(f"{units[0].name or units[0].items or units[0].piece}: {what} ({said(error)})") from error
+            name = units[0].name or str(units[0].items or units[0].piece)
+            failure = Failure(units[0].items, name, f"{what} ({said(error)})")
+            raise TaskFailed(failure.words, failure) from error
         half = len(units) // 2
         self.halves += [units[:half], units[half:]]
 
@@ -170,11 +175,6 @@ class _Tasks:
         self.grain.learn(n_units, n_items, done.seconds)
         if done.peak_bytes > max(self.memory_bytes, BIG_BYTES):
             self.memory_bytes = min(float(done.peak_bytes), nodes.largest_memory())
-
-
-def _of(units: list[Unit]) -> str:
-    """The unit in whose task something was wrong; nothing where there are several."""
-    return f"{units[0].name}: " if len(units) == 1 and units[0].name else ""
 
 
 def packed(units: list[Unit]) -> tuple[list[Unit], list[ray.ObjectRef]]:

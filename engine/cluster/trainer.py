@@ -14,9 +14,9 @@ import ray
 
 from engine.cluster.nodes import LOOK_S, Watch
 from engine.errors import BadInput, CorruptPart, TaskFailed, said
-from engine.store.parts import Entry, Part
+from engine.store.parts import Entry, Failure, Part
 from engine.store.store import Store
-from engine.store.units import Unit, commit
+from engine.store.units import Told, Unit, commit, told
 
 FOLDER = "checkpoints/ray"  # in the store: Ray Train's own notes, which must lie where every host can write
 MAX_FAILURES = 20  # as often as a task of `fan_out` is tried again
@@ -46,22 +46,23 @@ def train(
         raise BadInput(f"{request}: the cluster has {cpus} CPUs and {gpus} GPUs")
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", POLL_S)
     for unit in units:
-        yield _result(_trainer(work, unit.arguments, store, workers, gpus_per_worker, unit.items[0]))
+        yield _result(unit, _trainer(work, unit, store, workers, gpus_per_worker))
 
 
-def _trainer(work: Callable, task: tuple, store: Store, workers: int, gpus_per_worker: int, name: str):
+def _trainer(work: Callable, unit: Unit, store: Store, workers: int, gpus_per_worker: int):
     from ray.train import FailureConfig, RunConfig, ScalingConfig  # seconds, which other commands need not wait
     from ray.train.torch import TorchConfig, TorchTrainer
 
     trainer = TorchTrainer(
-        lambda: _member(work, task, store),
+        lambda: _member(work, unit, store),
         scaling_config=ScalingConfig(
             num_workers=workers, use_gpu=gpus_per_worker > 0,
             resources_per_worker={"CPU": 1} | ({"GPU": gpus_per_worker} if gpus_per_worker else {}),
         ),
         torch_config=TorchConfig(backend="nccl" if gpus_per_worker else "gloo", timeout_s=GROUP_TIMEOUT_S),
         run_config=RunConfig(
-            name=name, storage_path=store.where(FOLDER), failure_config=FailureConfig(max_failures=MAX_FAILURES)
+            name=unit.items[0], storage_path=store.where(FOLDER),
+            failure_config=FailureConfig(max_failures=MAX_FAILURES),
         ),
     )  # fmt: skip
     # Ray's own answer to Ctrl-C, which stays for the rest of the process, ends it with exit code 0
@@ -69,15 +70,15 @@ def _trainer(work: Callable, task: tuple, store: Store, workers: int, gpus_per_w
     return trainer
 
 
-def _member(work: Callable[..., Iterable[Part]], task: tuple, store: Store) -> list[Entry] | str | CorruptPart:
+def _member(work: Callable[..., Iterable[Part]], unit: Unit, store: Store) -> list[Entry] | Told | CorruptPart:
     """What each process does; rank 0's return value is the run's: what it committed, or what was wrong."""
     import ray.train
     from ray.train.torch import get_device
 
     try:
-        parts = work(*task, device=str(get_device()))
+        parts = work(*unit.arguments, device=str(get_device()))
     except ValueError as error:  # a property of the task: to try again would be to fail again
-        return f"{type(error).__name__}: {error}"
+        return told(store, [unit], error)
     except CorruptPart as error:  # the driver makes the part again
         return error
     return commit(store, parts) if ray.train.get_context().get_world_rank() == 0 else []
@@ -90,7 +91,7 @@ def _fit(trainer, found: Future) -> None:
         found.set_exception(error)
 
 
-def _result(trainer) -> list[Entry]:
+def _result(unit: Unit, trainer) -> list[Entry]:
     from ray.train import TrainingFailedError
 
     found: Future = Future()
@@ -102,9 +103,10 @@ def _result(trainer) -> list[Entry]:
         outcome = found.result().return_value
     except (TrainingFailedError, ray.exceptions.RayError) as error:
         watch.look()
-        raise TaskFailed(said(error)) from error
+        raise TaskFailed(said(error), Failure(unit.items, unit.name, said(error))) from error
     if isinstance(outcome, CorruptPart):
         raise outcome
-    if isinstance(outcome, str):
-        raise TaskFailed(outcome)
+    if isinstance(outcome, tuple):
+        failure, where = outcome
+        raise TaskFailed(failure.words, failure, where)
     return outcome

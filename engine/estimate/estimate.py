@@ -4,13 +4,15 @@ What is stored is taken for whole if a part is there by its name: a scan verifie
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import cache
+from types import ModuleType
 
 from rich.table import Table
 
 from engine import stages
-from engine.estimate.costs import Cost, Costs
+from engine.estimate.costs import Cost, Costs, shipped
 from engine.plan import lattice
 from engine.plan.event_plan import EventPlan
 from engine.plan.members import JointPlan, plan_of
@@ -135,6 +137,13 @@ def _amounts(name: str, joint: EventPlan, plans: list[Plan], done: set[str]) -> 
 def of_stage(stage, plan: EventPlan, missing: set[str]) -> dict[str, float]:
     """The work of a stage by what costs are known for; items, where it does not say."""
     return stage.amounts(plan, missing) if hasattr(stage, "amounts") else {"items": len(missing)}
+
+
+def pricing() -> Callable[[ModuleType, EventPlan, set[str]], float]:
+    """What says the seconds of a core that missing items of a stage take, by the costs that ship; the pace of this
+    machine is measured when it is first asked."""
+    known = cache(shipped)
+    return lambda stage, plan, missing: known().of(stage.NAME, of_stage(stage, plan, missing), len(missing))[0].core_s
 
 
 def _stage(name: str, items: list[str], done: set[str], amounts: dict[str, float], costs: Costs) -> StageCost:

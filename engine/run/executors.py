@@ -8,10 +8,10 @@ from typing import Protocol
 
 from threadpoolctl import threadpool_limits
 
-from engine.errors import AS_IT_IS, BadInput, TaskFailed, said
+from engine.errors import AS_IT_IS, BadInput
 from engine.store.parts import Entry, Failure, Part
 from engine.store.store import Store
-from engine.store.units import Group, Unit, perform
+from engine.store.units import Group, Unit, ended, perform
 
 STALL_S = 900.0  # without the end of any task, after which a scan is taken for dead
 AT_ONCE = 32  # units that one process does together: those with equal arguments share what is made of them
@@ -21,7 +21,7 @@ Work = Callable[..., Iterable[Part]]
 
 @dataclass(frozen=True)
 class Job:
-    """Units of one stage: what does them, where their parts go, and how they may end.
+    """Units of one stage, by its name: what does them, where their parts go, and how they may end.
 
     tolerant: a unit without an answer is a Failure, and the others go on; stalls: that no task ends for STALL_S is an
     error; group: processes that share a unit.
@@ -31,6 +31,7 @@ class Job:
     units: Iterable[Unit]
     store: Store
     n_items: int
+    stage: str = ""
     tolerant: bool = False
     stalls: bool = True
     group: Group | None = None
@@ -38,6 +39,8 @@ class Job:
 
 class Executor(Protocol):
     """Does jobs."""
+
+    width: int  # units that are done at the same time; 0 while it is not known
 
     def share(self, value: object) -> object:
         """Puts a big input where all units can read it; returns what they are to be handed."""
@@ -51,6 +54,8 @@ class Executor(Protocol):
 
 class InProcess:
     """One unit after the other, here: a breakpoint anywhere in their work stops the scan."""
+
+    width = 1
 
     def share(self, value: object) -> object:
         """The value itself."""
@@ -69,8 +74,7 @@ class InProcess:
             except AS_IT_IS:
                 raise
             except Exception as error:
-                name = f"{units[0].name}: " if len(units) == 1 and units[0].name else ""
-                raise TaskFailed(f"{name}{said(error)}") from error
+                raise ended(units, error) from error
             yield [*done.entries, *done.failures]
 
     def close(self) -> None:
@@ -86,6 +90,11 @@ class OnRay:
     note: Callable[[str], object] = str
     resources: ExitStack = field(default_factory=ExitStack)
     cpus: int = 0
+
+    @property
+    def width(self) -> int:
+        """Processors of the cluster, once it is there."""
+        return self.cpus
 
     def _start(self) -> int:
         from engine.cluster import nodes  # Ray takes seconds to import: who has work pays
@@ -110,7 +119,7 @@ class OnRay:
             return trainer.train(job.work, job.units, job.store, cpus, **vars(job.group))
         return fan_out.fan_out(
             job.work, job.units, job.store, cpus,
-            n_items=job.n_items, tolerant=job.tolerant, stall_s=STALL_S if job.stalls else None,
+            stage=job.stage, n_items=job.n_items, tolerant=job.tolerant, stall_s=STALL_S if job.stalls else None,
         )  # fmt: skip
 
     def close(self) -> None:

@@ -80,8 +80,11 @@ def _wanted(study: Study, ledger: Ledger) -> Iterator[str]:
 
 
 def _candidates(studies: list[Study], store: Store, ledger: Ledger, wanted: set[str]) -> Iterator[Stored]:
-    for folder in (ASIDE, ERRORS):
-        yield from store.objects(folder)
+    yield from store.objects(ASIDE)
+    open_ = wanted - ledger.entries.keys()  # whose tracebacks somebody may still ask for
+    for one in store.objects(ERRORS):
+        if open_.isdisjoint(_names(one.path)):
+            yield one
     for folder in BY_NAME:
         for one in store.objects(folder):
             if wanted.isdisjoint(_names(one.path)):

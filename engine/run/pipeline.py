@@ -19,7 +19,7 @@ from engine.plan.plan import Plan
 from engine.progress import Silent
 from engine.run import refine, request
 from engine.run.executors import executor
-from engine.run.state import Run, to_its_end
+from engine.run.state import Price, Run, to_its_end
 from engine.stages import STAGES, cells, events, exact, models, scores, tables
 from engine.store import heartbeat
 from engine.store.parts import Part, encode
@@ -70,11 +70,12 @@ def run(
     address: str | None = None,
     workers: int | None = None,
     progress: Silent | None = None,
+    price: Price | None = None,
     name: str = "study",
 ) -> Outcome:
     """`engine.scan` of a study without a comparison, with all that is known at its end; raises the same."""
     plan = plan_of(study)
-    with opened(plan, store, address=address, workers=workers, progress=progress) as state:
+    with opened(plan, store, address=address, workers=workers, progress=progress, price=price) as state:
         request.keep(store, name, plan)
         return to_its_end(state, lambda run: whole(run, study))
 
@@ -93,6 +94,7 @@ def opened(
     address: str | None = None,
     workers: int | None = None,
     progress: Silent | None = None,
+    price: Price | None = None,
 ) -> Iterator[Run]:
     """A pass over a plan, whose ledger and executor are closed at its end; raises BadInput before any work."""
     foresight.refuse_full_toys(plan.study)
@@ -100,7 +102,9 @@ def opened(
     progress = progress or Silent()
     ledger = Ledger(store)
     ledger.compact()
-    state = Run(plan, store, ledger, progress, executor(address, workers, progress.note))
+    made = stages.items(plan)
+    progress.ahead([stage.NAME for stage in STAGES if hasattr(stage, "work") and made.get(stage.NAME)])
+    state = Run(plan, store, ledger, progress, executor(address, workers, progress.note), price=price)
     for line in foresight.remarks(plan.study):
         progress.note(line)
     with ExitStack() as ends:  # the last one first, and all of them, whatever one says

@@ -2,15 +2,18 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import ModuleType
 from typing import TypeVar
 
 from engine import stages
 from engine.assembly.inputs import Inputs
-from engine.errors import CorruptPart, StoreFault
+from engine.errors import CorruptPart, StoreFault, TaskFailed
 from engine.plan.event_plan import EventPlan
 from engine.progress import Silent
 from engine.run.executors import Executor, InProcess, Job
+from engine.run.watch import watching
+from engine.store import tracebacks
 from engine.store.parts import Entry, Failure, Part
 from engine.store.units import Unit, commit
 
@@ -18,16 +21,18 @@ REPAIRS = 20  # of one pass: a disk that damages more parts than that while it i
 WAITS = "waits for its toys"  # an exact law, which is held against toys that have failed
 
 Made = TypeVar("Made")
+Price = Callable[[ModuleType, EventPlan, set[str]], float]  # of a stage's items
 
 
 @dataclass
 class Run(Inputs):
-    """One pass over a plan: what it computed and set aside."""
+    """One pass over a plan: what it computed and set aside. price: what missing items cost, in seconds of a core."""
 
     progress: Silent = field(default_factory=Silent)
     executor: Executor = field(default_factory=InProcess)
     computed: dict[str, int] = field(default_factory=dict)
     set_aside: list[str] = field(default_factory=list)
+    price: Price | None = None
     others: dict[int, "Run"] = field(default_factory=dict)  # by the identity of their plans
 
     def under(self, plan: EventPlan) -> "Run":
@@ -48,35 +53,61 @@ class Run(Inputs):
         if not self.plan.has(stage.NAME):
             return
         group = stage.group(self.plan) if hasattr(stage, "group") else None
+        items = stage.items(self.plan)
         self.compute(
-            name or stage.NAME, stage.items(self.plan), stage.work, lambda missing: stage.units(self, missing),
-            tolerant=stages.trait(stage, "MAY_FAIL"), stalls=stages.trait(stage, "STALLS"), group=group,
+            name or stage.NAME, items, stage.work, lambda missing: stage.units(self, missing),
+            items if stages.trait(stage, "FITS") else (), self.price and partial(self.price, stage, self.plan),
+            tolerant=stages.trait(stage, "MAY_FAIL"),
+            stalls=stages.trait(stage, "STALLS"), group=group,
         )  # fmt: skip
         if hasattr(stage, "finish"):
             stage.finish(self)
 
     def compute(
-        self, name: str, items: list[str], work: Callable, units: Callable[[set[str]], Iterable[Unit]], **how: object
-    ) -> None:
-        """Computes the items that are missing; `units(missing)`: what `work` is called with; how: see `Job`."""
+        self, name: str, items: list[str], work: Callable, units: Callable[[set[str]], Iterable[Unit]],
+        fits: Iterable[str] = (), price: Callable[[set[str]], float] | None = None, **how: object,
+    ) -> None:  # fmt: skip
+        """Computes the items that are missing; `units(missing)`: what `work` is called with; fits: items of those that
+        are told of while it does; `price(missing)`: seconds of a core that they take; how: see `Job`."""
         missing = self.missing(items)
         self.computed.setdefault(name, 0)
         self.progress.stage(name, len(items), len(items) - len(missing))
         if missing:
-            job = Job(work, units(missing), self.store, len(missing), **how)
+            job = Job(work, units(missing), self.store, len(missing), name, **how)
+
+            def expected_s() -> float | None:
+                n = min(self.executor.width, len(missing))
+                return price(missing) / n if price and n else None
+
+            with watching(self.progress, self.store, fits, self.ledger.entries, expected_s):
+                self._do(name, job, missing)
+            self.ledger.flush()
+        self.progress.done()
+
+    def _do(self, name: str, job: Job, missing: set[str]) -> None:
+        try:
             for records in self.executor.do(job):
+                self._forget_failures(records)
                 self.ledger.add(records)
                 self._note_failures(records)
                 n_items = sum(item in missing for record in records for item in record.items)
                 self.computed[name] += n_items
                 self.progress.advance(n_items)
-            self.ledger.flush()
-        self.progress.done()
+        except TaskFailed as error:  # which ends the scan, and `status` is asked why
+            self.ledger.add([error.failure] if error.failure else [])
+            raise
+
+    def _forget_failures(self, records: list[Entry | Failure]) -> None:
+        """Removes the tracebacks of what has an answer now."""
+        known = self.ledger.failures
+        done = (item for record in records if isinstance(record, Entry) for item in record.items)
+        tracebacks.discard(self.store, [known[item] for item in done if item in known])
 
     def _note_failures(self, records: list[Entry | Failure]) -> None:
         for record in records:
             if isinstance(record, Failure):
-                self.progress.note(f"failed: {record.name}: {record.reason}; the scan goes on")
+                where = self.store.where(tracebacks.path(record))
+                self.progress.note(f"failed: {record.words}; traceback: {where}; the scan goes on")
 
     def unanswered(self, items: Iterable[str]) -> dict[str, str]:
         """Why items that are missing when their stage has ended are missing: what was raised, or what they wait for."""

@@ -1,7 +1,7 @@
 """How far a study is in a store: what is done, missing, stale, corrupt or failed, and why; changes nothing there."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from engine import stages
 from engine.plan.event_plan import EventPlan
@@ -9,6 +9,8 @@ from engine.plan.members import JointPlan, plan_of
 from engine.plan.plan import Plan
 from engine.run import refine, request
 from engine.run.coverage import LETTERS, STATES, Coverage, coverage
+from engine.stages import models
+from engine.store import fits, tracebacks
 from engine.store.parts import Failure
 from engine.store.store import Ledger, Store
 from engine.study import Study
@@ -29,7 +31,8 @@ class StageStatus:
 class Status:
     """How far a study is in a store; `missing` includes what failed or is corrupt.
 
-    failed: what a user calls it -> why; stale_since: the first field that differs from the last scan's, None where
+    failed: what a user calls it -> why; details: the same -> where in the store its traceback is, if it was kept; fits:
+    those under way, in words; stale_since: the first field that differs from the last scan's, None where
     nothing is stale; refine: what is known of its rounds, None without them; best: of the trials so far, in words.
     """
 
@@ -42,6 +45,8 @@ class Status:
     coverage: list[Coverage]
     refine: dict | None = None
     best: str | None = None
+    details: dict[str, str] = field(default_factory=dict)
+    fits: list[str] = field(default_factory=list)
 
     @property
     def done(self) -> int:
@@ -63,7 +68,8 @@ class Status:
         return {
             "exists": self.exists, "done": self.done, "missing": self.missing, "stale": self.stale,
             "stale_since": self.stale_since, "corrupt": len(self.corrupt), "corrupt_paths": self.corrupt,
-            "failed": self.failed, "table": self.table, "refine": self.refine, "best": self.best,
+            "failed": self.failed, "details": self.details,
+            "fits": self.fits, "table": self.table, "refine": self.refine, "best": self.best,
             "by_stage": {name: vars(stage) for name, stage in self.by_stage.items()},
             "coverage": [{"exposure_ty": one.exposure_ty, "points": one.counts, "m_chi_GeV": one.m_chi_GeV,
                           one.size.name: one.sizes, "map": one.lines} for one in self.coverage],
@@ -72,7 +78,9 @@ class Status:
     def lines(self) -> Iterator[str]:
         """What a user reads below the table of stages."""
         yield from (f"corrupt: {path}" for path in self.corrupt)
-        yield from (f"failed: {name}: {reason}" for name, reason in self.failed.items())
+        for name, reason in self.failed.items():
+            yield f"failed: {name}: {reason}" + (f"; traceback: {self.details[name]}" if name in self.details else "")
+        yield from (f"fit: {fit}" for fit in self.fits)
         if self.stale:
             yield f"stale: {self.stale} items of the last scan are no longer asked for: {self.stale_since}"
         if self.missing and self.done:
@@ -109,7 +117,9 @@ def status(study: Study, store: Store, name: str = "study", verify: bool = False
     corrupt = [*ledger.unreadable, *damaged]
     covered = coverage(list(plan.members.values()) if isinstance(plan, JointPlan) else [plan], state_of)
     rounds = refine.progress(plan, ledger, is_settled)
-    return Status(store.exists, by_stage, corrupt, failed, since, table, covered, rounds)
+    details = tracebacks.kept(store, (ledger.failures[item] for item in state_of if item in ledger.failures))
+    fitted = [fit.as_found for fit in fits.under_way(store, models.items(plan)).values()]
+    return Status(store.exists, by_stage, corrupt, failed, since, table, covered, rounds, None, details, fitted)
 
 
 def counts(

@@ -9,7 +9,7 @@ import numpy as np
 from engine import lineage, schemas
 from engine.assembly import population, rows
 from engine.assembly.inputs import Inputs
-from engine.errors import UNANSWERED, Unanswerable, said
+from engine.errors import UNANSWERED, Unanswerable
 from engine.inference import cells as inference
 from engine.inference.cells import Toys
 from engine.inference.population import Population
@@ -82,7 +82,7 @@ def work(
         except UNANSWERED as error:
             R, statistic = plan.by_toys[one]
             item = item_of[exposure_ty, m_chi_GeV, sizes[0], R, statistic]
-            reasons[item] = lineage.row_label(statistic, R), said(error)
+            reasons[item] = lineage.row_label(statistic, R), error
     raise Unanswerable([of_rows(NAME, SCHEMA, answered)] if answered else [], reasons)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from engine import plugins
 from engine.assembly import training
 from engine.assembly.inputs import Inputs
 from engine.plan.event_plan import VERSIONS, EventPlan
-from engine.store import checkpoints, timings
+from engine.store import checkpoints, fits, timings
 from engine.store.checkpoints import Checkpoint
 from engine.store.parts import Entry, Part
 from engine.store.store import Store
@@ -18,7 +19,7 @@ from engine.store.timings import Timing
 from engine.store.units import Group, Unit, totals
 
 NAME, VERSION, SCHEMA = "models", VERSIONS["models"], None
-OF_ALL, STALLS = True, False
+OF_ALL, STALLS, FITS = True, False, True
 TIMED = 512  # events that are scored to see how fast that is: a batch
 
 
@@ -39,7 +40,8 @@ def units(inputs: Inputs, missing: set[str]) -> Iterable[Unit]:
     for item, model in inputs.plan.fits.items():
         if item in missing:
             entries = [inputs.ledger.entries[shard.item] for shard in inputs.plan.training(model)]
-            yield Unit((inputs.plan, item, inputs.store, entries), items=(item,), name=f"fit of {model.name}")
+            name = f"fit of {words(inputs.plan, item)}"
+            yield Unit((inputs.plan, item, inputs.store, entries), items=(item,), name=name)
 
 
 def group(plan: EventPlan) -> Group | None:
@@ -70,16 +72,25 @@ def train(
     """
     model = plan.fits[item]
     family = plugins.load("zoo", model.name)
-    fit_from = partial(
-        zoo.fit, family, zoo.configure(family, model.config), features, labels, seed=plan.study.seed_of(model),
-        threads=1, save=checkpoint.offer, until=until, lineage=item, device=device,
-        precision=plan.study.training.precision,
-    )  # fmt: skip
-    try:
-        return fit_from(resume=checkpoint.read())
-    except zoo.BadCheckpoint:
-        checkpoint.set_aside()
-        return fit_from()
+    config = zoo.configure(family, model.config)
+    about = words(plan, item), until or config.epochs, getattr(config, "patience", 0) > 0
+    with fits.telling(checkpoint, *about) as tell:
+        fit_from = partial(
+            zoo.fit, family, config, features, labels, seed=plan.study.seed_of(model), threads=1, report=tell,
+            save=checkpoint.offer, until=until, lineage=item, device=device, precision=plan.study.training.precision,
+        )  # fmt: skip
+        try:
+            return fit_from(resume=checkpoint.read())
+        except zoo.BadCheckpoint:
+            checkpoint.set_aside()
+            return fit_from()
+
+
+def words(plan: EventPlan, item: str) -> str:
+    """A fit as a user calls it: by its family, and its seed where the family has several."""
+    model = plan.fits[item]
+    alone = sum(other.name == model.name for other in plan.fits.values()) == 1
+    return Path(model.name).stem + ("" if alone else f" of seed {plan.study.seed_of(model)}")
 
 
 def scored_per_s(fitted: "zoo.Fitted", features: np.ndarray) -> float:

@@ -63,6 +63,11 @@ class Failure:
     name: str
     reason: str
 
+    @property
+    def words(self) -> str:
+        """What it is and why."""
+        return f"{self.name}: {self.reason}" if self.name else self.reason
+
 
 def sha256(data: bytes) -> str:
     """The whole-file hash that the ledger holds."""

@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from resource import RUSAGE_SELF, getrusage
 from typing import Any
 
-from engine.errors import UNANSWERED, BadInput, Unanswerable, said
+from engine.errors import AS_IT_IS, UNANSWERED, TaskFailed, Unanswerable, said
+from engine.store import tracebacks
 from engine.store.parts import Entry, Failure, Part, encode, sha256
 from engine.store.store import Store
 
@@ -70,32 +71,61 @@ Work = Callable[..., Iterable[Part]]
 
 
 def perform(work: Work, store: Store, units: list[Unit], shared: tuple, tolerant: bool) -> Done:
-    """Does the units, those with equal arguments together; a failing one is found by halves and, if tolerant, noted."""
+    """Does the units, those with equal arguments together; a failing one is found by halves and, if tolerant, noted.
+
+    What else is raised takes along, as `told`, what `told` makes of it.
+    """
     start, entries, failures = time.perf_counter(), [], []
     todo = list(reversed(_together(units)))
     while todo:
         group = todo.pop()
         try:
             entries += commit(store, work(*_arguments(group, shared)))
-        except BadInput:
+        except AS_IT_IS:
             raise
-        except UNANSWERED as error:
-            if len(group) > 1:
+        except Exception as error:
+            may_pass = isinstance(error, UNANSWERED)
+            if may_pass and len(group) > 1:
                 half = len(group) // 2
                 todo += [group[half:], group[:half]]
-            elif tolerant:
+            elif may_pass and tolerant:
                 entries += commit(store, getattr(error, "parts", ()))
-                failures += _failures(group[0], error)
+                failures += _failures(store, group[0], error)
             else:
+                error.told = told(store, group, error)
                 raise
     return Done(entries, failures, time.perf_counter() - start, _peak_bytes())
 
 
-def _failures(unit: Unit, error: Exception) -> list[Failure]:
+def _failures(store: Store, unit: Unit, error: Exception) -> list[Failure]:
     """Of a unit whose items fail together, one; of one that knows which of them failed, as many as they are."""
     if not isinstance(error, Unanswerable):
-        return [Failure(unit.items, unit.name, said(error))]
-    return [Failure((item,), f"{unit.name}, {name}", reason) for item, (name, reason) in error.reasons.items()]
+        return [told(store, [unit], error)[0]]
+    return [told(store, [replace(unit, items=(item,), name=f"{unit.name}, {name}")], reason)[0]
+            for item, (name, reason) in error.reasons.items()]  # fmt: skip
+
+
+Told = tuple[Failure, str | None]
+
+
+def told(store: Store, units: list[Unit], error: Exception) -> Told:
+    """What is noted of units whose work raised together, and where their traceback is from now on."""
+    failure = Failure(tuple(item for unit in units for item in unit.items), called(units), said(error))
+    return failure, tracebacks.keep(store, failure, error) if failure.items else None
+
+
+def ended(units: list[Unit], error: Exception) -> TaskFailed:
+    """What the driver raises where the work of a task of these units raised this."""
+    if hasattr(error, "told"):
+        failure, where = error.told
+        return TaskFailed(failure.words, failure, where)
+    return TaskFailed(f"{units[0].name}: {said(error)}" if len(units) == 1 and units[0].name else said(error))
+
+
+def called(units: list[Unit]) -> str:
+    """What a user calls units that are done together."""
+    more = f" and {len(units) - 1} more" if len(units) > 1 else ""
+    return f"{units[0].name}{more}" if units[0].name else ""
 
 
 def _peak_bytes() -> int:

@@ -2,6 +2,8 @@
 
 import os
 import time
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import ray
@@ -31,6 +33,18 @@ def cpus():
 @pytest.fixture
 def store(tmp_path):
     return Store(str(tmp_path / "store"))
+
+
+@pytest.fixture
+def attempted(monkeypatch):
+    """Sets options of Ray for every attempt."""
+    plain = module._attempt
+
+    def call(**options):
+        patched = SimpleNamespace(options=lambda **named: plain.options(**named, **options))
+        monkeypatch.setattr(module, "_attempt", patched)
+
+    return call
 
 
 def square(x: int) -> list[Part]:
@@ -179,6 +193,26 @@ def test_what_has_no_answer_ends_a_stage_that_others_build_on(cpus, store):
         list(fan_out(inverses, pieces(0), store, cpus))
 
 
+def test_what_a_task_raised_is_told_to_the_driver_with_its_traceback_in_the_store(cpus, store):
+    units = [Unit((0,), x, (f"0/{x}",), f"1 / {x}") for x in (0,)]
+    with pytest.raises(TaskFailed) as raised:
+        list(fan_out(inverses, units, store, cpus))
+    assert raised.value.failure == Failure(("0/0",), "1 / 0", "ZeroDivisionError: division by zero")
+    text = Path(raised.value.details).read_text()
+    assert text.startswith("1 / 0: ZeroDivisionError: division by zero\n") and "in inverses" in text
+
+
+def named(numbers: list[int]) -> list[Part]:
+    name = ray.get_runtime_context().get_task_name()
+    return [Part(f"names/{numbers[0]}", tuple(map(str, numbers)), name.encode())]
+
+
+def test_tasks_are_called_by_their_stage_and_their_first_unit(cpus, store, monkeypatch):
+    monkeypatch.setattr(module.Grain, "size", 3)
+    list(fan_out(named, [Unit((), x, (str(x),), f"{x} GeV") for x in range(4)], store, cpus, stage="cells"))
+    assert [store.get(f"names/{x}") for x in (0, 3)] == [b"cells: 0 GeV and 2 more", b"cells: 3 GeV"]
+
+
 def test_a_mistake_of_the_program_is_never_an_answer(cpus, store):
     with pytest.raises(TaskFailed, match="^KeyError: 'a mistake of the program'$"):
         list(fan_out(mistaken, [(1,)], store, cpus, tolerant=True))
@@ -193,15 +227,15 @@ def test_short_pieces_share_tasks_but_leave_four_for_every_cpu(cpus, store):
     assert max(sizes) == 200 // (4 * cpus)
 
 
-def test_a_task_that_is_too_big_is_halved(cpus, store, monkeypatch):
-    monkeypatch.setattr(module, "_attempt", module._attempt.options(max_retries=0))
+def test_a_task_that_is_too_big_is_halved(cpus, store, monkeypatch, attempted):
+    attempted(max_retries=0)
     monkeypatch.setattr(module.Grain, "size", 6)
     items, failures = done(fan_out(die_of, [Unit((), x, (str(x),)) for x in range(6)], store, cpus))
     assert (items, failures) == (sorted(map(str, range(6))), [])
 
 
-def test_a_piece_that_is_too_big_alone_is_named(cpus, store, monkeypatch):
-    monkeypatch.setattr(module, "_attempt", module._attempt.options(max_retries=0))
+def test_a_piece_that_is_too_big_alone_is_named(cpus, store, attempted):
+    attempted(max_retries=0)
     with pytest.raises(TaskFailed, match="^cell 13: kills its process"):
         list(fan_out(die_of, [Unit((), 13, ("13",), "cell 13")], store, cpus))
 
@@ -216,8 +250,8 @@ def test_what_no_node_has_is_named_with_what_nodes_have(cpus):
     nodes.check({"CPU": 1.0})
 
 
-def test_a_task_that_no_node_can_run_is_an_error_and_not_a_wait(cpus, store, monkeypatch):
-    monkeypatch.setattr(module, "_attempt", module._attempt.options(num_cpus=64))
+def test_a_task_that_no_node_can_run_is_an_error_and_not_a_wait(cpus, store, monkeypatch, attempted):
+    attempted(num_cpus=64)
     monkeypatch.setattr(module._Tasks, "request", {"CPU": 64.0})
     start = time.monotonic()
     with pytest.raises(ScanStalled, match="no node can run a task that asks for CPU 64"):

@@ -41,10 +41,14 @@ def fit(folder: str, epoch_s: float, device: str) -> list[Part]:
     checkpoint = checkpoints.Checkpoint(Store(folder), "fit", every_s=0.0)
     open(f"{folder}/pid.{os.getpid()}", "w").close()
 
-    def note(epoch, _):
-        with open(f"{folder}/epochs", "a") as file:
-            file.write(f"{epoch} {os.getpid()}\n")
-        time.sleep(epoch_s)
+    told = []
+
+    def note(history):
+        if told:  # the first time, none has ended here
+            with open(f"{folder}/epochs", "a") as file:
+                file.write(f"{len(history['train_loss'])} {os.getpid()}\n")
+            time.sleep(epoch_s)
+        told.append(True)
 
     fitted = zoo.fit(
         family, zoo.configure(family, fields), *events(), seed=1, device=device, lineage="x", report=note,

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import traceback
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
@@ -131,8 +132,13 @@ class TestDebugger:
         *_, last = traceback.extract_tb(error.value.__cause__.__traceback__)
         assert (last.filename, last.name) == (str(tmp_path / "mine.py"), "prepare")
         assert pids(tmp_path) == {str(os.getpid())}
+        text = Path(error.value.details).read_text()
+        assert str(error.value) in text and f'{tmp_path}/mine.py", line' in text
+        store = Store(str(tmp_path / "store"))
+        assert error.value.failure.items[0] in Ledger(store).failures and len(store.list("errors")) == 1
         (tmp_path / "fail").unlink()
         assert scan().n_failed == 0
+        assert store.list("errors") == [], "what has an answer now is not explained any more"
 
 
 def inverse(numbers: list[int]) -> list[Part]:

@@ -77,6 +77,18 @@ def test_what_two_studies_share_stays_and_what_one_alone_had_goes(store, tiny):
     }  # fmt: skip
 
 
+def test_the_traceback_of_what_is_still_asked_for_stays_until_it_has_an_answer(tiny, tmp_path):
+    place, plan = Store(str(tmp_path / "other")), Plan(study.load(str(tiny)))
+    open_, done = plan.nulls[:2]
+    ledger = Ledger(place)
+    put(place, ledger, f"nulls/{done}.parquet", done)
+    ledger.flush()
+    for name in (open_, done, "of-nobody", "20260101T000000Z-1234"):
+        place.put(f"errors/{name}.txt", b"why")
+    gone = {one.path for one in garbage.find([plan.study], place, grace_s=0).objects}
+    assert gone == {f"errors/{name}.txt" for name in (done, "of-nobody", "20260101T000000Z-1234")}
+
+
 def test_listing_removes_nothing_and_deleting_leaves_the_study_whole(store, tiny, run_here, tmp_path):
     before = status(study.load(str(tiny)), store)
     n_objects = len(store.list(""))

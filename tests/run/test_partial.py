@@ -82,6 +82,13 @@ def test_the_scan_goes_on_and_the_row_says_why(partial):
     assert "/partial/" in partial.path and pq.read_table(partial.path).equals(partial.table)
 
 
+def test_the_traceback_of_the_cell_is_kept_by_its_name(partial, place):
+    (text,) = (path.read_text() for path in (place / "store" / "errors").iterdir())
+    first, *_ = text.splitlines()
+    assert first.endswith(", exposure_ty = 5, fussy: ValueError: more events than I can count")
+    assert f'File "{place}/fussy.py"' in text and "in q\n" in text
+
+
 def client(place):
     return connect(f"sqlite:///{place}/store/mlflow/mlflow.db")
 
@@ -128,6 +135,7 @@ def test_it_is_tried_again_and_again_until_the_table_is_that_of_an_undisturbed_s
     assert artifacts(place, run) == {f"partial/{name}" for name in figures | {"table.parquet"}}
     (place / "flag").unlink()
     run_here("scan", tiny, "--store", place / "store", "--workers", 0, "--quiet", *words)
+    assert not list((place / "store").glob("errors/*")), "what has an answer now is not explained any more"
     after = the_run(place)
     assert (after.info.run_id, after.info.status) == (run.info.run_id, "FINISHED") and "partial" not in after.data.tags
     again, fresh = scan("store").path, scan("fresh").path

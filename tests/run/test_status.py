@@ -1,6 +1,7 @@
 """Status tells done, missing, stale, corrupt and failed apart, says why, and changes nothing."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +13,8 @@ from engine.plots.coverage import COLOURS, coverage
 from engine.run import request
 from engine.run.coverage import LETTERS, STATES
 from engine.run.status import status
-from engine.store import sealed
+from engine.store import fits, sealed, tracebacks
+from engine.store.checkpoints import Checkpoint
 from engine.store.parts import Entry, Failure, Part, encode, sha256
 from engine.store.store import Ledger, Store
 
@@ -43,6 +45,75 @@ def add(store, ledger, part):
 
 def everything(folder) -> dict:
     return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+
+
+BROKEN = Failure(("a" * 24,), "limit at 20 GeV, 5 t y", "ValueError: no root")
+OTHER = Failure(("b" * 24,), "limit at 50 GeV, 5 t y", "KeyError: 'x'")
+
+
+@pytest.fixture
+def failed(finished, place, monkeypatch):
+    """The same with limits that have failed, one of which has its traceback."""
+    parsed, store = finished
+    items = stages.items(Plan(parsed))["limits"]
+    ledger = Ledger(store)
+    failures = [replace(one, items=(item,)) for one, item in zip((BROKEN, OTHER), items[:2], strict=True)]
+    for failure in failures:
+        store.delete(ledger.entries[failure.items[0]].path)
+        forget(place, failure.items[0])
+    ledger = Ledger(store)
+    ledger.add(failures)
+    ledger.flush()
+    try:
+        raise ValueError("no root, password=s3cret-of-mine")
+    except ValueError as error:
+        tracebacks.keep(store, failures[0], error)
+    return parsed, store
+
+
+class TestWhy:
+    def test_status_says_where_the_traceback_is(self, failed):
+        found, item = status(*failed, "tiny"), stages.items(Plan(failed[0]))["limits"][0]
+        assert found.details == {BROKEN.name: f"errors/{item}.txt"} == found.as_json()["details"]
+        lines = list(found.lines())
+        assert f"failed: {BROKEN.name}: {BROKEN.reason}; traceback: errors/{item}.txt" in lines
+        assert f"failed: {OTHER.name}: {OTHER.reason}" in lines
+
+    @pytest.mark.parametrize("asked", [BROKEN.name, "limit at 20", "20 GeV"])
+    def test_an_item_is_told_by_its_name_or_a_part_of_it(self, failed, run_here, tiny, place, asked):
+        said = run_here("status", tiny, "--store", place, "--why", asked).stdout
+        assert said.startswith(f"{BROKEN.name}: {BROKEN.reason}\n")
+        assert "Traceback (most recent call last)" in said and "in failed" in said and "s3cret" not in said
+
+    def test_without_a_traceback_there_is_the_reason(self, failed, run_here, tiny, place):
+        said = run_here("status", tiny, "--store", place, "--why", "50 GeV").stdout.splitlines()
+        assert said == [f"{OTHER.name}: {OTHER.reason}", "no traceback was kept, or it was removed"]
+
+    @pytest.mark.parametrize(
+        ("asked", "said"),
+        [
+            ("limit", "--why 'limit': 2 failed items have that in their names: limit at 20 GeV, 5 t y, limit at 50"),
+            ("limit at 51 GeV, 5 t y", "did you mean 'limit at 50 GeV, 5 t y'? (accepted: limit at 20 GeV, 5 t y"),
+        ],
+    )
+    def test_what_is_none_or_several_is_one_line(self, failed, run_here, tiny, place, asked, said):
+        done = run_here("status", tiny, "--store", place, "--why", asked, check=2)
+        assert said in done.stderr and done.stderr.count("\n") == 1 and not done.stdout
+
+    def test_where_nothing_failed_there_is_nothing_to_ask(self, finished, run_here, tiny, place):
+        done = run_here("status", tiny, "--store", place, "--why", "limit", check=2)
+        assert done.stderr == "error: --why 'limit': nothing has failed\n"
+
+
+def test_a_fit_that_runs_elsewhere_is_shown(finished):
+    parsed, store = finished
+    item = Plan(parsed).models["vae"]
+    with fits.telling(Checkpoint(store, item), "dense_vae", 9, False) as tell:
+        tell({"train_loss": [3.0], "validation_loss": [3.5]})
+        found = status(parsed, store, "tiny")
+    assert found.fits == found.as_json()["fits"] == ["dense_vae epoch 1 of 9, loss 3 (validation 3.5)"]
+    assert "fit: dense_vae epoch 1 of 9, loss 3 (validation 3.5)" in list(found.lines())
+    assert status(parsed, store, "tiny").fits == []
 
 
 def test_all_is_done_and_nothing_was_touched(finished, place):

@@ -11,6 +11,8 @@ on a chart of `z_by_mass_...` or `p_by_mass_...`, choose the metric `m_chi_GeV` 
 `seconds_STAGE` has a step per pass over the scan: a scan that was killed twice has three. `progress` is the share of
 the scan's items that are done, its step their number.
 
+**Fits.** `train_loss` and `validation_loss` come epoch by epoch while a fit runs (`epochs`), whatever else at the end.
+
 **Models.** `recoilscan-FAMILY` has a version per fit; `engine.report.tracking.models` says which of them is `champion`.
 """
 

@@ -1,11 +1,13 @@
 """A scan in MLflow while it runs: RUNNING from its first missing stage, with its progress, to its end."""
 
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from engine.progress import Relay, Silent
+from engine.progress import Fit, Relay, Silent
 from engine.report.tracking import runs
 from engine.report.tracking.client import connect, experiment
+from engine.report.tracking.epochs import Epochs
 from engine.report.tracking.record import Record
 
 EVERY_S = 30.0  # between two points of progress
@@ -16,16 +18,17 @@ class Live(Relay):
 
     `record` makes what is known at the beginning, `total` is the number of the scan's items; `record` and `uri` are
     asked for at the first stage, when bad input has been refused. The first failure is told to `warn`, and the scan
-    goes on unwatched.
+    goes on unwatched. `fitted`: items of the fits whose epochs are shown, each in its run.
     """
 
     def __init__(
         self, inner: Silent, record: Callable[[], Record], total: int, uri: Callable[[], str],
-        warn: Callable[[Exception], None],
+        warn: Callable[[Exception], None], fitted: Iterable[str] = (),
     ):  # fmt: skip
         super().__init__(inner)
         self.record, self.total, self.uri, self.warn = record, total, uri, warn
-        self.client = self.run = None
+        self.fitted, self.lock = set(fitted), threading.Lock()  # fits are told of by another thread
+        self.client = self.run = self.epochs = None
         self.begun = False
         self.n_done = 0
         self.logged, self.logged_s = -1, time.monotonic()
@@ -45,6 +48,11 @@ class Live(Relay):
         if time.monotonic() - self.logged_s > EVERY_S:
             self._safely(self._tell)
 
+    def fits(self, under_way: dict[str, Fit]) -> None:
+        """The epochs that are new."""
+        super().fits(under_way)
+        self._safely(lambda: self.epochs and self.epochs.tell(under_way))
+
     def done(self) -> None:
         """A point of progress where items were made."""
         super().done()
@@ -52,15 +60,20 @@ class Live(Relay):
 
     def end(self, status: str) -> None:
         """The run of a scan that did not come to its end: FAILED or KILLED."""
-        if self.run:
-            self._safely(lambda: self.client.set_terminated(self.run.info.run_id, status))
+        self._safely(lambda: self.run and self._end(status))
+
+    def _end(self, status: str) -> None:
+        self.epochs.end(status)
+        self.client.set_terminated(self.run.info.run_id, status)
 
     def _begin(self) -> None:
         uri = self.uri()
         client = connect(uri)
-        run = runs.opened(client, experiment(client, uri), self.record())
+        place = experiment(client, uri)
+        run = runs.opened(client, place, self.record())
         if not runs.is_whole(run):
             self.client, self.run = client, run
+            self.epochs = Epochs(client, place, run.info.run_id, self.fitted)
             # a scan that goes on repeats no point
             self.logged = round(run.data.metrics.get("progress", -1.0) * self.total)
 
@@ -71,8 +84,9 @@ class Live(Relay):
             self.logged, self.logged_s = n_done, time.monotonic()
 
     def _safely(self, act: Callable[[], None]) -> None:
-        try:
-            act()
-        except Exception as error:  # the scan matters, not who watches it
-            self.client = self.run = None
-            self.warn(error)
+        with self.lock:
+            try:
+                act()
+            except Exception as error:  # the scan matters, not who watches it
+                self.client = self.run = self.epochs = None
+                self.warn(error)

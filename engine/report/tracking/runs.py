@@ -103,7 +103,7 @@ def _fill(client, run, record: Record) -> None:
 
     now = int(time.time() * 1000)
     curves = {name: [(0, value)] for name, value in record.metrics.items()} | record.curves
-    known = _steps(client, run, curves)
+    known = steps(client, run, curves)
     new = (Metric(name, value, now, step) for name, curve in curves.items() for step, value in curve
            if step not in known.get(name, ()))  # fmt: skip
     for some in _chunks(new, POINTS):
@@ -119,7 +119,7 @@ def _fill(client, run, record: Record) -> None:
             client.log_artifacts(run.info.run_id, folder)
 
 
-def _steps(client, run, names) -> dict[str, set[int]]:
+def steps(client, run, names) -> dict[str, set[int]]:
     """The steps that the run has already, by metric."""
     there = [name for name in names if name in run.data.metrics]
     return {name: {point.step for point in client.get_metric_history(run.info.run_id, name)} for name in there}

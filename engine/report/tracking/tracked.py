@@ -28,6 +28,7 @@ def followed(name: str, plan: Plan, store: Store, uri: str | None, progress: Sil
     live = tracking.Live(
         Journal(progress, store, plan.table), lambda: records.opening(name, plan), total,
         lambda: uri or tracking.default_uri(store.folder()), lambda error: _warn(error, uri, again),
+        [item for one in (plan, *plan.siblings) for item in one.models.values()],
     )  # fmt: skip
     try:
         yield live

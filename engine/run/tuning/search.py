@@ -21,7 +21,7 @@ from engine.run.state import Run, to_its_end
 from engine.run.status import StageStatus, Status, counts, damaged_parts, reasons
 from engine.run.tuning import objectives, rungs, trials
 from engine.stages import items
-from engine.store import checkpoints
+from engine.store import checkpoints, tracebacks
 from engine.store.parts import Part
 from engine.store.store import Ledger, Store
 from engine.store.units import Unit
@@ -97,7 +97,7 @@ class Evaluation:
         for entry in ledger.check([*of_item, *self.begun]):
             self.run.put_aside(entry)
         self.run.compute(kind.NAME, list(of_item), kind.work, lambda missing: self._units(of_item, rung, missing),
-                         stalls=kind.STALLS)  # fmt: skip
+                         self.begun, stalls=kind.STALLS)  # fmt: skip
         return [kind.evaluated(plan, ledger.table(plan.trial_item(one, rung))) for one in values]
 
     def forget(self) -> None:
@@ -224,4 +224,8 @@ def status(study: Study, store: Store, verify: bool = False) -> Status:
     corrupt = [*ledger.unreadable, *dict.fromkeys([*damaged, *broken])]
     best = best_of(replayed.ended, objectives.of(plan.tune.objective).LARGER_IS_BETTER)
     best_words = best and f"trial {best.number}, {words(best.values)}: {objectives.words(plan)} = {best.value:.4g}"
-    return Status(store.exists, by_stage, corrupt, failed | without, None, table, [], best=best_words)
+    details = tracebacks.kept(store, ledger.failures.values())
+    return Status(
+        store.exists, by_stage, corrupt, failed | without, None, table, [], best=best_words,
+        details={name: where for name, where in details.items() if name in failed | without},
+    )  # fmt: skip

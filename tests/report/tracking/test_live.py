@@ -3,10 +3,11 @@
 import http.server
 import threading
 import time
+from collections.abc import Iterable
 
 import pytest
 
-from engine.progress import Silent
+from engine.progress import Fit, Silent
 from engine.report.tracking import Live, client, live, log
 from engine.urls import hidden
 
@@ -24,8 +25,8 @@ def watch(uri, make, monkeypatch):
     monkeypatch.setattr(live, "EVERY_S", -1.0)
     said = []
 
-    def call(place: str = uri) -> Live:
-        return Live(Silent(), make, 10, lambda: place, said.append)
+    def call(place: str = uri, fitted: Iterable[str] = ()) -> Live:
+        return Live(Silent(), make, 10, lambda: place, said.append, fitted)
 
     call.said = said
     return call
@@ -123,6 +124,53 @@ def test_an_outage_in_the_middle_is_told_once(watch, seen, monkeypatch):
         reporter.advance(1)
     reporter.done()
     assert len(watch.said) == 1 and progress(seen) == [(1, 0.1)]
+
+
+def under_way(n: int) -> dict[str, Fit]:
+    """A fit that has come so far, and one of an ensemble, which has no run of its own."""
+    losses = [10.0 / epoch for epoch in range(1, n + 1)]
+    fit = Fit("dense_vae", 9, losses, [loss + 1 for loss in losses])
+    return {"fit0": fit, "member": fit}
+
+
+def curve(seen, name: str = "validation_loss") -> list[tuple[int, float]]:
+    (run,) = seen().runs("tags.stage = 'fit'")
+    return [(point.step, point.value) for point in seen().client.get_metric_history(run.info.run_id, name)]
+
+
+def test_the_epochs_of_a_fit_come_one_by_one_into_its_run(watch, seen, make, uri):
+    reporter = watch(fitted=["fit0"])
+    scan(reporter, 1)
+    for n in (0, 1, 3, 3):
+        reporter.fits(under_way(n))
+    (parent,), (run,) = seen().runs("tags.stage = 'scan'"), seen().runs("tags.stage = 'fit'")
+    assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id and run.info.status == "RUNNING"
+    assert curve(seen) == [(1, 11.0), (2, 6.0), (3, 10 / 3 + 1)]
+    assert [step for step, _ in curve(seen, "train_loss")] == [1, 2, 3]
+    reporter.end("KILLED")
+    assert {run.info.status for run in seen().runs()} == {"KILLED"}
+    again = watch(fitted=["fit0"])  # which goes on from a checkpoint of before
+    scan(again, 1)
+    again.fits(under_way(2))
+    again.fits(under_way(4))
+    assert [step for step, _ in curve(seen)] == [1, 2, 3, 4]
+    assert log([make()], uri) == 2
+    (run,) = seen().runs("tags.stage = 'fit'")
+    assert run.info.status == "FINISHED" and run.info.run_name == "fit0" and run.data.tags["kind"] == "autoencoder"
+
+
+def test_a_server_that_goes_away_during_a_fit_is_told_once(watch, monkeypatch):
+    reporter = watch(fitted=["fit0"])
+    scan(reporter, 1)
+    reporter.fits(under_way(1))
+
+    def gone(*_, **__):
+        raise ConnectionError("gone")
+
+    monkeypatch.setattr(reporter.client, "log_batch", gone)
+    for n in (2, 3):
+        reporter.fits(under_way(n))
+    assert len(watch.said) == 1
 
 
 def test_a_password_is_not_shown():
