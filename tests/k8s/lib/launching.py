@@ -6,7 +6,29 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import engine
+
 PATIENCE_S = 300.0
+COUNT = Path(engine.__file__).parent / "inference" / "teststats" / "count.py"
+OWN = """
+[backgrounds]
+components = ["pp", "pb214", "atm", "line"]
+efficiency = "tables/efficiency.csv"
+options.line = { spectrum = "user_table", path = "line.csv", kind = "ER" }
+"""
+STATISTIC = 'statistics = ["tail_count", "mine"]\noptions.mine.statistic = "./code/mine.py"\n'
+
+
+def own_study(tiny: Path, folder: Path, line_bytes: int = 0) -> Path:
+    """A small study beside files of one's own: a statistic, a spectrum of at least so many bytes, an efficiency."""
+    for name in ("code", "tables"):
+        (folder / name).mkdir()
+    (folder / "code" / "mine.py").write_text(COUNT.read_text())
+    (folder / "line.csv").write_text("#" * line_bytes + "\nenergy_keV,rate\n1,0\n5,2\n14,0\n")
+    (folder / "tables" / "efficiency.csv").write_text("cs1_phd,efficiency\n1,0.2\n10,0.8\n50,0.9\n")
+    path = folder / "own.toml"
+    path.write_text(tiny.read_text().replace("[toys]\n", f"[toys]\n{STATISTIC}") + OWN)
+    return path
 
 
 def launch(study: Path, *words: object, environment: dict[str, str], folder: Path) -> subprocess.Popen:
