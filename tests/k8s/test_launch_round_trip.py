@@ -26,6 +26,7 @@ from launching import PATIENCE_S, launch, own_study, said, until
 from moto.server import ThreadedMotoServer
 from obstore.store import S3Store
 
+import engine
 from engine import study as studies
 from engine.errors import BadInput
 from engine.launch import identity, kubectl
@@ -209,28 +210,29 @@ def check_own_files(site: Site, own: Path, laptop: Path, **environment: str) -> 
     return site.cluster.get("configmaps", NAMESPACE, name)
 
 
-def laptops(run_here, own: Path) -> Path:
+def laptops(own: Path, monkeypatch) -> Path:
     """The table that a scan of a study makes here."""
-    run_here("scan", own, "--workers", 0, folder=own.parent)
-    (table,) = (own.parent / "recoilscan-store" / "tables").iterdir()
+    monkeypatch.chdir(own.parent)
+    engine.scan(own, own.parent / "store", workers=0)
+    (table,) = (own.parent / "store" / "tables").iterdir()
     return table
 
 
-def test_files_of_ones_own_travel(site, tiny, run_here, tmp_path):
+def test_files_of_ones_own_travel(site, tiny, monkeypatch, tmp_path):
     own = own_study(tiny, tmp_path)
 
-    study = check_own_files(site, own, laptops(run_here, own))
+    study = check_own_files(site, own, laptops(own, monkeypatch))
 
     assert len(study["binaryData"]) == 3 and study["data"] == {"study.toml": own.read_text()}
     assert not any("/inputs/" in path for path in site.paths("store"))
 
 
 @pytest.mark.slow
-def test_large_files_of_ones_own_go_by_the_store(site, tiny, run_here, tmp_path):
+def test_large_files_of_ones_own_go_by_the_store(site, tiny, monkeypatch, tmp_path):
     own = own_study(tiny, tmp_path, line_bytes=2_000_000)
     keys = {"AWS_ACCESS_KEY_ID": "scan", "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_REGION": "us-east-1"}
 
-    study = check_own_files(site, own, laptops(run_here, own), AWS_ENDPOINT_URL=site.s3, **keys)
+    study = check_own_files(site, own, laptops(own, monkeypatch), AWS_ENDPOINT_URL=site.s3, **keys)
 
     assert study["data"].keys() == {"study.toml", "files.json"} and "binaryData" not in study
     assert sum("/inputs/" in path for path in site.paths("store")) == 3
