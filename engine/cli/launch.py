@@ -17,7 +17,9 @@ from engine.urls import hidden
 
 MEANING = {FINISHED: "finished", FAILED: "failed", 2: "bad input", 3: "partial: launch again to resume"}
 
-Overlay = Annotated[str | None, typer.Option("--overlay", help="Of the manifests: kind, gpu, spot, ... or your own.")]
+Overlay = Annotated[
+    str | None, typer.Option("--overlay", help="Of the manifests: plain (the default), kind, gpu, ... or your own.")
+]
 Folder = Annotated[Path | None, typer.Option("--manifests", help="A folder of overlays; by default the shipped one.")]
 Jobs = Annotated[
     str | None, typer.Option("--jobs", help="Job server of a Ray cluster that is there: http://host:8265.")
@@ -31,6 +33,8 @@ Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Pods of t
 Gpus = Annotated[int | None, typer.Option("--gpus", min=1, help="GPUs of all nodes together.")]
 Queue = Annotated[str | None, typer.Option("--queue", help="A LocalQueue of Kueue.")]
 Namespace = Annotated[str | None, typer.Option("--namespace", help="By default the overlay's.")]
+Deadline = Annotated[str | None, typer.Option("--deadline", help="End the job after so long: 90m, 6h, 2d.")]
+Priority = Annotated[str | None, typer.Option("--priority", help="A PriorityClass, or in a queue one of Kueue's.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", help="Override a key of the study: key.path=value.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the manifests and create nothing.")]
 Status = Annotated[bool, typer.Option("--status", help="How the job stands; changes nothing.")]
@@ -51,6 +55,8 @@ def launch(
     gpus: Gpus = None,
     queue: Queue = None,
     namespace: Namespace = None,
+    deadline: Deadline = None,
+    priority: Priority = None,
     settings: Settings = None,
     dry_run: DryRun = False,
     status: Status = False,
@@ -68,7 +74,7 @@ def launch(
     if manifests is not None and not os.path.isdir(manifests):
         raise BadInput(f"--manifests: there is no folder {shown(str(manifests), 200)}")
     where = plan.Where(store, extend, tracking)
-    wishes = Wishes(image, gpu_image, workers, gpus, queue, namespace)
+    wishes = Wishes(image, gpu_image, workers, gpus, queue, namespace, deadline, priority)
     if jobs is None:
         launch_plan = plan.on_kubernetes(study, tuple(settings or ()), overlay, manifests, where, wishes)
     else:

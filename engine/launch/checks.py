@@ -7,22 +7,31 @@ from urllib.parse import SplitResult, urlsplit
 from engine.errors import BadInput
 from engine.urls import hidden
 
-REMOTE_STORES = ("s3", "gs", "az")
+REMOTE_STORES = ("s3", "gs")
+NO_CLIENT = ("az", "azure", "adl", "abfs", "abfss")  # fits in groups and MLflow need one that the image has not
 # a shell reads the entrypoint twice: nothing that it would take for itself
 WORD = re.compile(r"[A-Za-z0-9._~:/%+=,\[\]-]+")
+BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]*")
 IMAGE = re.compile(
     r"[a-z0-9][a-z0-9._-]*(:\d+(?=/))?(/[a-z0-9._-]+)*(:(?P<tag>\w[\w.-]{0,127}))?(@sha256:(?P<hash>[0-9a-f]{64}))?"
 )
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-FILES = (".py", ".csv", ".parquet", ".toml")
+UNITS_S = {"m": 60, "h": 3600, "d": 86400}
+TIME = re.compile(r"(?P<number>\d{1,6})(?P<unit>[mhd])")
 
 
 def store(uri: str) -> str:
     """A store's prefix that every pod reaches; raises BadInput."""
     parts = _address("--store", uri)
+    if parts.scheme in NO_CLIENT:
+        raise BadInput(f"--store {uri!r}: the image has no client for Azure's buckets; expected "
+                       f"{', '.join(REMOTE_STORES)}://bucket/prefix (k8s/README.md)")  # fmt: skip
     if parts.scheme not in REMOTE_STORES or not parts.netloc:
         raise BadInput(f"--store {uri!r} is no bucket, and a folder is of this machine alone; expected "
                        f"{', '.join(REMOTE_STORES)}://bucket/prefix")  # fmt: skip
+    if not BUCKET.fullmatch(parts.netloc):
+        raise BadInput(f"--store {uri!r}: {parts.netloc!r} is no bucket's name; expected small letters, digits, - and"
+                       " ., as in --store s3://my-bucket/prefix")  # fmt: skip
     return uri.rstrip("/")
 
 
@@ -79,16 +88,12 @@ def label(option: str, name: str) -> str:
     return name
 
 
-def no_local_files(raw: dict, where: str = "") -> None:
-    """Raises BadInput for the first value of a study that names a file here: the cluster would not have it."""
-    for key, value in raw.items():
-        place = f"{where}{key}"
-        for each in value if isinstance(value, list) else [value]:
-            if isinstance(each, dict):
-                no_local_files(each, f"{place}.")
-            elif isinstance(each, str) and (key == "path" or "/" in each or each.lower().endswith(FILES)):
-                raise BadInput(f"{place} = {each!r} is a file on this machine, which the cluster does not have; "
-                               "put it into the image or the ConfigMap by hand (k8s/README.md)")  # fmt: skip
+def seconds(option: str, text: str) -> int:
+    """A time such as 90m, in seconds; raises BadInput."""
+    match = TIME.fullmatch(text)
+    if not match or int(match["number"]) == 0:
+        raise BadInput(f"{option} {text!r}: expected a time like 90m, 6h or 2d")
+    return int(match["number"]) * UNITS_S[match["unit"]]
 
 
 def _address(option: str, uri: str) -> SplitResult:

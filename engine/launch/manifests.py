@@ -3,18 +3,19 @@
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import yaml
 
 from engine.errors import BadInput, unknown
 from engine.launch import checks, kubectl
+from engine.launch.fetch import STUDY as STUDY_FILE
 
 COMPONENT, QUEUE = "app.kubernetes.io/component", "kueue.x-k8s.io/queue-name"
 STUDY = "recoilscan/study"  # an annotation: the name under which the user knows it
 GPU = "nvidia.com/gpu"
 LINE = 4096  # an entrypoint is one line
-LONGEST_STUDY = 2**20 - 2**14  # bytes: what a ConfigMap may hold, and some room
+PRIORITY = "kueue.x-k8s.io/priority-class"
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class Wishes:
     gpus: int | None = None
     queue: str | None = None
     namespace: str | None = None
+    deadline: str | None = None
+    priority: str | None = None
 
 
 @dataclass
@@ -82,22 +85,22 @@ def read(folder: Path, overlay: str) -> Manifests:
     return Manifests(mine["RayJob"], mine["ConfigMap"])
 
 
-def fill(objects: Manifests, name: str, title: str, text: str, store: str, tracking: str, wishes: Wishes) -> None:
-    """Puts into the objects what differs from study to study; raises BadInput before any of it is used.
+def fill(objects: Manifests, name: str, title: str, store: str, tracking: str, wishes: Wishes) -> None:
+    """Puts into the objects what differs from study to study, but the study itself; raises BadInput before any is used.
 
-    `text` is the study's TOML, `title` the user's name of it, `store` its own store, `name` that of both objects.
+    `title` is the user's name of it, `store` its own store, `name` that of both objects.
     """
-    if len(text.encode()) > LONGEST_STUDY:
-        raise BadInput(f"the study is longer than the {LONGEST_STUDY} bytes that a ConfigMap holds")
     _name(objects, name, title, wishes.namespace)
-    where = shlex.split(objects.job["spec"]["entrypoint"])[2]
-    objects.study["data"] = {Path(where).name: text}
+    where = str(PurePosixPath(shlex.split(objects.job["spec"]["entrypoint"])[2]).with_name(STUDY_FILE))
     words = ["recoilscan", "scan", where, "--store", store, "--tracking", tracking, "--address", "auto"]
     objects.job["spec"]["entrypoint"] = " ".join(words)
     _images(objects, wishes.image, wishes.gpu_image)
     _workers(objects, wishes.workers)
     _nodes_with_gpus(objects, wishes.gpus)
     _queue(objects, wishes.queue)
+    _priority(objects, wishes.priority)
+    if wishes.deadline is not None:
+        objects.job["spec"]["activeDeadlineSeconds"] = checks.seconds("--deadline", wishes.deadline)
 
 
 def dump(objects: Manifests) -> str:
@@ -198,3 +201,15 @@ def _queue(objects: Manifests, queue: str | None) -> None:
     if QUEUE not in labels:
         raise BadInput(f"--queue {queue!r}: this overlay waits in no queue; take one with components/kueue")
     labels[QUEUE] = checks.label("--queue", queue)
+
+
+def _priority(objects: Manifests, priority: str | None) -> None:
+    """In a queue Kueue decides, else the scheduler."""
+    if priority is None:
+        return
+    name, labels = checks.label("--priority", priority), objects.job["metadata"]["labels"]
+    if QUEUE in labels:
+        labels[PRIORITY] = name
+        return
+    for template in (*objects.templates(), objects.job["spec"]["submitterPodTemplate"]):
+        template["spec"]["priorityClassName"] = name

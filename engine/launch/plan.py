@@ -11,11 +11,12 @@ import tomlkit
 
 from engine import study as studies
 from engine.errors import BadInput
-from engine.launch import checks, identity, kubectl, manifests, rayjob, submission
+from engine.launch import carried, checks, fetch, identity, kubectl, manifests, mounts, rayjob, submission
 from engine.launch.manifests import Manifests, Wishes
 from engine.study import Study
 
 SERVED = "jobs"  # in the place of an overlay
+PLAIN = "plain"  # the overlay where none is named: neither GPUs, nor a queue, nor a bucket of its own
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Where:
         if self.store is not None and self.extend is not None:
             raise BadInput("--store makes a store for this study, --extend goes on in another one's: give one")
 
-    def place(self, study: Study, check: Callable[[str], str], default: Callable[[], str]) -> str:
+    def place(self, study: identity.Named, check: Callable[[str], str], default: Callable[[], str]) -> str:
         """The store's URI, checked; raises BadInput."""
         if self.extend is not None:
             return check(self.extend.rstrip("/"))
@@ -56,22 +57,24 @@ def on_kubernetes(
 ) -> Launch:  # fmt: skip
     """A RayJob for a study by an overlay; raises BadInput. Renders, and asks the cluster nothing."""
     source = folder or Path(str(importlib.resources.files("k8s")))
-    if overlay is None:
-        raise BadInput(f"say where: --jobs http://host:8265, or --overlay (accepted: "
-                       f"{', '.join(manifests.overlays(source))})")  # fmt: skip
-    text, study = _study(name, settings)
+    overlay = PLAIN if overlay is None else overlay
     objects = manifests.read(source, overlay)
-    store_uri = where.place(study, checks.store, lambda: _said("--store", objects))
+    text, study, files = _study(name, settings)
+    named = files.named(study)
+    store_uri = where.place(named, checks.store, lambda: _said("--store", objects))
     uri = checks.tracking(_said("--tracking", objects) if where.tracking is None else where.tracking)
-    job = identity.job_name(study, overlay)
-    manifests.fill(objects, job, Path(name).stem, text, store_uri, uri, wishes)
+    job = identity.job_name(named, overlay)
+    manifests.fill(objects, job, Path(name).stem, store_uri, uri, wishes)
+    mounts.mount(objects, text, files, store_uri)
+    _fit_to_gpus(study, objects, overlay)
     rendered, namespace = manifests.dump(objects), kubectl.Namespace(objects.job["metadata"]["namespace"])
 
-    entrypoint = objects.job["spec"]["entrypoint"]
-    return Launch(
-        job, store_uri, entrypoint, rendered, lambda: rendered, partial(rayjob.RayJob, namespace, job),
-        _about_gpus(study, objects),
-    )  # fmt: skip
+    entrypoint, connect = objects.job["spec"]["entrypoint"], partial(rayjob.RayJob, namespace, job)
+    warnings = _about_gpus(study, objects)
+    if mounts.by_store(text, files):
+        connect = partial(connect, send=partial(fetch.send, files.digests, store_uri))
+        warnings += (f"{files.size_bytes:,} bytes of files go by {store_uri}/{fetch.INPUTS}",)
+    return Launch(job, store_uri, entrypoint, rendered, lambda: rendered, connect, warnings)
 
 
 def on_ray(
@@ -80,16 +83,18 @@ def on_ray(
     """A job for a Ray cluster that is there; raises BadInput. Here a store and MLflow may be local, as it may be."""
     if wishes != Wishes() or manifests_given:
         raise BadInput("--jobs takes a cluster as it is: no --overlay, --manifests, --image, --gpu-image, --workers, "
-                       "--gpus, --queue or --namespace with it")  # fmt: skip
+                       "--gpus, --queue, --namespace, --deadline or --priority with it")  # fmt: skip
     address, here = checks.job_server(address), checks.is_local(urlsplit(address).hostname)
-    text, study = _study(name, settings)
+    text, study, files = _study(name, settings)
+    submission.check(files)
+    named = files.named(study)
     store_uri = where.place(
-        study, partial(checks.plain, "--store") if here else checks.store, lambda: _unknown("--store")
+        named, partial(checks.plain, "--store") if here else checks.store, lambda: _unknown("--store")
     )
     tracking = _unknown("--tracking") if where.tracking is None else where.tracking
     uri = checks.plain("--tracking", tracking) if here else checks.tracking(tracking)
-    job = identity.job_name(study, SERVED)
-    entrypoint = f"recoilscan scan {submission.STUDY} --store {store_uri} --tracking {uri} --address auto"
+    job = identity.job_name(named, SERVED)
+    entrypoint = f"recoilscan scan {fetch.STUDY} --store {store_uri} --tracking {uri} --address auto"
 
     def manifest() -> str:
         raise BadInput("--dry-run prints manifests; a job server takes none")
@@ -97,17 +102,17 @@ def on_ray(
     def connect(say: Callable[[str], None]) -> submission.Submission:
         from engine.cluster.jobs import JobServer  # Ray takes a second to import
 
-        return submission.Submission(JobServer(address), job, say)
+        return submission.Submission(JobServer(address), job, say, files)
 
     return Launch(job, store_uri, entrypoint, text, manifest, connect)
 
 
-def _study(name: str, settings: tuple[str, ...]) -> tuple[str, Study]:
-    """The study as the cluster will read it, its overrides in it, and parsed; raises BadInput."""
+def _study(name: str, settings: tuple[str, ...]) -> tuple[str, Study, carried.Files]:
+    """The study as the cluster will read it, its overrides in it; parsed; and its files. Raises BadInput."""
     raw = studies.read(name, settings)
-    checks.no_local_files(raw)
     study = studies.parse(raw, name)
-    return tomlkit.dumps(studies.document(name, settings)) if settings else studies.text(name), study
+    text = tomlkit.dumps(studies.document(name, settings)) if settings else studies.text(name)
+    return text, study, carried.of(raw, study)
 
 
 def _said(option: str, objects: Manifests) -> str:
@@ -121,11 +126,23 @@ def _unknown(option: str) -> str:
     raise BadInput(f"--jobs needs {option}: the cluster's own is not known")
 
 
-def _about_gpus(study: Study, objects: Manifests) -> tuple[str, ...]:
-    """What does not fit between a study's fits and an overlay's nodes; raises BadInput for fits that would wait."""
-    needed, there = study.training.workers * study.training.gpus_per_worker, objects.gpus()
+def _fit_to_gpus(study: Study, objects: Manifests, overlay: str) -> None:
+    """Raises BadInput for fits that would wait for GPUs for ever, and for GPUs that would wait for a fit."""
+    needed, there = _gpus(study), objects.gpus()
     if there < needed and there:
         raise BadInput(f"[training] asks for {needed} GPUs at once, the job would have {there}: see --gpus")
+    if there and not needed:
+        raise BadInput(f"--overlay {overlay} asks for {there} GPUs and [training] uses none: take an overlay without, "
+                       f"or set training.workers={there} and training.gpus_per_worker=1")  # fmt: skip
+
+
+def _about_gpus(study: Study, objects: Manifests) -> tuple[str, ...]:
+    """What does not quite fit between a study's fits and an overlay's nodes."""
+    needed, there = _gpus(study), objects.gpus()
     if there < needed:
         return (f"[training] asks for {needed} GPUs and this overlay has none: the job will end at the first fit",)
     return (f"{there} GPUs, of which [training] uses {needed}",) if there > needed else ()
+
+
+def _gpus(study: Study) -> int:
+    return study.training.workers * study.training.gpus_per_worker

@@ -16,11 +16,13 @@ LAST_WORDS_S = 20.0  # between the end of a job and that of its log
 
 @dataclass(frozen=True)
 class RayJob:
-    """A RayJob by name; `say` takes lines for the user, the driver's log goes to standard output."""
+    """A RayJob by name; `say` takes lines for the user, the driver's log goes to standard output. `send` puts where the
+    pods find it what of the study is too large for the cluster's own objects."""
 
     namespace: Namespace
     name: str
     say: Callable[[str], None]
+    send: Callable[[], None] = lambda: None
 
     def state(self) -> State | None:
         """How it stands, or None where there is none; raises TaskFailed where the cluster does not answer."""
@@ -40,6 +42,7 @@ class RayJob:
         if state:
             self.say(f"job {self.name} ended with {state.words}: replaced by one that goes on from the store")
             self.namespace.delete(self.name)
+        self.send()
         self.namespace.apply(text)
         self.say(f"job {self.name} created")
 

@@ -1,5 +1,6 @@
 """The life of a study's job on a Ray cluster that is there: submitted, followed, stopped, by a name of its own."""
 
+import shutil
 import sys
 import tempfile
 import time
@@ -9,11 +10,20 @@ from pathlib import Path
 
 from engine.cluster.jobs import JobServer, RayJob
 from engine.errors import BadInput, TaskFailed
+from engine.launch.carried import Files
+from engine.launch.fetch import STUDY
 from engine.launch.state import FINISHED, State, of_submission
 
 POLL_S = 2.0
 PATIENCE_S = 60.0  # of a job server that does not answer: its head may be busy
-STUDY = "study.toml"
+MOST_BYTES = 500 * 10**6  # of a job's folder: Ray hands on 512 MiB at most
+
+
+def check(files: Files) -> None:
+    """Raises BadInput for files that are too large to travel with a job."""
+    if files.size_bytes > MOST_BYTES:
+        raise BadInput(f"the study's files have {files.size_bytes:,} bytes, and at most {MOST_BYTES:,} travel with a "
+                       "job: put the largest where every node has it, and name it by its path there")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -23,6 +33,7 @@ class Submission:
     server: JobServer
     name: str
     say: Callable[[str], None]
+    files: Files
 
     def state(self) -> State | None:
         """How it stands, or None where there is none; raises TaskFailed where the server does not answer."""
@@ -30,7 +41,7 @@ class Submission:
         return _state(job) if job else None
 
     def start(self, text: str, entrypoint: str) -> None:
-        """Sees to it that the job runs or has finished; `text` is the study, which travels with the job."""
+        """Sees to it that the job runs or has finished; `text` is the study, which travels with its files."""
         job = self.server.find(self.name)
         if job and (job.live or _state(job).exit_code == FINISHED):
             if job.entrypoint != entrypoint:
@@ -43,6 +54,9 @@ class Submission:
             self.server.forget(self.name)
         with tempfile.TemporaryDirectory() as folder:
             (Path(folder) / STUDY).write_text(text)
+            for word in self.files.digests:
+                (place := Path(folder) / word).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(word, place)
             self.server.submit(self.name, entrypoint, Path(folder))
         self.say(f"job {self.name} submitted")
 

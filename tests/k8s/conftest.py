@@ -6,31 +6,18 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+import pod_rules
 import pytest
 from cluster_rules import schema
+from pod_rules import Pod
 
 yaml = pytest.importorskip("yaml")
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 TOP = Path(__file__).parents[2]
 K8S = TOP / "k8s"
 BUILDS = ["base", *(f"overlays/{folder.name}" for folder in sorted((K8S / "overlays").iterdir()))]
-
-
-@dataclass(frozen=True)
-class Pod:
-    """A pod that the manifests ask for: where it stands, its labels and its specification."""
-
-    where: str
-    labels: dict
-    spec: dict
-
-    @property
-    def containers(self) -> list[dict]:
-        return [*self.spec.get("initContainers", []), *self.spec["containers"]]
 
 
 def kubectl() -> str:
@@ -64,21 +51,9 @@ def objects(request, build) -> list[dict]:
     return build(request.param)
 
 
-def _templates(thing: dict) -> Iterator[tuple[str, dict]]:
-    spec, name = thing.get("spec", {}), f"{thing['kind']}/{thing['metadata']['name']}"
-    if thing["kind"] == "RayJob":
-        cluster = spec["rayClusterSpec"]
-        yield f"{name} submitter", spec["submitterPodTemplate"]
-        yield f"{name} head", cluster["headGroupSpec"]["template"]
-        yield from ((f"{name} {group['groupName']}", group["template"]) for group in cluster["workerGroupSpecs"])
-    elif "template" in spec:
-        yield name, spec["template"]
-
-
 @pytest.fixture
 def pods(objects) -> list[Pod]:
-    templates = [found for thing in objects for found in _templates(thing)]
-    return [Pod(where, part["metadata"]["labels"], part["spec"]) for where, part in templates]
+    return pod_rules.pods(objects)
 
 
 @pytest.fixture

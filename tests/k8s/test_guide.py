@@ -41,7 +41,7 @@ def test_the_sites_overlay_changes_what_it_says(guide, build, tmp_path):
     assert store["data"] == {"AWS_REGION": "eu-central-1"}
     for template in (cluster["headGroupSpec"]["template"], rayjob["spec"]["submitterPodTemplate"]):
         assert template["spec"]["containers"][0]["image"] == f"REGISTRY/recoilscan@{DIGEST}"
-    assert cluster["workerGroupSpecs"][0]["template"]["spec"]["nodeSelector"] == {"recoilscan/pool": "spot"}
+    assert cluster["workerGroupSpecs"][0]["template"]["spec"]["nodeSelector"]["recoilscan/pool"] == "spot"
 
 
 def _relative(folder: Path) -> Path:

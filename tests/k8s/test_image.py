@@ -102,7 +102,7 @@ def test_the_image_installs_what_the_project_names(dockerfile):
     installs = [part for line in instructions(dockerfile) for part in line.split("&&") if "pip install" in part]
 
     assert len(installs) == 2
-    assert installs[0].split()[-1] == "constraints.txt)\"" and "^torch==" in installs[0] and "--no-deps" in installs[0]
+    assert installs[0].split()[-1] == 'constraints.txt)"' and "^torch==" in installs[0] and "--no-deps" in installs[0]
     assert installs[1].split()[-3:] == ["--constraint", "constraints.txt", f'".[{EXTRA}]"']
 
 

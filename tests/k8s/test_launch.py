@@ -20,6 +20,7 @@ K8S = Path(__file__).parents[2] / "k8s"
 OVERLAYS = sorted(folder.name for folder in (K8S / "overlays").iterdir())
 GPUS = ("--set", "training.workers=8", "--set", "training.gpus_per_worker=1")
 ON_GPUS = {"gpu": GPUS, "spot-gpu": GPUS}
+STORE = ("--store", "s3://mine/there")
 SECRET = "planted-3f9c"
 
 
@@ -69,7 +70,7 @@ def pods(job: dict) -> list[dict]:
 def test_every_overlay_makes_what_the_cluster_takes(rendered, overlay, rayjob_validator, raycluster_validator):
     kubernetes_validate = pytest.importorskip("kubernetes_validate")
 
-    study, job = rendered("--overlay", overlay, *ON_GPUS.get(overlay, ()))
+    study, job = rendered("--overlay", overlay, *STORE, *ON_GPUS.get(overlay, ()))
 
     kubernetes_validate.validate(study, "1.35", strict=True)
     assert faults(rayjob_validator, job) == [] and faults(raycluster_validator, raycluster(job)) == []
@@ -147,6 +148,28 @@ def test_a_queue_has_one_size(rendered):
     assert [group[field] for field in ("minReplicas", "replicas", "maxReplicas")] == [3, 3, 3]
 
 
+def test_without_an_overlay_it_is_the_plain_one(rendered):
+    _, job = rendered(*STORE)
+
+    assert job == rendered("--overlay", "plain", *STORE)[1]
+    groups = job["spec"]["rayClusterSpec"]["workerGroupSpecs"]
+    assert [group["groupName"] for group in groups] == ["cpu"] and "suspend" not in job["spec"]
+    assert "kueue.x-k8s.io/queue-name" not in job["metadata"]["labels"]
+
+
+def test_a_deadline_and_a_priority_are_the_jobs(rendered):
+    wishes = ("--deadline", "90m", "--priority", "low")
+
+    _, job = rendered("--overlay", "spot-gpu", *GPUS, *wishes)
+    _, queued = rendered("--overlay", "kueue", *wishes)
+
+    every = [*pods(job), job["spec"]["submitterPodTemplate"]]
+    assert job["spec"]["activeDeadlineSeconds"] == queued["spec"]["activeDeadlineSeconds"] == 5400
+    assert len(every) == 4 and {pod["spec"]["priorityClassName"] for pod in every} == {"low"}
+    assert queued["metadata"]["labels"]["kueue.x-k8s.io/priority-class"] == "low"
+    assert not any("priorityClassName" in pod["spec"] for pod in pods(queued))
+
+
 def test_two_studies_share_neither_name_nor_store(tiny):
     changes = ["seed=4", "toys.null=2000", "grid.exposure_ty.values=[20]", "models.vae.beta=3.0"]
     each = [studies.load(str(tiny)), *(studies.load(str(tiny), (change,)) for change in changes)]
@@ -173,8 +196,15 @@ def test_a_name_is_one_that_the_operator_takes(build, tiny, overlay):
 
 
 BAD = [
-    (("--overlay", "spto"), "did you mean 'spot'? (accepted: gpu, kind, kueue, spot, spot-gpu)"),
-    ((), "accepted: gpu, kind, kueue, spot, spot-gpu"),
+    (("--overlay", "spto"), "did you mean 'spot'? (accepted: gpu, kind, kueue, plain, spot, spot-gpu)"),
+    ((), "'BUCKET' is no bucket's name; expected"),
+    (("--store", "az://container/there"), "no client for Azure"),
+    (("--store", "s3://My_Bucket/there"), "no bucket's name"),
+    (("--overlay", "gpu", *STORE), "asks for 8 GPUs and [training] uses none"),
+    (("--overlay", "kind", "--deadline", "6"), "expected a time like 90m, 6h or 2d"),
+    (("--overlay", "kind", "--deadline", "0h"), "expected a time like"),
+    (("--overlay", "kind", "--priority", "High"), "--priority 'High'"),
+    (("--jobs", "http://ray:8265", *STORE, "--deadline", "6h"), "as it is"),
     (("--overlay", "kind", "--manifests", "/nowhere"), "'/nowhere'"),
     (("--overlay", "kind", "--image", "recoilscan"), "no version"),
     (("--overlay", "kind", "--image", "host:5000/recoilscan"), "no version"),

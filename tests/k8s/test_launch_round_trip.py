@@ -7,6 +7,7 @@ operator are small ones of ours (tests/k8s/lib).
 import contextlib
 import logging
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -21,10 +22,11 @@ from cluster_api import Api, Cluster
 from cluster_operator import Operator
 from cluster_ray import free_ports
 from cluster_rules import cluster_faults, faults, job_faults, raycluster, schema
-from launching import PATIENCE_S, launch, said, until
+from launching import PATIENCE_S, launch, own_study, said, until
 from moto.server import ThreadedMotoServer
 from obstore.store import S3Store
 
+import engine
 from engine import study as studies
 from engine.errors import BadInput
 from engine.launch import identity, kubectl
@@ -47,9 +49,12 @@ class Site:
     mlflow: Path
     environment: dict[str, str]
     folder: Path
+    s3: str
 
-    def launch(self) -> subprocess.Popen:
-        return launch(self.study, *WORDS, environment=self.environment, folder=self.folder)
+    def launch(self, study: Path | None = None, **environment: str) -> subprocess.Popen:
+        """Of the small study, or of one with its files beside it."""
+        folder = study.parent if study else self.folder
+        return launch(study or self.study, *WORDS, environment=self.environment | environment, folder=folder)
 
     def paths(self, prefix: str = "") -> list[str]:
         return [each["path"] for page in self.bucket.list(prefix or None) for each in page]
@@ -121,7 +126,7 @@ def site(crds, s3, mlflow, tiny, tmp_path_factory):
     bucket = S3Store(BUCKET, endpoint=s3, region="us-east-1", access_key_id="x", secret_access_key="x",
                      client_options={"allow_http": True})  # fmt: skip
     _make_bucket(s3)
-    yield Site(tiny, cluster, operator, bucket, mlflow[1], environment, folder)
+    yield Site(tiny, cluster, operator, bucket, mlflow[1], environment, folder, s3)
     left = operator.close()
     server.close()
     assert not left, f"{len(left)} processes outlived their cluster"
@@ -194,3 +199,40 @@ def test_a_head_that_dies_costs_an_attempt_and_changes_no_byte(site, reference):
     assert site.operator.attempts[name] == 2 and "failed attempts: 1" in err
     assert site.table(store) == reference.table.read_bytes()
     assert finished.items() <= site.objects("store").items() and finished, "what was finished is as it was"
+
+
+def check_own_files(site: Site, own: Path, laptop: Path, **environment: str) -> dict:
+    """That a launch ends with a laptop's bytes, by files that the pods have; returns the study's ConfigMap."""
+    followed = said(site.launch(own, **environment), beside=site.operator.errors)
+    (store,) = re.findall(r"(?m)^store: (.*)$", followed)
+    assert site.table(store) == laptop.read_bytes()
+    (name,) = re.findall(r"job (scan-\S+) created", followed)
+    return site.cluster.get("configmaps", NAMESPACE, name)
+
+
+def laptops(own: Path, monkeypatch) -> Path:
+    """The table that a scan of a study makes here."""
+    monkeypatch.chdir(own.parent)
+    engine.scan(own, own.parent / "store", workers=0)
+    (table,) = (own.parent / "store" / "tables").iterdir()
+    return table
+
+
+def test_files_of_ones_own_travel(site, tiny, monkeypatch, tmp_path):
+    own = own_study(tiny, tmp_path)
+
+    study = check_own_files(site, own, laptops(own, monkeypatch))
+
+    assert len(study["binaryData"]) == 3 and study["data"] == {"study.toml": own.read_text()}
+    assert not any("/inputs/" in path for path in site.paths("store"))
+
+
+@pytest.mark.slow
+def test_large_files_of_ones_own_go_by_the_store(site, tiny, monkeypatch, tmp_path):
+    own = own_study(tiny, tmp_path, line_bytes=2_000_000)
+    keys = {"AWS_ACCESS_KEY_ID": "scan", "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_REGION": "us-east-1"}
+
+    study = check_own_files(site, own, laptops(own, monkeypatch), AWS_ENDPOINT_URL=site.s3, **keys)
+
+    assert study["data"].keys() == {"study.toml", "files.json"} and "binaryData" not in study
+    assert sum("/inputs/" in path for path in site.paths("store")) == 3

@@ -5,9 +5,9 @@ import re
 from pathlib import Path
 
 import pytest
+from pod_rules import locked, restricted
 
 K8S = Path(__file__).parents[2] / "k8s"
-VOLUMES = {"configMap", "emptyDir", "projected", "secret", "downwardAPI", "persistentVolumeClaim", "csi", "ephemeral"}
 UNITS = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 OBJECT_STORE = 0.3  # of the memory, Ray's default
 KEEPALIVE = {"RAY_grpc_client_keepalive_time_ms": "10000", "RAY_grpc_client_keepalive_timeout_ms": "5000"}
@@ -18,37 +18,6 @@ def size(quantity: str) -> int:
     """Bytes of a quantity such as 1536Mi."""
     number, unit = re.fullmatch(r"(\d+)(\w\w)", quantity).groups()
     return int(number) * UNITS[unit]
-
-
-def locked(context: dict) -> list[str]:
-    """What a container's security context lacks of "restricted", and of a root file system that nobody writes."""
-    capabilities = context.get("capabilities", {})
-    checks = {
-        "privileged": not context.get("privileged"),
-        "escalation": context.get("allowPrivilegeEscalation") is False,
-        "capabilities": capabilities.get("drop") == ["ALL"] and not capabilities.get("add"),
-        "procMount": context.get("procMount", "Default") == "Default",
-        "root": context.get("runAsUser", 1) != 0 and context.get("runAsNonRoot", True),
-        "seccomp": context.get("seccompProfile", {}).get("type", "RuntimeDefault") == "RuntimeDefault",
-        "read-only": context.get("readOnlyRootFilesystem") is True,
-    }
-    return [name for name, kept in checks.items() if not kept]
-
-
-def restricted(spec: dict) -> list[str]:
-    """What a pod lacks of the Pod Security Standard "restricted" (v1.34); empty for one that the namespace admits."""
-    pod, containers = spec.get("securityContext", {}), [*spec.get("initContainers", []), *spec["containers"]]
-    kinds = {kind for volume in spec.get("volumes", []) for kind in volume if kind != "name"}
-    checks = {
-        "host": not any(spec.get(field) for field in ("hostNetwork", "hostPID", "hostIPC")),
-        "host ports": not any("hostPort" in port for each in containers for port in each.get("ports", [])),
-        "volumes": kinds <= VOLUMES,
-        "non-root": pod.get("runAsNonRoot") is True and pod.get("runAsUser", 0) > 0,
-        "seccomp": pod.get("seccompProfile", {}).get("type") == "RuntimeDefault",
-        "sysctls": not pod.get("sysctls"),
-    }
-    faults = [name for name, kept in checks.items() if not kept]
-    return faults + [fault for each in containers for fault in locked(each.get("securityContext", {}))]
 
 
 def test_the_namespace_admits_only_restricted_pods(objects):
@@ -192,7 +161,7 @@ def test_the_head_stays_where_nodes_stay(build, name):
 
     assert rule == {"key": "recoilscan/pool", "operator": "NotIn", "values": ["spot"]}
     assert "tolerations" not in head
-    assert workers["nodeSelector"] == {"recoilscan/pool": "spot"}
+    assert workers["nodeSelector"]["recoilscan/pool"] == "spot"
     assert workers["terminationGracePeriodSeconds"] >= 60
 
 
@@ -203,3 +172,9 @@ def test_gpu_nodes_are_there_from_the_start_to_the_end(build):
     assert gpu["minReplicas"] == gpu["replicas"] == gpu["maxReplicas"]
     assert cpu["minReplicas"] == 0 < cpu["replicas"] == cpu["maxReplicas"]
     assert int(gpu["template"]["spec"]["containers"][0]["resources"]["limits"]["nvidia.com/gpu"]) > 1
+
+
+def test_pods_of_the_image_keep_off_other_processors(pods):
+    for pod in pods:
+        if any(each["image"].startswith("recoilscan") for each in pod.containers):
+            assert pod.spec["nodeSelector"]["kubernetes.io/arch"] == "amd64", pod.where

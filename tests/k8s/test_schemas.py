@@ -35,12 +35,12 @@ def test_core_objects_are_valid(objects):
         ("Deployment", "spec.replica", 1),
         ("Deployment", "spec.replicas", "one"),
         ("StatefulSet", "spec.template.spec.containers.0.imagePullPolcy", "Always"),
-        ("PodDisruptionBudget", "spec.maxUnavailble", 0),
+        ("NetworkPolicy", "spec.podSelectr", {}),
     ],
 )
 def test_a_mistake_in_a_core_object_is_found(build, kind, path, value):
     kubernetes_validate = pytest.importorskip("kubernetes_validate")
-    (thing,) = [thing for thing in build("base") if thing["kind"] == kind]
+    thing = next(thing for thing in build("base") if thing["kind"] == kind)
 
     with pytest.raises(kubernetes_validate.ValidationError):
         kubernetes_validate.validate(set_in(thing, path, value), VERSION, strict=True)

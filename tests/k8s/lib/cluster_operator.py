@@ -15,6 +15,7 @@ from pathlib import Path
 
 from cluster_api import Cluster
 from cluster_ray import POLL_S, RayCluster, marked
+from cluster_volumes import made
 
 TERMINAL = ("SUCCEEDED", "FAILED", "STOPPED")
 LEAVE_S = 120  # Ray's agents outlive what started them by 40 s or more
@@ -67,10 +68,18 @@ class Operator:
 
     def _attempt(self, job: dict, name: str) -> tuple[str, str]:
         metadata, log = job["metadata"], self._folder / f"{name}.log"
-        cluster = RayCluster(job["spec"]["rayClusterSpec"], self._resolver(metadata["namespace"]), self.mark)
+        resolve = self._resolver(metadata["namespace"])
+
+        def held(name: str) -> dict:
+            return self.cluster.get("configmaps", metadata["namespace"], name) or {}
+
+        def mount(pod: dict, folder: Path) -> dict[str, Path]:
+            return made(pod, held, resolve, folder)
+
+        cluster = RayCluster(job["spec"]["rayClusterSpec"], resolve, self.mark, mount)
         try:
             cluster.start()
-            cluster.submit(name, self._entrypoint(job))
+            cluster.submit(name, self._entrypoint(job, cluster))
             self.running[metadata["name"]] = cluster
             log.touch()
             self._submitter(job, name, log, "Running")
@@ -112,17 +121,11 @@ class Operator:
         spec = {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": pod}}
         self.cluster.put("jobs", {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec})
 
-    def _entrypoint(self, job: dict) -> str:
-        """The command, with the study's volume and the services' names where they are on this machine."""
-        metadata, folder = job["metadata"], self._folder / job["metadata"]["name"]
-        head = job["spec"]["rayClusterSpec"]["headGroupSpec"]["template"]["spec"]
-        (volume,) = [volume for volume in head["volumes"] if volume["name"] == "study"]
-        (mount,) = [each for each in head["containers"][0]["volumeMounts"] if each["name"] == "study"]
-        files = self.cluster.get("configmaps", metadata["namespace"], volume["configMap"]["name"])["data"]
-        folder.mkdir(exist_ok=True)
-        for name, text in files.items():
-            (folder / name).write_text(text)
-        command = job["spec"]["entrypoint"].replace(f" {mount['mountPath']}/", f" {folder}/")
+    def _entrypoint(self, job: dict, cluster: RayCluster) -> str:
+        """The command, with the head's volumes and the services' names where they are on this machine."""
+        program, scan, study, *words = job["spec"]["entrypoint"].split()
+        folder = cluster.mounts[0][str(Path(study).parent)]
+        command = " ".join([program, scan, str(folder / Path(study).name), *words])
         for service, address in self._services.items():
             command = command.replace(service, address)
         return command

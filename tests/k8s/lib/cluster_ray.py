@@ -86,12 +86,22 @@ def kill(process: subprocess.Popen, pod: str) -> None:
 
 
 class RayCluster:
-    """A head and its workers as processes, reached by HTTP with a token of their own."""
+    """A head and its workers as processes, reached by HTTP with a token of their own.
 
-    def __init__(self, spec: dict, resolve: Callable[[dict], dict[str, str]], mark: str):
+    `mount` makes the volumes of a pod in a folder; `mounts` holds for each pod, the head first, where they are.
+    """
+
+    def __init__(
+        self,
+        spec: dict,
+        resolve: Callable[[dict], dict[str, str]],
+        mark: str,
+        mount: Callable[[dict, Path], dict[str, Path]] = lambda pod, folder: {},
+    ):
         self.folder = Path(tempfile.mkdtemp(prefix="rs-k8s-"))  # short: names of sockets have 107 bytes
         self.token = secrets.token_hex(16)
-        self._spec, self._resolve, self._mark = spec, resolve, mark
+        self._spec, self._resolve, self._mark, self._mount = spec, resolve, mark, mount
+        self.mounts: list[dict[str, Path]] = []
         self._processes: list[subprocess.Popen] = []
         self._choose_ports()
 
@@ -109,6 +119,8 @@ class RayCluster:
         for _ in range(HEADS - 1):
             if self._wait_for_head():
                 break
+            self.mounts.clear()
+            shutil.rmtree(self.folder / "volumes-0", ignore_errors=True)
             self._processes.clear()  # it has ended: another process has taken a port of it meanwhile
             self._choose_ports()
             self._start_head()
@@ -141,9 +153,12 @@ class RayCluster:
                    f"--dashboard-agent-listen-port={agent}", f"--metrics-export-port={metrics}",
                    f"--object-store-memory={STORE_BYTES}", "--disable-usage-stats", *words]  # fmt: skip
         environment = self._environment(group) | {POD: self._pod(len(self._processes))}
+        pod, number = group["template"]["spec"], len(self._processes)
+        self.mounts.append(self._mount(pod, self.folder / f"volumes-{number}"))
+        cwd = self.mounts[-1].get(pod["containers"][0].get("workingDir"), self.folder)
         with (self.folder / f"pod-{len(self._processes)}.log").open("w") as log:
             process = subprocess.Popen(
-                command, env=environment, cwd=self.folder, stdout=log, stderr=subprocess.STDOUT,
+                command, env=environment, cwd=cwd, stdout=log, stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
         self._processes.append(process)
