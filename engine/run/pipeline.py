@@ -13,7 +13,8 @@ from engine import lineage, stages
 from engine.assembly import foresight
 from engine.assembly.inputs import Inputs
 from engine.assembly.results import Result
-from engine.errors import BadInput, CorruptPart, shown
+from engine.environment import MOST_WORKERS
+from engine.errors import BadInput, CorruptPart, shown, unknown
 from engine.inference.population import Population
 from engine.plan.event_plan import EventPlan
 from engine.plan.members import plan_of
@@ -28,6 +29,12 @@ from engine.store.parts import Part, encode
 from engine.store.store import Ledger, Store
 from engine.study import Study, load, parse
 
+OPTIONS = {  # of `scan`: their types, and what is said of another
+    "address": (str, "the address of a Ray cluster, such as 'auto'"),
+    "workers": (int, f"an integer, 0 to {MOST_WORKERS}"),
+    "progress": (Silent, "a reporter, as engine.progress has them"),
+    "name": (str, "a name in quotes"),
+}
 FIRST = (events, models, scores)  # the way to scored events, one for all members of a comparison
 
 
@@ -75,14 +82,25 @@ def scan(
     which the store keeps what was asked. Raises BadInput before any work starts; for toys just too full to be drawn,
     which the pool tells, before the first of them.
     """
-    workers = options.get("workers")
-    if workers is not None and (not isinstance(workers, int) or workers < 0):
-        raise BadInput(f"workers = {shown(workers)}: expected an integer, 0 or more")
+    for option, value in options.items():
+        _check_option(option, value)
     if isinstance(study, str | os.PathLike):
         options, study = {"name": Path(study).stem} | options, load(study)
     elif not isinstance(study, Study):
         study = parse(study)
     return run(study, store if isinstance(store, Store) else Store(store), **options).table
+
+
+def _check_option(option: str, value: object) -> None:
+    """Raises BadInput for what is no option of a scan, and for a value that cannot be one's."""
+    if option not in OPTIONS:
+        raise unknown("option of a scan", option, OPTIONS)
+    kind, expected = OPTIONS[option]
+    if option == "name" or value is not None:
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise BadInput(f"{option} = {shown(value)}: expected {expected}")
+        if option == "workers" and not 0 <= value <= MOST_WORKERS:
+            raise BadInput(f"workers = {shown(value)}: expected {expected}")
 
 
 def run(
