@@ -60,7 +60,7 @@ FIGURES = {
     "plane_extended_poisson_R10000_5ty.png": "fe6fbb",
     "plane_tail_count_R10000_5ty.png": "6e0d2f",
     "q_extended_poisson_R10000_5ty.png": "5244c8",
-    "q_tail_count_R10000_5ty.png": "619f6a",
+    "q_tail_count_R10000_5ty.png": "cedeff",
     "scores_R10000.png": "615358",
     "systematics_5ty.png": "8acc7c",
 }
