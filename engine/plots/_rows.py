@@ -58,7 +58,7 @@ def number(value: float) -> str:
     if not exponent:
         return mantissa
     power = rf"10^{{{int(exponent)}}}"
-    return f"${power}$" if mantissa == "1" else rf"${mantissa}\times{power}$"
+    return f"${mantissa[:-1]}{power}$" if mantissa in ("1", "-1") else rf"${mantissa}\times{power}$"
 
 
 def few_numbers(axes: Axes) -> None:

@@ -103,7 +103,7 @@ def points(axes: Axes, ts: np.ndarray, is_even: bool = False) -> np.ndarray:
     return x
 
 
-def _ticks(axes: Axes) -> None:
+def spaced_ticks(axes: Axes) -> None:
     """Zero and powers of ten, and between them 2 and 5 of each, where they stand apart; matplotlib's meet at zero."""
     low, high = axes.get_xlim()
     transform = axes.xaxis.get_transform().transform
@@ -135,5 +135,5 @@ def _finish(axes: Axes, x: np.ndarray, total: np.ndarray) -> None:
     if len(filled):
         axes.set_ylim(max(filled.min() / 3, filled.max() * 1e-7), filled.max() * 10)
     axes.set_xlim(x[0], x[-1])
-    few_numbers(axes) if axes.get_xscale() == "linear" else _ticks(axes)
+    few_numbers(axes) if axes.get_xscale() == "linear" else spaced_ticks(axes)
     axes.legend(ncols=2)
