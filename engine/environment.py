@@ -6,6 +6,8 @@ import stat
 import tempfile
 from pathlib import Path
 
+MOST_WORKERS = 1024  # processes of one machine
+
 
 def prepare() -> None:
     """Gives caches a folder where the home folder cannot be written, and the user a name; what is set stays."""

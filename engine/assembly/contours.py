@@ -69,7 +69,7 @@ def write_csv(contours: pa.Table) -> bytes:
     return buffer.getvalue()
 
 
-def read_overlay(path: Path, size: str = "sigma_si_cm2") -> tuple[np.ndarray, np.ndarray]:
+def read_curve(path: Path, size: str = "sigma_si_cm2") -> tuple[np.ndarray, np.ndarray]:
     """A limit curve from a CSV of two columns, m_chi in GeV and what the signal is linear in, in the file's order.
 
     The header `m_chi_GeV,sigma_si_cm2` (or the signal's own name), blank lines and comments (#) are optional.

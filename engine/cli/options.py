@@ -5,17 +5,18 @@ import re
 import shlex
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import unquote
 
 import typer
 from rich.console import Console
 
 from engine import plugins
+from engine.environment import MOST_WORKERS
 from engine.errors import BadInput, shown, unknown
 from engine.urls import hidden
 
 console = Console()
 
-MOST_WORKERS = 1024  # processes of one machine
 SERVERS = ("http", "https", "sqlite", "postgresql", "mysql", "mssql", "databricks")  # schemes of MLflow's addresses
 FORMATS = ("png", "pdf")
 
@@ -26,6 +27,8 @@ def _tracking(uri: str | None) -> str | None:
     if uri is not None and (scheme.partition("+")[0] not in SERVERS or not rest):
         raise BadInput(f"--tracking {shown(uri)}: expected http://host:5000, sqlite:///FILE, or another address of "
                        f"MLflow's (accepted: {', '.join(SERVERS)})")  # fmt: skip
+    if uri is not None and scheme == "sqlite":
+        target(Path(unquote(rest.removeprefix("/"))))
     return uri
 
 
@@ -85,7 +88,9 @@ Storage = Annotated[
         help="Where Optuna copies the trials of a search: sqlite:///FILE or postgresql://; else a file in the store.",
     ),
 ]  # fmt: skip
-Overlay = Annotated[list[Path] | None, typer.Option("--overlay", help="CSV of a limit curve: m_chi_GeV,sigma_si_cm2.")]
+Curves = Annotated[
+    list[Path] | None, typer.Option("--curve", help="CSV of a curve on the plane: m_chi_GeV,sigma_si_cm2; may repeat.")
+]
 DEFAULT_STORE = "./recoilscan-store"
 Format = Annotated[str, typer.Option(help="png or pdf", callback=_format)]
 

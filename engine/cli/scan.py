@@ -9,9 +9,9 @@ import typer
 from engine.cli.options import (
     DEFAULT_STORE,
     Address,
+    Curves,
     Format,
     NoCode,
-    Overlay,
     Quiet,
     Setting,
     StoreUri,
@@ -38,7 +38,7 @@ def scan(
     address: Address = None,
     workers: Workers = None,
     settings: Setting = None,
-    overlay: Overlay = None,
+    curve: Curves = None,
     quiet: Quiet = False,
     plan: Annotated[bool, typer.Option("--plan", help="Say what is to be done and its cost; start nothing.")] = False,
     calibrate: Annotated[bool, typer.Option("--calibrate", help="With --plan: try a small copy first.")] = False,
@@ -58,7 +58,7 @@ def scan(
     from engine.study import load
 
     parsed, progress = load(study, tuple(settings or ())), reporter(quiet)
-    curves = _overlays(overlay, parsed)
+    curves = _curves(curve, parsed)
     opened_store, later = Store(store), again("track", study, store, settings, tracking)
     if parsed.compare:
         from engine.cli import comparison
@@ -78,32 +78,33 @@ def scan(
         raise typer.Exit(PARTIAL)
     _tell(outcome, progress)
     files = _draw(outcome, opened_store, curves, "png")
-    say(f"figures: {opened_store.where(_figures(outcome))}")
+    say(f"figures: {opened_store.where(_figures(outcome))}; all of them: {again('plot', study, store, settings)} --all")
     files |= {"report.html": reported(scanned(study, settings, outcome, opened_store, files))}
     tracked.send_scan(stem(study), outcome, opened_store, files, tracking, progress, later)
     progress.note(f"every line: {again('results', study, store, settings)}")
-    curve = " --overlay limit.csv" if parsed.grid.m_chi_GeV else " --format pdf"
-    progress.note(f"next: {again('plot', study, store, settings)}{curve}")
+    more = " --curve limit.csv" if parsed.grid.m_chi_GeV else " --format pdf"
+    progress.note(f"next: {again('plot', study, store, settings)}{more}")
 
 
 def plot(
     study: StudyName,
     store: StoreUri = DEFAULT_STORE,
     settings: Setting = None,
-    overlay: Overlay = None,
+    curve: Curves = None,
     format: Format = "png",
+    every: Annotated[bool, typer.Option("--all", help="Of every statistic, R and exposure; else a dozen.")] = False,
     no_code: NoCode = False,
 ) -> None:
-    """Draws a finished study's figures again, with curves of your own on the plane."""
+    """Draws a finished study's figures again, or all there are, with curves of your own on the plane."""
     from engine.store.store import Store
     from engine.study import load
 
     parsed, opened_store = load(study, tuple(settings or ())), Store(store)
     if parsed.compare:
         raise BadInput(f"{study!r} compares pairs of models; run: {again('compare', study, store, settings)}")
-    curves = _overlays(overlay, parsed)
+    curves = _curves(curve, parsed)
     outcome = finished(parsed, opened_store, again("scan", study, store, settings))
-    for name in _draw(outcome, opened_store, curves, format):
+    for name in _draw(outcome, opened_store, curves, format, every):
         say(opened_store.where(f"{_figures(outcome)}/{name}"))
 
 
@@ -155,23 +156,23 @@ def _partial(outcome, store, again: str) -> dict[str, bytes]:
     return files
 
 
-def _overlays(paths: list[Path] | None, study) -> tuple:
-    from engine.assembly.contours import read_overlay
+def _curves(paths: list[Path] | None, study) -> tuple:
+    from engine.assembly.contours import read_curve
 
     if paths and study.compare:
-        raise BadInput(f"--overlay {paths[0]}: a comparison draws no plane")
+        raise BadInput(f"--curve {paths[0]}: a comparison draws no plane")
     if paths and not study.grid.m_chi_GeV:
-        raise BadInput(f"--overlay {paths[0]}: the signal {study.signal.name!r} has no plane of mass and cross-section")
-    return tuple((path.stem, *read_overlay(path, study.signal.size.name)) for path in paths or ())
+        raise BadInput(f"--curve {paths[0]}: the signal {study.signal.name!r} has no plane of mass and cross-section")
+    return tuple((path.stem, *read_curve(path, study.signal.size.name)) for path in paths or ())
 
 
 def _figures(outcome) -> str:
     return f"figures/{outcome.plan.table}"
 
 
-def _draw(outcome, store, overlays: tuple, format: str) -> dict[str, bytes]:
+def _draw(outcome, store, curves: tuple, format: str, every: bool = False) -> dict[str, bytes]:
     from engine.report import figures
 
-    files = figures.draw(outcome.plan, outcome, overlays, format)
+    files = figures.draw(outcome.plan, outcome, curves, format, every)
     figures.keep(store, outcome.plan.table, files)
     return files

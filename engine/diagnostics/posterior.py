@@ -4,6 +4,14 @@ from collections.abc import Iterable
 
 import numpy as np
 
+ROUNDING = 12**-0.5  # standard deviation of what rounding to whole numbers adds: features are whole numbers
+
+
+def varies(test_sd: np.ndarray) -> np.ndarray:
+    """Whether features vary by more than their rounding: of others, such as a pixel that one event in thousands lights,
+    (drawn - real) / sigma_test says how small sigma_test is and nothing of the autoencoder."""
+    return test_sd > ROUNDING
+
 
 def check(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> dict[str, np.ndarray]:
     """Mean and standard deviation over events of (drawn - real) / sigma_test for each feature, and of the real ones.

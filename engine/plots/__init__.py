@@ -9,7 +9,9 @@ import io
 import matplotlib
 import mplhep
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 from PIL import Image
 
 from engine.errors import BadInput
@@ -17,7 +19,7 @@ from engine.errors import BadInput
 STYLE = mplhep.style.ROOT | {
     "figure.figsize": (8.0, 6.0),
     "font.size": 15,
-    "axes.titlesize": 12,
+    "axes.titlesize": 13,
     "axes.titlelocation": "left",
     "axes.linewidth": 1.2,
     "legend.fontsize": 12,
@@ -41,6 +43,13 @@ def legend_below(figure: Figure, columns: int = 3) -> None:
     """A legend under the axes, where it hides nothing; none if nothing has a label."""
     if figure.axes[0].get_legend_handles_labels()[0]:
         figure.legend(loc="outside lower center", ncols=columns)
+
+
+def plain_numbers(axis: Axis) -> None:
+    """1, 2, 5, 10, ... as ticks of a logarithmic axis of a few decades, in place of powers."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 @styled

@@ -1,10 +1,14 @@
 """The rows of the result table that one figure shows, and the words that name them."""
 
 import math
+import re
+import textwrap
 from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from engine.errors import BadInput
 from engine.size import Size
@@ -12,6 +16,15 @@ from engine.size import Size
 MODELS = ("models", "score", "rates")
 SETTING = (*MODELS, "leakage_known", "nr_window")
 FLOOR = "floor"  # a role in `engine.schemas.DIAGNOSTICS`: what every classifier must beat
+SPELT = {"vae": "VAE", "mlp": "MLP", "cnn": "CNN", "elbo": "ELBO", "conv": "convolutional", "s1": "S1", "s2": "S2",
+         "er": "ER", "nr": "NR", "z": "Z", "t3": "T3", "argos": "ARGOS",
+         "xe124": "$^{124}$Xe", "ec": "captures"}  # fmt: skip
+STATISTICS = {
+    "extended_poisson": "extended Poisson", "centred": "centred extended Poisson", "count": "count of all events",
+    "tail_count": "count above a threshold", "excess_scan": "scan over thresholds",
+    "known_signal": "known signal (oracle)",
+}  # fmt: skip
+TITLE = 82  # characters of a title that fit above a figure of ordinary width
 
 
 def select(table: pa.Table, **wanted) -> pa.Table:
@@ -45,12 +58,23 @@ def number(value: float) -> str:
     if not exponent:
         return mantissa
     power = rf"10^{{{int(exponent)}}}"
-    return f"${power}$" if mantissa == "1" else rf"${mantissa}\times{power}$"
+    return f"${mantissa[:-1]}{power}$" if mantissa in ("1", "-1") else rf"${mantissa}\times{power}$"
+
+
+def few_numbers(axes: Axes) -> None:
+    """A handful of ticks along x, each with its own power of ten: one for all would stand on the axis' label."""
+    axes.xaxis.set_major_locator(MaxNLocator(6))
+    axes.xaxis.set_major_formatter(lambda value, place: number(value))
 
 
 def words(name: str) -> str:
     """A name of the code as words."""
-    return name.replace("_", " ")
+    return STATISTICS.get(name) or " ".join(SPELT.get(word, word) for word in name.split("_"))
+
+
+def wrapped(*lines: str, width: int = TITLE) -> str:
+    """The lines of a title, each broken where it would be cut at the figure's edge."""
+    return "\n".join(textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False) for line in lines)
 
 
 def model_words(row: dict) -> str:
@@ -75,7 +99,8 @@ def describe(shared: dict) -> str:
     score = shared["score"].partition(", ")[2].replace("beta", r"$\beta$")
     setting = ", ".join(filter(None, [models, score]))
     known = f", leakage {leakage_words(shared['leakage_known'])}" if "leakage_known" in shared else ""
-    return f"{setting}; NR window {shared['nr_window']}; {words(shared['rates'])} rates{known}"
+    window = re.sub(r"N(\d+)T([\d.]+)", r"\1 tubes in \2 ns", shared["nr_window"])
+    return f"{setting}; NR: {window}; {words(shared['rates'])} rates{known}"
 
 
 def leakage_words(known_to: float) -> str:

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from engine.plots import styled
-from engine.plots._rows import column, number, words
+from engine.plots._rows import column, number, words, wrapped
 
 INCHES_PER_PAIR = 0.55
 RED_BLUE = "RdBu"
@@ -29,7 +29,7 @@ def ranking(rows: pa.Table, differences: pa.Table, roles: tuple[str, ...]) -> Fi
     middle.set(xlabel="exposure for three sigma (t y)", yticklabels=[])
     _matrix(figure, right, rows["pair"].to_pylist(), differences)
     named = f"{words(first['statistic'])}, R = {number(first['R'])}; pairs: {'-'.join(roles)}"
-    figure.suptitle(named, fontsize="small", x=0.02, ha="left")
+    figure.suptitle(wrapped(named, width=130), fontsize="small", x=0.02, ha="left")
     return figure
 
 

@@ -13,23 +13,28 @@ KINDS = ("ER", "NR")
 
 @styled
 def confusion(table: pa.Table) -> Figure:
-    """Share of each kind called ER or NR at p = 1/2, with the number of events; a panel per classifier and population.
+    """Share of each kind called ER or NR at p = 1/2, with the number of events; a row of panels for every classifier.
 
     `table`: `engine.schemas.DIAGNOSTICS`. Rows of a matrix are the truth; each adds up to one.
     """
     rows = table.to_pylist()
-    figure = Figure(figsize=(4.3 * len(rows), 5.0), layout="constrained")
-    for axes, row in zip(np.atleast_1d(figure.subplots(1, len(rows))), rows, strict=True):
-        _matrix(axes, row)
+    populations, roles = (list(dict.fromkeys(row[name] for row in rows)) for name in ("population", "role"))
+    figure = Figure(figsize=(4.6 * max(len(populations), 2), 4.4 * len(roles)), layout="constrained")
+    panels = figure.subplots(len(roles), max(len(populations), 2), squeeze=False)
+    for axes in panels.flat:
+        axes.set_visible(False)
+    for row in rows:
+        _matrix(panels[roles.index(row["role"]), populations.index(row["population"])], row)
     return figure
 
 
 def _matrix(axes: Axes, row: dict) -> None:
+    axes.set_visible(True)
     counts = np.array([[row[f"{true}_as_{called}".lower()] for called in KINDS] for true in KINDS], dtype=float)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for (i, j), share in np.ndenumerate(shares):
-        axes.text(j, i, f"{share:.2%}\n{counts[i, j]:.0f}", ha="center", va="center",
+        axes.text(j, i, f"{share:.2%}\n{counts[i, j]:.0f}", ha="center", va="center", fontsize=18,
                   color="white" if share > 0.5 else "black")  # fmt: skip
     axes.set_xticks(range(2), KINDS)
     axes.set_yticks(range(2), KINDS)

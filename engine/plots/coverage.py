@@ -7,10 +7,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from engine.plots import styled
+from engine.plots._rows import number
 from engine.size import Size
 
 COLOURS = {"done": "#2a9d8f", "missing": "#d9d9d9", "failed": "#e9a03b", "corrupt": "#c0392b"}
-MOST_LABELS = 12
+MOST_LABELS = {"x": 5, "y": 10}  # of an axis: more run into each other
+ABREAST = 3  # panels beside each other at most
 
 
 @styled
@@ -21,15 +23,19 @@ def coverage(
 
     masses_GeV and sizes: the values along the axes of all panels; `size` names the latter.
     """
-    figure = Figure(figsize=(1.5 + 4.0 * len(states), 5.0), layout="constrained")
-    for axes, state, exposure_ty in zip(figure.subplots(1, len(states), squeeze=False)[0], states, exposures_ty,
-                                        strict=True):  # fmt: skip
+    n_rows, n_columns = -(-len(states) // ABREAST), min(len(states), ABREAST)
+    figure = Figure(figsize=(max(1.5 + 4.0 * n_columns, 7.0), 4.4 * n_rows + 0.8), layout="constrained")
+    panels = figure.subplots(n_rows, n_columns, squeeze=False)
+    for axes in panels.flat[len(states) :]:
+        axes.set_visible(False)
+    for axes, state, exposure_ty in zip(panels.flat, states, exposures_ty, strict=False):
         _panel(axes, state)
         axes.set_title(f"{exposure_ty:g} t y: {np.mean(state[state >= 0] == 0):.0%} done")
         _ticks(axes.xaxis, masses_GeV)
         _ticks(axes.yaxis, sizes)
         axes.set_xlabel("" if masses_GeV == [None] else r"$m_\chi$ [GeV]")
-    figure.axes[0].set_ylabel(size.label)
+    for axes in panels[:, 0]:
+        axes.set_ylabel(size.label)
     handles = [Patch(color=colour, label=name) for name, colour in COLOURS.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(COLOURS))
     return figure
@@ -43,5 +49,6 @@ def _panel(axes: Axes, state: np.ndarray) -> None:
 
 
 def _ticks(axis, values: list[float | None]) -> None:
-    step = -(-len(values) // MOST_LABELS)
-    axis.set_ticks(range(0, len(values), step), ["" if v is None else f"{v:.3g}" for v in values[::step]])
+    step = -(-len(values) // MOST_LABELS[axis.axis_name])
+    said = ["" if value is None else number(float(f"{value:.3g}")) for value in values[::step]]
+    axis.set_ticks(range(0, len(values), step), said)

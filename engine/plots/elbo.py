@@ -4,10 +4,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, NullFormatter
 from scipy.ndimage import gaussian_filter
 
-from engine.plots import styled
+from engine.plots import plain_numbers, styled
 
 BINS = 60
 SMOOTH = 1.5  # bins: of the contours, not of the marginals
@@ -86,9 +85,7 @@ def _levels(density: np.ndarray) -> list[float]:
 
 
 def _finish(axes: Axes, top: Axes, right: Axes) -> None:
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter("{x:g}")
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    plain_numbers(axes.xaxis)
     top.tick_params(labelbottom=False)
     right.tick_params(labelleft=False)
     top.set(ylabel="share / bin", ylim=(0, None))

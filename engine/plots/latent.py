@@ -5,9 +5,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
 
-from engine.plots import styled
+from engine.plots import plain_numbers, styled
 from engine.plots._rows import column
 
 PANELS = {"ER": "ER, the kind it is trained on", "NR": "NR on the same map"}
@@ -31,9 +30,7 @@ def latent(table: pa.Table) -> Figure:
         drawn = _panel(axes, shown, kind, norm)
         axes.set_title(f"{title}: {len(drawn.get_offsets())} events")
     bar = figure.colorbar(drawn, ax=panels, label=r"true recoil energy $E_R$ [keV]")
-    bar.ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    bar.ax.yaxis.set_major_formatter("{x:g}")
-    bar.ax.yaxis.set_minor_formatter(NullFormatter())
+    plain_numbers(bar.ax.yaxis)
     return figure
 
 

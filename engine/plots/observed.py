@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from engine.plots import canvas, legend_below, styled
 from engine.plots._rows import number
 from engine.plots.physics import COLOURS, DARK, quantiles
-from engine.plots.scores import FINE, points
+from engine.plots.scores import FINE, points, spaced_ticks
 from engine.schemas import SIGMA, limit_name
 from engine.size import Size
 
@@ -53,6 +53,7 @@ def page(
     scores.errorbar(middles[some], counts[some], np.sqrt(counts[some]), **look)
     scores.set(xlabel="anomaly score TS", ylabel="events per bin", yscale="log")
     scores.set_ylim(bottom=1e-3)
+    spaced_ticks(scores)
     scores.set_title(f"{number(exposure_ty)} t y; R = {number(R)}")
     scores.legend()
     return figure
@@ -66,7 +67,7 @@ def limits(table: pa.Table, size: Size) -> Figure:
     mass = table["dm_mass_gev"].to_numpy()
     for n_sigma, colour in ((2, "#f5d547"), (1, "#7bc77b")):
         ends = (named[f"sensitivity_{side}{n_sigma}sigma"] for side in "mp")
-        axes.fill_between(mass, *ends, color=colour, label=f"{n_sigma} sigma without signal")
+        axes.fill_between(mass, *ends, color=colour, label=rf"{n_sigma}$\sigma$ without signal")
     axes.plot(mass, named["sensitivity_median"], "--", color="black", label="median without signal")
     axes.plot(mass, named["unconstrained_upper_limit"], "o:", color=DARK["NR"], label="observed, unconstrained")
     axes.plot(mass, named["upper_limit"], "o-", color="black", label="observed upper limit")

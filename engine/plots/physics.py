@@ -4,10 +4,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, NullFormatter
 
 from engine.inference.density import weighted_quantiles
-from engine.plots import styled
+from engine.plots import plain_numbers, styled
 from engine.plots._tubes import charge_scale, hit_pattern
 
 UNITS = {"ER": "keV", "NR": "keVnr"}
@@ -147,9 +146,7 @@ def response(profiles: dict[str, dict[str, np.ndarray]], references: dict[str, d
     mean.axhline(1, color="0.6", ls=":", lw=1)
     for axes in (efficiency, resolution, mean):
         axes.set(xscale="log", xlabel="true energy [keV]")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.xaxis.set_major_formatter("{x:g}")
-        axes.xaxis.set_minor_formatter(NullFormatter())
+        plain_numbers(axes.xaxis)
     efficiency.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     resolution.legend(loc="upper right")
     mean.legend(loc="center right")

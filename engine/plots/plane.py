@@ -11,12 +11,13 @@ from matplotlib.collections import PatchCollection, QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from engine.plots import canvas, legend_below, styled
-from engine.plots._rows import MODELS, column, describe, number, score_words, select, setting
+from engine.plots import canvas, legend_below, plain_numbers, styled
+from engine.plots._rows import MODELS, column, describe, number, score_words, select, setting, wrapped
 from engine.size import Size
 
 HATCH = {"facecolor": "none", "edgecolor": (0.0, 0.0, 0.0, 0.35), "hatch": "////", "linewidth": 0.0}
-OVERLAY_COLOURS = ("#ff5e5e", "#7fe5ff", "#ffb347", "#ff9de2")
+Z_TOP = 5.0  # of the colours: the same on every plane, so that two can be compared
+CURVE_COLOURS = ("#ff5e5e", "#7fe5ff", "#ffb347", "#ff9de2")
 OUTLINE = [effects.withStroke(linewidth=3.5, foreground="black")]
 WHITE_OUTLINE = [effects.withStroke(linewidth=3.5, foreground="white")]
 
@@ -30,13 +31,13 @@ def plane(
     exposure_ty: float,
     statistic: str,
     R: float,
-    overlays=(),
+    curves=(),
     benchmark: tuple[float, float] | None = None,
     limits: pa.Table | None = None,
 ) -> Figure:
-    """Colour map of z_median over (m_chi, sigma_SI), contours with the error of p, bounds hatched.
+    """Colour map of z_median over (m_chi, sigma_SI) from 0 to Z_TOP, contours with the error of p, bounds hatched.
 
-    `size`: what the signal is linear in; `overlays` are (label, m_chi_GeV, values of it), `benchmark` is a point;
+    `size`: what the signal is linear in; `curves` are (label, m_chi_GeV, values of it), `benchmark` is a point;
     `limits` upper limits of a search that knows the signal (`engine.schemas.limits`): no contour of Z. Triangles mark
     contour points that are upper estimates, crosses cells limited by the pool. Raises BadInput if the table
     has no such rows, or rows of several settings.
@@ -51,12 +52,13 @@ def plane(
     _contours(axes, select(contours, **wanted, **{name: shared[name] for name in MODELS}), size)
     if limits is not None and limits.num_rows:
         _limit(axes, select(limits, exposure_ty=exposure_ty).sort_by("m_chi_GeV"), size.named("90"))
-    for (label, m_chi_GeV, values), colour in zip(overlays, itertools.cycle(OVERLAY_COLOURS)):
+    for (label, m_chi_GeV, values), colour in zip(curves, itertools.cycle(CURVE_COLOURS)):
         axes.plot(m_chi_GeV, values, "--", color=colour, lw=2, label=label, path_effects=OUTLINE)
     if benchmark is not None:
         axes.plot(*benchmark, "*", color="#ffcc33", mec="black", ms=18, label="benchmark", zorder=5)
-    axes.set_title(f"{number(exposure_ty)} t y; {score_words(statistic, R)}\n{describe(shared)}")
-    legend_below(figure)
+    axes.set_title(wrapped(f"{number(exposure_ty)} t y; {score_words(statistic, R)}", describe(shared)))
+    plain_numbers(axes.xaxis)
+    legend_below(figure, columns=2)
     return figure
 
 
@@ -73,15 +75,17 @@ def _cells(axes: Axes, rows: pa.Table, size: str) -> QuadMesh:
     z = np.full((len(sigmas), len(masses)), np.nan)
     z[j, i] = column(rows, "z_median")
     x, y = log_edges(masses), log_edges(sigmas)
-    top = np.clip(np.max(z, where=np.isfinite(z), initial=0.0), 3.0, 5.0)
     axes.set_facecolor("0.85")
     shown = np.clip(z, -99.0, 99.0)  # p = 1 and p = 0 have colours too; only a missing cell has none
-    mesh = axes.pcolormesh(x, y, shown, cmap="viridis", vmin=0.0, vmax=top, rasterized=True)
+    mesh = axes.pcolormesh(x, y, shown, cmap="viridis", vmin=0.0, vmax=Z_TOP, rasterized=True)
+    if (highest := np.max(z, where=np.isfinite(z), initial=-99.0)) < 1:
+        said = f"Z is below 1 on all of this plane, {highest:.2f} at most"
+        axes.text(0.03, 0.97, said, color="white", va="top", transform=axes.transAxes)
     bound = rows["tail"].to_numpy() == "bound"
     _hatch(axes, x, y, zip(i[bound], j[bound], strict=True))
     poor = column(rows, "pool_limited") == 1
     if poor.any():
-        axes.plot(m[poor], sigma[poor], "x", color="white", mec="0.6", ms=5, mew=1.2, label="pool limited")
+        axes.plot(m[poor], sigma[poor], "x", color="white", mec="0.6", ms=5, mew=1.2, label="too few pool events")
     axes.set(xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
     return mesh
 
@@ -95,7 +99,7 @@ def _hatch(axes: Axes, x: np.ndarray, y: np.ndarray, cells) -> None:
 
 def _colour_bar(figure: Figure, mesh: QuadMesh) -> None:
     bar = figure.colorbar(mesh, extend="both", label="median significance Z (one-sided)")
-    for level in (1, 2, 3):
+    for level in (1, 2, 3):  # of the contours
         bar.ax.axhline(level, color="white", lw=1.5)
 
 
@@ -113,8 +117,12 @@ def _limit_label(rows: pa.Table) -> str:
 
 
 def _contours(axes: Axes, curves: pa.Table, size: Size) -> None:
-    for level in curves["level_sigma"].unique().to_pylist():
-        _contour(axes, select(curves, level_sigma=level).sort_by("m_chi_GeV"), rf"{level:g}$\sigma$", size)
+    levels = [select(curves, level_sigma=level) for level in curves["level_sigma"].unique().to_pylist()]
+    shown = [curve.sort_by("m_chi_GeV") for curve in levels if np.isfinite(column(curve, size.name)).any()]
+    for curve in shown:
+        _contour(axes, curve, rf"{curve['level_sigma'][0].as_py():g}$\sigma$", size)
+    if shown:
+        axes.fill_between([], [], color="white", ec="0.6", alpha=0.6, label="error of a contour, from that of p")
     estimates = curves.filter((pc.field("status") == "bound_limited") & pc.field(size.name).is_valid())
     if estimates.num_rows:
         m, sigma = column(estimates, "m_chi_GeV"), column(estimates, size.name)
@@ -124,8 +132,6 @@ def _contours(axes: Axes, curves: pa.Table, size: Size) -> None:
 def _contour(axes: Axes, curve: pa.Table, label: str, size: Size) -> None:
     m, sigma = column(curve, "m_chi_GeV"), column(curve, size.name)
     finite = np.isfinite(sigma)
-    if not finite.any():
-        return
     bottom, top = axes.get_ylim()  # an error that leaves the grid is drawn to its edge
     low = np.nan_to_num(column(curve, size.named("low")), nan=bottom)
     high = np.nan_to_num(column(curve, size.named("high")), nan=top)

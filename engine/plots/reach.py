@@ -5,8 +5,8 @@ import pyarrow as pa
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from engine.plots import canvas, legend_below, styled
-from engine.plots._rows import column, describe, number, score_words, select, setting
+from engine.plots import canvas, legend_below, plain_numbers, styled
+from engine.plots._rows import column, describe, number, score_words, select, setting, wrapped
 from engine.size import Size
 
 
@@ -28,7 +28,8 @@ def t3_against_mass(table: pa.Table, size: Size) -> Figure:
     axes.set_ylim(table["from_ty"][0].as_py() / 1.3, table["to_ty"][0].as_py() * 1.3)
     aim = f"power {first['power']:g} at p = {number(first['p_false_alarm'])}"
     size_words = size.of(number(first[size.name]))
-    axes.set_title(f"{size_words}; {aim}\n{describe(shared)}")
+    axes.set_title(wrapped(f"{size_words}; {aim}", describe(shared)))
+    plain_numbers(axes.xaxis)
     legend_below(figure)
     return figure
 

@@ -44,7 +44,7 @@ def _curve(axes: Axes, row: dict, look: dict) -> None:
         return
     leakage, one_event = row[LEAKAGE], 1 / row["n_er"]
     at, limit = max(leakage, one_event), leakage < one_event
-    summary = f"AUC = {row['auc']:.4f}, ER leakage {'<' if limit else '='} {at:.2g}"
+    summary = f"AUC = {row['auc']:.4f}, ER leakage at 30 % NR {'<' if limit else '='} {at:.2g}"
     axes.plot(row["roc_er_leakage"], row["roc_nr_acceptance"], lw=2, label=f"{label}: {summary}", **look)
     if limit:
         axes.plot(at, NR_ACCEPTANCE, "<", color=look["color"], ms=9, gid="leakage", zorder=4)

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from engine.plots import styled
-from engine.plots._rows import column, words
+from engine.plots._rows import column, words, wrapped
 
 PANEL_INCHES = (4.2, 3.8)
 COLUMNS = 3
@@ -28,13 +28,13 @@ def objective_against_fields(table: pa.Table, fields: dict[str, bool | None], ti
     for axes, (name, is_log) in zip(panels.flat, fields.items(), strict=False):
         x = _places(axes, table[name].to_pylist(), is_log)
         _trials(axes, table, x)
-        axes.set_xlabel(name, fontsize="medium")
+        axes.set_xlabel(words(name.removeprefix("models.").replace(".", ": ")), fontsize="medium")
     for axes in panels.flat[len(fields) :]:
         axes.set_visible(False)
     figure.supylabel(words(table["objective_is"][0].as_py()), fontsize="medium")
     labels = dict(zip(*panels[0, 0].get_legend_handles_labels()[::-1], strict=True))
     figure.legend(labels.values(), labels.keys(), loc="outside lower center", ncols=5)
-    figure.suptitle(title, fontsize="small", x=0.02, ha="left")
+    figure.suptitle(wrapped(title, width=int(10 * figure.get_figwidth())), fontsize=13, x=0.02, ha="left")
     return figure
 
 

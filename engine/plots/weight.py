@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from engine.plots import styled
-from engine.plots._rows import column, describe, number, select, setting, words
+from engine.plots._rows import column, describe, number, select, setting, words, wrapped
 from engine.plots.exposure import LEVELS_SIGMA
 from engine.size import Size
 
@@ -34,18 +34,18 @@ def p_against_R(table: pa.Table, size: Size, best_R: float, R_low: float, R_high
         of_mass = select(rows, m_chi_GeV=mass) if mass is not None else rows
         for (invariant, title), axes in zip(SIDES.items(), pair, strict=True):
             _panel(axes, of_mass, invariant, colours)
-            axes.axvspan(R_low, R_high, color="0.9", zorder=-1)
+            axes.axvspan(R_low, R_high, color="0.9", zorder=-1, label="best R with its error")
             axes.axvline(best_R, color="0.5", lw=1, ls=":")
             axes.set_title(title if mass is None else rf"{title}; $m_\chi$ = {number(mass)} GeV")
     _finish(figure, panels, rows)
-    title = f"{_place(rows, size)}; best R = {number(best_R)}\n{describe(shared)}"
-    figure.suptitle(title, fontsize="small", x=0.02, ha="left")
+    title = wrapped(f"{_place(rows, size)}; best R = {number(best_R)}", describe(shared), width=110)
+    figure.suptitle(title, fontsize=13, x=0.02, ha="left")
     return figure
 
 
 def _panel(axes: Axes, rows: pa.Table, invariant: bool, colours: dict[str, str]) -> None:
     R, first = np.unique(column(rows, "R"), return_index=True)
-    axes.plot(R, scipy.stats.norm.sf(column(rows, "z_count")[first]), color="0.6", lw=2.5, label="count alone")
+    axes.plot(R, scipy.stats.norm.sf(column(rows, "z_count")[first]), color="0.6", lw=2.5, label=words("count"))
     chosen = rows.filter(pa.array(value == invariant for value in rows["monotone_invariant"].to_pylist()))
     for name, colour in colours.items():
         if name in chosen["statistic"].to_pylist():
@@ -64,7 +64,8 @@ def _series(axes: Axes, rows: pa.Table, colour: str, label: str) -> None:
     high = np.clip(column(rows, "p_high") - p, 0.0, None)
     axes.errorbar(R, p, [low, high], fmt="o", ms=3.5, color=colour, elinewidth=1, label=label)
     if bound.any():
-        axes.errorbar(R[bound], p[bound], 0.5 * p[bound], uplims=True, fmt="none", color=colour, elinewidth=1)
+        arrow = {"uplims": True, "fmt": "none", "color": colour, "elinewidth": 1}
+        axes.errorbar(R[bound], p[bound], 0.5 * p[bound], label="at most this: no toy is beyond", **arrow)
 
 
 def _finish(figure: Figure, panels: np.ndarray, rows: pa.Table) -> None:

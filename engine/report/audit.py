@@ -11,6 +11,7 @@ from engine.lineage import row_label
 MOST_EVENTS_PER_POOL_EVENT = 0.01  # above it, toys repeat pool events so often that the pool's accidents are in q
 LARGEST_HALF_SHIFT = 0.3  # of sd(q): between the half that made f0 and the half that toys draw from
 SMALLEST_SIGNAL_POOL = 400.0  # effective pool events behind the signal
+FLOOR, LEAKAGE = "floor", "er_leakage_at_30_percent_nr"
 LARGEST_TIE = 0.01  # share of a kind's events with one logit: no cut can part them, and units of the network died
 
 
@@ -31,6 +32,29 @@ def tied(diagnostics: pa.Table) -> list[str]:
                 said.append(f"{role} {worst['model']} gives {share:.0%} of {kind.upper()} one logit, "
                             f"{worst['population']} (trust below {LARGEST_TIE:.0%})")  # fmt: skip
     return said
+
+
+def over_floor(diagnostics: pa.Table) -> dict[str, str]:
+    """By role how many times the floor's ER leakage at 30 % NR a classifier has, on the events that a search sees.
+
+    Where no electron recoil passes the floor's cut, in terms of the upper end of its error.
+    """
+    last = {row["role"]: row for row in diagnostics.to_pylist()}  # a role's last rows are of the window
+    floor = last.pop(FLOOR, None) or {LEAKAGE: None}
+    if floor[LEAKAGE] is None:
+        return {}
+    unit, more = (floor[LEAKAGE], "") if floor[LEAKAGE] else (floor[f"{LEAKAGE}_high"], "over ")
+    ratios = {role: row[LEAKAGE] / unit for role, row in last.items() if row[LEAKAGE] is not None}
+    return {role: f"{more}{float(f'{ratio:.2g}'):g}" for role, ratio in ratios.items() if ratio > 1 or not more}
+
+
+def above_floor(diagnostics: pa.Table) -> list[str]:
+    """One line per classifier that leaks more than the floor does, beyond the errors of both."""
+    last = {row["role"]: row for row in diagnostics.to_pylist()}
+    return [f"{role} {last[role]['model']} lets {times} times the floor's electron recoils through at 30 % NR: "
+            "cS1, cS2 and drift time alone tell them apart better"
+            for role, times in over_floor(diagnostics).items()
+            if last[role][f"{LEAKAGE}_low"] > last[FLOOR][f"{LEAKAGE}_high"]]  # fmt: skip
 
 
 def _pool(rows: list[dict]) -> list[str]:

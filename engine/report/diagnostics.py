@@ -1,6 +1,7 @@
 """The figures of the diagnostics, by name."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 
@@ -20,20 +21,25 @@ from engine.stages.diagnostics import Autoencoder, Diagnostics
 
 
 def diagnosed(plan: Plan, population: Population, diagnostics: Diagnostics, signals: dict[str, np.ndarray]) -> Iterator:
-    """Name and figure of each. signals: (pool,) weights by label, of which what precedes a comma is the signal."""
+    """Name of each, and what draws it. signals: (pool,) weights by label; what precedes a comma is the signal."""
     if len(diagnostics.table):  # without a classifier there is none
-        yield "roc", roc(diagnostics.table)
-        yield "sic", sic(diagnostics.table)
-        yield "confusion", confusion(diagnostics.table)
+        yield "roc", partial(roc, diagnostics.table)
+        yield "sic", partial(sic, diagnostics.table)
+        yield "confusion", partial(confusion, diagnostics.table)
     by_name = {label.partition(",")[0]: weights for label, weights in signals.items()}  # shares, whatever the size
     for role, one in diagnostics.autoencoders.items():
         end = f"_{role}" if len(diagnostics.autoencoders) > 1 else ""
         elbo = negative_elbo(population.pool.terms[role], one.beta)
         weights = population.weights.sum(axis=0)
-        yield f"posterior_predictive{end}", posterior_predictive(one.posterior)
-        yield f"elbo_energy{end}", elbo_against_energy(population.pool.energy_keV, elbo, weights, by_name)
-        yield f"latent{end}", latent(one.latent)
-        yield f"reconstruction{end}", reconstruction(_examples(plan, role, one))
+        yield f"posterior_predictive{end}", partial(posterior_predictive, one.posterior)
+        against = elbo_against_energy, population.pool.energy_keV, elbo, weights, by_name
+        yield f"elbo_energy{end}", partial(*against)
+        yield f"latent{end}", partial(latent, one.latent)
+        yield f"reconstruction{end}", partial(_reconstructed, plan, role, one)
+
+
+def _reconstructed(plan: Plan, role: str, autoencoder: Autoencoder):
+    return reconstruction(_examples(plan, role, autoencoder))
 
 
 def _examples(plan: Plan, role: str, autoencoder: Autoencoder) -> dict[str, list[Stretch]]:

@@ -29,8 +29,8 @@ def chosen(outcome: Outcome) -> dict:
 def remarks(outcome: Outcome) -> list[str]:
     """What one must know before quoting a number, a line each."""
     study = outcome.plan.study
-    tied, limits = audit.tied(outcome["diagnostics"].table), audit.lines(outcome.table, study.at)
-    return [*tied, *limits, *foresight.remarks(study)]
+    classifiers, limits = outcome["diagnostics"].table, audit.lines(outcome.table, study.at)
+    return [*audit.above_floor(classifiers), *audit.tied(classifiers), *limits, *foresight.remarks(study)]
 
 
 def place(study: Study) -> str:
@@ -70,5 +70,7 @@ def _sure(outcome: Outcome, row: dict) -> str:
     backgrounds, n = outcome.plan.study.backgrounds, len(remarks(outcome))
     audited = "the audit has no remark" if n == 0 else f"the audit has {n} remark{'s' if n > 1 else ''}"
     by = "an exact law" if row["z_exact"] is not None else f"{row['n_toys_null']} toys"
+    beside = audit.over_floor(outcome["diagnostics"].table)
+    leaks = "".join(f"; the {role} leaks {times} times what the floor does" for role, times in beside.items())
     return (f"How sure: Z by {by}, +- is the finite pool's error; rates {backgrounds.rates.replace('_', ' ')}; leakage "
-            f"of electron recoils {row['er_leakage']:.2g}, {backgrounds.leakage.words}; {audited}.")  # fmt: skip
+            f"of electron recoils {row['er_leakage']:.2g}, {backgrounds.leakage.words}{leaks}; {audited}.")  # fmt: skip

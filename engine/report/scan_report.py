@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from engine import plots
 from engine.assembly import results
 from engine.lineage import label, row_label
-from engine.report import headline, page, references, results_page, summary
+from engine.report import figures, headline, page, references, results_page, summary
 from engine.report.page import Cell, Column, Figure, Part, Report, Section, Source, Table, Words
 from engine.report.tracking import records
 from engine.report.tracking.journal import pages
@@ -138,16 +138,12 @@ def _by_section(one: Scanned) -> dict[str, list[Figure]]:
     row, shown = headline.chosen(one.outcome), {place: [] for place, _ in FIGURES.values()} | {"more": []}
     main = f"plane_{row_label(row['statistic'], row['R'])}_{label(row['exposure_ty'])}ty"
     names = [file.removesuffix(".png") for file in one.figures if file.endswith(".png")]
-    for name in sorted(names, key=lambda name: (name != main, [*FIGURES, ""].index(_kind(name)), name)):
-        (place, what), rest = FIGURES.get(_kind(name), ("more", "")), name.removeprefix(_kind(name)).replace("_", " ")
+    for name in sorted(names, key=lambda name: (name != main, [*FIGURES, ""].index(figures.kind(name)), name)):
+        kind = figures.kind(name)
+        (place, what), rest = FIGURES.get(kind, ("more", "")), name.removeprefix(kind).replace("_", " ")
         alt, folded = ": ".join(filter(None, (what, rest.strip()))), place == "plane" and name != main
         shown[place].append(Figure(name, alt, plots.lean(one.figures[f"{name}.png"]), folded))
     return shown
-
-
-def _kind(name: str) -> str:
-    """The beginning of a figure's name that says what it shows, the rest of which says of what; or nothing."""
-    return next((begins for begins in FIGURES if name == begins or name.startswith(f"{begins}_")), "")
 
 
 def _answers(outcome: Outcome) -> Iterator[Part]:

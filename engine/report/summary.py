@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 
-from engine.assembly import foresight
-from engine.report import audit
+from engine.report import headline
 from engine.run import refine
 from engine.run.pipeline import Outcome
 from engine.stages import STAGES, diagnostics, limits, tables
@@ -21,5 +20,4 @@ def lines(outcome: Outcome) -> Iterator[str]:
         if hasattr(stage, "lines") and stage not in (diagnostics, tables):
             yield from stage.lines(outcome[stage.NAME], study)
         if stage is limits:
-            said = audit.tied(fits.table), audit.lines(outcome.table, study.at), foresight.remarks(study)
-            yield from (f"audit: {line}" for lines in said for line in lines)
+            yield from (f"audit: {line}" for line in headline.remarks(outcome))

@@ -5,10 +5,19 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from engine.errors import BadInput, shown
+from engine.environment import MOST_WORKERS
+from engine.errors import BadInput, shown, unknown
+from engine.progress import Silent
 from engine.run import comparison, pipeline
 from engine.store.store import Store
 from engine.study import Study, load, parse
+
+OPTIONS = {  # of `scan`: their types, and what is said of another
+    "address": (str, "the address of a Ray cluster, such as 'auto'"),
+    "workers": (int, f"an integer, 0 to {MOST_WORKERS}"),
+    "progress": (Silent, "a reporter, as engine.progress has them"),
+    "name": (str, "a name in quotes"),
+}
 
 
 def scan(
@@ -20,13 +29,12 @@ def scan(
     of models (`engine.stages.pair_schemas.comparison`), while the pairs' own tables are in the store.
 
     `study` is a parsed study, a TOML file, a shipped name, or a dictionary of a study's keys. Options: `address` of a
-    Ray cluster (default: a local one), `workers` of the local one (0: none, in this process), `progress`, `price` of
-    what is missing, which `progress` is told, `name` under which the store keeps what was asked. Raises BadInput before
-    any work starts; for toys just too full to be drawn, which the pool tells, before the first of them.
+    Ray cluster (default: a local one), `workers` of the local one (0: none, in this process), `progress`, `name` under
+    which the store keeps what was asked. Raises BadInput before any work starts; for toys just too full to be drawn,
+    which the pool tells, before the first of them.
     """
-    workers = options.get("workers")
-    if workers is not None and (not isinstance(workers, int) or workers < 0):
-        raise BadInput(f"workers = {shown(workers)}: expected an integer, 0 or more")
+    for option, value in options.items():
+        _check_option(option, value)
     if isinstance(study, str | os.PathLike):
         options, study = {"name": Path(study).stem} | options, load(study)
     elif not isinstance(study, Study):
@@ -36,3 +44,15 @@ def scan(
         options.pop("name", None)  # a comparison's tables name their pairs
         return comparison.run(study, opened, **options).ranking
     return pipeline.run(study, opened, **options).table
+
+
+def _check_option(option: str, value: object) -> None:
+    """Raises BadInput for what is no option of a scan, and for a value that cannot be one's."""
+    if option not in OPTIONS:
+        raise unknown("option of a scan", option, OPTIONS)
+    kind, expected = OPTIONS[option]
+    if option == "name" or value is not None:
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise BadInput(f"{option} = {shown(value)}: expected {expected}")
+        if option == "workers" and not 0 <= value <= MOST_WORKERS:
+            raise BadInput(f"workers = {shown(value)}: expected {expected}")

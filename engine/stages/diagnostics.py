@@ -300,12 +300,14 @@ class Autoencoder:
 
     @cached_property
     def numbers(self) -> dict[str, float]:
-        """Spearman correlation of -ELBO with the true energy by kind; of the check, Eq. 3, over its features: root mean
-        square and largest mean, and the share of features whose mean is within one standard deviation of 0."""
-        mean, sd = (self.posterior[name].drop_null().to_numpy() for name in ("ppc_mean", "ppc_sd"))
+        """Spearman correlation of -ELBO with the true energy by kind. Of the check, Eq. 3, over the features that vary:
+        root mean square, median and largest absolute mean, the share of means within one standard deviation of 0."""
+        varying = posterior.varies(self.posterior["test_sd"].to_numpy())
+        mean, sd = (self.posterior[name].to_numpy()[varying] for name in ("ppc_mean", "ppc_sd"))
         spearman = {f"spearman_elbo_energy_{kind.lower()}": self._spearman(kind) for kind in ("ER", "NR")}
         return spearman | {
             "ppc_rms": float(np.sqrt(np.mean(mean**2))) if len(mean) else float("nan"),
+            "ppc_median": float(np.median(np.abs(mean))) if len(mean) else float("nan"),
             "ppc_largest": float(np.abs(mean).max(initial=0.0)),
             "ppc_within_1_sd": float(np.mean(np.abs(mean) <= sd)) if len(mean) else float("nan"),
         }
@@ -377,7 +379,8 @@ def lines(diagnostics: Diagnostics, study: Study) -> Iterator[str]:
         yield f"{row['role']} {row['model']}, {row['population']}: {_words(row)}"
     for one in diagnostics.autoencoders.values():
         yield (
-            f"autoencoder {one.family}: posterior predictive mean rms {one.numbers['ppc_rms']:.3g}, largest "
+            f"autoencoder {one.family}: posterior predictive mean of features that vary: median "
+            f"{one.numbers['ppc_median']:.3g}, rms {one.numbers['ppc_rms']:.3g}, largest "
             f"{one.numbers['ppc_largest']:.3g} sd of the test events; Spearman of -ELBO with energy "
             f"{one.numbers['spearman_elbo_energy_er']:.3f} (ER), {one.numbers['spearman_elbo_energy_nr']:.3f} (NR)"
         )

@@ -18,6 +18,7 @@ RETRIES = {  # of one request that a bucket refuses (5xx) or drops; a task that 
 
 
 SCHEMES = "s3a?|gs|gcs|az|azure|adl|abfss?|https?|file"
+ACCEPTED = "a folder, s3://bucket/prefix, gs://, az:// or https://"
 MALFORMED = re.compile(rf"({SCHEMES})(?::(?!//)|//)/*(.*)", re.IGNORECASE)  # s3:/bucket, s3:bucket, s3//bucket
 
 
@@ -30,7 +31,21 @@ def checked(uri: str | os.PathLike) -> str:
         scheme, rest = match.groups()
         meant = f"{scheme}://{'/' if scheme.lower() == 'file' else ''}{rest}"
         raise StoreError(f"the store {shown(text)} is no address: write {shown(meant)}, or ./{text} for a folder")
+    if "://" in text:
+        _check_address(text)
     return text
+
+
+def _check_address(text: str) -> None:
+    """Raises StoreError for an address of no known kind, without a bucket, or of a folder that is not written whole."""
+    scheme, _, rest = text.partition("://")
+    kind = scheme.lower()
+    if not re.fullmatch(f"{SCHEMES}|memory", kind):
+        raise StoreError(f"the store {shown(text)} is of no kind that is known (accepted: {ACCEPTED})")
+    if kind == "file" and not rest.startswith("/"):
+        raise StoreError(f"the store {shown(text)}: write {shown(f'file:///{rest}')}, or ./{rest} for a folder")
+    if kind not in ("file", "memory") and (not rest or rest.startswith("/")):
+        raise StoreError(f"the store {shown(text)} names no bucket: write {shown(f'{scheme}://bucket/prefix')}")
 
 
 def is_local(uri: str) -> bool:

@@ -179,10 +179,13 @@ def _message(fault: dict, signal: Signal) -> str:
         return str(cause)
     section, name = _model([*path, key]), size.name if key == "size" else key
     if fault["type"] == "missing":
-        there = f" (given: {listed(list(given))})" if path and isinstance(given, dict) and given else ""
+        keys = [size.name if name == "size" else name for name in given] if isinstance(given, dict) else []
+        there = f" (given: {listed(keys)})" if path and keys else ""
         return f"required; like {_example(section, name, size)}{there}"
     if fault["type"] == "tuple_type":
         return f"{shown(given)} is no list; expected {name} = [{json.dumps(given, default=str)}]"
+    if fault["type"] == "too_short":
+        return f"{shown(given)} is empty; expected one value at least"
     if fault["type"] == "dict_type":
         return f"{shown(given)} is no section; expected {name}.NAME = {{ ... }}, for names of your own"
     if fault["type"] in ("model_type", "model_attributes_type"):
@@ -200,7 +203,14 @@ def _example(section: type, name: str, size: Size) -> str:
     axes = {"m_chi_GeV": MASSES} if size.has_mass else {}
     axes |= {size.name: sizes, "exposure_ty": "[20, 200]"}
     axes |= {"grid": "{ " + ", ".join(f"{key} = {axis}" for key, axis in axes.items()) + " }"}
-    return f"{name} = {axes.get(name, '[1, 10]' if section is Axis else '{ ... }')}"
+    return f"{name} = {axes.get(name) or ('[1, 10]' if section is Axis else _first_field(section))}"
+
+
+def _first_field(section: type) -> str:
+    """A section with the first of its fields that has a plain value unless said, in TOML."""
+    plain = ((name, field.default) for name, field in section.model_fields.items())
+    fields = [f"{name} = {json.dumps(value)}" for name, value in plain if isinstance(value, bool | int | float | str)]
+    return f"{{ {fields[0]} }}" if fields else "{ ... }"
 
 
 def _model(path: list[str | int]) -> type:

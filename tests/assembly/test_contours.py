@@ -6,7 +6,7 @@ import pyarrow.csv
 import pytest
 from scipy.stats import norm
 
-from engine.assembly.contours import contours, fields, read_overlay, write_csv
+from engine.assembly.contours import contours, fields, read_curve, write_csv
 from engine.errors import BadInput
 from engine.physics.spectra.wimp_si import SIZE
 from engine.size import STRENGTH
@@ -143,10 +143,10 @@ HEADER = "m_chi_GeV,sigma_si_cm2\n"
 
 
 @pytest.mark.parametrize("head", ["", HEADER, "\ufeff# DARWIN 2016\n\n" + HEADER])
-def test_an_overlay_is_read_in_file_order(tmp_path, head):
+def test_a_curve_is_read_in_file_order(tmp_path, head):
     path = tmp_path / "limit.csv"
     path.write_text(head + "50,2e-49\n10, 1e-48\n", encoding="utf-8")
-    m, sigma = read_overlay(path)
+    m, sigma = read_curve(path)
     assert m.tolist() == [50.0, 10.0]
     assert sigma.tolist() == [2e-49, 1e-48]
 
@@ -162,17 +162,17 @@ def test_an_overlay_is_read_in_file_order(tmp_path, head):
         ("m_chi_GeV,sigma_si_cm2\n", "no points"),
     ],
 )
-def test_a_bad_overlay_names_file_line_and_value(tmp_path, text, complaint):
+def test_a_bad_curve_names_file_line_and_value(tmp_path, text, complaint):
     (tmp_path / "limit.csv").write_text(text)
     with pytest.raises(BadInput, match=complaint):
-        read_overlay(tmp_path / "limit.csv")
+        read_curve(tmp_path / "limit.csv")
 
 
-def test_a_missing_overlay_is_bad_input(tmp_path):
+def test_a_missing_curve_is_bad_input(tmp_path):
     with pytest.raises(BadInput, match="no such file: .*no.csv"):
-        read_overlay(tmp_path / "no.csv")
+        read_curve(tmp_path / "no.csv")
     with pytest.raises(BadInput, match="is a folder"):
-        read_overlay(tmp_path)
+        read_curve(tmp_path)
     (tmp_path / "long.csv").write_text("10," + "1" * 140_000)
     with pytest.raises(BadInput, match="not a CSV table: field larger than"):
-        read_overlay(tmp_path / "long.csv")
+        read_curve(tmp_path / "long.csv")

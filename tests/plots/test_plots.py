@@ -5,6 +5,7 @@ import matplotlib.pyplot
 import numpy as np
 import pyarrow as pa
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PatchCollection
 from matplotlib.patches import StepPatch
 from scipy.stats import norm
@@ -23,6 +24,7 @@ SIGMAS = np.concatenate([[0.0], np.geomspace(1e-49, 1e-46, 10)])
 EXPOSURES = (20.0, 60.0, 200.0, 600.0)
 SETTING = {"models": "vae = dense_vae, classifier = mlp_classifier", "score": "elbo_and_classifier, beta = 10",
            "rates": "prior_predictive"}  # fmt: skip
+SIGNS = ("at most this: no toy is beyond", "too few pool events behind it")
 POINT = {"exposure_ty": 200.0, "statistic": "extended_poisson", "R": 2.5e5}
 
 
@@ -88,10 +90,10 @@ def test_an_unknown_format_lists_the_known_ones(figure):
         render(figure, "bmp")
 
 
-def test_the_plane_shows_the_contour_table_the_bound_cells_and_the_overlays(table):
+def test_the_plane_shows_the_contour_table_the_bound_cells_and_the_curves(table):
     curves = contours(table, SIZE)
     limit = ("limit", MASSES, MASSES * 1e-49)
-    figure = plane(table, curves, SIZE, **POINT, overlays=[limit], benchmark=(50, 6.5e-48))
+    figure = plane(table, curves, SIZE, **POINT, curves=[limit], benchmark=(50, 6.5e-48))
     axes = figure.axes[0]
     drawn = {line.get_gid(): line for line in axes.lines}
     for level in (1.0, 2.0, 3.0):
@@ -104,7 +106,8 @@ def test_the_plane_shows_the_contour_table_the_bound_cells_and_the_overlays(tabl
     assert [len(one.get_paths()) for one in hatched] == [len(bounds)]
     assert hatched[0].get_hatch()
     labels = {text.get_text() for text in figure.legends[0].texts}
-    assert labels == {"limit", "benchmark", "Z is a lower bound", "contour: upper estimate"}
+    assert labels == {"limit", "benchmark", "Z is a lower bound", "contour: upper estimate",
+                      "error of a contour, from that of p"}  # fmt: skip
 
 
 def test_the_plane_shows_a_limit_as_a_dashed_curve_of_its_own(table):
@@ -134,6 +137,31 @@ def test_a_limit_that_is_asymptotic_or_an_end_says_so(table, interval, method, s
     assert said in {text.get_text() for text in figure.legends[0].texts}
 
 
+def test_colours_of_two_planes_are_the_same_and_one_that_shows_nothing_says_so(table):
+    """R = 0 finds less: on a scale of its own it would look alike, and below one sigma it would look empty."""
+    planes = [plane(table, contours(table, SIZE), SIZE, **POINT | {"R": R}) for R in (0.0, 2.5e5)]
+    assert len({figure.axes[0].collections[0].get_clim() for figure in planes}) == 1
+    assert not [text for figure in planes for text in figure.axes[0].texts if "Z is below 1" in text.get_text()]
+    low = pa.Table.from_pylist([make_row(m, s, 200.0, "tail_count", 0.0) for m in MASSES for s in (1e-49, 2e-49)])
+    figure = plane(low, contours(low, SIZE), SIZE, **POINT | {"statistic": "tail_count", "R": 0.0})
+    highest = max(low["z_median"].to_pylist())
+    said = f"Z is below 1 on all of this plane, {highest:.2f} at most"
+    assert said in [text.get_text() for text in figure.axes[0].texts]
+
+
+def test_no_title_is_cut(table):
+    """Every line ends within the figure, whatever the setting is called."""
+    windows = pa.array(["N4T200, CES 2-10 keVee, cs1_phd 3-80"] * len(table))
+    long = table.set_column(table.column_names.index("nr_window"), "nr_window", windows)
+    point = {"m_chi_GeV": float(MASSES[3]), "sigma_si_cm2": float(SIGMAS[7])}
+    for figure in (plane(long, contours(long, SIZE), SIZE, **POINT), p_against_exposure(long, SIZE, **point)):
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        for text in [figure._suptitle, *(axes._left_title for axes in figure.axes)]:
+            if text is not None and text.get_text():
+                assert text.get_window_extent(canvas.get_renderer()).x1 <= figure.bbox.x1
+
+
 def test_the_plane_without_bounds_has_no_hatch_and_no_legend():
     table = pa.Table.from_pylist([make_row(m, 1e-48, 200.0, "extended_poisson", 2.5e5) for m in MASSES])
     figure = plane(table, contours(table, SIZE), SIZE, **POINT)
@@ -150,13 +178,13 @@ def test_the_mesh_leaves_a_missing_cell_open_and_drops_sigma_zero(table):
 
 
 def test_a_figure_says_its_models_the_numbers_of_the_score_and_the_size_by_its_symbol(table):
-    said = p_against_exposure(table, SIZE, m_chi_GeV=float(MASSES[3]), sigma_si_cm2=float(SIGMAS[7])).axes[0]
-    place, setting = said.get_title("left").split("\n")
+    said = p_against_exposure(table, SIZE, m_chi_GeV=float(MASSES[3]), sigma_si_cm2=float(SIGMAS[7])).get_suptitle()
+    place, *setting = said.split("\n")
     assert place.startswith(r"$m_\chi$ = ") and SIZE.symbol in place and place.endswith("cm$^2$")
-    assert setting == (r"dense vae + mlp classifier, $\beta$ = 10; NR window ces; prior predictive rates, "
-                       "leakage exactly known")  # fmt: skip
+    words = r"dense VAE + MLP classifier, $\beta$ = 10; NR: ces; prior predictive rates, leakage exactly known"
+    assert " ".join(setting) == words
     axes = plane(table, contours(table, SIZE), SIZE, **POINT).axes[0]
-    assert axes.get_ylabel() == SIZE.label and axes.get_title("left").endswith(setting)
+    assert axes.get_ylabel() == SIZE.label and axes.get_title("left").replace("\n", " ").endswith(words)
 
 
 def test_log_edges_lie_midway():
@@ -188,18 +216,33 @@ def test_a_missing_value_and_a_mixed_table_are_refused(table):
 
 def test_exposure_has_a_series_per_statistic_and_R_and_arrows_at_bounds(table):
     figure = p_against_exposure(table, SIZE, m_chi_GeV=float(MASSES[3]), sigma_si_cm2=float(SIGMAS[7]))
-    axes, labels = figure.axes[0], [text.get_text() for text in figure.legends[0].texts]
-    assert len(labels) == 5 and "count alone" in labels
-    arrows = [line for line in axes.lines if line.get_marker() == matplotlib.markers.CARETDOWNBASE]
+    labels = [text.get_text() for text in figure.legends[0].texts]
+    assert labels == ["count of all events", "extended Poisson", "count above a threshold", *SIGNS[:1]]
+    arrows = [line for axes in figure.axes for line in axes.lines
+              if line.get_marker() == matplotlib.markers.CARETDOWNBASE]  # fmt: skip
     point = {"m_chi_GeV": MASSES[3], "sigma_si_cm2": SIGMAS[7]}
     held = [row for row in table.to_pylist() if point.items() <= row.items()]
     assert sum(len(line.get_xdata()) for line in arrows) == sum(row["tail"] == "bound" for row in held) > 0
-    levels = {float(line.get_ydata()[0]) for line in axes.lines if line.get_linestyle() == "--"}
+    levels = {float(line.get_ydata()[0]) for line in figure.axes[0].lines if line.get_linestyle() == "--"}
     np.testing.assert_allclose(sorted(levels), [1.349898e-3, 2.275013e-2, 0.1586553], rtol=1e-6)
 
 
+def test_points_stand_at_their_exposure_in_the_panel_of_their_R_and_equal_ones_stay_visible():
+    named = [("count", None), *((name, R) for name in ("tail_count", "excess_scan") for R in (0.0, 1e4))]
+    rows = [make_row(50.0, 1e-48, x, *one, pool_limited=one[1] is None) for one in named for x in EXPOSURES]
+    figure = p_against_exposure(pa.Table.from_pylist(rows), SIZE, m_chi_GeV=50.0, sigma_si_cm2=1e-48)
+    assert [axes.get_title("left") for axes in figure.axes] == ["R = 0", "R = $10^{4}$"]
+    for axes in figure.axes:
+        series = [line for line in axes.lines if line.get_marker() in "osD" and len(line.get_xdata()) == len(EXPOSURES)]
+        assert len(series) == 3 and {line.get_markerfacecolor() for line in series} == {"none"}
+        assert len({line.get_marker() for line in series}) == 3
+        assert all(list(line.get_xdata()) == list(EXPOSURES) for line in series)
+    labels = [text.get_text() for text in figure.legends[0].texts]
+    assert labels.count("count of all events") == 1 and SIGNS[1] in labels, "once, whether by toys or by its law"
+
+
 @pytest.mark.parametrize("shift", [0.0, 100.0], ids=["positive", "both signs"])
-def test_bars_lines_and_f0_hold_all_the_expected_events(pool, shift):
+def test_bars_lines_and_f0_hold_the_expected_events_but_those_said_to_be_beyond(pool, shift):
     ts, backgrounds, signals = pool
     ts, total = ts - shift, sum(weights.sum() for weights in backgrounds.values())
     spread = ts.max() - ts.min()
@@ -209,9 +252,26 @@ def test_bars_lines_and_f0_hold_all_the_expected_events(pool, shift):
     for label, weights in (backgrounds | signals).items():
         bars = steps[label]
         base = 0.0 if bars.baseline is None else bars.baseline
-        assert np.sum(bars.values - base) == pytest.approx(weights.sum(), rel=1e-9)
+        inside = (ts >= bars.edges[0]) & (ts <= bars.edges[-1])
+        assert np.sum(bars.values - base) == pytest.approx(weights[inside].sum(), rel=1e-9)
+        assert 0.99 * weights.sum() < weights[inside].sum()
+    beyond = sum(weights[(ts < bars.edges[0])].sum() for weights in backgrounds.values())
+    (said,) = [text.get_text() for text in axes.texts if text.get_gid() == "beyond left"]
+    assert f"{beyond:.2g} background" in said
     line = next(line for line in axes.lines if line.get_color() == "black")
-    assert line.get_ydata()[5::10].sum() == pytest.approx(total, rel=1e-2)
+    covered = (bars.edges[-1] - bars.edges[0]) / spread
+    assert line.get_ydata()[5::10].sum() == pytest.approx(total * covered, rel=1e-2)
+
+
+@pytest.mark.parametrize("low", [-2e4, -50.0, 0.5, 7000.0])
+def test_ticks_of_a_score_stand_apart(low):
+    """Of an asinh axis matplotlib draws 0 and 10^3 over each other; a stray event empties most of a log axis."""
+    ts = np.append(np.geomspace(1, 3e4, 5000) + low, 1e9)
+    axes = score_distribution(ts, {"ER": np.ones(5001)}, {}, exposure_ty=1.0, R=0.0).axes[0]
+    place = axes.transAxes.inverted().transform(axes.transData.transform([(x, 1) for x in axes.get_xticks()]))[:, 0]
+    assert len(place) >= 2 and np.diff(np.sort(place)).min() > 0.1
+    assert axes.get_xlim()[1] < 1e5
+    assert "to TS = $10^{9}$:\n" in axes.texts[-1].get_text()
 
 
 @pytest.mark.parametrize("ts", [[], [3.0], [0.0, 0.0]])

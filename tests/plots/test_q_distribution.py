@@ -1,13 +1,16 @@
 """The figure of q without and with signal: what is drawn, and that nothing is lost at its ends."""
 
+import re
+
 import numpy as np
 import pytest
 
 from engine import plots
-from engine.plots.q_distribution import q_distribution
+from engine.physics.spectra.wimp_si import SIZE
+from engine.plots.q_distribution import BINS, COLOURS, q_distribution
 
 AT = {"m_chi_GeV": 50.0, "sigma_si_cm2": 6.5e-48}
-WHERE = {"statistic": "tail_count", "R": 1e4, "exposure_ty": 20.0, "at": AT}
+WHERE = {"statistic": "tail_count", "R": 1e4, "exposure_ty": 20.0, "size": SIZE, "at": AT}
 
 
 @pytest.fixture
@@ -16,14 +19,19 @@ def rng():
 
 
 @pytest.mark.parametrize("outlier", [0.0, 1e6])
-def test_every_toy_is_in_the_figure(rng, outlier):
+def test_every_toy_is_in_a_bin_or_said_to_be_beyond_the_axis(rng, outlier):
     null, with_signal = rng.normal(size=2000), rng.normal(3, 1, 1500)
     null[0] = outlier
     figure = q_distribution(null, with_signal, **WHERE)
-    found = {round(np.sum(patch.get_xy()[1:-1:2, 1])) for patch in figure.axes[0].patches}
-    assert found == {2000, 1500}
-    low, high = figure.axes[0].get_xlim()
-    assert high - low < 50
+    axes = figure.axes[0]
+    inside = [round(np.sum(patch.get_xy()[1:-1:2, 1])) for patch in axes.patches]
+    said = {label: sum(map(int, re.findall(rf"(\d+) {label}", "\n".join(text.get_text() for text in axes.texts))))
+            for label in COLOURS}  # fmt: skip
+    low, high = axes.get_xlim()
+    assert sorted(said.values()) == sorted([((null < low) | (null > high)).sum(), (with_signal > high).sum()])
+    assert dict(zip(COLOURS, inside, strict=True)) == {
+        "background only": 2000 - said["background only"], "with signal": 1500 - said["with signal"],
+    } and high - low < 50  # fmt: skip
     assert plots.render(figure, "png").startswith(b"\x89PNG")
 
 
@@ -35,9 +43,24 @@ def test_a_count_has_a_bar_for_each_value(rng):
     assert medians == [9.0]
 
 
+def test_bins_of_a_count_of_thousands_hold_as_many_whole_numbers_each(rng):
+    """Even bins between quantiles would hold 4 in one and 5 in the next: a comb."""
+    axes = q_distribution(rng.poisson(7000, 10_000) * 1.0, rng.poisson(7100, 10_000) * 1.0, **WHERE).axes[0]
+    edges = np.unique(axes.patches[0].get_xy()[:, 0])
+    steps = np.diff(edges)
+    assert np.all(edges % 1 == 0.5) and steps.min() == steps.max() > 1 and len(edges) <= BINS + 2
+    assert axes.get_ylabel() == f"toys per {steps[0]:.0f} events"
+
+
+def test_the_place_has_symbols_and_units(rng):
+    title = q_distribution(rng.normal(size=100), rng.normal(size=100), **WHERE).axes[0].get_title(loc="left")
+    assert title.endswith(rf"$m_\chi$ = 50 GeV, {SIZE.symbol} = $6.5\times10^{{-48}}$ cm$^2$")
+
+
 def test_statistics_without_a_score_have_no_r(rng):
     figure = q_distribution(rng.normal(size=100), rng.normal(size=100), **WHERE | {"statistic": "count", "R": None})
-    assert "R =" not in figure.axes[0].get_title(loc="left") and "20 t y; count" in figure.axes[0].get_title(loc="left")
+    title = figure.axes[0].get_title(loc="left")
+    assert "R =" not in title and "20 t y; count of all events" in title
 
 
 def test_one_value_is_drawn(rng):

@@ -44,10 +44,11 @@ def test_literal_and_invariant_statistics_stand_side_by_side_for_every_mass(figu
     panels = np.array(figure.axes).reshape(2, 2)
     assert [axes.get_title(loc="left").partition(";")[0] for axes in panels[0]] == list(SIDES.values())
     for left, right in panels:
-        assert "count alone" in drawn(left) and set(drawn(right)) == {"count alone", "tail count"}
-        assert "extended poisson" in drawn(left) and "tail count" not in drawn(left)
-        np.testing.assert_allclose(drawn(left)["count alone"].get_ydata(), norm.sf(0.8))
-        np.testing.assert_allclose(drawn(right)["tail count"].get_ydata()[5], norm.sf(6.0))
+        assert "count of all events" in drawn(left)
+        assert set(drawn(right)) == {"count of all events", "count above a threshold"}
+        assert "extended Poisson" in drawn(left) and "count above a threshold" not in drawn(left)
+        np.testing.assert_allclose(drawn(left)["count of all events"].get_ydata(), norm.sf(0.8))
+        np.testing.assert_allclose(drawn(right)["count above a threshold"].get_ydata()[5], norm.sf(6.0))
 
 
 def test_a_statistic_without_a_law_is_shown_by_its_toys(figure):

@@ -54,3 +54,33 @@ def test_a_classifier_that_gives_events_one_logit_has_a_line():
     (line,) = fits(nr_with_one_logit=0.47)
     assert line.startswith("classifier mlp_classifier gives 47% of NR one logit, window_2_10_keVee")
     assert len(fits(er_with_one_logit=0.02, nr_with_one_logit=0.02)) == 2
+
+
+def leaking(ratio, width=0.1, floor=1e-3):
+    """The rows of a classifier and of the floor, both of 10 % error, of a window and of all energies."""
+
+    def row(role, value, population):
+        error = width * value
+        return {"role": role, "model": "some_family", "population": population, audit.LEAKAGE: value,
+                f"{audit.LEAKAGE}_low": value - error, f"{audit.LEAKAGE}_high": value + error}  # fmt: skip
+
+    values, wide = {"classifier": ratio * floor, "floor": floor}, ("uniform_1_100_keV", 50.0)
+    return pa.Table.from_pylist([row(role, value * scale, population) for role, value in values.items()
+                                 for population, scale in (wide, ("window_2_10_keVee", 1.0))])  # fmt: skip
+
+
+def test_a_classifier_that_leaks_more_than_its_floor_has_a_line():
+    assert audit.over_floor(leaking(18.0)) == {"classifier": "18"}
+    (line,) = audit.above_floor(leaking(18.0))
+    assert line.startswith("classifier some_family lets 18 times the floor's electron recoils through")
+    assert audit.above_floor(leaking(0.65)) == audit.above_floor(leaking(1.1)) == [], "within the errors of both"
+
+
+def test_where_the_floor_lets_nothing_through_its_error_is_the_unit():
+    table = leaking(18.0).to_pylist()
+    floor = {audit.LEAKAGE: 0.0, f"{audit.LEAKAGE}_low": 0.0, f"{audit.LEAKAGE}_high": 1e-4}
+    none = pa.Table.from_pylist([row | floor if row["role"] == "floor" else row for row in table])
+    assert audit.over_floor(none) == {"classifier": "over 180"} and len(audit.above_floor(none)) == 1
+    both = pa.Table.from_pylist([row | floor for row in table])
+    assert audit.over_floor(both) == {} and audit.above_floor(both) == []
+    assert audit.over_floor(pa.Table.from_pylist(table[:2])) == {}, "without a floor"

@@ -96,7 +96,7 @@ class TestScan:
 
     def test_figures_and_contours_use_them(self, refined):
         _, outcome = refined
-        files = figures.draw(outcome.plan, outcome)
+        files = figures.draw(outcome.plan, outcome, every=True)
         lines = pa.csv.read_csv(pa.BufferReader(files["contours.csv"])).to_pylist()
         mine = [row for row in lines if row["statistic"] == "count"]
         assert max(lattice.width(row["bracket_low"], row["bracket_high"]) for row in mine) <= 0.1

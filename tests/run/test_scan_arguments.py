@@ -47,7 +47,11 @@ def test_of_a_comparison_it_is_the_ranking(asked, tmp_path, monkeypatch):
     ("arguments", "said"),
     [
         ({"workers": "2"}, "workers = '2': expected an integer"), ({"workers": -1}, "workers = -1"),
-        ({"workers": 2.0}, "workers = 2.0"), ({"study": {"seed": 1}}, "grid: required"),
+        ({"workers": 2.0}, "workers = 2.0"), ({"workers": True}, "workers = True: expected an integer, 0 to 1024"),
+        ({"workers": 10**9}, "workers = 1000000000"), ({"worker": 2}, "'worker'; did you mean 'workers'"),
+        ({"progress": True}, "progress = True: expected a reporter"), ({"address": 5}, "address = 5: expected"),
+        ({"name": None}, "name = None: expected a name"),
+        ({"study": {"seed": 1}}, "grid: required"),
         ({"study": 3}, "study: 3 is none"), ({"study": None}, "None is none"),
         ({"study": Path("no.toml")}, "'no.toml'"), ({"store": 3}, "the store 3 is no folder"),
         ({"store": ""}, "the store '' is no folder"),

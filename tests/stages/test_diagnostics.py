@@ -125,6 +125,19 @@ class TestPosterior:
         assert np.isnan(found["ppc_mean"][:2]).all() and np.isnan(found["ppc_sd"][:2]).all()
         assert found["ppc_mean"][2] == pytest.approx(1 / np.arange(50).std()) and found["ppc_sd"][2] == 0
 
+    def test_a_pixel_that_one_event_lights_is_no_number_of_the_autoencoder(self):
+        rng = np.random.default_rng(4)
+        lit = np.where(np.arange(400) == 7, 2, 0)
+        real = np.column_stack([rng.poisson(20, (400, 2)), lit])
+        found = posterior.check([(real + 3.0, real)])
+        assert found["ppc_mean"][2] > 25 and list(posterior.varies(found["test_sd"])) == [True, True, False]
+        columns = found | {"section": ["image"] * 3, "feature": [0, 1, 2]}
+        table = schemas.table(schemas.POSTERIOR_PREDICTIVE, columns)
+        one = diagnostics.Autoencoder("conv_vae", 1.0, schemas.LATENT.empty_table(), table, None)
+        shifts = found["ppc_mean"][:2]
+        assert one.numbers["ppc_rms"] == pytest.approx(np.sqrt(np.mean(shifts**2)))
+        assert one.numbers["ppc_median"] == pytest.approx(np.median(shifts)) and one.numbers["ppc_largest"] < 1
+
     def test_no_events_say_nothing(self):
         found = posterior.check([(np.zeros((0, 4)), np.zeros((0, 4), np.uint16))])
         assert all(values.shape == (4,) for values in found.values()) and np.isnan(found["ppc_mean"]).all()

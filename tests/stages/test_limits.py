@@ -188,7 +188,7 @@ class TestScan:
         assert said[0].startswith(f"limit at 50 GeV, 20 t y: {row['sigma_si_90_cm2']:.3g} [")
         assert "median 90 % CL, profile likelihood, Neyman construction by 500 toys" in said[0]
         assert f"; discovery of 6.5e-48 cm2: Z > 2.88, {found[80.0, 50.0]['z_discovery_asymptotic']:.2f}" in said[1]
-        assert draw(outcome.plan, outcome)["plane_count_20ty.png"][:4] == b"\x89PNG"
+        assert draw(outcome.plan, outcome, every=True)["plane_count_20ty.png"][:4] == b"\x89PNG"
         (scan,) = records.records("tiny", outcome.plan, store, outcome, {})
         assert scan.metrics["limit_sigma_si_90_cm2_20ty"] == row["sigma_si_90_cm2"]
         assert scan.metrics["z_profile_likelihood_20ty"] == row["z_discovery"]
