@@ -23,7 +23,7 @@ PAGES = [TOP / "README.md", TOP / "scans" / "README.md", TOP / "k8s" / "README.m
          *sorted((TOP / "docs" / "pages").glob("*.md"))]  # fmt: skip
 BLOCK = re.compile(r"^( *)```(\w+)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
 IN_LINE = re.compile(r"`(recoilscan [^`]+)`")
-WORDS = {"STUDY": "quickstart", "STUDY.toml": "quickstart", "N": "2", "NAME": "quickstart"}
+WORDS = {"FORMAT": "hepdata", "STUDY": "quickstart", "STUDY.toml": "quickstart", "N": "2", "NAME": "quickstart"}
 
 
 def blocks(page: Path, language: str) -> list[str]:
