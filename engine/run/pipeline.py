@@ -21,6 +21,7 @@ from engine.plan.plan import Plan
 from engine.progress import Silent
 from engine.run import refine, request
 from engine.run.executors import executor
+from engine.run.sharing import InShares, Share
 from engine.run.state import Run, to_its_end
 from engine.stages import STAGES, cells, events, exact, models, scores, tables
 from engine.store import heartbeat
@@ -91,12 +92,13 @@ def run(
     *,
     address: str | None = None,
     workers: int | None = None,
+    share: Share | None = None,
     progress: Silent | None = None,
     name: str = "study",
 ) -> Outcome:
     """`scan` with everything that is known at its end; raises the same."""
     plan = plan_of(study)
-    with opened(plan, store, address=address, workers=workers, progress=progress) as state:
+    with opened(plan, store, address=address, workers=workers, share=share, progress=progress) as state:
         request.keep(store, name, plan)
         return to_its_end(state, lambda run: whole(run, study))
 
@@ -114,22 +116,27 @@ def opened(
     *,
     address: str | None = None,
     workers: int | None = None,
+    share: Share | None = None,
     progress: Silent | None = None,
 ) -> Iterator[Run]:
-    """A pass over a plan, whose ledger and executor are closed at its end; raises BadInput before any work."""
+    """A pass over a plan, whose ledger and executor are closed at its end; raises BadInput before any work.
+
+    share: of several processes that do the same pass, which one this is.
+    """
     foresight.refuse_full_toys(plan.study)
     store.check_writable()
     progress = progress or Silent()
     ledger = Ledger(store)
     ledger.compact()
-    state = Run(plan, store, ledger, progress, executor(address, workers, progress.note))
+    does = executor(address, workers, progress.note)
     for line in foresight.remarks(plan.study):
         progress.note(line)
     with ExitStack() as ends:  # the last one first, and all of them, whatever one says
-        for end in (state.executor.close, state.progress.close, state.ledger.flush):
+        for end in (does.close, progress.close, ledger.flush):
             ends.callback(end)
-        ends.enter_context(heartbeat.beating(store, lineage.digest("driver", 1, plan.study), state.progress.note))
-        yield state
+        warn = Silent().note if share else progress.note  # of the others it is known
+        beat = ends.enter_context(heartbeat.beating(store, lineage.digest("driver", 1, plan.study), warn))
+        yield Run(plan, store, ledger, progress, InShares(share, ledger, beat) if share else does)
 
 
 def score(run: Run) -> None:
