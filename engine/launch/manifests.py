@@ -9,6 +9,7 @@ import yaml
 
 from engine.errors import BadInput, unknown
 from engine.launch import checks, kubectl
+from engine.launch.command import EVENTS, Command
 
 COMPONENT, QUEUE = "app.kubernetes.io/component", "kueue.x-k8s.io/queue-name"
 STUDY = "recoilscan/study"  # an annotation: the name under which the user knows it
@@ -82,7 +83,9 @@ def read(folder: Path, overlay: str) -> Manifests:
     return Manifests(mine["RayJob"], mine["ConfigMap"])
 
 
-def fill(objects: Manifests, name: str, title: str, text: str, store: str, tracking: str, wishes: Wishes) -> None:
+def fill(
+    objects: Manifests, name: str, title: str, text: str, store: str, tracking: str, wishes: Wishes, command: Command,
+) -> None:  # fmt: skip
     """Puts into the objects what differs from study to study; raises BadInput before any of it is used.
 
     `text` is the study's TOML, `title` the user's name of it, `store` its own store, `name` that of both objects.
@@ -92,8 +95,11 @@ def fill(objects: Manifests, name: str, title: str, text: str, store: str, track
     _name(objects, name, title, wishes.namespace)
     where = shlex.split(objects.job["spec"]["entrypoint"])[2]
     objects.study["data"] = {Path(where).name: text}
-    words = ["recoilscan", "scan", where, "--store", store, "--tracking", tracking, "--address", "auto"]
-    objects.job["spec"]["entrypoint"] = " ".join(words)
+    if command.data:
+        objects.study["data"][EVENTS] = command.text(LONGEST_STUDY - len(text.encode()))
+    objects.job["spec"]["entrypoint"] = " ".join(
+        command.on_ray(where, store, tracking, str(Path(where).with_name(EVENTS)))
+    )
     _images(objects, wishes.image, wishes.gpu_image)
     _workers(objects, wishes.workers)
     _nodes_with_gpus(objects, wishes.gpus)

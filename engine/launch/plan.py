@@ -2,7 +2,7 @@
 
 import importlib.resources
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -12,10 +12,15 @@ import tomlkit
 from engine import study as studies
 from engine.errors import BadInput
 from engine.launch import checks, identity, kubectl, manifests, rayjob, submission
+from engine.launch.batch import Allocation, Script
+from engine.launch.command import EVENTS, Command
+from engine.launch.identity import SCAN
 from engine.launch.manifests import Manifests, Wishes
+from engine.launch.slurm import SlurmJob
+from engine.store.backend import checked, is_local
 from engine.study import Study
 
-SERVED = "jobs"  # in the place of an overlay
+SERVED, SLURM = "jobs", "slurm"  # in the place of an overlay
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,7 @@ class Launch:
     entrypoint: str
     text: str
     manifest: Callable[[], str]
-    connect: Callable[[Callable[[str], None]], rayjob.RayJob | submission.Submission]
+    connect: Callable[[Callable[[str], None]], rayjob.RayJob | submission.Submission | SlurmJob]
     warnings: tuple[str, ...] = ()
 
 
@@ -52,19 +57,19 @@ class Where:
 
 def on_kubernetes(
     name: str, settings: tuple[str, ...], overlay: str | None, folder: Path | None,
-    where: Where, wishes: Wishes,
+    where: Where, wishes: Wishes, command: Command = SCAN,
 ) -> Launch:  # fmt: skip
     """A RayJob for a study by an overlay; raises BadInput. Renders, and asks the cluster nothing."""
     source = folder or Path(str(importlib.resources.files("k8s")))
     if overlay is None:
-        raise BadInput(f"say where: --jobs http://host:8265, or --overlay (accepted: "
+        raise BadInput(f"say where: --slurm, --jobs http://host:8265, or --overlay (accepted: "
                        f"{', '.join(manifests.overlays(source))})")  # fmt: skip
     text, study = _study(name, settings)
     objects = manifests.read(source, overlay)
     store_uri = where.place(study, checks.store, lambda: _said("--store", objects))
     uri = checks.tracking(_said("--tracking", objects) if where.tracking is None else where.tracking)
-    job = identity.job_name(study, overlay)
-    manifests.fill(objects, job, Path(name).stem, text, store_uri, uri, wishes)
+    job = identity.job_name(study, overlay, command)
+    manifests.fill(objects, job, Path(name).stem, text, store_uri, uri, wishes, command)
     rendered, namespace = manifests.dump(objects), kubectl.Namespace(objects.job["metadata"]["namespace"])
 
     entrypoint = objects.job["spec"]["entrypoint"]
@@ -76,6 +81,7 @@ def on_kubernetes(
 
 def on_ray(
     name: str, settings: tuple[str, ...], address: str, where: Where, wishes: Wishes, manifests_given: object,
+    command: Command = SCAN,
 ) -> Launch:  # fmt: skip
     """A job for a Ray cluster that is there; raises BadInput. Here a store and MLflow may be local, as it may be."""
     if wishes != Wishes() or manifests_given:
@@ -88,8 +94,8 @@ def on_ray(
     )
     tracking = _unknown("--tracking") if where.tracking is None else where.tracking
     uri = checks.plain("--tracking", tracking) if here else checks.tracking(tracking)
-    job = identity.job_name(study, SERVED)
-    entrypoint = f"recoilscan scan {submission.STUDY} --store {store_uri} --tracking {uri} --address auto"
+    job = identity.job_name(study, SERVED, command)
+    entrypoint = " ".join(command.on_ray(submission.STUDY, store_uri, uri, EVENTS))
 
     def manifest() -> str:
         raise BadInput("--dry-run prints manifests; a job server takes none")
@@ -97,15 +103,53 @@ def on_ray(
     def connect(say: Callable[[str], None]) -> submission.Submission:
         from engine.cluster.jobs import JobServer  # Ray takes a second to import
 
-        return submission.Submission(JobServer(address), job, say)
+        return submission.Submission(JobServer(address), job, say, command)
 
     return Launch(job, store_uri, entrypoint, text, manifest, connect)
 
 
-def _study(name: str, settings: tuple[str, ...]) -> tuple[str, Study]:
-    """The study as the cluster will read it, its overrides in it, and parsed; raises BadInput."""
+def on_slurm(
+    name: str, settings: tuple[str, ...], where: Where, asked: Allocation, wishes: Wishes, others: object,
+    command: Command = SCAN,
+) -> Launch:  # fmt: skip
+    """A batch job for a study; raises BadInput. Asks Slurm nothing. Nodes share this one's files, so that a study may
+    name some, and the store may be a folder."""
+    if wishes != Wishes(gpus=wishes.gpus) or others:
+        raise BadInput("--slurm goes without --overlay, --manifests, --jobs, --image, --gpu-image, --workers, --queue "
+                       "and --namespace; see --nodes, --cpus, --time, --array, --container and --sbatch")  # fmt: skip
+    asked = replace(asked, gpus=wishes.gpus)
+    asked.check()
+    asked.form(command)
+    text, study = _study(name, settings, anywhere=True)
+    store_uri = where.place(study, _store_of_nodes, lambda: str(Path("recoilscan-store").absolute()))
+    uri = where.tracking and checks.plain("--tracking", where.tracking)
+    folder = f"{store_uri}/slurm" if store_uri.startswith("/") else str(Path.cwd())
+    checks.plain("the folder of the log", folder)
+    job = identity.job_name(study, SLURM, command)
+    script = Script(job, Path(name).stem, text, command, store_uri, uri, folder, asked)
+    rendered, needed = script.render(), study.training.workers * study.training.gpus_per_worker
+    if asked.array and study.training.workers > 1:
+        raise BadInput(f"[training] workers = {study.training.workers} are of one fit, which an array has none for")
+    if command.computes and needed > (asked.gpus or 0):
+        raise BadInput(f"[training] asks for {needed} GPUs at once, the job would have {asked.gpus or 0}: see --gpus")
+    return Launch(job, store_uri, "", rendered, lambda: rendered, partial(SlurmJob, script))
+
+
+def _store_of_nodes(uri: str) -> str:
+    """A store that every node reaches, as a folder of a shared file system or a bucket; raises BadInput."""
+    if not is_local(checked(uri)):
+        return checks.store(uri)
+    return checks.plain("--store", str(Path(uri).absolute()))
+
+
+def _study(name: str, settings: tuple[str, ...], anywhere: bool = False) -> tuple[str, Study]:
+    """The study as the cluster will read it, its overrides in it, and parsed; raises BadInput.
+
+    anywhere: whether files of this machine are there, too.
+    """
     raw = studies.read(name, settings)
-    checks.no_local_files(raw)
+    if not anywhere:
+        checks.no_local_files(raw)
     study = studies.parse(raw, name)
     return tomlkit.dumps(studies.document(name, settings)) if settings else studies.text(name), study
 

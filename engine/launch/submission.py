@@ -9,11 +9,14 @@ from pathlib import Path
 
 from engine.cluster.jobs import JobServer, RayJob
 from engine.errors import BadInput, TaskFailed
+from engine.launch.command import EVENTS, Command
+from engine.launch.identity import SCAN
 from engine.launch.state import FINISHED, State, of_submission
 
 POLL_S = 2.0
 PATIENCE_S = 60.0  # of a job server that does not answer: its head may be busy
 STUDY = "study.toml"
+MOST_BYTES = 2**26  # of a list of events: what a job server takes
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,7 @@ class Submission:
     server: JobServer
     name: str
     say: Callable[[str], None]
+    command: Command = SCAN
 
     def state(self) -> State | None:
         """How it stands, or None where there is none; raises TaskFailed where the server does not answer."""
@@ -43,8 +47,16 @@ class Submission:
             self.server.forget(self.name)
         with tempfile.TemporaryDirectory() as folder:
             (Path(folder) / STUDY).write_text(text)
+            if self.command.data:
+                (Path(folder) / EVENTS).write_text(self.command.text(MOST_BYTES))
             self.server.submit(self.name, entrypoint, Path(folder))
         self.say(f"job {self.name} submitted")
+
+    def logs(self) -> str:
+        """What the driver has said so far; raises BadInput where there is no job."""
+        if self.server.find(self.name) is None:
+            raise BadInput(f"no job {self.name}: no log")
+        return self.server.log(self.name)
 
     def stop(self) -> bool:
         """Ends the job and frees its name; returns whether there was one. What was finished is in the store."""

@@ -1,8 +1,8 @@
 """One study done by several processes that know of each other by the store alone: no head, and nobody to wait for.
 
 Each begins with its own share of a stage's units and goes on with whatever nobody has done or is doing. Who is doing
-what stands beside the signs of life (`engine.store.heartbeat`), so that of a process that died the units are free again.
-Two that take the same unit at once cost work and no result.
+what stands beside the signs of life (`engine.store.heartbeat`): the units of a process that died are free again. Two
+that take the same unit at once cost work and no result.
 """
 
 import re
@@ -19,7 +19,8 @@ from engine.store.store import Ledger
 from engine.store.units import Unit
 
 MOST = 1000  # processes, each of which reads the others' records while it waits
-POLL_S = 1.0  # and for each further one a tenth, so that a hundred do not crowd the store
+POLL_S = 1.0  # between two looks at what the others do
+EACH_S = 0.1  # more for each of them, so that a hundred do not crowd the store
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Share:
         match = re.fullmatch(r"([1-9]\d{0,3})/([1-9]\d{0,3})", text)
         share = cls(*map(int, match.groups())) if match else None
         if share is None or share.number > share.of or share.of > MOST:
-            raise BadInput(f"--share {shown(text)}: expected I/N, such as 2/4 for the second of four (N at most {MOST})")
+            raise BadInput(f"--share {shown(text)}: expected I/N, such as 2/4 for the second of four; N at most {MOST}")
         return share
 
     def has(self, unit: Unit) -> bool:
@@ -66,7 +67,7 @@ class InShares(InProcess):
                 self._note(done.failures)
             yield [*done.entries, *done.failures] if units else []  # nothing: yet what is noted becomes durable
             if not units:
-                time.sleep(POLL_S + 0.1 * self.part.of)
+                time.sleep(POLL_S + EACH_S * self.part.of)
         self.beat.at(())
 
     def _open(self, units: list[Unit]) -> list[Unit]:
