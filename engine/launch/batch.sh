@@ -42,14 +42,16 @@ on_node() {
         trap 'rm -rf "$folder"' EXIT
     fi
     export TMPDIR=$folder RAY_TMPDIR=$folder NUMBA_CACHE_DIR=$folder/numba MPLCONFIGDIR=$folder/matplotlib
-    local driver='echo $$ > "$folder/driver"; exec "$@"'
-    if [ "$form" = cluster ]; then
-        ray symmetric-run --address "$address" --min-nodes "$SLURM_JOB_NUM_NODES" --temp-dir "$folder/ray" \
-            --num-cpus "${SLURM_CPUS_PER_TASK:-$SLURM_CPUS_ON_NODE}" -- bash -c "$driver" driver "$@"
-    else
-        bash -c "$driver" driver "$@"
-    fi
-    local code=$?
+    local code driver='echo $$ > "$folder/driver"; exec "$@"'
+    local run=(bash -c "$driver" driver "$@")
+    [ "$form" = cluster ] && run=(ray symmetric-run --address "$address" --min-nodes "$SLURM_JOB_NUM_NODES"
+        --temp-dir "$folder/ray" --num-cpus "${SLURM_CPUS_PER_TASK:-$SLURM_CPUS_ON_NODE}" -- "${run[@]}")
+    for _ in 1 2 3; do
+        "${run[@]}"
+        code=$?
+        # a node that is not the first one is told to end; one that ends by itself did not start
+        if [ "$SLURM_PROCID" = 0 ] || [ $code -gt 128 ]; then break; fi
+    done
     [ "$form" = cluster ] && [ $code -gt 128 ] && ray stop --force &> /dev/null  # else it would outlive its parent
     [ "$SLURM_PROCID" = 0 ] || return 0
     [ -e "$folder/driver" ] || code=1  # symmetric-run ends with 0 where Ray did not start

@@ -72,9 +72,9 @@ def scan(
     """The whole path for a study, resumed where it stands; returns the result table (`engine.schemas.results`).
 
     `study` is a parsed study, a TOML file, a shipped name, or a dictionary of a study's keys. Options: `address` of a
-    Ray cluster (default: a local one), `workers` of the local one (0: none, in this process), `progress`, `name` under
-    which the store keeps what was asked. Raises BadInput before any work starts; for toys just too full to be drawn,
-    which the pool tells, before the first of them.
+    Ray cluster (default: a local one), `workers` of the local one (0: none, in this process), `share` of several such
+    processes (`engine.run.sharing`), `progress`, `name` under which the store keeps what was asked. Raises BadInput
+    before any work starts; for toys just too full to be drawn, which the pool tells, before the first of them.
     """
     workers = options.get("workers")
     if workers is not None and (not isinstance(workers, int) or workers < 0):

@@ -1,4 +1,4 @@
-"""A Slurm of two pairs of nodes, for the tests of this folder."""
+"""A Slurm of three nodes, for the tests of this folder."""
 
 import pytest
 from slurm_cluster import SlurmCluster, reason_against

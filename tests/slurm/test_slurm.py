@@ -123,7 +123,7 @@ def near_its_wall_time(cluster: SlurmCluster, number: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def ended(cluster, tiny, tmp_path_factory):
+def slurm_jobs(cluster, tiny, tmp_path_factory):
     """A job on two nodes and an array of two elements, both cut while they work, and then ended."""
     folder = tmp_path_factory.mktemp("jobs")
     hold = folder / "hold"
@@ -153,8 +153,8 @@ def ended(cluster, tiny, tmp_path_factory):
 
 
 @pytest.mark.parametrize("form", ["cluster", "array"])
-def test_it_was_cut_and_ended_with_the_bytes_of_a_scan_here(ended, form):
-    job = ended[0][form]
+def test_it_was_cut_and_ended_with_the_bytes_of_a_scan_here(slurm_jobs, form):
+    job = slurm_jobs[0][form]
     for log in job.logs:
         assert log.count("begins on") == 2 and "requeued 1 times" in log, log
         assert log.splitlines()[-1].endswith("ended with exit code 0")
@@ -165,23 +165,23 @@ def test_it_was_cut_and_ended_with_the_bytes_of_a_scan_here(ended, form):
     assert not (job.store / "aside").exists()
 
 
-def test_one_element_of_an_array_draws_and_tracks(ended):
-    first, second = ended[0]["array"].logs
+def test_one_element_of_an_array_draws_and_tracks(slurm_jobs):
+    first, second = slurm_jobs[0]["array"].logs
     assert "report: " in first and "tracking: " in first
     assert "report: " not in second and "tracking: " not in second and "share 1 of 2" in second
 
 
-def test_two_nodes_worked(ended):
-    assert re.search(r"begins on n\[\d-\d\]", ended[0]["cluster"].logs[0])
+def test_two_nodes_worked(slurm_jobs):
+    assert re.search(r"begins on n\[\d-\d\]", slurm_jobs[0]["cluster"].logs[0])
 
 
-def test_nothing_is_left_on_a_node(ended, cluster):
+def test_nothing_is_left_on_a_node(slurm_jobs, cluster):
     for node in cluster.names:
         assert cluster.ask("ls", LOCAL, node=node).stdout.split() == [], node
 
 
-def test_the_token_is_in_the_environment_alone(ended):
-    jobs, token, seen = ended
+def test_the_token_is_in_the_environment_alone(slurm_jobs):
+    jobs, token, seen = slurm_jobs
     assert len(token) == 64
     script = (jobs["cluster"].store / "slurm" / f"{jobs['cluster'].name}.sh").read_text()
     for text in (*seen.values(), script, *jobs["cluster"].logs):
@@ -189,12 +189,12 @@ def test_the_token_is_in_the_environment_alone(ended):
     assert str(jobs["cluster"].store) in seen["processes"] and jobs["cluster"].name in seen["job"]
 
 
-def test_slurm_and_then_the_log_know_how_it_ended(ended, cluster):
-    job = ended[0]["array"]
+def test_slurm_and_then_the_log_know_how_it_ended(slurm_jobs, cluster):
+    job = slurm_jobs[0]["array"]
     assert "share 1 of 2" in job.launch("--logs")
     job.until(lambda: not cluster.ask("squeue", "--noheader", "--states=all").stdout, "forgetting")
     assert "state: " in (said := job.launch("--status")) and said.count("ended with exit code 0") == 2
-    assert "ended with exit code 0" in ended[0]["cluster"].launch("--status")
+    assert "ended with exit code 0" in slurm_jobs[0]["cluster"].launch("--status")
 
 
 @pytest.mark.parametrize("asked", [("--nodes", "2"), ("--array", "3"), ("--cpus", "2"), ("--tune", "--nodes", "2")])
