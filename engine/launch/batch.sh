@@ -12,9 +12,11 @@ echo "recoilscan: job $job begins on $SLURM_JOB_NODELIST, requeued $restarts tim
 
 export base folder form OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 PYTHONUNBUFFERED=1 MLFLOW_DISABLE_TELEMETRY=true
 export RAY_USAGE_STATS_ENABLED=0 RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO=0 RAY_task_oom_retries=1
-export RAY_grpc_client_keepalive_time_ms=10000 RAY_grpc_client_keepalive_timeout_ms=5000  # else a silent host stalls all
+# a host that falls silent would else stall all for five minutes
+export RAY_grpc_client_keepalive_time_ms=10000 RAY_grpc_client_keepalive_timeout_ms=5000
 export RAY_gcs_server_port_wait_time_s=120 RAY_agent_register_timeout_ms=300000
 export RAY_worker_register_timeout_seconds=300 RAY_SYMMETRIC_RUN_CLUSTER_WAIT_TIMEOUT=300  # a busy node starts slowly
+export RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S=0  # else nodes would ask a head that has ended, for half a minute
 cpus=${SLURM_CPUS_PER_TASK:-$SLURM_CPUS_ON_NODE}
 
 command=("${python[@]}" -m engine "$verb" "$folder/$title.toml" "${options[@]}")
@@ -58,7 +60,7 @@ on_node() {
     echo "$code" > "$folder/code"
 }
 
-deadline=''
+deadline='' never=$((2**62))
 cut() {
     echo "recoilscan: the wall time is near"
     deadline=$((SECONDS + 60))
@@ -71,7 +73,7 @@ run_step() {
     srun --nodes="$SLURM_JOB_NUM_NODES" --ntasks="$SLURM_JOB_NUM_NODES" --cpus-per-task="$cpus" --kill-on-bad-exit=0 \
         ${enter[@]+"${enter[@]}"} bash -c "$(declare -f on_node); on_node \"\$@\"" on_node "${command[@]}" &
     local step=$!
-    until [ -e "$folder/code" ] || ! kill -0 $step 2> /dev/null || { [ "$deadline" ] && [ $SECONDS -ge "$deadline" ]; }; do
+    until [ -e "$folder/code" ] || ! kill -0 $step 2> /dev/null || [ $SECONDS -ge "${deadline:-$never}" ]; do
         sleep 1 &
         wait $!
     done
@@ -91,9 +93,8 @@ for attempt in 1 2 3; do
     command[-1]=$address
 done
 code=$(cat "$folder/code" 2> /dev/null || echo 1)
-[ "$deadline" ] && [ ! -e "$folder/code" ] && code=130  # it did not end in time: what was finished is in the store
-
-if [ "$deadline" ] && [ "$code" = 130 ]; then
+# 130 of a driver that ended in order; none, or a signal's, where that took too long: the store has what is done
+if [ "$deadline" ] && { [ ! -e "$folder/driver" ] || [ ! -e "$folder/code" ] || [ "$code" -gt 3 ]; }; then
     if [ "$restarts" -ge 100 ]; then
         echo "recoilscan: requeued 100 times, and not again; launch again to resume"
     elif rm -rf "$folder" && scontrol requeue "$SLURM_JOB_ID"; then

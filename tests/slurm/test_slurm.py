@@ -131,8 +131,8 @@ def slurm_jobs(cluster, tiny, tmp_path_factory):
     hold.touch()
     settings = (*SMALL, f"toys.options.mine={{statistic='{folder}/mine.py'}}")
     jobs = {
-        "cluster": Job(cluster, settings, folder, ("--nodes", "2", "--time", "30"), tiny),
-        "array": Job(cluster, (*settings, "seed=4"), folder, ("--array", "2", "--time", "0:30:00"), tiny),
+        "cluster": Job(cluster, settings, folder, ("--nodes", "2", "--time", "55"), tiny),
+        "array": Job(cluster, (*settings, "seed=4"), folder, ("--array", "2", "--time", "0:55:00"), tiny),
     }
     numbers = []
     for job in jobs.values():
