@@ -97,10 +97,10 @@ code=$(cat "$folder/code" 2> /dev/null || echo 1)
 if [ "$deadline" ] && { [ ! -e "$folder/driver" ] || [ ! -e "$folder/code" ] || [ "$code" -gt 3 ]; }; then
     if [ "$restarts" -ge 100 ]; then
         echo "recoilscan: requeued 100 times, and not again; launch again to resume"
-    elif rm -rf "$folder" && scontrol requeue "$SLURM_JOB_ID"; then
-        echo "recoilscan: job $job requeued, to go on from the store"
-        sleep 60  # until Slurm ends this attempt
     else
+        rm -rf "$folder"
+        echo "recoilscan: job $job requeued, to go on from the store"  # before Slurm ends this attempt
+        scontrol requeue "$SLURM_JOB_ID" && sleep 60
         echo "recoilscan: Slurm takes no requeue; launch again to resume"
     fi
 fi

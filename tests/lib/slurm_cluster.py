@@ -111,7 +111,8 @@ class SlurmCluster:
         steps = ["mount --make-rprivate /", f"mount --bind {self.folder}/hosts /etc/hosts",
                  f"mount -t tmpfs tmpfs {LOCAL}", "mount -t tmpfs tmpfs /dev/shm", f"hostname {name}",
                  "ip link set lo up", "until ip -4 addr | grep -q 10[.]77; do sleep 0.1; done"]  # fmt: skip
-        process = self._spawn(*UNSHARE, "sh", "-c", " && ".join([*steps, f"exec {daemon}"]), name=name)
+        # a shell as the first process, since it buries those whose parents have ended, for which Ray would wait
+        process = self._spawn(*UNSHARE, "bash", "-c", " && ".join([*steps, f"{{ {daemon} & wait; }}"]), name=name)
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
         self._until(lambda: children.read_text().strip(), f"the namespace of {name}")
         self.first[name] = int(children.read_text())

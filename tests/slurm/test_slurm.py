@@ -145,7 +145,7 @@ def slurm_jobs(cluster, tiny, tmp_path_factory):
     for name, job in jobs.items():
         pipeline.run(job.study, Store(str(folder / name)), workers=0)  # here, while the jobs wait
     for job, n_logs in zip(jobs.values(), (1, 2), strict=True):
-        job.until(lambda job=job, n=n_logs: sum("requeued, to go on" in log for log in job.logs) == n, "requeue")
+        job.until(lambda job=job, n=n_logs: sum("requeued 1 times" in log for log in job.logs) == n, "requeue")
     hold.unlink()
     for job, n_logs in zip(jobs.values(), (1, 2), strict=True):
         job.until(lambda job=job, n=n_logs: sum("ended with exit code" in log for log in job.logs) == n, "end")
