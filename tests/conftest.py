@@ -24,7 +24,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # fixtures that start processes
-STARTERS = {"hosts", "one_ray", "own", "ray_cluster", "recoilscan", "reference", "start", "tuned"}
+STARTERS = {"hosts", "one_ray", "own", "ray_cluster", "recoilscan", "reference", "slurm_jobs", "start", "tuned"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -11,6 +11,8 @@ import typer
 
 from engine.cli.options import NoCode
 from engine.errors import BadInput, Interrupted, TaskFailed, shown
+from engine.launch.batch import MOST_ELEMENTS, MOST_NODES, Allocation
+from engine.launch.command import Command
 from engine.launch.manifests import Wishes
 from engine.launch.state import FAILED, FINISHED, State
 from engine.urls import hidden
@@ -36,8 +38,23 @@ Namespace = Annotated[str | None, typer.Option("--namespace", help="By default t
 Deadline = Annotated[str | None, typer.Option("--deadline", help="End the job after so long: 90m, 6h, 2d.")]
 Priority = Annotated[str | None, typer.Option("--priority", help="A PriorityClass, or in a queue one of Kueue's.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", help="Override a key of the study: key.path=value.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the manifests and create nothing.")]
+Slurm = Annotated[bool, typer.Option("--slurm", help="As a batch job of Slurm's, from a login node.")]
+Nodes = Annotated[
+    int | None, typer.Option("--nodes", min=1, max=MOST_NODES, help="Of Slurm: whole ones, if more than one; 1.")
+]
+Cpus = Annotated[int | None, typer.Option("--cpus", min=1, help="Of each of Slurm's nodes; by default as it gives.")]
+Time = Annotated[str | None, typer.Option("--time", help="Until Slurm cuts the job and it queues again: 12:00:00.")]
+Array = Annotated[
+    int | None, typer.Option("--array", min=1, max=MOST_ELEMENTS, help="Elements of one CPU each, and no Ray.")
+]
+Container = Annotated[Path | None, typer.Option("--container", help="An Apptainer image with recoilscan in it.")]
+Sbatch = Annotated[list[str] | None, typer.Option("--sbatch", help="Another option of sbatch: partition=long.")]
+Tune = Annotated[bool, typer.Option("--tune", help="Tune it, instead of a scan.")]
+Observe = Annotated[Path | None, typer.Option("--observe", help="Put this list of events to its finished scan.")]
+Unblind = Annotated[bool, typer.Option("--unblind", help="With --observe: look into the signal region.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be submitted, and create nothing.")]
 Status = Annotated[bool, typer.Option("--status", help="How the job stands; changes nothing.")]
+Logs = Annotated[bool, typer.Option("--logs", help="What the job has said so far; changes nothing.")]
 Stop = Annotated[bool, typer.Option("--stop", help="End the job; what was finished stays in the store.")]
 
 
@@ -57,28 +74,46 @@ def launch(
     namespace: Namespace = None,
     deadline: Deadline = None,
     priority: Priority = None,
+    slurm: Slurm = False,
+    nodes: Nodes = None,
+    cpus: Cpus = None,
+    time: Time = None,
+    array: Array = None,
+    container: Container = None,
+    sbatch: Sbatch = None,
+    tune: Tune = False,
+    observe: Observe = None,
+    unblind: Unblind = False,
     settings: Settings = None,
     dry_run: DryRun = False,
     status: Status = False,
+    logs: Logs = False,
     stop: Stop = False,
     no_code: NoCode = False,
 ) -> None:
-    """Runs a study on a Kubernetes cluster (--overlay) or a Ray cluster (--jobs); again to follow it or to resume.
+    """Runs a study on Kubernetes (--overlay), a Ray cluster (--jobs) or Slurm (--slurm); again to follow or to resume.
 
-    Ctrl-C leaves the job running. Exit codes: 0 finished, 3 partial, 1 failed, 2 bad input.
+    Ctrl-C leaves the job running; of Slurm nothing is waited for. Exit codes: 0 finished, 3 partial, 1 failed, 2 bad
+    input.
     """
     from engine.launch import plan  # studies take seconds to import: only commands that use them pay
 
-    if dry_run + status + stop > 1:
-        raise BadInput("--dry-run, --status and --stop are three different things: give one")
+    if dry_run + status + logs + stop > 1:
+        raise BadInput("--dry-run, --status, --logs and --stop are four different things: give one")
     if manifests is not None and not os.path.isdir(manifests):
         raise BadInput(f"--manifests: there is no folder {shown(str(manifests), 200)}")
     where = plan.Where(store, extend, tracking)
     wishes = Wishes(image, gpu_image, workers, gpus, queue, namespace, deadline, priority)
-    if jobs is None:
-        launch_plan = plan.on_kubernetes(study, tuple(settings or ()), overlay, manifests, where, wishes)
+    asked = Allocation(nodes, cpus, None, time, array, container, tuple(sbatch or ()))
+    if asked != Allocation() and not slurm:
+        raise BadInput("--nodes, --cpus, --time, --array, --container and --sbatch go with --slurm")
+    command, named = Command.of(tune, observe, unblind), (study, tuple(settings or ()))
+    if slurm:
+        launch_plan = plan.on_slurm(*named, where, asked, wishes, overlay or manifests or jobs, command)
+    elif jobs is None:
+        launch_plan = plan.on_kubernetes(*named, overlay, manifests, where, wishes, command)
     else:
-        launch_plan = plan.on_ray(study, tuple(settings or ()), jobs, where, wishes, overlay or manifests)
+        launch_plan = plan.on_ray(*named, jobs, where, wishes, overlay or manifests, command)
     for warning in launch_plan.warnings:
         _say(f"warning: {warning}")
     if dry_run:
@@ -87,16 +122,22 @@ def launch(
     job = launch_plan.connect(_say)
     if status:
         raise typer.Exit(_report(job.state(), launch_plan))
+    if logs:
+        sys.stdout.write(job.logs())
+        return
     if stop:
         print(f"job {launch_plan.name} stopped" if job.stop() else f"no job {launch_plan.name}: nothing to stop")
         return
-    with_study = _attended(lambda: _run(job, launch_plan))
+    code = _attended(lambda: _run(job, launch_plan))
     print(f"store: {launch_plan.store}")
-    print(f"{MEANING[with_study]}; look: recoilscan status {study} --store {launch_plan.store}")
-    raise typer.Exit(with_study)
+    if code is None:
+        return print(f"next: {_again()} --status, --logs or --stop")
+    print(f"{MEANING[code]}; look: recoilscan status {study} --store {launch_plan.store}")
+    raise typer.Exit(code)
 
 
-def _run(job, launch_plan) -> int:
+def _run(job, launch_plan) -> int | None:
+    """What the job ended with; None where nobody waits for it."""
     job.start(launch_plan.text, launch_plan.entrypoint)
     return job.follow()
 
@@ -108,9 +149,13 @@ def _report(state: State | None, launch_plan) -> int:
     return state.exit_code if state.ended else FINISHED
 
 
-def _attended(work: Callable[[], int]) -> int:
+def _again() -> str:
+    return shlex.join(["recoilscan", *map(hidden, sys.argv[1:])])
+
+
+def _attended(work: Callable[[], int | None]) -> int | None:
     """Ctrl-C, or the loss of the cluster's answers, ends the watching and not the job."""
-    again = shlex.join(["recoilscan", *map(hidden, sys.argv[1:])])
+    again = _again()
     try:
         return work()
     except KeyboardInterrupt:

@@ -72,6 +72,10 @@ Address = Annotated[str | None, typer.Option("--address", help="A Ray cluster; b
 Workers = Annotated[
     int | None, typer.Option("--workers", min=0, max=MOST_WORKERS, help="Processes of the local Ray; 0: no Ray.")
 ]
+Share = Annotated[
+    str | None,
+    typer.Option("--share", metavar="I/N", help="As the I-th of N processes that share the study by its store alone."),
+]
 Setting = Annotated[list[str] | None, typer.Option("--set", help="Override a key of the study: key.path=value.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Only errors and where the results are.")]
 NoCode = Annotated[

@@ -14,6 +14,7 @@ from engine.cli.options import (
     NoCode,
     Quiet,
     Setting,
+    Share,
     StoreUri,
     StudyName,
     Tracking,
@@ -37,6 +38,7 @@ def scan(
     tracking: Tracking = None,
     address: Address = None,
     workers: Workers = None,
+    share: Share = None,
     settings: Setting = None,
     curve: Curves = None,
     quiet: Quiet = False,
@@ -53,24 +55,25 @@ def scan(
     from engine.estimate import pricing
     from engine.plan.plan import Plan
     from engine.report.tracking import tracked
-    from engine.run import pipeline  # torch and Ray take seconds to import: who uses them pays
+    from engine.run import pipeline, sharing  # torch and Ray take seconds to import: who uses them pays
     from engine.store.store import Store
     from engine.study import load
 
+    part = sharing.Share.parse(share) if share else None
+    if part and (address or workers):
+        raise BadInput("--share works in this process: no --address with it, and no --workers but 0")
     parsed, progress = load(study, tuple(settings or ())), reporter(quiet)
     curves = _curves(curve, parsed)
     opened_store, later = Store(store), again("track", study, store, settings, tracking)
+    how = {"address": address, "workers": 0 if part else workers, "share": part, "price": pricing()}
+    if part and part.number > 1:
+        return _take_part(study, parsed, opened_store, progress, how)
     if parsed.compare:
         from engine.cli import comparison
 
-        return comparison.scan(
-            study, parsed, opened_store, settings, tracking, progress, later, address=address, workers=workers,
-            price=pricing(),
-        )  # fmt: skip
+        return comparison.scan(study, parsed, opened_store, settings, tracking, progress, later, **how)
     with tracked.followed(stem(study), Plan(parsed), opened_store, tracking, progress, later) as watched:
-        outcome = pipeline.run(
-            parsed, opened_store, address=address, workers=workers, progress=watched, price=pricing(), name=stem(study)
-        )  # fmt: skip
+        outcome = pipeline.run(parsed, opened_store, progress=watched, name=stem(study), **how)
         if outcome.n_failed:
             files = _partial(outcome, opened_store, again("scan", study, store, settings))
             tracked.send_partial(stem(study), outcome, opened_store, files, tracking, progress, later)
@@ -84,6 +87,17 @@ def scan(
     progress.note(f"every line: {again('results', study, store, settings)}")
     more = " --curve limit.csv" if parsed.grid.m_chi_GeV else " --format pdf"
     progress.note(f"next: {again('plot', study, store, settings)}{more}")
+
+
+def _take_part(name: str, parsed, store, progress, how: dict) -> None:
+    """Computes with others, of whom the first draws, reports and tracks what has come out."""
+    from engine.run import comparison, pipeline
+
+    if parsed.compare:
+        comparison.run(parsed, store, progress=progress, **how)
+    elif pipeline.run(parsed, store, progress=progress, name=stem(name), **how).n_failed:
+        raise typer.Exit(PARTIAL)
+    progress.note(f"whole: share 1 of {how['share'].of} says what came out")
 
 
 def plot(

@@ -18,6 +18,7 @@ from engine.errors import BadInput
 from engine.store.backend import first_line, opened
 
 STUDY, LIST = "study.toml", "files.json"
+EVENTS = "events.csv"  # observed ones, where a list of them travels
 INPUTS = "inputs"  # in a study's store: files by their SHA-256
 FAULTS = (BaseError, OSError)  # the latter: an object that is not there, or a disk that is full
 
@@ -36,7 +37,9 @@ def send(files: dict[str, str], store: str) -> None:
 
 def fetch(store: str, source: Path, target: Path) -> None:
     """Makes the folder in which a scan starts; raises BadInput for a file that the store has not or has otherwise."""
-    shutil.copy(source / STUDY, target)
+    for name in (STUDY, EVENTS):
+        if (source / name).is_file():
+            shutil.copy(source / name, target)
     bucket = opened(store)
     for path, digest in json.loads((source / LIST).read_text()).items():
         place = target / path

@@ -5,6 +5,7 @@ A study is handed over parsed, or as plain data that says what is in its files (
 
 import re
 
+from engine.launch.command import Command
 from engine.lineage import digest
 from engine.study import Study
 
@@ -12,6 +13,7 @@ Named = Study | dict
 VERSION = 1  # of these names: another one finds no job and no store of before
 LONGEST_NAME = 47  # of a RayJob: KubeRay makes longer names of it, which must be labels of DNS
 DIGITS = 16
+SCAN = Command()
 
 
 def study_digest(study: Named) -> str:
@@ -19,11 +21,11 @@ def study_digest(study: Named) -> str:
     return digest("study", VERSION, study)
 
 
-def job_name(study: Named, overlay: str) -> str:
-    """A label of DNS with a letter first, 47 characters at most; another study or overlay has another."""
-    tail = digest("launch", VERSION, study, [overlay])[:DIGITS]
-    room = LONGEST_NAME - len(f"scan--{tail}")
-    return f"scan-{_slug(overlay)[:room]}-{tail}".replace("--", "-")
+def job_name(study: Named, overlay: str, command: Command = SCAN) -> str:
+    """A label of DNS with a letter first, 47 characters at most; another study, overlay or command has another."""
+    tail = digest("launch", VERSION, study, [overlay, *command.key])[:DIGITS]
+    room = LONGEST_NAME - len(f"{command.verb}--{tail}")
+    return f"{command.verb}-{_slug(overlay)[:room]}-{tail}".replace("--", "-")
 
 
 def store_uri(prefix: str, study: Named) -> str:

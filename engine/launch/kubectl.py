@@ -83,6 +83,13 @@ class Namespace:
             if done.returncode:
                 raise TaskFailed(f"kubectl delete: {_last_line(done.stderr)}")
 
+    def log(self, name: str) -> str:
+        """All that the job's submitter has said so far; raises TaskFailed where there is no pod to ask."""
+        done = self._run("logs", f"job/{name}")
+        if done.returncode:
+            raise TaskFailed(f"kubectl logs: {_last_line(done.stderr)}")
+        return done.stdout
+
     def logs(self, name: str, follow: bool) -> subprocess.Popen:
         """The log of the job's submitter, which is the driver's, straight to our standard output."""
         words = [program(), "-n", self.name, "logs", f"job/{name}", *(["--follow"] if follow else [])]

@@ -9,6 +9,8 @@ import yaml
 
 from engine.errors import BadInput, unknown
 from engine.launch import checks, kubectl
+from engine.launch.command import Command
+from engine.launch.fetch import EVENTS
 from engine.launch.fetch import STUDY as STUDY_FILE
 
 COMPONENT, QUEUE = "app.kubernetes.io/component", "kueue.x-k8s.io/queue-name"
@@ -85,14 +87,16 @@ def read(folder: Path, overlay: str) -> Manifests:
     return Manifests(mine["RayJob"], mine["ConfigMap"])
 
 
-def fill(objects: Manifests, name: str, title: str, store: str, tracking: str, wishes: Wishes) -> None:
+def fill(
+    objects: Manifests, name: str, title: str, store: str, tracking: str, wishes: Wishes, command: Command
+) -> None:
     """Puts into the objects what differs from study to study, but the study itself; raises BadInput before any is used.
 
     `title` is the user's name of it, `store` its own store, `name` that of both objects.
     """
     _name(objects, name, title, wishes.namespace)
-    where = str(PurePosixPath(shlex.split(objects.job["spec"]["entrypoint"])[2]).with_name(STUDY_FILE))
-    words = ["recoilscan", "scan", where, "--store", store, "--tracking", tracking, "--address", "auto"]
+    where = PurePosixPath(shlex.split(objects.job["spec"]["entrypoint"])[2])
+    words = command.on_ray(str(where.with_name(STUDY_FILE)), store, tracking, str(where.with_name(EVENTS)))
     objects.job["spec"]["entrypoint"] = " ".join(words)
     _images(objects, wishes.image, wishes.gpu_image)
     _workers(objects, wishes.workers)

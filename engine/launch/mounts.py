@@ -11,7 +11,8 @@ from pathlib import Path, PurePosixPath
 
 from engine.errors import BadInput
 from engine.launch.carried import Files
-from engine.launch.fetch import LIST, STUDY
+from engine.launch.command import Command
+from engine.launch.fetch import EVENTS, LIST, STUDY
 from engine.launch.manifests import Manifests
 
 MOST_BYTES = 900_000  # of a ConfigMap, which may hold 1 MiB in all
@@ -22,7 +23,10 @@ MEMORY, ROOM = "512Mi", 64  # of the pod's first container; MiB of its volume be
 
 
 def by_store(text: str, files: Files) -> bool:
-    """Whether a study and its files are too large for a ConfigMap; raises BadInput where they are for a pod too."""
+    """Whether a study, observed events with it, and its files are too large for a ConfigMap.
+
+    Raises BadInput where files are too large for a pod, too, or the text alone for a ConfigMap.
+    """
     if files.size_bytes > MOST_STORED_BYTES:
         raise BadInput(f"the study's files have {files.size_bytes:,} bytes, and at most {MOST_STORED_BYTES:,} travel: "
                        "put the largest into the image, and name it by its path there")  # fmt: skip
@@ -31,12 +35,13 @@ def by_store(text: str, files: Files) -> bool:
     return bool(files.digests) and size + files.size_bytes > MOST_BYTES
 
 
-def mount(objects: Manifests, text: str, files: Files, store: str) -> None:
-    """Puts a study and its files into the objects; `store` is where the large ones are fetched from."""
-    objects.study["data"] = {STUDY: text}
+def mount(objects: Manifests, text: str, files: Files, store: str, command: Command) -> None:
+    """Puts a study, its files and observed events into the objects; `store` is where large files are fetched from."""
+    events = {EVENTS: command.text(MOST_BYTES - len(text.encode()))} if command.data else {}
+    objects.study["data"] = {STUDY: text} | events
+    stored = by_store("".join(objects.study["data"].values()), files)
     if not files.digests:
         return
-    stored = by_store(text, files)
     paths = {os.path.normpath(word): digest for word, digest in files.digests.items()}
     if stored:
         objects.study["data"][LIST] = json.dumps(paths, sort_keys=True)
@@ -49,16 +54,16 @@ def mount(objects: Manifests, text: str, files: Files, store: str) -> None:
         if stored:
             _fetched(template["spec"], at, store, files.size_bytes)
         else:
-            _listed(template["spec"], paths)
+            _listed(template["spec"], [STUDY, *events], paths)
 
 
 def _base64(path: str) -> str:
     return base64.b64encode(Path(path).read_bytes()).decode()
 
 
-def _listed(pod: dict, paths: dict[str, str]) -> None:
+def _listed(pod: dict, texts: list[str], paths: dict[str, str]) -> None:
     (volume,) = [each for each in pod["volumes"] if each["name"] == "study"]
-    items = {STUDY: STUDY} | {str(PurePosixPath(path)): digest[:KEY] for path, digest in paths.items()}
+    items = {name: name for name in texts} | {str(PurePosixPath(path)): digest[:KEY] for path, digest in paths.items()}
     volume["configMap"]["items"] = [{"key": key, "path": path} for path, key in items.items()]
 
 

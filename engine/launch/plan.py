@@ -2,7 +2,7 @@
 
 import importlib.resources
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -12,10 +12,15 @@ import tomlkit
 from engine import study as studies
 from engine.errors import BadInput
 from engine.launch import carried, checks, fetch, identity, kubectl, manifests, mounts, rayjob, submission
+from engine.launch.batch import Allocation, Script
+from engine.launch.command import Command
+from engine.launch.identity import SCAN
 from engine.launch.manifests import Manifests, Wishes
+from engine.launch.slurm import SlurmJob
+from engine.store.backend import checked, is_local
 from engine.study import Study
 
-SERVED = "jobs"  # in the place of an overlay
+SERVED, SLURM = "jobs", "slurm"  # in the place of an overlay
 PLAIN = "plain"  # the overlay where none is named: neither GPUs, nor a queue, nor a bucket of its own
 
 
@@ -28,7 +33,7 @@ class Launch:
     entrypoint: str
     text: str
     manifest: Callable[[], str]
-    connect: Callable[[Callable[[str], None]], rayjob.RayJob | submission.Submission]
+    connect: Callable[[Callable[[str], None]], rayjob.RayJob | submission.Submission | SlurmJob]
     warnings: tuple[str, ...] = ()
 
 
@@ -53,7 +58,7 @@ class Where:
 
 def on_kubernetes(
     name: str, settings: tuple[str, ...], overlay: str | None, folder: Path | None,
-    where: Where, wishes: Wishes,
+    where: Where, wishes: Wishes, command: Command = SCAN,
 ) -> Launch:  # fmt: skip
     """A RayJob for a study by an overlay; raises BadInput. Renders, and asks the cluster nothing."""
     source = folder or Path(str(importlib.resources.files("k8s")))
@@ -63,9 +68,9 @@ def on_kubernetes(
     named = files.named(study)
     store_uri = where.place(named, checks.store, lambda: _said("--store", objects))
     uri = checks.tracking(_said("--tracking", objects) if where.tracking is None else where.tracking)
-    job = identity.job_name(named, overlay)
-    manifests.fill(objects, job, Path(name).stem, store_uri, uri, wishes)
-    mounts.mount(objects, text, files, store_uri)
+    job = identity.job_name(named, overlay, command)
+    manifests.fill(objects, job, Path(name).stem, store_uri, uri, wishes, command)
+    mounts.mount(objects, text, files, store_uri, command)
     _fit_to_gpus(study, objects, overlay)
     rendered, namespace = manifests.dump(objects), kubectl.Namespace(objects.job["metadata"]["namespace"])
 
@@ -79,6 +84,7 @@ def on_kubernetes(
 
 def on_ray(
     name: str, settings: tuple[str, ...], address: str, where: Where, wishes: Wishes, manifests_given: object,
+    command: Command = SCAN,
 ) -> Launch:  # fmt: skip
     """A job for a Ray cluster that is there; raises BadInput. Here a store and MLflow may be local, as it may be."""
     if wishes != Wishes() or manifests_given:
@@ -93,8 +99,8 @@ def on_ray(
     )
     tracking = _unknown("--tracking") if where.tracking is None else where.tracking
     uri = checks.plain("--tracking", tracking) if here else checks.tracking(tracking)
-    job = identity.job_name(named, SERVED)
-    entrypoint = f"recoilscan scan {fetch.STUDY} --store {store_uri} --tracking {uri} --address auto"
+    job = identity.job_name(named, SERVED, command)
+    entrypoint = " ".join(command.on_ray(fetch.STUDY, store_uri, uri, fetch.EVENTS))
 
     def manifest() -> str:
         raise BadInput("--dry-run prints manifests; a job server takes none")
@@ -102,17 +108,54 @@ def on_ray(
     def connect(say: Callable[[str], None]) -> submission.Submission:
         from engine.cluster.jobs import JobServer  # Ray takes a second to import
 
-        return submission.Submission(JobServer(address), job, say, files)
+        return submission.Submission(JobServer(address), job, say, files, command)
 
     return Launch(job, store_uri, entrypoint, text, manifest, connect)
 
 
+def on_slurm(
+    name: str, settings: tuple[str, ...], where: Where, asked: Allocation, wishes: Wishes, others: object,
+    command: Command = SCAN,
+) -> Launch:  # fmt: skip
+    """A batch job for a study; raises BadInput. Asks Slurm nothing. Nodes share this one's files, so that a study may
+    name some, and the store may be a folder."""
+    if wishes != Wishes(gpus=wishes.gpus) or others:
+        raise BadInput("--slurm goes without --overlay, --manifests, --jobs, --image, --gpu-image, --workers, --queue "
+                       "and --namespace; see --nodes, --cpus, --time, --array, --container and --sbatch")  # fmt: skip
+    asked = replace(asked, gpus=wishes.gpus)
+    asked.check()
+    asked.form(command)
+    text, study = _text(name, settings)
+    store_uri = where.place(study, _store_of_nodes, lambda: str(Path("recoilscan-store").absolute()))
+    uri = where.tracking and checks.plain("--tracking", where.tracking)
+    folder = f"{store_uri}/slurm" if store_uri.startswith("/") else str(Path.cwd())
+    checks.plain("the folder of the log", folder)
+    job = identity.job_name(study, SLURM, command)
+    script = Script(job, Path(name).stem, text, command, store_uri, uri, folder, asked)
+    rendered, needed = script.render(), study.training.workers * study.training.gpus_per_worker
+    if asked.array and study.training.workers > 1:
+        raise BadInput(f"[training] workers = {study.training.workers} are of one fit, which an array has none for")
+    if command.computes and needed > (asked.gpus or 0):
+        raise BadInput(f"[training] asks for {needed} GPUs at once, the job would have {asked.gpus or 0}: see --gpus")
+    return Launch(job, store_uri, "", rendered, lambda: rendered, partial(SlurmJob, script))
+
+
+def _store_of_nodes(uri: str) -> str:
+    """A store that every node reaches, as a folder of a shared file system or a bucket; raises BadInput."""
+    if not is_local(checked(uri)):
+        return checks.store(uri)
+    return checks.plain("--store", str(Path(uri).absolute()))
+
+
 def _study(name: str, settings: tuple[str, ...]) -> tuple[str, Study, carried.Files]:
-    """The study as the cluster will read it, its overrides in it; parsed; and its files. Raises BadInput."""
-    raw = studies.read(name, settings)
-    study = studies.parse(raw, name)
-    text = tomlkit.dumps(studies.document(name, settings)) if settings else studies.text(name)
-    return text, study, carried.of(raw, study)
+    """The study as another machine will read it, its overrides in it; parsed; and its files. Raises BadInput."""
+    text, study = _text(name, settings)
+    return text, study, carried.of(studies.read(name, settings), study)
+
+
+def _text(name: str, settings: tuple[str, ...]) -> tuple[str, Study]:
+    study = studies.load(name, settings)
+    return tomlkit.dumps(studies.document(name, settings)) if settings else studies.text(name), study
 
 
 def _said(option: str, objects: Manifests) -> str:

@@ -46,6 +46,12 @@ class RayJob:
         self.namespace.apply(text)
         self.say(f"job {self.name} created")
 
+    def logs(self) -> str:
+        """What the driver has said so far; raises BadInput where there is no job."""
+        if self.state() is None:
+            raise BadInput(f"no job {self.name}: no log")
+        return self.namespace.log(self.name)
+
     def stop(self) -> bool:
         """Removes the job and its cluster; returns whether there was one. What was finished is in the store."""
         self.namespace.check_rights(TO_STOP)

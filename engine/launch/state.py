@@ -34,7 +34,7 @@ def of_rayjob(job: dict) -> State:
     message = status.get("message", "")
     if ray == "SUCCEEDED":
         return State(words, attempt, exit_code=FINISHED)
-    return State(f"{words}{_said(message)}", attempt, exit_code=_meaning(_code(message)))
+    return State(f"{words}{_said(message)}", attempt, exit_code=meaning(_code(message)))
 
 
 def of_submission(status: str, driver_exit_code: int | None, message: str) -> State:
@@ -44,7 +44,7 @@ def of_submission(status: str, driver_exit_code: int | None, message: str) -> St
     if status == "SUCCEEDED":
         return State(status, exit_code=FINISHED)
     code = _code(message) if driver_exit_code is None else driver_exit_code
-    return State(f"{status}{_said(message)}", exit_code=_meaning(code))
+    return State(f"{status}{_said(message)}", exit_code=meaning(code))
 
 
 def _said(message: str) -> str:
@@ -58,6 +58,6 @@ def _code(message: str) -> int | None:
     return int(match[1]) if match else None
 
 
-def _meaning(driver_exit_code: int | None) -> int:
+def meaning(driver_exit_code: int | None) -> int:
     """What the driver's own exit code says; whatever else ended it is a failure."""
     return driver_exit_code if driver_exit_code in (BAD_INPUT, PARTIAL) else FAILED

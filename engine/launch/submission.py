@@ -11,7 +11,9 @@ from pathlib import Path
 from engine.cluster.jobs import JobServer, RayJob
 from engine.errors import BadInput, TaskFailed
 from engine.launch.carried import Files
-from engine.launch.fetch import STUDY
+from engine.launch.command import Command
+from engine.launch.fetch import EVENTS, STUDY
+from engine.launch.identity import SCAN
 from engine.launch.state import FINISHED, State, of_submission
 
 POLL_S = 2.0
@@ -34,6 +36,7 @@ class Submission:
     name: str
     say: Callable[[str], None]
     files: Files
+    command: Command = SCAN
 
     def state(self) -> State | None:
         """How it stands, or None where there is none; raises TaskFailed where the server does not answer."""
@@ -57,8 +60,16 @@ class Submission:
             for word in self.files.digests:
                 (place := Path(folder) / word).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(word, place)
+            if self.command.data:
+                (Path(folder) / EVENTS).write_text(self.command.text(MOST_BYTES))
             self.server.submit(self.name, entrypoint, Path(folder))
         self.say(f"job {self.name} submitted")
+
+    def logs(self) -> str:
+        """What the driver has said so far; raises BadInput where there is no job."""
+        if self.server.find(self.name) is None:
+            raise BadInput(f"no job {self.name}: no log")
+        return self.server.log(self.name)
 
     def stop(self) -> bool:
         """Ends the job and frees its name; returns whether there was one. What was finished is in the store."""

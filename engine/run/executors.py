@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 from engine.errors import AS_IT_IS, BadInput
 from engine.store.parts import Entry, Failure, Part
 from engine.store.store import Store
-from engine.store.units import Group, Unit, ended, perform
+from engine.store.units import Done, Group, Unit, ended, perform
 
 STALL_S = 900.0  # without the end of any task, after which a scan is taken for dead
 AT_ONCE = 32  # units that one process does together: those with equal arguments share what is made of them
@@ -68,14 +68,17 @@ class InProcess:
                            f"{job.group.gpus_per_worker} need Ray: give --workers 1 or more")  # fmt: skip
         source = iter(job.units)
         while units := list(islice(source, AT_ONCE)):
-            try:
-                with threadpool_limits(1):
-                    done = perform(job.work, job.store, units, (), job.tolerant)
-            except AS_IT_IS:
-                raise
-            except Exception as error:
-                raise ended(units, error) from error
+            done = self._done(job, units)
             yield [*done.entries, *done.failures]
+
+    def _done(self, job: Job, units: list[Unit]) -> Done:
+        try:
+            with threadpool_limits(1):
+                return perform(job.work, job.store, units, (), job.tolerant)
+        except AS_IT_IS:
+            raise
+        except Exception as error:
+            raise ended(units, error) from error
 
     def close(self) -> None:
         """Nothing was started."""

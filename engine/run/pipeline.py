@@ -19,6 +19,7 @@ from engine.plan.plan import Plan
 from engine.progress import Silent
 from engine.run import refine, request
 from engine.run.executors import executor
+from engine.run.sharing import InShares, Share
 from engine.run.state import Price, Run, to_its_end
 from engine.stages import STAGES, cells, events, exact, models, scores, tables
 from engine.store import heartbeat
@@ -69,13 +70,16 @@ def run(
     *,
     address: str | None = None,
     workers: int | None = None,
+    share: Share | None = None,
     progress: Silent | None = None,
     price: Price | None = None,
     name: str = "study",
 ) -> Outcome:
     """`engine.scan` of a study without a comparison, with all that is known at its end; raises the same."""
     plan = plan_of(study)
-    with opened(plan, store, address=address, workers=workers, progress=progress, price=price) as state:
+    with opened(
+        plan, store, address=address, workers=workers, share=share, progress=progress, price=price
+    ) as state:
         request.keep(store, name, plan)
         return to_its_end(state, lambda run: whole(run, study))
 
@@ -93,10 +97,14 @@ def opened(
     *,
     address: str | None = None,
     workers: int | None = None,
+    share: Share | None = None,
     progress: Silent | None = None,
     price: Price | None = None,
 ) -> Iterator[Run]:
-    """A pass over a plan, whose ledger and executor are closed at its end; raises BadInput before any work."""
+    """A pass over a plan, whose ledger and executor are closed at its end; raises BadInput before any work.
+
+    share: of several processes that do the same pass, which one this is.
+    """
     foresight.refuse_full_toys(plan.study)
     store.check_writable()
     progress = progress or Silent()
@@ -104,14 +112,15 @@ def opened(
     ledger.compact()
     made = stages.items(plan)
     progress.ahead([stage.NAME for stage in STAGES if hasattr(stage, "work") and made.get(stage.NAME)])
-    state = Run(plan, store, ledger, progress, executor(address, workers, progress.note), price=price)
+    does = executor(address, workers, progress.note)
     for line in foresight.remarks(plan.study):
         progress.note(line)
     with ExitStack() as ends:  # the last one first, and all of them, whatever one says
-        for end in (state.executor.close, state.progress.close, state.ledger.flush):
+        for end in (does.close, progress.close, ledger.flush):
             ends.callback(end)
-        ends.enter_context(heartbeat.beating(store, lineage.digest("driver", 1, plan.study), state.progress.note))
-        yield state
+        warn = Silent().note if share else progress.note  # of the others it is known
+        beat = ends.enter_context(heartbeat.beating(store, lineage.digest("driver", 1, plan.study), warn))
+        yield Run(plan, store, ledger, progress, InShares(share, ledger, beat) if share else does, price=price)
 
 
 def score(run: Run) -> None:

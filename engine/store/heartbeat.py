@@ -7,9 +7,9 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from pydantic import Field
@@ -27,12 +27,16 @@ Time = Annotated[float, Field(ge=0, le=4e9)]  # as a clock may have it
 
 @dataclass(frozen=True)
 class Owner:
-    """A driver: where it runs, since when, and when it last said so (seconds since the epoch)."""
+    """A driver: where it runs, since when, and when it last said so (seconds since the epoch).
+
+    doing: of one that shares its study with others, the items that it is making.
+    """
 
     host: str
     pid: int
     started: Time
     seen: Time
+    doing: tuple[str, ...] = ()
 
     @property
     def words(self) -> str:
@@ -58,29 +62,52 @@ def _may_live(owner: Owner) -> bool:
     return owner.host != socket.gethostname() or os.path.exists(f"/proc/{owner.pid}")
 
 
+@dataclass
+class Beat:
+    """The record of this process."""
+
+    store: Store
+    name: str
+    started: float = field(default_factory=time.time)
+    doing: tuple[str, ...] = ()
+
+    @property
+    def path(self) -> str:
+        return f"{FOLDER}/{self.name}/{socket.gethostname()}-{os.getpid()}.json"
+
+    def give(self) -> None:
+        """A sign of life, now."""
+        self.store.keep(self.path, Owner(socket.gethostname(), os.getpid(), self.started, time.time(), self.doing))
+
+    def at(self, items: Iterable[str]) -> None:
+        """Says which items this process makes from now on."""
+        self.doing = tuple(items)
+        self.give()
+
+    def taken(self) -> set[str]:
+        """Items that others who may be alive say they are making."""
+        return {item for owner in others(self.store, self.name) for item in owner.doing}
+
+
 @contextmanager
-def beating(store: Store, name: str, warn: Callable[[str], None]) -> Iterator[None]:
+def beating(store: Store, name: str, warn: Callable[[str], None]) -> Iterator[Beat]:
     """Gives signs of life until the end, and warns of drivers that do the same."""
     for owner in others(store, name):
         warn(f"warning: {owner.words} is at work on the same study in this store; the table will be the same, "
              "but both may compute the same cells")  # fmt: skip
-    started, ended = time.time(), threading.Event()
-    path = f"{FOLDER}/{name}/{socket.gethostname()}-{os.getpid()}.json"
-
-    def beat() -> None:
-        store.keep(path, Owner(socket.gethostname(), os.getpid(), started, time.time()))
+    beat, ended = Beat(store, name), threading.Event()
 
     def beat_on() -> None:
         while not ended.wait(EVERY_S):
-            beat()
+            beat.give()
 
-    beat()
+    beat.give()
     thread = threading.Thread(target=beat_on, daemon=True)
     thread.start()
     try:
-        yield
+        yield beat
     finally:
         ended.set()
         thread.join()
         with suppress(StoreFault):  # a sign of life that stays is old in a minute
-            store.delete(path)
+            store.delete(beat.path)

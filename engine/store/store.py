@@ -230,6 +230,16 @@ class Ledger:
         for record in known:
             self._learn(record)
 
+    def refresh(self) -> list[Entry | Failure]:
+        """What other drivers have noted since it was read last; without what they have read themselves."""
+        new = sorted({*self.store.list(LEDGER)} - {*self._segments})
+        new = [path for path in new if not path.endswith(HOLDS_OTHERS)]
+        self._segments += new
+        before = len(self._records)
+        for records in side_by_side(self._of_segment, new):
+            self._note(records or [])
+        return self._records[before:]
+
     def compact(self) -> None:
         """Adds a segment that holds all others, if many had to be read by themselves; deletes nothing.
 
@@ -265,7 +275,9 @@ class Ledger:
         """Writes what was noted since the last flush as one new segment."""
         if self._pending:
             lines = sealed.sealed(LEDGER, b"\n".join(to_json(record) for record in self._pending), lines=True)
-            self.store.put_new(f"{LEDGER}/{time.time_ns()}-{uuid.uuid4().hex[:8]}.jsonl", lines)
+            path = f"{LEDGER}/{time.time_ns()}-{uuid.uuid4().hex[:8]}.jsonl"
+            self.store.put_new(path, lines)
+            self._segments.append(path)
             self._pending.clear()
         self._flushed = time.monotonic()
 

@@ -106,6 +106,20 @@ def test_a_wider_grid_may_go_on_in_the_store_of_another_launch(rendered):
     assert job["metadata"]["name"] == alone["metadata"]["name"] and before not in alone["spec"]["entrypoint"]
 
 
+def test_tuning_and_observed_events_are_launched_as_a_scan_is(rendered, tmp_path):
+    (events := tmp_path / "mine.csv").write_text("cs1,cs2\n12,3000\n")
+    jobs = {"scan": rendered("--overlay", "kind"), "tune": rendered("--overlay", "kind", "--tune"),
+            "observe": rendered("--overlay", "kind", "--observe", events, "--unblind")}  # fmt: skip
+    assert len({job["metadata"]["name"] for _, job in jobs.values()}) == 3
+    for name, (_, job) in jobs.items():
+        program, command, *words = shlex.split(job["spec"]["entrypoint"])
+        params = get_command(app).commands[command].make_context(command, list(words)).params
+        assert (program, command, params["study"]) == ("recoilscan", name, "/study/study.toml")
+        assert params.get("address") == (None if name == "observe" else "auto") and job_faults(job) == []
+    assert (str(params["data"]), params["unblind"]) == ("/study/events.csv", True)
+    assert jobs["observe"][0]["data"] == jobs["scan"][0]["data"] | {"events.csv": events.read_text()}
+
+
 def test_overrides_are_in_the_study_that_is_mounted(rendered, tiny):
     study, _ = rendered("--overlay", "kind", "--set", "toys.null=2000", "--set", 'detector.name="xenonnt"')
 
@@ -234,6 +248,9 @@ BAD = [
     (("--overlay", "kind", "--set", 'signal={name="user_table",options={path="peak.csv",kind="ER"}}'), "peak.csv"),
     (("--overlay", "kind", "--set", 'models.vae={name="mine.py"}'), "mine.py"),
     (("--overlay", "kind", "--dry-run", "--stop"), "give one"),
+    (("--overlay", "kind", "--observe", str(K8S / "README.md")), "is handed .csv"),
+    (("--overlay", "kind", "--tune", "--observe", "events.csv"), "give one"),
+    (("--overlay", "kind", "--array", "2"), "go with --slurm"),
     (("--jobs", "http://ray:8265", "--overlay", "kind"), "as it is"),
     (("--jobs", "ray:8265", "--store", "s3://b", "--tracking", "http://m:1"), "expected http://host:8265"),
     (("--jobs", f"http://me:{SECRET}@ray:8265"), "a user, a password or a token"),

@@ -69,6 +69,7 @@ def test_a_job_is_left_stopped_and_launched_again_to_its_end(launch, ray_cluster
     assert table.read_bytes() == reference.table.read_bytes(), "on one CPU, and stopped in between"
     assert (tmp_path / "runs.db").exists()
     assert "has finished" in said(launch()) and "SUCCEEDED" in said(launch("--status"))
+    assert f"table: {store}/tables/" in said(launch("--logs"))
 
 
 def test_a_failure_is_the_drivers_own(launch, ray_cluster, tmp_path):
