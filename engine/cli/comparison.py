@@ -30,7 +30,7 @@ def scan(
     made |= {"report.html": _reported(name, settings, result, store, made)}
     for pair, outcome in result.outcomes.items():
         progress.note(f"table of {pair}: {outcome.path}")
-    runs = partial(comparison_report.logged, stem(name), result, store, made)
+    runs = partial(comparison_report.logged, stem(name), result, store, made, comparison_page.lines(result))
     tracked.send(runs, store, tracking, progress, later)
 
 
@@ -50,7 +50,7 @@ def track(
     result = _finished(parsed, store, scan_again)
     made = comparison_report.files(result)
     made |= {"report.html": _page(name, settings, result, made)}
-    runs = partial(comparison_report.logged, stem(name), result, store, made)
+    runs = partial(comparison_report.logged, stem(name), result, store, made, comparison_page.lines(result))
     return tracked.send(runs, store, tracking, Silent(), later)
 
 

@@ -78,7 +78,8 @@ def experiment(client, uri: str) -> str:
     database = unquote(given)
     beside = Path(database).absolute().parent / "artifacts" if given != uri else None
     if not existing:
-        return client.create_experiment(EXPERIMENT, artifact_location=beside and beside.as_uri())
+        kind = {"mlflow.experimentKind": "custom_model_development"}  # the UI then shows what is for runs and models
+        return client.create_experiment(EXPERIMENT, beside and beside.as_uri(), kind)
     if beside and beside.is_dir() and existing.artifact_location != beside.as_uri():
         _follow(database, existing.artifact_location, beside.as_uri())
     return existing.experiment_id

@@ -7,6 +7,7 @@ from engine.progress import Relay, Silent
 from engine.report.tracking import runs
 from engine.report.tracking.client import connect, experiment
 from engine.report.tracking.record import Record
+from engine.report.tracking.system import System
 
 EVERY_S = 30.0  # between two points of progress
 
@@ -25,7 +26,7 @@ class Live(Relay):
     ):  # fmt: skip
         super().__init__(inner)
         self.record, self.total, self.uri, self.warn = record, total, uri, warn
-        self.client = self.run = None
+        self.client = self.run = self.system = None
         self.begun = False
         self.n_done = 0
         self.logged, self.logged_s = -1, time.monotonic()
@@ -50,9 +51,11 @@ class Live(Relay):
         super().done()
         self._safely(self._tell)
 
-    def end(self, status: str) -> None:
-        """The run of a scan that did not come to its end: FAILED or KILLED."""
-        if self.run:
+    def end(self, status: str | None = None) -> None:
+        """Nothing is measured any more; the run of a scan that did not come to its end is FAILED or KILLED."""
+        if self.system:
+            self.system.stop()
+        if self.run and status:
             self._safely(lambda: self.client.set_terminated(self.run.info.run_id, status))
 
     def _begin(self) -> None:
@@ -60,7 +63,7 @@ class Live(Relay):
         client = connect(uri)
         run = runs.opened(client, experiment(client, uri), self.record())
         if not runs.is_whole(run):
-            self.client, self.run = client, run
+            self.client, self.run, self.system = client, run, System(run.info.run_id, uri)
             # a scan that goes on repeats no point
             self.logged = round(run.data.metrics.get("progress", -1.0) * self.total)
 
