@@ -6,7 +6,7 @@ from pathlib import Path
 from engine import plots, stages
 from engine.cli.options import again, console, say, stem
 from engine.errors import BadInput
-from engine.progress import Silent
+from engine.progress import Silent, reporter
 from engine.report import comparison_page, comparison_report
 from engine.report.tracking import tracked
 from engine.run import comparison
@@ -51,7 +51,7 @@ def track(
     made = comparison_report.files(result)
     made |= {"report.html": _page(name, settings, result, made)}
     runs = partial(comparison_report.logged, stem(name), result, store, made, comparison_page.lines(result))
-    return tracked.send(runs, store, tracking, Silent(), later)
+    return tracked.send(runs, store, tracking, reporter(False), later)
 
 
 def report(name: str, parsed: Study, store: Store, settings: list[str] | None, into: Path | None) -> None:

@@ -136,12 +136,12 @@ def _pair(name: str, row: dict, comparison: Comparison, store: Store) -> list[Re
 
 
 def _labels(row: dict, comparison: Comparison) -> dict[str, str]:
-    """The family in every role of a pair, and its title where the comparison has another of that family."""
+    """The family in every role of a pair, after its title where the comparison has another of that family."""
     made = {}
     for role in comparison.plan.study.roles:
         family, rows = row[f"{role}_family"], comparison.ranking.to_pylist()
         others = {one[role] for one in rows if one[f"{role}_family"] == family}
-        made[role] = words.short(family) + (f" {row[role]}" if len(others) > 1 else "")
+        made[role] = (f"{row[role]} " if len(others) > 1 else "") + words.short(family)
     return made
 
 

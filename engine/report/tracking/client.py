@@ -24,6 +24,7 @@ IMPATIENT = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # two lines for every run and fit; one link is printed for all
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",  # a server may pass a model's megabytes on before it answers
 }
 

@@ -13,12 +13,15 @@ COMMANDS = {"compare": "scan", "fit": "scan", "scan": "scan", "observe": "observ
 
 
 def origin(tags: dict[str, str]) -> dict[str, str]:
-    """User, command and git commit of a run with these tags, under MLflow's own names for them."""
+    """User, command and git commit of a run with these tags, under MLflow's own names for them; what MLflow's own
+    `MLFLOW_RUN_CONTEXT` says goes before."""
+    from mlflow.tracking.context.system_environment_context import SystemEnvironmentContext
+
     words = ["recoilscan", COMMANDS.get(tags.get("stage", ""), ""), tags.get("study", "")]
-    commit = _commit()
-    return {
-        "mlflow.user": _user(), "mlflow.source.name": " ".join(filter(None, words)), "mlflow.source.type": "LOCAL",
-    } | ({"mlflow.source.git.commit": commit} if commit else {})  # fmt: skip
+    given, commit = SystemEnvironmentContext(), _commit()
+    made = {"mlflow.user": _user(), "mlflow.source.name": " ".join(filter(None, words)), "mlflow.source.type": "LOCAL"}
+    made |= {"mlflow.source.git.commit": commit} if commit else {}
+    return made | (given.tags() if given.in_context() else {})
 
 
 def _user() -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 HEADLINE = "headline/"  # section of the metrics that runs are compared by
+FIELDS = "with"  # parameter, fields of the models in words: the last by name, since the UI compares the first three
 PARTIAL = "partial"  # tag of a run whose scan has items without an answer, their number; and the folder of its files
 
 

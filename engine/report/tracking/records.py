@@ -64,7 +64,7 @@ def records(
         files=begun.files | filed(files | _tables(plan, ledger, outcome)) | _provenance(begun, plan, ledger, made_by),
         tags=begun.tags | in_words(made_by),
         children=(*fits, *more),
-        note=(*headline.lines(outcome), *headline.remarks(outcome), *summary.lines(outcome)),
+        note=(*headline.lines(outcome), *summary.lines(outcome)),
     )]  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import json
 import uuid
 
 from engine.report.tracking.client import connect, experiment
-from engine.report.tracking.record import HEADLINE, Record
+from engine.report.tracking.record import FIELDS, HEADLINE, Record
 from engine.urls import hidden
 
 KEY, NAME = "best-first", "Best first"
@@ -19,7 +19,6 @@ COLUMNS = {"z": 90, "z_error": 125, "behind_best": 160, "behind_best_error": 200
 ATTRIBUTES = {"attributes.`Run Name`": 350, "runDateAndNestInfo": 70}  # what the UI always shows first
 MASS = "by_mass/m_chi_GeV"
 RUNS, MOST_AXES = 20, 5  # that charts show; of parallel coordinates, beside Z
-FIELDS = "fields"  # a parameter too long for an axis
 
 
 def link(uri: str) -> str:
@@ -67,16 +66,15 @@ def _column(kind: str, name: str) -> str:
 
 def _charts(parameters: list[str]) -> list[dict]:
     z, behind = f"{HEADLINE}z", f"{HEADLINE}behind_best"
-    against_mass = {"type": "LINE", "xAxisKey": "metric", "selectedXAxisMetricKey": MASS, "useGlobalXaxisKey": False}
+    against_mass = {"type": "LINE", "xAxisKey": "metric", "selectedXAxisMetricKey": MASS, "useGlobalXaxisKey": False,
+                    "lineSmoothness": 0, "useGlobalLineSmoothing": False}  # fmt: skip
     charts = [
-        {"type": "BAR", "metricKey": z, "displayName": "Z at the benchmark"},
-        {"type": "BAR", "metricKey": behind, "displayName": "Z behind the best pair, on the same toys"},
-        {"type": "PARALLEL", "selectedParams": parameters, "selectedMetrics": [z], "displayName": "What leads to Z"},
-        against_mass | {"metricKey": "by_mass/z", "displayName": "Z against WIMP mass / GeV"},
-        against_mass | {"metricKey": "by_mass/p", "scaleType": "log", "displayName": "p against WIMP mass / GeV"},
+        {"type": "BAR", "metricKey": z}, {"type": "BAR", "metricKey": behind},
+        {"type": "PARALLEL", "selectedParams": parameters, "selectedMetrics": [z]},
+        against_mass | {"metricKey": "by_mass/z"}, against_mass | {"metricKey": "by_mass/p", "scaleType": "log"},
     ]  # fmt: skip
     shared = {"metricSectionId": _uuid("charts"), "runsCountToCompare": RUNS, "deleted": False, "isGenerated": False}
-    return [chart | shared | {"uuid": _uuid(chart["displayName"])} for chart in charts]
+    return [chart | shared | {"uuid": _uuid(f"chart {place}")} for place, chart in enumerate(charts)]
 
 
 def _section() -> dict:

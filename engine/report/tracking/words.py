@@ -6,6 +6,7 @@ from pathlib import PurePath
 from engine.lineage import label
 from engine.plan.plan import Plan
 from engine.report import headline
+from engine.report.tracking.record import FIELDS
 from engine.study import Model, Study
 from engine.study.models import declared
 
@@ -30,7 +31,8 @@ def changed(model: Model) -> dict[str, object]:
     """The fields of a model that are not what its family has by default."""
     usual = {field.name: field.default for field in dataclasses.fields(declared(model.name).Config)}
     own = {} if model.ensemble == 1 else {"ensemble": model.ensemble}
-    return own | {name: value for name, value in model.config.items() if value != usual[name]}
+    differs = {name: value for name, value in model.config.items() if value != usual[name]}
+    return own | {name: list(value) if isinstance(value, tuple) else value for name, value in differs.items()}
 
 
 def parameters(plan: Plan, models: dict[str, str]) -> dict[str, object]:
@@ -44,7 +46,7 @@ def parameters(plan: Plan, models: dict[str, str]) -> dict[str, object]:
                      "R": ", ".join(map(label, study.score.R))} | _numbers(plan.score_parameters) | {
         "detector": study.detector.name, "exposure": f"{exposures} t y",
         "signal": f"{study.signal.name}, {headline.place(study)}",
-        "seed": f"{study.seed}{fits}", "fields": "; ".join(fields) or "as their families have them",
+        "seed": f"{study.seed}{fits}", FIELDS: "; ".join(fields) or "as their families have them",
     }  # fmt: skip
 
 

@@ -126,6 +126,13 @@ def test_a_run_says_who_made_it_by_which_command_and_commit(sent, seen):
     assert scan.data.tags["mlflow.source.git.commit"] == commit.stdout.strip()
 
 
+def test_what_mlflows_context_says_of_a_run_goes_before(sent, seen, monkeypatch):
+    monkeypatch.setenv("MLFLOW_RUN_CONTEXT", '{"mlflow.source.git.commit": "abc", "mlflow.source.type": "JOB"}')
+    sent()
+    tags = seen().runs()[0].data.tags
+    assert (tags["mlflow.source.git.commit"], tags["mlflow.source.type"]) == ("abc", "JOB")
+
+
 def test_many_parameters_and_points_fit_into_requests(uri, make, seen):
     many = {f"p{i}": i for i in range(250)}
     curve = {"long": [(step, float(step)) for step in range(2500)]}
