@@ -56,7 +56,7 @@ def send(
     served = shown.startswith("http")
     look = "" if served else f"; look: {shlex.join(['mlflow', 'ui', '--backend-store-uri', shown])}"
     progress.note(f"tracking: {new} new runs in {shown}{look}")
-    progress.note(f"runs, best first: {link}{'' if served else ' (while mlflow ui runs)'}")
+    progress.note(f"runs: {link}{'' if served else ' (while mlflow ui runs)'}")
     return True
 
 

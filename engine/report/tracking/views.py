@@ -22,11 +22,14 @@ RUNS, MOST_AXES = 20, 5  # that charts show; of parallel coordinates, beside Z
 
 
 def link(uri: str) -> str:
-    """Where a browser shows the view: at a server's own address, of a database at that of `mlflow ui`."""
-    number = experiment(connect(uri), uri)
+    """Where a browser shows the view, or all runs before there is one: at a server's own address, of a database at that
+    of `mlflow ui`."""
+    client = connect(uri)
+    number = experiment(client, uri)
+    view = f"&viewStateShareKey={KEY}" if TAG in client.get_experiment(number).tags else ""
     scheme, _, rest = uri.partition("://")
     host = f"{scheme}://{rest.rpartition('@')[2].rstrip('/')}" if scheme in ("http", "https") else LOCAL
-    return f"{hidden(host)}/#/experiments/{number}/runs?workflowType=machine_learning&viewStateShareKey={KEY}"
+    return f"{hidden(host)}/#/experiments/{number}/runs?workflowType=machine_learning{view}"
 
 
 def keep(client, experiment_id: str, records: list[Record]) -> None:

@@ -36,7 +36,7 @@ def test_the_line_that_shows_the_runs_can_be_pasted(tmp_path, monkeypatch, capsy
     assert tracked.send(list, store, None, Silent(), "later")
     words = shlex.split(told[0].partition("look: ")[2])
     assert words == ["mlflow", "ui", "--backend-store-uri", f"sqlite:///{store.folder()}/mlflow/mlflow.db"]
-    assert told[1] == "runs, best first: http://127.0.0.1:5000/#/experiments/1/runs?a=b (while mlflow ui runs)"
+    assert told[1] == "runs: http://127.0.0.1:5000/#/experiments/1/runs?a=b (while mlflow ui runs)"
 
 
 def test_track_says_that_it_failed_and_what_there_is_to_be_done_first(recoilscan, tiny):

@@ -51,6 +51,11 @@ def test_the_view_is_written_anew_only_where_it_changes(sent, seen, monkeypatch)
     assert seen().client.get_experiment(seen().place).tags[views.TAG] == before
 
 
+def test_before_there_is_a_scan_the_link_shows_all_runs(uri, make):
+    log(list(make().children), uri)
+    assert link(uri).endswith("/#/experiments/1/runs?workflowType=machine_learning")
+
+
 @pytest.mark.parametrize(
     ("server", "begins"),
     [
@@ -59,8 +64,9 @@ def test_the_view_is_written_anew_only_where_it_changes(sent, seen, monkeypatch)
         ("postgresql://me:secret@host/db", "http://127.0.0.1:5000/#/experiments/1/runs?"),
     ],
 )
-def test_the_link_holds_no_password_and_is_the_servers_own(monkeypatch, server, begins):
-    monkeypatch.setattr(views, "connect", lambda uri: None)
-    monkeypatch.setattr(views, "experiment", lambda client, uri: "1")
+def test_the_link_holds_no_password_and_is_the_servers_own(sent, seen, monkeypatch, server, begins):
+    sent()
+    monkeypatch.setattr(views, "connect", lambda uri: seen().client)
+    monkeypatch.setattr(views, "experiment", lambda client, uri: seen().place)
     found = link(server)
     assert found.startswith(begins) and found.endswith(f"&viewStateShareKey={views.KEY}") and "secret" not in found
