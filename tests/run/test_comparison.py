@@ -1,6 +1,7 @@
 """Architectures beside each other: one pass, the same toys, and tables that say which is better and how surely."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -143,6 +144,14 @@ class TestReport:
             assert last.metrics[f"z/{row['pair']}"] == row["z"] and last.metrics[f"auc/{row['pair']}"] == row["auc"]
         (of_two,) = found.differences.to_pylist()
         assert last.metrics[f"better/{of_two['pair']}_minus_{of_two['other']}"] == of_two["better"]
+
+    def test_titles_tell_models_of_one_family_apart(self):
+        rows = [{"vae": vae, "vae_family": "dense_vae", "classifier": name, "classifier_family": f"a/{name}.py"}
+                for vae in ("narrow", "wide") for name in ("cnn", "floor")]  # fmt: skip
+        joint = SimpleNamespace(study=SimpleNamespace(roles={"vae": "vae", "classifier": "classifier"}))
+        found = SimpleNamespace(plan=joint, ranking=pa.Table.from_pylist(rows))
+        labels = comparison_report._labels(rows[2], found)
+        assert labels == {"vae": "wide dense_vae", "classifier": "cnn"}
 
     def test_the_figure_names_every_pair(self, scanned):
         found = scanned[0]
