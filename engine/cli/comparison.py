@@ -6,7 +6,7 @@ from pathlib import Path
 from engine import plots, stages
 from engine.cli.options import again, console, say, stem
 from engine.errors import BadInput
-from engine.progress import Silent
+from engine.progress import Silent, reporter
 from engine.report import comparison_page, comparison_report
 from engine.report.tracking import tracked
 from engine.run import comparison
@@ -30,7 +30,7 @@ def scan(
     made |= {"report.html": _reported(name, settings, result, store, made)}
     for pair, outcome in result.outcomes.items():
         progress.note(f"table of {pair}: {outcome.path}")
-    runs = partial(comparison_report.logged, stem(name), result, store, made)
+    runs = partial(comparison_report.logged, stem(name), result, store, made, comparison_page.lines(result))
     tracked.send(runs, store, tracking, progress, later)
 
 
@@ -50,8 +50,8 @@ def track(
     result = _finished(parsed, store, scan_again)
     made = comparison_report.files(result)
     made |= {"report.html": _page(name, settings, result, made)}
-    runs = partial(comparison_report.logged, stem(name), result, store, made)
-    return tracked.send(runs, store, tracking, Silent(), later)
+    runs = partial(comparison_report.logged, stem(name), result, store, made, comparison_page.lines(result))
+    return tracked.send(runs, store, tracking, reporter(False), later)
 
 
 def report(name: str, parsed: Study, store: Store, settings: list[str] | None, into: Path | None) -> None:

@@ -2,8 +2,8 @@
 
 import io
 import itertools
-import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.csv
@@ -15,7 +15,9 @@ from engine.assembly.results import Result
 from engine.inference.reach import FOUND
 from engine.lineage import row_label
 from engine.plots import comparison as figures
-from engine.report.tracking import Record, records
+from engine.report.tracking import Record, metrics, records, words
+from engine.report.tracking.journal import environment, in_words
+from engine.report.tracking.record import HEADLINE
 from engine.run.comparison import Comparison
 from engine.stages import combined
 from engine.store.parts import Part, encode
@@ -111,23 +113,50 @@ def keep(comparison: Comparison, store: Store, format: str = "png") -> dict[str,
     return made
 
 
-def logged(name: str, comparison: Comparison, store: Store, made: dict[str, bytes]) -> list[Record]:
-    """Records for MLflow: the scan of every pair with its fits, and the comparison with the files `made`."""
-    pairs = (records.records(f"{name}-{pair}", outcome.plan, store, outcome, {})
-             for pair, outcome in comparison.outcomes.items())  # fmt: skip
-    return [*itertools.chain(*pairs), _record(name, comparison, made)]
+def logged(
+    name: str, comparison: Comparison, store: Store, made: dict[str, bytes], note: tuple[str, ...]
+) -> list[Record]:  # fmt: skip
+    """Records for MLflow: the scan of every pair with its fits, and the comparison with the files `made`, whose lines
+    the note are."""
+    pairs = (_pair(name, row, comparison, store) for row in comparison.ranking.to_pylist())
+    return [*itertools.chain(*pairs), _record(name, comparison, made, note)]
 
 
-def _record(name: str, comparison: Comparison, made: dict[str, bytes]) -> Record:
-    plan, metrics = comparison.plan, {}
+def _pair(name: str, row: dict, comparison: Comparison, store: Store) -> list[Record]:
+    """The scan of a pair by the statistic of the ranking, and how far behind the best pair it is on the same toys."""
+    pair, by, outcome = row["pair"], comparison.plan.study.ranking, comparison.outcomes[row["pair"]]
+    place = outcome.plan.study.at | vars(by)
+    (ranked,) = results.rows_at(outcome.table, place)
+    scan, *rest = records.records(name, outcome.plan, store, outcome, {}, _labels(row, comparison), ranked)
+    best = comparison.ranking["pair"][0].as_py()
+    found = results.rows_at(comparison.differences, {"pair": best, "other": pair})
+    behind, error = (found[0]["z_difference"], found[0]["z_difference_error"]) if found else (0.0, None)
+    margin = {f"{HEADLINE}behind_best": behind, f"{HEADLINE}behind_best_error": error}
+    return [replace(scan, metrics=scan.metrics | metrics.rounded(margin)), *rest]
+
+
+def _labels(row: dict, comparison: Comparison) -> dict[str, str]:
+    """The family in every role of a pair, after its title where the comparison has another of that family."""
+    made = {}
+    for role in comparison.plan.study.roles:
+        family, rows = row[f"{role}_family"], comparison.ranking.to_pylist()
+        others = {one[role] for one in rows if one[f"{role}_family"] == family}
+        made[role] = (f"{row[role]} " if len(others) > 1 else "") + words.short(family)
+    return made
+
+
+def _record(name: str, comparison: Comparison, made: dict[str, bytes], note: tuple[str, ...]) -> Record:
+    plan, numbers = comparison.plan, {}
     for row in comparison.ranking.to_pylist():
         columns = *METRICS, *(f"{role}_{name}" for role in plan.study.roles for name in OF_MODELS)
-        metrics |= {f"{column}_{row['pair']}": row[column] for column in columns if row[column] is not None}
+        numbers |= {f"{column}/{row['pair']}": row[column] for column in columns}
     for row in comparison.differences.to_pylist():
         of_two = f"{row['pair']}_minus_{row['other']}"
-        metrics |= {f"{column}_{of_two}": row[column] for column in ("z_difference", "z_difference_error", "better")}
-    metrics |= combined.metrics(Result(comparison.together, None), plan.study)
-    finite = {key: float(value) for key, value in metrics.items() if math.isfinite(value)}
-    tags = {"stage": "compare", "study": name} | records.environment()
+        numbers |= {f"{column}/{of_two}": row[column] for column in ("z_difference", "z_difference_error", "better")}
+    numbers |= combined.metrics(Result(comparison.together, None), plan.study)
+    tags = {"stage": "compare", "study": name} | in_words(environment())
     parameters = vars(plan.study.ranking) | {"pairs": ", ".join(plan.members)}
-    return Record(plan.comparison, f"{name}-compare-{plan.comparison[:8]}", parameters, finite, {}, made, tags)
+    return Record(
+        plan.comparison, f"{name}: {len(plan.members)} pairs compared", parameters, metrics.finite(numbers), {},
+        records.filed(made), tags, note=note,
+    )  # fmt: skip

@@ -7,7 +7,8 @@ import pyarrow as pa
 
 from engine.lineage import row_label
 from engine.report import observed
-from engine.report.tracking import Record, records
+from engine.report.tracking import Record
+from engine.report.tracking.journal import environment, in_words
 from engine.run import observed_limits
 from engine.run.joint import Joint
 
@@ -45,7 +46,7 @@ def record(names: list[str], joint: Joint, made: dict[str, pa.Table], kept: dict
     shared = {name: row[name] for name in ("exposure_ty", "n_events", "n_background", "other_settings")}
     studies = {f"study_{place}.json": json.dumps(seen.plan.study.fields(), indent=1).encode()
                for place, seen in enumerate(joint.lists)}  # fmt: skip
-    tags = {"stage": "observe", "study": "+".join(names), "trusted": str(row["trusted"])} | records.environment()
+    tags = {"stage": "observe", "study": "+".join(names), "trusted": str(row["trusted"])} | in_words(environment())
     data = {f"data_{place}": seen.events.data for place, seen in enumerate(joint.lists)}
-    return Record(f"{joint.setting}-joint", f"{'+'.join(names)}-observed-{joint.setting[:8]}", shared, metrics, {},
+    return Record(f"{joint.setting}-joint", f"{' + '.join(names)} observed together", shared, metrics, {},
                   kept | studies, tags, data)  # fmt: skip

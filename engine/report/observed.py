@@ -19,7 +19,8 @@ from engine.physics import events
 from engine.plan.plan import Wanted
 from engine.plots import observed as figures
 from engine.report import event_display, score_templates
-from engine.report.tracking import Record, records
+from engine.report.tracking import Record
+from engine.report.tracking.journal import environment, in_words
 from engine.run import observed_limits
 from engine.run.joint import Joint
 from engine.run.observation import FOLDER, Observation
@@ -224,11 +225,12 @@ def record(name: str, seen: Observation, made: dict[str, pa.Table], kept: dict[s
     """A run for MLflow, with the tables and figures."""
     rows, metrics = made["statistics"].to_pylist(), measured(made, seen.plan.study.signal.size)
     for fit in made["fits"].to_pylist():
-        metrics[f"p_fit_{row_label(fit['where'], fit['R'])}"] = fit["p"]
+        metrics[f"p/fit_{row_label(fit['where'], fit['R'])}"] = fit["p"]
     shared = {name: rows[0][name] for name in ("exposure_ty", "n_events", "n_background", "other_settings")}
     study = {"study.json": json.dumps(seen.plan.study.fields(), indent=1).encode()}
-    tags = {"stage": "observe", "study": name, "trusted": str(rows[0]["trusted"])} | records.environment()
-    return Record(f"{seen.setting}-{seen.events.data[:8]}", f"{name}-observed-{seen.setting[:8]}", shared, metrics, {},
+    tags = {"stage": "observe", "study": name, "trusted": str(rows[0]["trusted"])} | in_words(environment())
+    title = f"{name} observed, {seen.events.n_listed} events"
+    return Record(f"{seen.setting}-{seen.events.data[:8]}", title, shared, metrics, {},
                   kept | study, tags, {"data": seen.events.data, "pool": seen.plan.scored_pool})  # fmt: skip
 
 
@@ -237,10 +239,10 @@ def measured(made: dict[str, pa.Table], size: Size) -> dict[str, float]:
     metrics = {}
     for row in made["statistics"].to_pylist():
         label = row_label(row["statistic"], row["R"])
-        metrics |= {f"p_{label}": row["p"], f"z_{label}": row["z"], f"q_{label}": row["q"]}
-        metrics |= {} if row["p_exact"] is None else {f"p_exact_{label}": row["p_exact"]}
+        metrics |= {f"p/{label}": row["p"], f"z/{label}": row["z"], f"q/{label}": row["q"]}
+        metrics |= {} if row["p_exact"] is None else {f"p/exact_{label}": row["p_exact"]}
     upper = schemas.limit_name("upper_limit", size)
     for row in made["limits"].to_pylist():
         mass = "" if row["dm_mass_gev"] is None else f"_{label_of(row['dm_mass_gev'])}GeV"
-        metrics |= {} if row[upper] is None else {f"{upper}{mass}": row[upper]}
+        metrics |= {} if row[upper] is None else {f"limits/{upper}{mass}": row[upper]}
     return metrics

@@ -11,7 +11,7 @@ from engine.plan.search_plan import SearchPlan
 from engine.plan.tune_plan import WEIGHT, TunePlan
 from engine.plots import search, weight
 from engine.report.tracking import Record
-from engine.report.tracking.journal import environment
+from engine.report.tracking.journal import environment, in_words
 from engine.run.tuning.rungs import cell, is_study
 from engine.run.tuning.search import Tuned
 from engine.run.tuning.trials import objective
@@ -177,9 +177,10 @@ def records(name: str, tuned: Tuned, files: dict[str, bytes]) -> list[Record]:
     chosen = {f"best.{key}": value for key, value in tuned.best.items()} if is_search else {}
     parameters = tuned.plan.tune.model_dump(mode="json") | {"tuned_on": tuned_on(tuned)} | chosen
     data = encode(Part("table.parquet", (tuned.item,), tuned.table))
-    tags = {"stage": stage, "study": name} | ({} if is_search else tuned.plan.models) | environment()
+    tags = {"stage": stage, "study": name} | in_words(environment())
+    title = f"{name}: {'search' if is_search else 'tuning of R'} by {tuned.plan.tune.objective}"
     return [Record(
-        tuned.item, f"{name}-{stage}-{tuned.item[:8]}", parameters, _finite(metrics), curves,
+        tuned.item, title, parameters, _finite(metrics), curves,
         files | {"table.parquet": data}, tags, children=children,
     )]  # fmt: skip
 
@@ -205,9 +206,9 @@ def _trial(name: str, tuned: Tuned, row: dict) -> Record:
     values = {dimension.key: row[dimension.key] for dimension in tuned.plan.dimensions}
     metrics = {key: row[key] for key in ("objective", "objective_error", "R", "er_leakage")}
     return Record(
-        lineage.digest("trial", 1, row["trial"], [tuned.item]), f"{name}-trial-{row['trial']}",
+        lineage.digest("trial", 1, row["trial"], [tuned.item]), f"{name}: trial {row['trial']}",
         values | {"state": row["state"], "objective_is": row["objective_is"], "epochs": row["epochs"]},
-        _finite(metrics), {}, {}, {"stage": "trial", "study": name, "search": tuned.item} | environment(),
+        _finite(metrics), {}, {}, {"stage": "trial", "study": name} | in_words(environment()),
     )  # fmt: skip
 
 

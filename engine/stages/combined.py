@@ -190,5 +190,5 @@ def metrics(found: results.Result, study: Study) -> dict[str, float]:
     made = {}
     for row in results.rows_at(found.table, study.at):
         exposure = f"{lineage.label(row['exposure_ty'])}ty"
-        made |= {f"z_combined_{exposure}": row["z_median"], f"trial_factor_{exposure}": row["trial_factor"]}
+        made |= {f"z/combined_{exposure}": row["z_median"], f"z/trial_factor_{exposure}": row["trial_factor"]}
     return made

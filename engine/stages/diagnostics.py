@@ -406,8 +406,9 @@ def _argos(row: dict) -> str:
 
 def metrics(diagnostics: Diagnostics, study: Study) -> dict[str, float]:
     """Numbers of the models, by names for MLflow: with the role where it is not the only one of its kind."""
-    numbers: dict[str, float] = {f"{FLOOR}_{name}": value for name, value in diagnostics.classifier(FLOOR).items()}
+    of_floor = diagnostics.classifier(FLOOR).items()
+    numbers: dict[str, float] = {f"diagnostics/{FLOOR}_{name}": value for name, value in of_floor}
     for role, kind in study.kinds.items():
         prefix = f"{role}_" if list(study.kinds.values()).count(kind) > 1 else ""
-        numbers |= {f"{prefix}{name}": value for name, value in diagnostics.numbers(role).items()}
+        numbers |= {f"diagnostics/{prefix}{name}": value for name, value in diagnostics.numbers(role).items()}
     return numbers

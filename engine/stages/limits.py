@@ -167,7 +167,7 @@ def lines(limited: results.Result, study: Study) -> Iterator[str]:
 def metrics(limited: results.Result, study: Study) -> dict[str, float]:
     """The limit and the discovery at the benchmark's mass by exposure, under names for MLflow."""
     limit, mass = study.signal.size.named("90"), study.benchmark_signal.m_chi_GeV
-    names = {limit: f"limit_{limit}", "z_discovery": f"z_{STATISTIC}"}
+    names = {limit: f"limits/{limit}", "z_discovery": f"z/{STATISTIC}"}
     at_mass = [row for row in limited.table.to_pylist() if row["m_chi_GeV"] == mass]
     return {f"{name}_{lineage.label(row['exposure_ty'])}ty": row[column]
             for row in at_mass for column, name in names.items() if row[column] is not None}  # fmt: skip

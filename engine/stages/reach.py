@@ -230,9 +230,9 @@ def metrics(reached: results.Result, study: Study) -> dict[str, float]:
             mass = f"_{lineage.label(row['m_chi_GeV'])}GeV" if several or row[size] != main else ""
             mass += f"_{lineage.label(row[size])}" if row[size] != main else ""
             label = f"{row_label(row['statistic'], row['R'])}{mass}"
-            t3_ty[f"t3_ty_{label}"] = row["t3_ty"]
+            t3_ty[f"t3/ty_{label}"] = row["t3_ty"]
             if row["t3_seed_error_ty"] is not None:
-                t3_ty[f"t3_seed_error_ty_{label}"] = row["t3_seed_error_ty"]
+                t3_ty[f"t3/seed_error_ty_{label}"] = row["t3_seed_error_ty"]
     return t3_ty
 
 

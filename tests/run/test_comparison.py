@@ -1,6 +1,7 @@
 """Architectures beside each other: one pass, the same toys, and tables that say which is better and how surely."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -119,8 +120,8 @@ class TestTogether:
         assert comparison.finished(parsed, store).together.equals(found.together)
         made = comparison_report.files(found)
         assert pq.read_table(pa.BufferReader(made["combined.parquet"])).equals(found.together)
-        metrics = comparison_report.logged("pairs", found, store, made)[-1].metrics
-        assert metrics["z_combined_20ty"] == found.together["z_median"][0].as_py()
+        metrics = comparison_report.logged("pairs", found, store, made, comparison_page.lines(found))[-1].metrics
+        assert metrics["z/combined_20ty"] == found.together["z_median"][0].as_py()
 
 
 class TestReport:
@@ -128,14 +129,29 @@ class TestReport:
         found, _, store = scanned
         made = comparison_report.files(found)
         assert {"comparison.parquet", "comparison.csv", "differences.csv", "ranking.png"} <= set(made)
-        records = comparison_report.logged("pairs", found, store, made)
+        records = comparison_report.logged("pairs", found, store, made, comparison_page.lines(found))
         assert len({record.lineage for record in records}) == len(records) == 2 + 1  # scans, comparison
         assert len({fit.lineage for record in records for fit in record.children}) == 2 * 3
-        last = records[-1]
+        last, scans = records[-1], records[:-1]
+        ranked = [float(f"{z:.4g}") for z in found.ranking["z"].to_pylist()]
+        assert [scan.metrics["headline/z"] for scan in scans] == ranked
+        assert len({scan.name for scan in scans}) == len(scans)
+        behind = [scan.metrics["headline/behind_best"] for scan in scans]
+        assert behind == [0, float(f"{found.differences['z_difference'][0].as_py():.4g}")]
+        assert last.note == comparison_page.lines(found) and not any("headline/z" in fit.metrics for scan in scans
+                                                                     for fit in scan.children)  # fmt: skip
         for row in found.ranking.to_pylist():
-            assert last.metrics[f"z_{row['pair']}"] == row["z"] and last.metrics[f"auc_{row['pair']}"] == row["auc"]
+            assert last.metrics[f"z/{row['pair']}"] == row["z"] and last.metrics[f"auc/{row['pair']}"] == row["auc"]
         (of_two,) = found.differences.to_pylist()
-        assert last.metrics[f"better_{of_two['pair']}_minus_{of_two['other']}"] == of_two["better"]
+        assert last.metrics[f"better/{of_two['pair']}_minus_{of_two['other']}"] == of_two["better"]
+
+    def test_titles_tell_models_of_one_family_apart(self):
+        rows = [{"vae": vae, "vae_family": "dense_vae", "classifier": name, "classifier_family": f"a/{name}.py"}
+                for vae in ("narrow", "wide") for name in ("cnn", "floor")]  # fmt: skip
+        joint = SimpleNamespace(study=SimpleNamespace(roles={"vae": "vae", "classifier": "classifier"}))
+        found = SimpleNamespace(plan=joint, ranking=pa.Table.from_pylist(rows))
+        labels = comparison_report._labels(rows[2], found)
+        assert labels == {"vae": "wide dense_vae", "classifier": "cnn"}
 
     def test_the_figure_names_every_pair(self, scanned):
         found = scanned[0]
@@ -239,7 +255,7 @@ def test_an_exposure_says_its_seed_error_in_words_and_metrics():
     }  # fmt: skip
     found = Result(pa.Table.from_pylist([row]), None)
     assert "30 +- 2 +- 5 (seed) t y" in next(reach.lines(found, parsed))
-    assert reach.metrics(found, parsed) == {"t3_ty_tail_count_R1": 30.0, "t3_seed_error_ty_tail_count_R1": 5.0}
+    assert reach.metrics(found, parsed) == {"t3/ty_tail_count_R1": 30.0, "t3/seed_error_ty_tail_count_R1": 5.0}
 
 
 def test_a_model_without_a_timing_has_none(tmp_path):

@@ -105,16 +105,23 @@ class TestTable:
         assert sorted(run.data.tags["stage"] for run in runs) == ["fit", "fit", "scan"]
         parents = {run.data.tags.get("mlflow.parentRunId") for run in runs}
         assert parents == {None, *(run.info.run_id for run in runs if run.data.tags["stage"] == "scan")}
-        by_stage = {run.data.tags.get("family", "scan"): run for run in runs}
-        assert 0.5 < by_stage["mlp_classifier"].data.metrics["auc_uniform_1_100_keV"] <= 1
-        assert by_stage["scan"].data.metrics["floor_auc_window_2_10_keVee"] > 0.95
-        assert len(client.get_metric_history(by_stage["dense_vae"].info.run_id, "validation_loss")) == 2
-        artifacts = {file.path for file in client.list_artifacts(by_stage["scan"].info.run_id)}
-        assert {"table.parquet", "contours.csv", "roc.png", "report.html"} <= artifacts
-        of_fits = [client.list_artifacts(by_stage[name].info.run_id) for name in ("mlp_classifier", "dense_vae")]
-        of_fits = [{file.path for file in found} for found in of_fits]
-        assert of_fits[0] == {"diagnostics.parquet", "roc.png", "sic.png", "confusion.png"}
-        assert of_fits[1] == {"posterior_predictive.parquet", "latent.parquet", "examples.parquet", *NETWORK_FIGURES}
+        by_family = {run.data.params.get("family", "scan"): run for run in runs}
+        assert 0.5 < by_family["mlp_classifier"].data.metrics["quality/auc_uniform_1_100_keV"] <= 1
+        assert by_family["scan"].data.metrics["diagnostics/floor_auc_window_2_10_keVee"] > 0.95
+        assert len(client.get_metric_history(by_family["dense_vae"].info.run_id, "validation_loss")) == 2
+        artifacts = {name: set(_artifacts(client, run.info.run_id)) for name, run in by_family.items()}
+        assert {"tables/table.parquet", "tables/contours.csv", "figures/roc.png", "report.html"} <= artifacts["scan"]
+        of_classifier = {"tables/diagnostics.parquet", *(f"figures/{name}.png" for name in ("roc", "sic", "confusion"))}
+        assert artifacts["mlp_classifier"] == {"model.json", *of_classifier}
+        of_vae = (f"tables/{name}.parquet" for name in ("posterior_predictive", "latent", "examples"))
+        assert artifacts["dense_vae"] == {"model.json", *of_vae, *(f"figures/{name}" for name in NETWORK_FIGURES)}
+        assert all(len(run.data.params) <= 12 for run in runs)
+        assert all(len([tag for tag in run.data.tags if not tag.startswith("mlflow.")]) <= 5 for run in runs)
+
+
+def _artifacts(client, run_id: str, folder: str = ""):
+    for file in client.list_artifacts(run_id, folder):
+        yield from _artifacts(client, run_id, file.path) if file.is_dir else [file.path]
 
 
 def test_a_finished_scan_computes_nothing(copy, tiny, run_here):

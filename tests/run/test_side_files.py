@@ -111,7 +111,7 @@ def test_a_damaged_figure_is_drawn_again_before_it_is_sent(copy, tiny, run_here,
     assert re.search(r"note: figures/\w+/roc.png does not verify \(1 of \d+\)", done.stderr)
     client, runs = tracked(copy)
     (scan,) = (run for run in runs if run.data.tags["stage"] == "scan")
-    sent = client.download_artifacts(scan.info.run_id, "roc.png", str(tmp_path))
+    sent = client.download_artifacts(scan.info.run_id, "figures/roc.png", str(tmp_path))
     assert Path(sent).read_bytes() == whole != roc.read_bytes()
 
 

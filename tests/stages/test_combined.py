@@ -110,7 +110,7 @@ def test_it_is_told_and_drawn(outcome, monkeypatch):
     at_1, at_4 = combined.lines(outcome["combined"], outcome.plan.study)
     assert at_1.startswith(f"smallest p of {CHOICES} (tail_count, count), 1 t y: p = ") and "best one alone" in at_4
     found = combined.metrics(outcome["combined"], outcome.plan.study)
-    assert set(found) == {f"{name}_{exposure}ty" for name in ("z_combined", "trial_factor") for exposure in "14"}
+    assert set(found) == {f"z/{name}_{exposure}ty" for name in ("combined", "trial_factor") for exposure in "14"}
     figure = p_against_exposure(outcome.table, SIZE, outcome["combined"].table, **outcome.plan.study.at)
     assert f"smallest of {CHOICES}, calibrated" in figure.axes[0].get_legend_handles_labels()[1]
     for drawn in ("_figures", "_planes"):  # which take a minute

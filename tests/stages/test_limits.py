@@ -190,8 +190,8 @@ class TestScan:
         assert f"; discovery of 6.5e-48 cm2: Z > 2.88, {found[80.0, 50.0]['z_discovery_asymptotic']:.2f}" in said[1]
         assert draw(outcome.plan, outcome, every=True)["plane_count_20ty.png"][:4] == b"\x89PNG"
         (scan,) = records.records("tiny", outcome.plan, store, outcome, {})
-        assert scan.metrics["limit_sigma_si_90_cm2_20ty"] == row["sigma_si_90_cm2"]
-        assert scan.metrics["z_profile_likelihood_20ty"] == row["z_discovery"]
+        assert scan.metrics["limits/sigma_si_90_cm2_20ty"] == row["sigma_si_90_cm2"]
+        assert scan.metrics["z/profile_likelihood_20ty"] == row["z_discovery"]
 
     def test_an_asymptotic_limit_is_made_without_toys_and_says_so(self, scanned):
         row, said = alone(scanned[0], "limits.method=asymptotic")
@@ -262,7 +262,7 @@ class TestWithoutMass:
         said = list(limits.lines(limited, outcome.plan.study))
         assert said[0].startswith(f"limit at 20 t y: {rows[0]['strength_90']:.3g} [") and "], median 90 % CL" in said[0]
         (scan,) = records.records("own", outcome.plan, store, outcome, {})
-        assert scan.metrics["limit_strength_90_20ty"] == rows[0]["strength_90"]
+        assert scan.metrics["limits/strength_90_20ty"] == rows[0]["strength_90"]
 
     def test_on_much_background_it_is_of_the_size_of_a_counts_error(self, of_strength):
         """Above the least that covers, and below twice the limit of a bare count of all background, 1.28 sqrt(B)."""

@@ -117,7 +117,7 @@ class TestScan:
         assert len(said) == 15 and all("t y" in line for line in said)
         veto = next(row for row in outcome["reach"].table.to_pylist() if row["statistic"] == "counting_veto")
         assert any(f"T3 at 50 GeV: counting_veto {veto['t3_ty']:.4g} +- " in line for line in said)
-        assert reach.metrics(outcome["reach"], outcome.plan.study)["t3_ty_counting_veto_50GeV"] == veto["t3_ty"]
+        assert reach.metrics(outcome["reach"], outcome.plan.study)["t3/ty_counting_veto_50GeV"] == veto["t3_ty"]
         assert draw(outcome.plan, outcome)["t3_against_mass.png"][:4] == b"\x89PNG"
 
 

@@ -4,12 +4,15 @@
 (`mlflow.parentRunId`). One that is RUNNING, FAILED or KILLED is gone on with, and gets what it lacks; one that is
 FINISHED is whole, and stays as it is.
 
-**Metrics.** `z`, with `R`, `beta` and `exposure_ty` of the row that it is from, is the number to sort models by:
-`records` says which row. `z_STATISTIC_EXPOSURE` are those of all others at the benchmark. Curves against mass
-have the place of the mass in the grid as their step, and the mass itself as the metric `m_chi_GeV` at the same steps:
-on a chart of `z_by_mass_...` or `p_by_mass_...`, choose the metric `m_chi_GeV` as its x-axis, or stay with the step.
-`seconds_STAGE` has a step per pass over the scan: a scan that was killed twice has three. `progress` is the share of
-the scan's items that are done, its step their number.
+**Metrics** are in sections. `headline/z`, with `R`, `beta` and `exposure_ty` of the row that it is from, is the number
+to sort models by: `ranking` says which row, in a comparison its ranking. `z/STATISTIC_EXPOSURE` are those of all
+others at the benchmark, `t3/` exposures of three sigma, `limits/` those of who knows the signal, `diagnostics/` what
+the models are worth; a fit has `quality/`, and no Z. Curves `by_mass/` have the place of the mass in the grid as their
+step, and the mass itself as the metric `by_mass/m_chi_GeV` at the same steps, to be chosen as x-axis. `seconds/STAGE`
+has a step per pass over the scan: a scan that was killed twice has three. `progress` is the share of the scan's items
+that are done, its step their number; `system/` what MLflow itself measures of the driver's machine meanwhile.
+
+**View.** `views` keeps the columns, order and charts that a comparison needs as a saved view of the experiment.
 
 **Fits.** `train_loss` and `validation_loss` come epoch by epoch while a fit runs (`epochs`), whatever else at the end.
 
@@ -20,5 +23,6 @@ from engine.report.tracking.client import default_uri
 from engine.report.tracking.live import Live
 from engine.report.tracking.record import LoggedModel, Rank, Record
 from engine.report.tracking.runs import log, show
+from engine.report.tracking.views import link
 
-__all__ = ["Live", "LoggedModel", "Rank", "Record", "default_uri", "log", "show"]
+__all__ = ["Live", "LoggedModel", "Rank", "Record", "default_uri", "link", "log", "show"]

@@ -24,6 +24,7 @@ IMPATIENT = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # two lines for every run and fit; one link is printed for all
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",  # a server may pass a model's megabytes on before it answers
 }
 
@@ -78,7 +79,8 @@ def experiment(client, uri: str) -> str:
     database = unquote(given)
     beside = Path(database).absolute().parent / "artifacts" if given != uri else None
     if not existing:
-        return client.create_experiment(EXPERIMENT, artifact_location=beside and beside.as_uri())
+        kind = {"mlflow.experimentKind": "custom_model_development"}  # the UI then shows what is for runs and models
+        return client.create_experiment(EXPERIMENT, beside and beside.as_uri(), kind)
     if beside and beside.is_dir() and existing.artifact_location != beside.as_uri():
         _follow(database, existing.artifact_location, beside.as_uri())
     return existing.experiment_id

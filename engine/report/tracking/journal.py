@@ -21,6 +21,14 @@ def environment() -> dict[str, str]:
     return versions | {"python": platform.python_version()} | machine
 
 
+def in_words(environment: dict[str, str]) -> dict[str, str]:
+    """The same in two tags."""
+    versions = [f"{name.removeprefix('version.')} {value}" for name, value in environment.items()
+                if name.startswith("version.")]  # fmt: skip
+    machine = f"{environment['cpus']} x {environment['cpu']}, {environment['machine']}, Python {environment['python']}"
+    return {"versions": ", ".join(versions), "machine": machine}
+
+
 def _cpu() -> str:
     """The processor's name as Linux has it, or as Python does."""
     try:

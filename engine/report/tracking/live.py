@@ -9,6 +9,7 @@ from engine.report.tracking import runs
 from engine.report.tracking.client import connect, experiment
 from engine.report.tracking.epochs import Epochs
 from engine.report.tracking.record import Record
+from engine.report.tracking.system import System
 
 EVERY_S = 30.0  # between two points of progress
 
@@ -28,7 +29,7 @@ class Live(Relay):
         super().__init__(inner)
         self.record, self.total, self.uri, self.warn = record, total, uri, warn
         self.fitted, self.lock = set(fitted), threading.Lock()  # fits are told of by another thread
-        self.client = self.run = self.epochs = None
+        self.client = self.run = self.epochs = self.system = None
         self.begun = False
         self.n_done = 0
         self.logged, self.logged_s = -1, time.monotonic()
@@ -58,9 +59,12 @@ class Live(Relay):
         super().done()
         self._safely(self._tell)
 
-    def end(self, status: str) -> None:
-        """The run of a scan that did not come to its end: FAILED or KILLED."""
-        self._safely(lambda: self.run and self._end(status))
+    def end(self, status: str | None = None) -> None:
+        """Nothing is measured any more; the run of a scan that did not come to its end is FAILED or KILLED."""
+        if self.system:
+            self.system.stop()
+        if self.run and status:
+            self._safely(lambda: self._end(status))
 
     def _end(self, status: str) -> None:
         self.epochs.end(status)
@@ -72,7 +76,7 @@ class Live(Relay):
         place = experiment(client, uri)
         run = runs.opened(client, place, self.record())
         if not runs.is_whole(run):
-            self.client, self.run = client, run
+            self.client, self.run, self.system = client, run, System(run.info.run_id, uri)
             self.epochs = Epochs(client, place, run.info.run_id, self.fitted)
             # a scan that goes on repeats no point
             self.logged = round(run.data.metrics.get("progress", -1.0) * self.total)

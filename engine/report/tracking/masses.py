@@ -1,4 +1,4 @@
-"""Curves against mass for MLflow: their step is the place of the mass in the grid, and `m_chi_GeV` has the mass."""
+"""Curves against mass for MLflow: their step is the mass's place in the grid, and `by_mass/m_chi_GeV` has the mass."""
 
 import math
 
@@ -10,26 +10,29 @@ from engine.run.pipeline import Outcome
 Curves = dict[str, list[tuple[int, float]]]
 
 
-def curves(plan: Plan, outcome: Outcome) -> Curves:
+def curves(plan: Plan, outcome: Outcome, best: dict | None) -> Curves:
     """Z and p of every statistic, R and exposure at the grid's cross-section next to the benchmark's; the limits.
 
-    Nothing for a signal without a mass. A point that is not finite is left out.
+    `z` and `p` without more are those of the headline's row `best`, and have the same name in every scan. Nothing for a
+    signal without a mass. A point that is not finite is left out.
     """
     if not plan.study.grid.m_chi_GeV:
         return {}
     size, limit = plan.study.signal.size.name, plan.study.signal.size.named("90")
     steps = {mass: step for step, mass in enumerate(plan.study.grid.m_chi_GeV.points())}
     series: Curves = {"m_chi_GeV": [(step, mass) for mass, step in steps.items()]}
-    series[f"curves_{size}"] = [(0, value := nearest(plan))]
+    series[size] = [(0, value := nearest(plan))]
     for row in results.rows_at(outcome.table, {"point": "grid", size: value}):
-        name = f"by_mass_{row_label(row['statistic'], row['R'])}_{label(row['exposure_ty'])}ty"
-        _add(series, f"z_{name}", steps[row["m_chi_GeV"]], row["z_median"])
-        _add(series, f"p_{name}", steps[row["m_chi_GeV"]], row["p_median"])
+        own = f"_{row_label(row['statistic'], row['R'])}_{label(row['exposure_ty'])}ty"
+        is_best = best is not None and all(row[name] == best[name] for name in ("statistic", "R", "exposure_ty"))
+        for name in (own, "") if is_best else (own,):
+            _add(series, f"z{name}", steps[row["m_chi_GeV"]], row["z_median"])
+            _add(series, f"p{name}", steps[row["m_chi_GeV"]], row["p_median"])
     for row in outcome["limits"].table.to_pylist():
         if row["m_chi_GeV"] in steps:
-            name = f"limit_{limit}_by_mass_{label(row['exposure_ty'])}ty"
+            name = f"limit_{limit}_{label(row['exposure_ty'])}ty"
             _add(series, name, steps[row["m_chi_GeV"]], row[limit])
-    return series
+    return {f"by_mass/{name}": points for name, points in series.items()}
 
 
 def nearest(plan: Plan) -> float:

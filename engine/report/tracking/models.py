@@ -22,15 +22,21 @@ SERVING = Path(__file__).with_name("serving.py")
 NEEDS = ("numpy", "safetensors", "torch")
 
 
-def publish(client, experiment_id: str, run, record: Record) -> None:
-    """Logs and registers the model of a run unless it is there, and lets it compete for the alias."""
+def logged(client, experiment_id: str, run, record: Record):
+    """The model of a run as MLflow keeps it, with its weights; logged unless it is there."""
     from mlflow.entities import LoggedModelOutput
 
-    name, run_id = f"recoilscan-{record.model.short}", run.info.run_id
-    logged = _ready(client, experiment_id, record.lineage) or _logged(client, experiment_id, run_id, name, record)
+    run_id = run.info.run_id
+    model = _ready(client, experiment_id, record.lineage) or _logged(client, experiment_id, run_id, record)
     if not (run.outputs and run.outputs.model_outputs):  # the database refuses it twice
-        client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
-    version = _version(client, name, logged, run_id, record)
+        client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
+    return model
+
+
+def publish(client, run_id: str, record: Record, model) -> None:
+    """Registers a logged model unless it is, and lets it compete for the alias."""
+    name = _name(record)
+    version = _version(client, name, model, run_id, record)
     if record.model.rank:
         _compete(client, name, version, record.model.rank)
 
@@ -40,13 +46,19 @@ def _ready(client, experiment_id: str, lineage: str):
     return next((model for model in models if model.status == "READY"), None)
 
 
-def _logged(client, experiment_id: str, run_id: str, name: str, record: Record):
-    """The model as MLflow keeps it; READY when all of it is there."""
+def _name(record: Record) -> str:
+    return f"recoilscan-{record.model.short}"
+
+
+def _logged(client, experiment_id: str, run_id: str, record: Record):
+    """READY when all of it is there."""
     from mlflow.models import Model as Description
 
     parameters = {key: str(value) for key, value in record.parameters.items()}
     tags = {"lineage": record.lineage}
-    logged = client.create_logged_model(experiment_id, name, run_id, tags, parameters, model_type=record.tags["kind"])
+    logged = client.create_logged_model(
+        experiment_id, _name(record), run_id, tags, parameters, model_type=record.model.kind
+    )  # fmt: skip
     about = Description(
         artifact_path=logged.artifact_location, model_uuid=logged.model_id, run_id=run_id, model_id=logged.model_id,
         metadata={"recoilscan": importlib.metadata.version("recoilscan"), "lineage": record.lineage},
@@ -90,10 +102,12 @@ def _version(client, name: str, logged, run_id: str, record: Record):
     if versions:
         return versions[0]
     if not client.search_registered_models(f"name = '{name}'"):
-        client.create_registered_model(name, description=f"{record.tags['kind']} {record.model.short}: terms per event")
+        gives = ", ".join(record.model.terms)
+        client.create_registered_model(name, description=f"{record.model.kind} {record.model.short}: {gives} per event")
     return client.create_model_version(
-        name, logged.artifact_location, run_id, {"lineage": record.lineage}, model_id=logged.model_id
-    )
+        name, logged.artifact_location, run_id, {"lineage": record.lineage}, description=record.model.about,
+        model_id=logged.model_id,
+    )  # fmt: skip
 
 
 def _compete(client, name: str, version, rank: Rank) -> None:

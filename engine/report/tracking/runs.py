@@ -1,16 +1,18 @@
 """Runs: found by their lineage, gone on with where they were left, filled with what they lack."""
 
+import itertools
+import json
 import tempfile
 import time
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 
-from engine.report.tracking import models
+from engine.report.tracking import models, views
 from engine.report.tracking.client import connect, experiment
-from engine.report.tracking.record import PARTIAL, Record
+from engine.report.tracking.origin import origin
+from engine.report.tracking.record import HEADLINE, PARTIAL, Record
 
-LONGEST_PARAMETER = 500
+LONGEST_PARAMETER = 6000  # that MLflow takes
 LONGEST_NOTE = 5000
 PARENT = "mlflow.parentRunId"
 POINTS, PARAMETERS = 1000, 100  # that one request may hold
@@ -23,7 +25,9 @@ def log(records: list[Record], uri: str) -> int:
     """
     client = connect(uri)
     experiment_id = experiment(client, uri)
-    return sum(_write(client, experiment_id, record) for record in records)
+    new = sum(_write(client, experiment_id, record) for record in records)
+    views.keep(client, experiment_id, records)
+    return new
 
 
 def show(record: Record, uri: str) -> None:
@@ -37,13 +41,22 @@ def show(record: Record, uri: str) -> None:
 def _write(client, experiment_id: str, record: Record, parent: str | None = None) -> int:
     run = opened(client, experiment_id, record, parent)
     if is_whole(run):
+        _ranked_anew(client, run, record)
         return 0
     new = sum(_write(client, experiment_id, child, run.info.run_id) for child in record.children)
-    _fill(client, run, record)
-    if record.model:
-        models.publish(client, experiment_id, run, record)
+    model = models.logged(client, experiment_id, run, record) if record.model else None
+    _fill(client, run, record, model and model.model_id)
+    if model:
+        models.publish(client, run.info.run_id, record, model)
     client.set_terminated(run.info.run_id)  # the last word: what is FINISHED is whole
     return new + 1
+
+
+def _ranked_anew(client, run, record: Record) -> None:
+    """The headline of a whole run, where another comparison ranks the same pair of models beside others."""
+    for name, value in record.metrics.items():
+        if name.startswith(HEADLINE) and run.data.metrics.get(name) != value:
+            client.log_metric(run.info.run_id, name, value)
 
 
 def is_whole(run) -> bool:
@@ -65,7 +78,7 @@ def opened(client, experiment_id: str, record: Record, parent: str | None = None
             client.delete_tag(run.info.run_id, PARTIAL)
         client.log_batch(run.info.run_id, tags=[RunTag(name, value) for name, value in tags.items()])
     else:
-        run = client.create_run(experiment_id, run_name=record.name, tags=tags)
+        run = client.create_run(experiment_id, run_name=record.name, tags=tags | origin(record.tags))
     _parameters(client, run, record)
     _inputs(client, run, record)
     return run
@@ -91,25 +104,28 @@ def _parameters(client, run, record: Record) -> None:
 def _inputs(client, run, record: Record) -> None:
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
-    tags = [InputTag("mlflow.data.context", "scan")]
-    sets = [Dataset(name, digest, "lineage", digest) for name, digest in record.inputs.items()]
+    sets = []
+    for name, digest in record.inputs.items():
+        profile = json.dumps({"num_rows": record.sizes[name]}) if name in record.sizes else None
+        dataset = Dataset(f"{name} events", digest, "recoilscan", json.dumps({"lineage": digest}), profile=profile)
+        sets.append(DatasetInput(dataset, [InputTag("mlflow.data.context", name)]))
     if sets:
-        client.log_inputs(run.info.run_id, [DatasetInput(one, tags) for one in sets])
+        client.log_inputs(run.info.run_id, sets)
 
 
-def _fill(client, run, record: Record) -> None:
-    """Metrics, files and the note of a run."""
+def _fill(client, run, record: Record, model_id: str | None = None) -> None:
+    """Metrics, files and the note of a run; the metrics are those of its model, too."""
     from mlflow.entities import Metric
 
     now = int(time.time() * 1000)
     curves = {name: [(0, value)] for name, value in record.metrics.items()} | record.curves
     known = steps(client, run, curves)
-    new = (Metric(name, value, now, step) for name, curve in curves.items() for step, value in curve
+    new = (Metric(name, value, now, step, model_id=model_id) for name, curve in curves.items() for step, value in curve
            if step not in known.get(name, ()))  # fmt: skip
     for some in _chunks(new, POINTS):
         client.log_batch(run.info.run_id, metrics=some)
     if record.note:
-        client.set_tag(run.info.run_id, "mlflow.note.content", record.note[:LONGEST_NOTE])
+        client.set_tag(run.info.run_id, "mlflow.note.content", _listed(record.note))
     with tempfile.TemporaryDirectory() as folder:
         for name, data in record.files.items():
             path = Path(folder) / name
@@ -119,6 +135,16 @@ def _fill(client, run, record: Record) -> None:
             client.log_artifacts(run.info.run_id, folder)
 
 
+def _listed(note: tuple[str, ...]) -> str:
+    """The lines as a list in Markdown, as many whole ones as there is room for; what is left out is counted."""
+    lines, rest = [f"- {line}" for line in note], "- ... and {} more lines, in the report"
+    room = LONGEST_NOTE - len(rest)
+    lengths = itertools.accumulate(len(line) + 1 for line in lines)
+    n_shown = sum(length <= room for length in lengths)
+    left_out = [rest.format(len(lines) - n_shown)] if n_shown < len(lines) else []
+    return "\n".join(lines[:n_shown] + left_out)
+
+
 def steps(client, run, names) -> dict[str, set[int]]:
     """The steps that the run has already, by metric."""
     there = [name for name in names if name in run.data.metrics]
@@ -126,5 +152,5 @@ def steps(client, run, names) -> dict[str, set[int]]:
 
 
 def _chunks(values: Iterator, size: int) -> Iterator[list]:
-    while some := list(islice(values, size)):
+    while some := list(itertools.islice(values, size)):
         yield some

@@ -38,6 +38,8 @@ def followed(name: str, plan: Plan, store: Store, uri: str | None, progress: Sil
     except BaseException:
         live.end("FAILED")
         raise
+    else:
+        live.end()
 
 
 def send(
@@ -47,13 +49,15 @@ def send(
     """
     try:
         tracking_uri = uri or tracking.default_uri(store.folder())
-        new = tracking.log(runs(), tracking_uri)
+        new, link = tracking.log(runs(), tracking_uri), tracking.link(tracking_uri)
     except Exception as error:  # the results are safe in the store: tracking never decides success
         _warn(error, uri, again)
         return False
     shown = hidden(tracking_uri)
-    look = shown if shown.startswith("http") else shlex.join(["mlflow", "ui", "--backend-store-uri", shown])
-    progress.note(f"tracking: {new} new runs in {shown}; look: {look}")
+    served = shown.startswith("http")
+    look = "" if served else f"; look: {shlex.join(['mlflow', 'ui', '--backend-store-uri', shown])}"
+    progress.note(f"tracking: {new} new runs in {shown}{look}")
+    progress.note(f"runs: {link}{'' if served else ' (while mlflow ui runs)'}")
     return True
 
 

@@ -28,15 +28,18 @@ def make(fitted):
     def call(scan="scan0", fit="fit0", z: float | None = 1.0, ground="g", pool=100) -> Record:
         rank = None if z is None else Rank(z, ground, pool)
         example = np.ones((1, N_FEATURES), np.float32)
-        model = LoggedModel("dense_vae", "dense_vae", zoo.save(fitted), example, ("recon", "kl"), rank)
-        child = Record(
-            fit, fit, {"family": "dense_vae"}, {"auc": 0.9}, {"train_loss": [(1, 3.0), (2, 2.0)]}, {},
-            {"stage": "fit", "kind": "autoencoder"}, {"train": "abc"}, model=model,
+        model = LoggedModel(
+            "dense_vae", "dense_vae", zoo.save(fitted), example, ("recon", "kl"), "autoencoder", f"vae of {scan}", rank
         )  # fmt: skip
-        curves = {"z_by_mass": [(0, 1.0), (1, 2.0)], "m_chi_GeV": [(0, 20.0), (1, 50.0)]}
+        child = Record(
+            fit, fit, {"family": "dense_vae"}, {"quality/auc": 0.9}, {"train_loss": [(1, 3.0), (2, 2.0)]}, {},
+            {"stage": "fit", "study": scan}, {"train": "abc"}, {"train": 40}, model=model,
+        )  # fmt: skip
+        curves = {"by_mass/z": [(0, 1.0), (1, 2.0)], "by_mass/m_chi_GeV": [(0, 20.0), (1, 50.0)]}
         return Record(
-            scan, scan, {"seed": 1}, {"z": z or 0.0}, curves,
-            {"table.parquet": b"table"}, {"stage": "scan"}, {"pool": "def"}, (child,), note="words",
+            scan, scan, {"vae": "dense_vae", "seed": 1}, {"headline/z": z or 0.0}, curves,
+            {"table.parquet": b"table"}, {"stage": "scan", "study": scan}, {"pool": "def"}, {"pool": 7}, (child,),
+            note=("words",),
         )  # fmt: skip
 
     return call

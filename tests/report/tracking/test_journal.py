@@ -3,7 +3,7 @@
 import pytest
 
 from engine.progress import Silent
-from engine.report.tracking.journal import Journal, environment, pages
+from engine.report.tracking.journal import Journal, environment, in_words, pages
 from engine.store.store import Store
 
 
@@ -72,4 +72,7 @@ def test_what_is_reported_is_passed_on(store):
 def test_the_environment_names_versions_and_the_processor():
     found = environment()
     assert {"version.ray", "version.torch", "version.nestpy", "version.numpy", "version.recoilscan"} <= found.keys()
-    assert found["cpu"] and int(found["cpus"]) >= 1 and found["python"].startswith("3.")
+    said = in_words(found)
+    assert set(said) == {"versions", "machine"} and f"torch {found['version.torch']}" in said["versions"]
+    assert found["cpu"] and found["cpu"] in said["machine"]
+    assert int(found["cpus"]) >= 1 and found["python"].startswith("3.")

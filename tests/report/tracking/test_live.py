@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import pytest
 
 from engine.progress import Fit, Silent
-from engine.report.tracking import Live, client, live, log
+from engine.report.tracking import Live, client, live, log, system
 from engine.urls import hidden
 
 
@@ -19,17 +19,24 @@ def scan(reporter, made: int, reused: int = 0) -> None:
         reporter.advance(1)
 
 
+def measuring() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "SystemMetricsMonitor"]
+
+
 @pytest.fixture
 def watch(uri, make, monkeypatch):
     """A reporter on the test's MLflow, which tells every item at once; and its warnings."""
     monkeypatch.setattr(live, "EVERY_S", -1.0)
-    said = []
+    said, made = [], []
 
     def call(place: str = uri, fitted: Iterable[str] = ()) -> Live:
-        return Live(Silent(), make, 10, lambda: place, said.append, fitted)
+        made.append(Live(Silent(), make, 10, lambda: place, said.append, fitted))
+        return made[-1]
 
     call.said = said
-    return call
+    yield call
+    for reporter in made:
+        reporter.end()
 
 
 def progress(seen) -> list[tuple[int, float]]:
@@ -62,6 +69,25 @@ def test_a_killed_scan_goes_on_in_its_run_and_repeats_no_point(watch, seen, make
     scan(watch(), 1, reused=9)
     assert seen().runs("tags.stage = 'scan'")[0].info.status == "FINISHED", "a whole run is left alone"
     assert len(progress(seen)) == 5
+
+
+def test_the_machine_is_measured_until_the_scan_ends_and_not_beyond(watch, seen, monkeypatch):
+    monkeypatch.setattr(system, "INTERVAL_S", 0.01)
+    monkeypatch.setattr(system, "SAMPLES", 1)
+    reporter = watch()
+    scan(reporter, 1)
+    assert len(measuring()) == 1
+    while "system/cpu_utilization_percentage" not in (found := seen().runs()[0].data.metrics):
+        time.sleep(0.05)
+    assert found["system/system_memory_usage_megabytes"] > 0
+    reporter.end("FAILED")
+    assert not measuring() and seen().runs()[0].info.status == "FAILED"
+
+
+def test_mlflows_own_switch_leaves_the_machine_unmeasured(watch, monkeypatch):
+    monkeypatch.setenv("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "false")
+    scan(watch(), 1)
+    assert not measuring()
 
 
 class Broken(http.server.BaseHTTPRequestHandler):

@@ -49,6 +49,7 @@ def test_its_folder_holds_no_pickle_a_signature_and_an_example(sent, seen):
     signature = mlflow.models.Model.load(str(folder)).signature
     assert signature.inputs.to_dict()[0]["tensor-spec"] == {"dtype": "float32", "shape": (-1, 6)}
     assert signature.outputs.input_names() == ["recon", "kl"]
+    assert seen().champion().description == "vae of scan0"
     assert "recoilscan" not in (folder / "requirements.txt").read_text(), "an index may have another of that name"
 
 

@@ -1,9 +1,14 @@
 """Runs are found by lineage: whole ones stay, others are gone on with, and no point is written twice."""
 
+import getpass
+import json
+import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+import engine
 from engine.report.tracking import log, models, runs
 from engine.report.tracking.client import connect, experiment
 
@@ -27,8 +32,10 @@ def test_a_scan_is_a_run_and_its_fit_is_nested_in_it(sent, seen):
     (scan,), (fit,) = (found.runs(f"tags.stage = '{stage}'") for stage in ("scan", "fit"))
     assert fit.data.tags["mlflow.parentRunId"] == scan.info.run_id
     assert scan.info.status == fit.info.status == "FINISHED"
-    assert scan.data.tags["mlflow.note.content"] == "words"
-    assert {one.dataset.name: one.dataset.digest for one in scan.inputs.dataset_inputs} == {"pool": "def"}
+    assert scan.data.tags["mlflow.note.content"] == "- words"
+    (pool,) = scan.inputs.dataset_inputs
+    assert (pool.dataset.name, pool.dataset.digest) == ("pool events", "def")
+    assert json.loads(pool.dataset.profile) == {"num_rows": 7}
     assert found.runs("tags.lineage = 'fit0'")[0].info.run_id == fit.info.run_id
 
 
@@ -36,7 +43,7 @@ def test_masses_are_points_at_the_steps_of_the_curves(sent, seen):
     sent()
     found = seen()
     (scan,) = found.runs("tags.stage = 'scan'")
-    curves = [found.client.get_metric_history(scan.info.run_id, name) for name in ("m_chi_GeV", "z_by_mass")]
+    curves = [found.client.get_metric_history(scan.info.run_id, name) for name in ("by_mass/m_chi_GeV", "by_mass/z")]
     assert [[(point.step, point.value) for point in curve] for curve in curves] == [
         [(0, 20.0), (1, 50.0)], [(0, 1.0), (1, 2.0)]
     ]  # fmt: skip
@@ -49,7 +56,7 @@ def test_again_nothing_is_written(sent, seen):
     assert seen().points() == points and len(seen().runs()) == 2
 
 
-@pytest.mark.parametrize("where", ["_inputs", "_fill", "publish", "_logged", "_version", "_compete"])
+@pytest.mark.parametrize("where", ["_inputs", "_fill", "logged", "publish", "_logged", "_version", "_compete"])
 def test_after_an_interruption_the_same_runs_are_completed(uri, make, sent, seen, monkeypatch, where):
     interrupted(uri, make(), monkeypatch, where)
     assert any(run.info.status == "RUNNING" for run in seen().runs())
@@ -67,12 +74,12 @@ def test_a_run_that_failed_is_gone_on_with_and_gets_only_what_it_lacks(uri, make
     client, record = connect(uri), make()
     place = experiment(client, uri)
     begun = runs.opened(client, place, replace(record, name="first"))
-    client.log_metric(begun.info.run_id, "z_by_mass", 7.0, step=0)
+    client.log_metric(begun.info.run_id, "by_mass/z", 7.0, step=0)
     client.set_terminated(begun.info.run_id, status)
     assert log([record], uri) == 2
     (scan,) = seen().runs("tags.stage = 'scan'")
     assert (scan.info.run_id, scan.info.status, scan.info.run_name) == (begun.info.run_id, "FINISHED", "scan0")
-    history = client.get_metric_history(scan.info.run_id, "z_by_mass")
+    history = client.get_metric_history(scan.info.run_id, "by_mass/z")
     assert [(point.step, point.value) for point in history] == [(0, 7.0), (1, 2.0)], "what was there is not doubled"
 
 
@@ -85,6 +92,45 @@ def test_a_fit_of_two_scans_is_nested_in_both_and_is_one_version(sent, seen):
     assert len(found.client.search_model_versions("name = 'recoilscan-dense_vae'")) == 1
     models_of = {fit.outputs.model_outputs[0].model_id for fit in fits}
     assert len(models_of) == 1
+
+
+def test_a_pair_that_is_compared_anew_has_the_new_headline_and_nothing_else(uri, make, seen):
+    log([make()], uri)
+    points, record = seen().points(), make()
+    margin = {"headline/z": 1.0, "headline/behind_best": 0.5, "diagnostics/auc": 0.9}
+    assert log([replace(record, metrics=margin)], uri) == 0
+    (scan,) = seen().runs("tags.stage = 'scan'")
+    assert scan.data.metrics["headline/behind_best"] == 0.5 and "diagnostics/auc" not in scan.data.metrics
+    assert seen().points() == points + 1
+
+
+def test_a_note_ends_with_a_whole_line_and_says_what_is_left_out(uri, make, seen):
+    lines = tuple(f"{i} " + 90 * "x" for i in range(100))
+    log([replace(make(), note=lines)], uri)
+    (scan,) = seen().runs("tags.stage = 'scan'")
+    said = scan.data.tags["mlflow.note.content"]
+    *shown, last = said.splitlines()
+    assert shown == [f"- {line}" for line in lines[: len(shown)]] and len(said) <= runs.LONGEST_NOTE
+    assert last == f"- ... and {100 - len(shown)} more lines, in the report" and len(shown) > 40
+
+
+def test_a_run_says_who_made_it_by_which_command_and_commit(sent, seen):
+    sent()
+    (scan,), (fit,) = (seen().runs(f"tags.stage = '{stage}'") for stage in ("scan", "fit"))
+    assert scan.data.tags["mlflow.user"] == getpass.getuser()
+    assert {run.data.tags["mlflow.source.name"] for run in (scan, fit)} == {"recoilscan scan scan0"}
+    top = Path(engine.__file__).parents[1]
+    if not (top / ".git").exists():
+        pytest.skip("the sources are in no git repository")
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=top, capture_output=True, text=True, check=True)
+    assert scan.data.tags["mlflow.source.git.commit"] == commit.stdout.strip()
+
+
+def test_what_mlflows_context_says_of_a_run_goes_before(sent, seen, monkeypatch):
+    monkeypatch.setenv("MLFLOW_RUN_CONTEXT", '{"mlflow.source.git.commit": "abc", "mlflow.source.type": "JOB"}')
+    sent()
+    tags = seen().runs()[0].data.tags
+    assert (tags["mlflow.source.git.commit"], tags["mlflow.source.type"]) == ("abc", "JOB")
 
 
 def test_many_parameters_and_points_fit_into_requests(uri, make, seen):

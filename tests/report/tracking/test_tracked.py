@@ -30,11 +30,13 @@ def test_records_that_cannot_be_made_are_one_line_and_no_failure(tmp_path, capsy
 def test_the_line_that_shows_the_runs_can_be_pasted(tmp_path, monkeypatch, capsys):
     told = []
     monkeypatch.setattr(tracked.tracking, "log", lambda runs, uri: 0)
+    monkeypatch.setattr(tracked.tracking, "link", lambda uri: "http://127.0.0.1:5000/#/experiments/1/runs?a=b")
     monkeypatch.setattr(Silent, "note", lambda self, line: told.append(line))
     store = Store(str(tmp_path / "my store"))
     assert tracked.send(list, store, None, Silent(), "later")
     words = shlex.split(told[0].partition("look: ")[2])
     assert words == ["mlflow", "ui", "--backend-store-uri", f"sqlite:///{store.folder()}/mlflow/mlflow.db"]
+    assert told[1] == "runs: http://127.0.0.1:5000/#/experiments/1/runs?a=b (while mlflow ui runs)"
 
 
 def test_track_says_that_it_failed_and_what_there_is_to_be_done_first(recoilscan, tiny):
@@ -48,7 +50,7 @@ def test_a_scan_that_does_not_end_says_how(monkeypatch, tmp_path, tiny, raised, 
     from engine.plan.plan import Plan
 
     ends = []
-    monkeypatch.setattr(tracked.tracking.Live, "end", lambda self, how: ends.append(how))
+    monkeypatch.setattr(tracked.tracking.Live, "end", lambda self, how=None: ends.append(how))
     plan = Plan(study.load(str(tiny)))
     with pytest.raises(raised), tracked.followed("tiny", plan, Store(str(tmp_path)), AWAY, Silent(), "later"):
         raise raised

@@ -20,7 +20,7 @@ from engine.store.store import Ledger, Store
 SMALLER = ("grid.exposure_ty={values=[50]}", "limits.toys=500")
 SETTINGS = [word for setting in SMALLER for word in ("--set", setting)]
 SECRET = "hunter2secret"
-Z = "z_tail_count_R10000_50ty"
+Z = "z/tail_count_R10000_50ty"
 LOAD = """
 import json, warnings
 warnings.simplefilter("ignore")
@@ -74,9 +74,10 @@ def test_a_scan_loses_its_server_and_track_completes_it(server, scanned, seen_at
 
     log([make(scan="better", fit="other", z=9.0)], server.uri)
     found = seen_at(server.uri)
-    assert [run.info.run_name for run in found.runs("metrics.z > 8", "metrics.z DESC")] == ["better"]
-    ranked = [run.info.run_name for run in found.runs("tags.stage = 'scan'", f"metrics.{Z} DESC")]
-    assert ranked == ["tiny-" + Plan(parsed).table[:8], "better"], "runs without the metric come last"
+    best = found.runs("metrics.`headline/z` > 8", "metrics.`headline/z` DESC")
+    assert [run.info.run_name for run in best] == ["better"]
+    ranked = [run.info.run_name for run in found.runs("tags.stage = 'scan'", f"metrics.`{Z}` DESC")]
+    assert ranked == ["tiny dense_vae + mlp_classifier, seed 3", "better"], "runs without the metric come last"
     assert found.champion().tags["lineage"] == Plan(parsed).models["vae"], "the other pool is smaller"
     loads(server.uri, store, Plan(parsed))
     assert SECRET not in said + "".join(str(run.to_dictionary()) for run in found.runs())
@@ -92,12 +93,13 @@ def is_complete(found, run_id: str, plan: Plan) -> None:
     assert {child.data.tags["lineage"] for child in nested} == set(plan.models.values())
     histories = {name: found.client.get_metric_history(run_id, name) for name in run.data.metrics}
     assert all(len({point.step for point in points}) == len(points) for points in histories.values())
-    assert [point.value for point in histories["m_chi_GeV"]] == [20.0, 50.0]
-    assert len(histories["z_by_mass_tail_count_R10000_50ty"]) == 2
-    assert histories["progress"][-1].value == 1.0 and histories["seconds_nulls"][0].value > 0
-    files = {file.path for file in found.client.list_artifacts(run_id)}
-    assert {"table.parquet", "limits.parquet", "study.json", "roc.png"} <= files
-    assert run.data.tags["version.torch"] and run.data.tags["cpu"]
+    assert [point.value for point in histories["by_mass/m_chi_GeV"]] == [20.0, 50.0]
+    assert len(histories["by_mass/z_tail_count_R10000_50ty"]) == 2
+    assert histories["progress"][-1].value == 1.0 and histories["seconds/nulls"][0].value > 0
+    files = {file.path for folder in ("", "tables", "figures") for file in found.client.list_artifacts(run_id, folder)}
+    assert {"report.html", "study.json", "provenance.json", "figures/roc.png"} <= files
+    assert {"tables/table.parquet", "tables/limits.parquet"} <= files
+    assert "torch" in run.data.tags["versions"] and run.data.tags["machine"]
 
 
 def loads(uri: str, store, plan: Plan) -> None:
