@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 from cluster_ray import RayCluster, marked
 from launching import launch as launched
-from launching import own_study, said, until
+from launching import said, until
 
-import engine
 from engine import study as studies
 from engine.launch import identity
 
@@ -35,11 +34,11 @@ def ray_cluster():
 def launch(ray_cluster, tiny, tmp_path):
     """Starts a launch on that cluster, into a store in this test's folder."""
 
-    def call(*words: str, token: str = ray_cluster.token, study: Path = tiny) -> subprocess.Popen:
+    def call(*words: str, token: str = ray_cluster.token) -> subprocess.Popen:
         environment = os.environ | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token, "HOME": str(tmp_path)}
         places = ["--store", f"{tmp_path}/store", "--tracking", f"sqlite:///{tmp_path}/runs.db"]
         jobs = "--jobs", f"http://127.0.0.1:{ray_cluster.port}"
-        return launched(study, *jobs, *places, *words, environment=environment, folder=tmp_path)
+        return launched(tiny, *jobs, *places, *words, environment=environment, folder=tmp_path)
 
     return call
 
@@ -83,17 +82,3 @@ def test_a_failure_is_the_drivers_own(launch, ray_cluster, tmp_path):
 
 def test_a_wrong_token_is_said(launch):
     assert "no job server answers" in said(launch("--status", token="f" * 32), code=2)
-
-
-@pytest.mark.slow
-def test_files_of_ones_own_travel_with_a_job(launch, tiny, monkeypatch, tmp_path):
-    own = own_study(tiny, tmp_path)
-    monkeypatch.chdir(tmp_path)
-    engine.scan(own, tmp_path / "laptop", workers=0)
-    (laptop,) = (tmp_path / "laptop" / "tables").iterdir()
-
-    followed = said(launch(study=own))
-
-    (store,) = re.findall(r"(?m)^store: (.*)$", followed)
-    (table,) = (Path(store) / "tables").iterdir()
-    assert table.read_bytes() == laptop.read_bytes()
