@@ -45,6 +45,22 @@ def job(cluster, said):
     return rayjob.RayJob(kubectl.Namespace(NAMESPACE), NAME, said.append)
 
 
+def test_logs_are_what_the_driver_has_said(job, cluster, tmp_path):
+    with pytest.raises(BadInput, match=f"no job {NAME}: no log"):
+        job.logs()
+    cluster.put("rayjobs", rayjob_of(jobDeploymentStatus="Running"))
+    with pytest.raises(TaskFailed, match="kubectl logs: "):
+        job.logs()
+    (log := tmp_path / "log").write_text("events: 2 items\n")
+    place, labels, spec = {"namespace": NAMESPACE}, {"job-name": NAME}, {"containers": [{"name": "submitter"}]}
+    pod = {"metadata": place | {"name": "pod", "labels": labels}, "spec": spec, "status": {"phase": "Running"}}
+    chosen = {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": spec}}
+    cluster.logs["pod"] = log
+    cluster.put("pods", {"apiVersion": "v1", "kind": "Pod"} | pod)
+    cluster.put("jobs", {"apiVersion": "batch/v1", "kind": "Job", "metadata": place | {"name": NAME}, "spec": chosen})
+    assert job.logs() == "events: 2 items\n"
+
+
 def manifest(entrypoint: str = ENTRYPOINT) -> str:
     return (f"apiVersion: ray.io/v1\nkind: RayJob\nmetadata: {{name: {NAME}, namespace: {NAMESPACE}}}\n"
             f"spec: {{entrypoint: {entrypoint}}}\n")  # fmt: skip
