@@ -229,7 +229,7 @@ def test_a_job_that_waits_is_there_once_and_stopped(cluster, tiny, tmp_path):
 
 def test_what_sbatch_refuses_is_said_in_one_line(cluster, tiny, tmp_path):
     said = Job(cluster, SMALL[:-1], tmp_path, (), tiny).launch("--sbatch", "partition=nowhere", code=2)
-    assert said.startswith("error: sbatch takes it not: ") and "invalid partition" in said and said.count("\n") == 1
+    assert said.startswith("error: sbatch takes it not: ") and "Invalid partition" in said and said.count("\n") == 1
 
 
 def test_a_tuning_is_a_job_of_its_own(tiny):
