@@ -7,6 +7,7 @@ folder=$(mktemp -d "$base/rs-$SLURM_JOB_ID-XXXXXX") || exit 1
 trap 'rm -rf "$folder"' EXIT
 printf '%s' "$study" > "$folder/$title.toml"
 restarts=${SLURM_RESTART_COUNT:-0}
+# an element by its own name: the number of one of them is that of the whole array
 job=${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}
 echo "recoilscan: job $job begins on $SLURM_JOB_NODELIST, requeued $restarts times"
 
@@ -77,7 +78,7 @@ run_step() {
         sleep 1 &
         wait $!
     done
-    scancel --quiet --signal=TERM "$SLURM_JOB_ID"  # its other nodes, which would wait a minute for their head
+    scancel --quiet --signal=TERM "$job"  # its other nodes, which would wait a minute for their head
     for _ in {1..40}; do
         kill -0 $step 2> /dev/null || break
         sleep 1
@@ -100,7 +101,7 @@ if [ "$deadline" ] && { [ ! -e "$folder/driver" ] || [ ! -e "$folder/code" ] || 
     else
         rm -rf "$folder"
         echo "recoilscan: job $job requeued, to go on from the store"  # before Slurm ends this attempt
-        scontrol requeue "$SLURM_JOB_ID" && sleep 60
+        scontrol requeue "$job" && sleep 60
         echo "recoilscan: Slurm takes no requeue; launch again to resume"
     fi
 fi
