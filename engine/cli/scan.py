@@ -81,12 +81,12 @@ def scan(
         raise typer.Exit(PARTIAL)
     _tell(outcome, progress)
     files = _draw(outcome, opened_store, curves, "png")
-    say(f"figures: {opened_store.where(_figures(outcome))}; all of them: {again('plot', study, store, settings)} --all")
+    more = " --curve limit.csv" if parsed.grid.m_chi_GeV else ""
+    drawn = f"{again('plot', study, store, settings)} --all{more}"
+    say(f"figures: {opened_store.where(_figures(outcome))}; all of them: {drawn}")
     files |= {"report.html": reported(scanned(study, settings, outcome, opened_store, files))}
     tracked.send_scan(stem(study), outcome, opened_store, files, tracking, progress, later)
     progress.note(f"every line: {again('results', study, store, settings)}")
-    more = " --curve limit.csv" if parsed.grid.m_chi_GeV else " --format pdf"
-    progress.note(f"next: {again('plot', study, store, settings)}{more}")
 
 
 def _take_part(name: str, parsed, store, progress, how: dict) -> None:

@@ -218,6 +218,7 @@ def laptops(own: Path, monkeypatch) -> Path:
     return table
 
 
+@pytest.mark.slow
 def test_files_of_ones_own_travel(site, tiny, monkeypatch, tmp_path):
     own = own_study(tiny, tmp_path)
 

@@ -158,6 +158,7 @@ def slurm_jobs(cluster, tiny, tmp_path_factory):
     return jobs, token, seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["cluster", "array"])
 def test_it_was_cut_and_ended_with_the_bytes_of_a_scan_here(slurm_jobs, form):
     job = slurm_jobs[0][form]
@@ -171,21 +172,25 @@ def test_it_was_cut_and_ended_with_the_bytes_of_a_scan_here(slurm_jobs, form):
     assert not (job.store / "aside").exists()
 
 
+@pytest.mark.slow
 def test_one_element_of_an_array_draws_and_tracks(slurm_jobs):
     first, second = slurm_jobs[0]["array"].logs
     assert "report: " in first and "tracking: " in first
     assert "report: " not in second and "tracking: " not in second and "share 1 of 2" in second
 
 
+@pytest.mark.slow
 def test_two_nodes_worked(slurm_jobs):
     assert re.search(r"begins on n\[\d-\d\]", slurm_jobs[0]["cluster"].logs[0])
 
 
+@pytest.mark.slow
 def test_nothing_is_left_on_a_node(slurm_jobs, cluster):
     for node in cluster.names:
         assert cluster.ask("ls", LOCAL, node=node).stdout.split() == [], node
 
 
+@pytest.mark.slow
 def test_the_token_is_in_the_environment_alone(slurm_jobs):
     jobs, token, seen = slurm_jobs
     assert len(token) == 64
