@@ -200,6 +200,7 @@ def test_the_token_is_in_the_environment_alone(slurm_jobs):
     assert str(jobs["cluster"].store) in seen["processes"] and jobs["cluster"].name in seen["job"]
 
 
+@pytest.mark.slow
 def test_slurm_and_then_the_log_know_how_it_ended(slurm_jobs, cluster):
     job = slurm_jobs[0]["array"]
     assert "share 1 of 2" in job.launch("--logs")
