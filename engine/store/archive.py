@@ -79,7 +79,8 @@ def unpack(path: Path, uri: str, folders: Iterable[str]) -> tuple[Archive, int]:
     ledger, new = Ledger(store), 0
     with _opened(path, folders) as (listed, parts):
         for entry, data in parts:
-            there = Entry(entry.path, sha256(store.put_new(entry.path, data, entry.items)), entry.items)
+            held, e_tag = store.put_new(entry.path, data, entry.items)
+            there = Entry(entry.path, sha256(held), entry.items, len(held), e_tag)
             if any(ledger.entries.get(item) != there for item in entry.items):
                 ledger.add([there])
                 new += 1
