@@ -5,10 +5,10 @@ import io
 import pytest
 from rich.console import Console
 
-from engine.progress import Fit, Lines, View, display, listeners, spoken
+from engine.progress import FitProgress, Lines, View, display, listeners, spoken
 
 SHOW_CURSOR = "\x1b[?25h"
-VAE = Fit("dense_vae", 50, [40.0] * 11 + [31.2], [41.0] * 11 + [32.04], 2.0, False, seen_s=1000.0)
+VAE = FitProgress("dense_vae", 50, [40.0] * 11 + [31.2], [41.0] * 11 + [32.04], 2.0, False, seen_s=1000.0)
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ class TestFit:
 
     def test_before_its_first_epoch_has_ended_it_says_since_when_it_runs(self, clock):
         clock[0] = 1090.0
-        assert Fit("dense_vae", 50, seen_s=1000.0).words == "in the first of 50 epochs, 90 s so far"
+        assert FitProgress("dense_vae", 50, seen_s=1000.0).words == "in the first of 50 epochs, 90 s so far"
 
     def test_one_that_is_found_in_a_store_may_be_silent(self, clock):
         clock[0] = 1050.0
@@ -66,11 +66,11 @@ class TestFit:
         assert VAE.as_found == "dense_vae epoch 12 of 50, loss 31.2 (validation 32.04), silent for 10 min"
 
     def test_one_that_may_stop_has_at_most_its_time_left(self, clock):
-        assert Fit("x", 4, [1.0], [1.0], 100.0, True, 1000.0).words.endswith("at most 5 min left")
+        assert FitProgress("x", 4, [1.0], [1.0], 100.0, True, 1000.0).words.endswith("at most 5 min left")
 
     def test_a_host_whose_clock_differs_adds_nothing_and_no_time_is_negative(self, clock):
-        assert Fit("x", 4, [1.0], [1.0], 10.0, seen_s=5000.0).words.endswith("about 30 s left")
-        assert Fit("x", 4, [1.0], [1.0], 10.0, seen_s=0.0).words.endswith("about 0 s left")
+        assert FitProgress("x", 4, [1.0], [1.0], 10.0, seen_s=5000.0).words.endswith("about 30 s left")
+        assert FitProgress("x", 4, [1.0], [1.0], 10.0, seen_s=0.0).words.endswith("about 0 s left")
 
     def test_times_are_said_in_a_unit_that_suits_them(self):
         assert [spoken(s) for s in (-1, 99, 100, 5999, 7200)] == ["0 s", "99 s", "2 min", "100 min", "2.0 h"]

@@ -12,7 +12,7 @@ from zoo._preprocess import Preprocess
 LABELS = {"ER": 0, "NR": 1}
 
 
-class Data:
+class TrainingData:
     """Batches of scaled features and labels, converted when they are asked for."""
 
     def __init__(self, features: np.ndarray, labels: np.ndarray, preprocess: Preprocess):

@@ -18,7 +18,7 @@ PRECISIONS = ("float32", "bf16")
 
 
 @dataclass(frozen=True)
-class Share:
+class BatchShare:
     """Rows [start, stop) of a batch of `whole` events: a rank's own. None, where ranks outnumber events."""
 
     start: int
@@ -42,7 +42,7 @@ class WholeBatchNoise(TorchFunctionMode):
     It serves `randn`, `rand`, their `_like` forms and dropout, where the first dimension is the slice's events.
     """
 
-    def __init__(self, share: Share, device: torch.device):
+    def __init__(self, share: BatchShare, device: torch.device):
         super().__init__()
         self.share, self.device = share, device
 
@@ -77,11 +77,11 @@ class Team:
     device: torch.device
     precision: str
 
-    def share(self, n: int) -> Share:
+    def share(self, n: int) -> BatchShare:
         """This rank's slice of a batch of n events."""
-        return Share(self.rank * n // self.size, (self.rank + 1) * n // self.size, n)
+        return BatchShare(self.rank * n // self.size, (self.rank + 1) * n // self.size, n)
 
-    def computing(self, share: Share, precision: str) -> AbstractContextManager:
+    def computing(self, share: BatchShare, precision: str) -> AbstractContextManager:
         """Noise of the whole batch, and autocast for bf16; one process on the CPU in float32 needs neither."""
         stack = ExitStack()
         if self.size > 1 or self.device.type != "cpu":
@@ -95,7 +95,7 @@ class Team:
         alone = _Objective(family, module)
         return alone if self.size == 1 else DistributedDataParallel(alone, broadcast_buffers=False)
 
-    def scaled(self, loss: torch.Tensor, share: Share) -> torch.Tensor:
+    def scaled(self, loss: torch.Tensor, share: BatchShare) -> torch.Tensor:
         """The mean of a slice so weighted that the mean over ranks is the batch's."""
         return loss if self.size == 1 else loss * (share.n * self.size / share.whole)
 
@@ -140,4 +140,5 @@ class _Objective(nn.Module):
         self.family, self.module = family, module
 
     def forward(self, x: torch.Tensor, label: torch.Tensor, generator: torch.Generator, config: Any):
+        """The family's loss of a batch."""
         return self.family.loss(self.module, x, label, generator, config)

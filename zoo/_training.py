@@ -15,11 +15,11 @@ from zoo._checkpoint import Progress, pack, restore
 from zoo._fields import identity, name_of
 from zoo._fitted import BATCH_SIZE, Fitted, torch_threads
 from zoo._grown import fit_grown
-from zoo._inputs import Data, check, check_batch, cut
+from zoo._inputs import TrainingData, check, check_batch, cut
 from zoo._nonfinite import explain, is_finite
 from zoo._preprocess import fit_preprocess
 from zoo._streams import INIT, ORDER, STEP, VALIDATION, generator, permutation, seeded, split, state
-from zoo._team import Share, Team, team
+from zoo._team import BatchShare, Team, team
 
 Report = Callable[[dict[str, list[float]]], None]
 Save = Callable[[Callable[[], bytes]], None]
@@ -76,7 +76,7 @@ def fit(
         rows = train, validation
         return fit_grown(family, config, features, labels, rows, preprocess, seed, threads, report, until)
     with torch_threads(threads), torch.random.fork_rng(devices=[]):
-        run = _start(family, config, Data(features, labels, preprocess), seed, team(device, precision))
+        run = _start(family, config, TrainingData(features, labels, preprocess), seed, team(device, precision))
         identity = run.identity(lineage)
         resume = run.team.of_first(resume)
         progress = restore(resume, identity, run.module, run.optimizer) if resume else Progress()
@@ -100,7 +100,7 @@ class _Run:
     module: torch.nn.Module
     objective: Callable
     optimizer: torch.optim.Optimizer
-    data: Data
+    data: TrainingData
     seed: int
     team: Team
 
@@ -170,7 +170,7 @@ class _Run:
         return explain(f"{name_of(self.family)}, in {where}", rows, values)
 
 
-def _start(family: ModuleType, config: Any, data: Data, seed: int, team: Team) -> _Run:
+def _start(family: ModuleType, config: Any, data: TrainingData, seed: int, team: Team) -> _Run:
     """The module and optimiser before the first step."""
     generator(seed, INIT)
     module = family.build(config, data.features.shape[1]).to(team.device)
@@ -210,7 +210,7 @@ class _Loss:
 
     mean: torch.Tensor
     values: dict[str, float]
-    share: Share
+    share: BatchShare
 
 
 class _Curves:

@@ -8,7 +8,7 @@ import pyarrow as pa
 from engine.assembly.foresight import MOST_EVENTS
 from engine.assembly.samples import sample
 from engine.errors import BadInput
-from engine.inference.cells import Choice, Toys
+from engine.inference.cells import BackgroundToys, Choice
 from engine.inference.pools import Pool
 from engine.inference.population import Background, Population, populate
 from engine.plan import variations
@@ -74,7 +74,7 @@ def population(
 
 
 def unscored(plan: Plan, n_events: int) -> Population:
-    """The same of events thrown here and now, without a scan, a network or a score: `n_events` of each kind of recoil.
+    """A population thrown here and now, without a scan, a network or a score: `n_events` of each kind of recoil.
 
     They are the first that a plain pool of the study has.
     """
@@ -182,12 +182,12 @@ def signals(plan: Plan, population: Population, missing: Iterable[Point]) -> dic
 
 def toys(
     plan: Plan, ledger: Ledger, exposure_ty: float, hypothesis: str, wanted: list[Wanted] | None = None
-) -> list[Toys]:
+) -> list[BackgroundToys]:
     """Background toys of one exposure and hypothesis for these (R, statistic), by default all; the first n that are
     asked for."""
     drawn = []
     for pair in plan.by_toys if wanted is None else wanted:
         rows = ledger.rows(plan.null_items(exposure_ty, hypothesis, *pair), "item").slice(0, plan.n_toys(hypothesis))
         totals = rows["totals"].combine_chunks()
-        drawn.append(Toys(rows["n_events"].to_numpy(), totals.flatten().to_numpy().reshape(len(totals), -1)))
+        drawn.append(BackgroundToys(rows["n_events"].to_numpy(), totals.flatten().to_numpy().reshape(len(totals), -1)))
     return drawn

@@ -17,6 +17,7 @@ from engine.launch.manifests import Wishes
 from engine.launch.state import FAILED, FINISHED, State
 from engine.urls import hidden
 
+ACTIONS = ("--dry-run", "--status", "--logs", "--stop")
 MEANING = {FINISHED: "finished", FAILED: "failed", 2: "bad input", 3: "partial: launch again to resume"}
 
 Overlay = Annotated[
@@ -96,36 +97,50 @@ def launch(
     Ctrl-C leaves the job running; of Slurm nothing is waited for. Exit codes: 0 finished, 3 partial, 1 failed, 2 bad
     input.
     """
-    from engine.launch import plan  # studies take seconds to import: only commands that use them pay
-
-    if dry_run + status + logs + stop > 1:
-        raise BadInput("--dry-run, --status, --logs and --stop are four different things: give one")
+    asked = [name for name, given in zip(ACTIONS, (dry_run, status, logs, stop), strict=True) if given]
+    if len(asked) > 1:
+        raise BadInput(f"{', '.join(ACTIONS)} are {len(ACTIONS)} different things: give one")
     if manifests is not None and not os.path.isdir(manifests):
         raise BadInput(f"--manifests: there is no folder {shown(str(manifests), 200)}")
-    where = plan.Where(store, extend, tracking)
-    wishes = Wishes(image, gpu_image, workers, gpus, queue, namespace, deadline, priority)
-    asked = Allocation(nodes, cpus, None, time, array, container, tuple(sbatch or ()))
-    if asked != Allocation() and not slurm:
+    allocation = Allocation(nodes, cpus, None, time, array, container, tuple(sbatch or ()))
+    if allocation != Allocation() and not slurm:
         raise BadInput("--nodes, --cpus, --time, --array, --container and --sbatch go with --slurm")
-    command, named = Command.of(tune, observe, unblind), (study, tuple(settings or ()))
-    if slurm:
-        launch_plan = plan.on_slurm(*named, where, asked, wishes, overlay or manifests or jobs, command)
-    elif jobs is None:
-        launch_plan = plan.on_kubernetes(*named, overlay, manifests, where, wishes, command)
-    else:
-        launch_plan = plan.on_ray(*named, jobs, where, wishes, overlay or manifests, command)
+    launch_plan = _plan(
+        (study, tuple(settings or ())), (store, extend, tracking), Command.of(tune, observe, unblind),
+        Wishes(image, gpu_image, workers, gpus, queue, namespace, deadline, priority),
+        allocation if slurm else None, overlay, manifests, jobs,
+    )  # fmt: skip
     for warning in launch_plan.warnings:
         _say(f"warning: {warning}")
-    if dry_run:
+    _act(launch_plan, study, *asked)
+
+
+def _plan(
+    named: tuple[str, tuple[str, ...]], where: tuple, command: Command, wishes: Wishes,
+    allocation: Allocation | None, overlay: str | None, manifests: Path | None, jobs: str | None,
+):  # fmt: skip
+    from engine.launch import plan  # studies take seconds to import: only commands that use them pay
+
+    where = plan.Where(*where)
+    if allocation is not None:
+        return plan.on_slurm(*named, where, allocation, wishes, overlay or manifests or jobs, command)
+    if jobs is None:
+        return plan.on_kubernetes(*named, overlay, manifests, where, wishes, command)
+    return plan.on_ray(*named, jobs, where, wishes, overlay or manifests, command)
+
+
+def _act(launch_plan, study: str, action: str | None = None) -> None:
+    """Does one of ACTIONS; by default starts the job and follows it."""
+    if action == "--dry-run":
         sys.stdout.write(launch_plan.manifest())
         return
     job = launch_plan.connect(_say)
-    if status:
+    if action == "--status":
         raise typer.Exit(_report(job.state(), launch_plan))
-    if logs:
+    if action == "--logs":
         sys.stdout.write(job.logs())
         return
-    if stop:
+    if action == "--stop":
         print(f"job {launch_plan.name} stopped" if job.stop() else f"no job {launch_plan.name}: nothing to stop")
         return
     code = _attended(lambda: _run(job, launch_plan))

@@ -67,17 +67,28 @@ def observe(
     from engine.report import observed
     from engine.report.tracking import tracked
     from engine.run import salt
-    from engine.run.joint import Joint
+    from engine.run.joint import JointObservation
 
     pairs = [(study, str(data)), *zip((also or ())[::2], (also or ())[1::2], strict=True)]
     stems = [stem(name) for name, _ in pairs]
     opened_store, seen = _observations(pairs, store, settings)
-    joint = Joint(tuple(seen)) if len(seen) > 1 else None
+    joint = JointObservation(tuple(seen)) if len(seen) > 1 else None
     for name, (_, path), one in zip(stems, pairs, seen, strict=True):
         _say((*salt.notes(path), *observed.lines_before(one)), name if joint else "")
     _say(of_joint.lines_before(joint) if joint else ())
     if not unblind:
         return say("blinded: nothing of the signal region was shown; to look, and to have that kept: --unblind")
+    words = shlex.join(["--unblind", str(data), *(word for pair in pairs[1:] for word in ("--also", *pair))])
+    later = f"{again('observe', study, store, settings, tracking)} {words}"
+    runs = _looked(stems, seen, joint, opened_store, format)
+    tracked.send(lambda: runs, opened_store, tracking, reporter(quiet), later)
+
+
+def _looked(stems: list[str], seen: list, joint, opened_store, format: str) -> list:
+    """Says and keeps what the signal regions hold; records of it for MLflow."""
+    from engine.report import joint as of_joint
+    from engine.report import observed
+
     together, runs = joint and joint.setting, []
     others = [one.unblind(opened_store, name, together) for name, one in zip(stems, seen, strict=True)]
     for name, one, other in zip(stems, seen, others, strict=True):
@@ -92,9 +103,7 @@ def observe(
         kept = of_joint.files(joint, made, format)
         say(f"together: tables and figures: {observed.keep(joint.setting, opened_store, kept)}")
         runs.append(of_joint.record(stems, joint, made, kept))
-    words = shlex.join(["--unblind", str(data), *(word for pair in pairs[1:] for word in ("--also", *pair))])
-    later = f"{again('observe', study, store, settings, tracking)} {words}"
-    tracked.send(lambda: runs, opened_store, tracking, reporter(quiet), later)
+    return runs
 
 
 def _observations(pairs: list[tuple[str, str]], store: str, settings: list[str] | None):

@@ -52,6 +52,13 @@ def scan(
         raise BadInput("--json and --calibrate go with --plan; of a scan itself: recoilscan status --json")
     if plan:
         return _say_plan(study, store, settings, as_json, calibrate)
+    _scan(study, store, settings, tracking, curve, reporter(quiet), (address, workers, share))
+
+
+def _scan(
+    study: str, store: str, settings: list[str] | None, tracking: str | None, curve: list[Path] | None, progress,
+    where: tuple[str | None, int | None, str | None],
+) -> None:  # fmt: skip
     from engine.estimate import pricing
     from engine.plan.plan import Plan
     from engine.report.tracking import tracked
@@ -59,10 +66,11 @@ def scan(
     from engine.store.store import Store
     from engine.study import load
 
+    address, workers, share = where
     part = sharing.Share.parse(share) if share else None
     if part and (address or workers):
         raise BadInput("--share works in this process: no --address with it, and no --workers but 0")
-    parsed, progress = load(study, tuple(settings or ())), reporter(quiet)
+    parsed = load(study, tuple(settings or ()))
     curves = _curves(curve, parsed)
     opened_store, later = Store(store), again("track", study, store, settings, tracking)
     how = {"address": address, "workers": 0 if part else workers, "share": part, "price": pricing()}

@@ -54,7 +54,7 @@ def fan_out(
     may take as long as it takes), or when for `nodes_s` no node could run a task; what of AS_IT_IS `work` raised, and
     TaskFailed with what else.
     """
-    tasks, watch = _Tasks(work, store, cpus, n_items, tolerant, stage), nodes.Watch()
+    tasks, watch = _Tasks(work, store, cpus, n_items, tolerant, stage), nodes.RayWatch()
     source, limits = iter(units), _Patience(stall_s, nodes_s)
     watch.look()
     try:
@@ -81,6 +81,7 @@ class _Patience:
 
     @property
     def finite(self) -> list[float]:
+        """Seconds after which one of the two patiences may have ended."""
         return [self.nodes_s + 0.1] + ([] if self.stall_s is None else [self.stall_s])
 
     def restart(self) -> None:
@@ -156,7 +157,7 @@ class _Tasks:
             self._halve(units, error)
             return
         except ray.exceptions.RayError as error:
-            nodes.Watch().look()
+            nodes.RayWatch().look()
             raise ended(units, error) from error
         self._learn(len(units), done)
         yield [*done.entries, *done.failures]

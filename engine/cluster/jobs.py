@@ -15,7 +15,7 @@ LIVE = ("PENDING", "RUNNING")
 
 
 @dataclass(frozen=True)
-class RayJob:
+class SubmittedJob:
     """A submitted job as its server knows it; no exit code while it runs, or where its driver was killed."""
 
     status: str
@@ -25,6 +25,7 @@ class RayJob:
 
     @property
     def live(self) -> bool:
+        """Whether it waits or runs."""
         return self.status in LIVE
 
 
@@ -41,13 +42,13 @@ class JobServer:
         except (RayError, RuntimeError, OSError) as error:  # a wrong token is a RayError
             raise BadInput(f"no job server answers at {address!r}: {_first_line(error)}") from error
 
-    def find(self, name: str) -> RayJob | None:
+    def find(self, name: str) -> SubmittedJob | None:
         """The job of this name, or None; raises TaskFailed where the server does not answer."""
         jobs = [job for job in self._ask(self._client.list_jobs) if job.submission_id == name]
         if not jobs:
             return None
         (job,) = jobs
-        return RayJob(job.status.value, job.driver_exit_code, job.message or "", job.entrypoint)
+        return SubmittedJob(job.status.value, job.driver_exit_code, job.message or "", job.entrypoint)
 
     def submit(self, name: str, entrypoint: str, folder: Path) -> None:
         """Starts a job in a copy of a folder; raises TaskFailed where the server takes none within PATIENCE_S."""

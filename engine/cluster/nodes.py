@@ -78,7 +78,7 @@ def check_address(address: str) -> None:
         raise BadInput(f"no Ray cluster answers at {address!r} ({error}); expected auto or host:port") from error
 
 
-class Watch:
+class RayWatch:
     """Looks whether Ray itself is there: without its head it goes on for a while, and then ends this process."""
 
     def __init__(self):
@@ -106,7 +106,7 @@ class Watch:
 
 def share(value: object) -> ray.ObjectRef:
     """Puts a big input where all tasks can read it; pass the result as a task's argument."""
-    Watch().look()
+    RayWatch().look()
     return ray.put(value)
 
 

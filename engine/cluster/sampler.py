@@ -41,7 +41,8 @@ class HasSpace(Protocol):
     space: Range
     whole: bool
 
-    def value(self, drawn: Any) -> Any: ...
+    def value(self, drawn: Any) -> Any:
+        """The field's value for what was drawn from `space`."""
 
 
 @dataclass

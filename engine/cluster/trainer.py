@@ -12,7 +12,7 @@ from concurrent.futures import Future, wait
 
 import ray
 
-from engine.cluster.nodes import LOOK_S, Watch
+from engine.cluster.nodes import LOOK_S, RayWatch
 from engine.errors import BadInput, CorruptPart, TaskFailed, said
 from engine.store.parts import Entry, Failure, Part
 from engine.store.store import Store
@@ -96,7 +96,7 @@ def _result(unit: Unit, trainer) -> list[Entry]:
 
     found: Future = Future()
     threading.Thread(target=_fit, args=(trainer, found), daemon=True).start()  # a dead Ray would hold this one for ever
-    watch = Watch()
+    watch = RayWatch()
     while not wait([found], timeout=LOOK_S).done:
         watch.look()
     try:

@@ -28,7 +28,7 @@ SHARED = 0.03  # how much a cost that is as large as its row weighs against the 
 
 
 def studies() -> list[dict]:
-    """As they are written: the shipped quickstart with one statistic, with one family in its role, or with a tail."""
+    """What is measured, as written: the shipped quickstart with one statistic, one family in its role, or a tail."""
     raw = {name: value for name, value in read("quickstart").items() if name != "tune"} | LESS
     made = [raw | {"toys": LESS["toys"] | {"statistics": [name]}} for name in plugins.names(STATISTICS)]
     count = {"toys": LESS["toys"] | {"statistics": ["count"]}}

@@ -127,7 +127,7 @@ def background_block(
 
 
 @dataclass(frozen=True)
-class Toys:
+class BackgroundToys:
     """Background toys of one choice: numbers of events (toys,) and totals (toys, columns)."""
 
     n_events: np.ndarray
@@ -136,14 +136,17 @@ class Toys:
 
 def background_toys(
     population: Population, exposure_ty: float, hypothesis: str, choices: list[Choice], n_toys: int
-) -> list[Toys]:
+) -> list[BackgroundToys]:
     """The first n_toys background toys of a hypothesis, per choice."""
     blocks = [
         background_block(population, exposure_ty, hypothesis, block, choices)
         for block in range(-(-n_toys // toys.BLOCK))
     ]
     n_events = np.concatenate([n for n, _ in blocks])[:n_toys]
-    return [Toys(n_events, np.concatenate([totals[i] for _, totals in blocks])[:n_toys]) for i in range(len(choices))]
+    return [
+        BackgroundToys(n_events, np.concatenate([totals[i] for _, totals in blocks])[:n_toys])
+        for i in range(len(choices))
+    ]
 
 
 @dataclass(frozen=True)
@@ -171,8 +174,8 @@ def signal_cells(
     scales: np.ndarray,
     exposure_ty: float,
     choices: list[Choice],
-    null: list[Toys],
-    background: list[Toys],
+    null: list[BackgroundToys],
+    background: list[BackgroundToys],
     kde: bool = False,
 ) -> list[list[Cell]]:
     """Cells [scale][choice] of one mass and exposure, for ascending multiples of the signal's weights.
@@ -206,8 +209,8 @@ def q_values(
     scales: np.ndarray,
     exposure_ty: float,
     choices: list[Choice],
-    null: list[Toys],
-    background: list[Toys],
+    null: list[BackgroundToys],
+    background: list[BackgroundToys],
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """q without (toys,) and with signal (toys, scales), per choice: of the toys that `signal_cells` compares."""
     statistics, mean = prepare(population, exposure_ty, choices), signal_weights.sum() * exposure_ty * scales

@@ -81,7 +81,7 @@ def global_p(q_null: np.ndarray, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
-class Combined:
+class CombinedP:
     """The median global p, an interval that holds it in 68.27 % of cases or more, its trial factor, how its tail was
     obtained; the place of the best single choice and what that says for itself, which only who knows the signal can
     tell."""
@@ -95,7 +95,7 @@ class Combined:
     alone: Significance
 
 
-def combined(calibration: Calibration, q_signal: np.ndarray) -> Combined:
+def combined(calibration: Calibration, q_signal: np.ndarray) -> CombinedP:
     """Of toys with signal (toys, choices) the median global p; the upper one of an even number.
 
     Its interval joins the error of the median with that of the count, which is relatively that of the smaller, local
@@ -113,4 +113,4 @@ def combined(calibration: Calibration, q_signal: np.ndarray) -> Combined:
         ends = [min(1.0, end * k[middle] / k_local[middle]) for end in jeffreys(int(k_local[middle]), n)]
         p_low, p_high = joined(p, tuple(ends), (k[low] / n, k[high] / n))
         tail = "counted"
-    return Combined(float((k[middle] + 1) / (n + 1)), p_low, p_high, factor, tail, best, alone[best])
+    return CombinedP(float((k[middle] + 1) / (n + 1)), p_low, p_high, factor, tail, best, alone[best])

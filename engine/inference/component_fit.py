@@ -100,7 +100,7 @@ def templates(
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FittedRates:
     """Factors on the rates of the groups, and the option's value, that a list is likeliest at.
 
     factor, error (groups,): the error is the curvature of -ln L (observed Fisher information), the option's included;
@@ -129,14 +129,14 @@ class Fitted:
         return float(self.factor @ n), float(np.sqrt(n @ self.covariance[:k, :k] @ n))
 
 
-def fit(of: Templates, counts: np.ndarray) -> Fitted:
+def fit(of: Templates, counts: np.ndarray) -> FittedRates:
     """The likeliest rates, and value of the option, of counts (bins,).
 
     A factor at zero has the error that its prior and the bound leave: it is not Gaussian.
     """
     if of.ends is None:
         factor, best = _rates(of, counts, None)
-        return Fitted(of.groups, factor, _covariance(of, counts, factor), of.at(None).sum(axis=1), best)
+        return FittedRates(of.groups, factor, _covariance(of, counts, factor), of.at(None).sum(axis=1), best)
 
     def profiled(value: float) -> float:
         return _rates(of, counts, value)[1]
@@ -144,7 +144,7 @@ def fit(of: Templates, counts: np.ndarray) -> Fitted:
     value, best = _minimum(profiled, np.linspace(*of.ends, LOOKS))
     factor = _rates(of, counts, value)[0]
     low, high = (_crossing(profiled, best + ONE_SIGMA, value, end) for end in of.ends)
-    made = Fitted(of.groups, factor, _covariance(of, counts, factor, value), of.at(value).sum(axis=1), best)
+    made = FittedRates(of.groups, factor, _covariance(of, counts, factor, value), of.at(value).sum(axis=1), best)
     return replace(made, value=value, low=low, high=high)
 
 

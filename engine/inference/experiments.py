@@ -17,7 +17,7 @@ FIRST_EVENTS = 5.0  # of signal: the strength at which the first strata are made
 
 
 @dataclass(frozen=True)
-class Backgrounds:
+class ExpectedBackground:
     """What the experiments of one exposure share, whatever the signal.
 
     seen (reference,): events of the templates' half that have both signals; drawn: events of the other half;
@@ -61,7 +61,7 @@ class Backgrounds:
         return _at(_fitted(self.reference, self.seen, signal_reference[None, self.seen]), events)[:, 0]
 
 
-def backgrounds(null: Null) -> Backgrounds:
+def backgrounds(null: Null) -> ExpectedBackground:
     """The background side of every experiment at one exposure; templates from the half that toys do not draw from."""
     law, drawn = null.reference, null.drawn
     seen = (law.events.cs1_pe > 0) & (law.events.cs2_pe > 0)
@@ -69,7 +69,7 @@ def backgrounds(null: Null) -> Backgrounds:
     names = tuple(law.names[i] for i in known)
     groups = profile.nuisances(names, law.relative_sd[known])
     in_toys = drawn.weights[[drawn.names.index(name) for name in names]]
-    return Backgrounds(
+    return ExpectedBackground(
         law.events, seen, drawn.events, _fitted(law.events, seen, law.weights[np.ix_(known, seen)]), groups,
         law.weights[known].sum(axis=1), groups.sum(in_toys.T).T, tuple(sorted({*law.names, *drawn.names} - {*names})),
     )  # fmt: skip

@@ -66,11 +66,12 @@ class _OfPlane:
 
     @staticmethod
     def prepare(null: Null, options: Options) -> Plane:
+        """The deviance in (cS1, log10 cS2), which has no options."""
         return Plane(null)
 
 
 @dataclass(frozen=True)
-class Fit:
+class GoodnessOfFit:
     """A deviance of what is seen, its p (at least 1 / (n_toys + 1)); R: of the score, None: in (cS1, log10 cS2)."""
 
     R: float | None
@@ -80,7 +81,9 @@ class Fit:
     n_toys: int
 
 
-def fits(population: Population, exposure_ty: float, seen: dict[float | None, Scored], n_toys: int) -> list[Fit]:
+def fits(
+    population: Population, exposure_ty: float, seen: dict[float | None, Scored], n_toys: int
+) -> list[GoodnessOfFit]:
     """The fit in the plane and in each score; seen: the events by R, those under None with no score."""
     n_bins = int(np.clip(population.n_background(exposure_ty) / EVENTS_PER_BIN, 2, 64))
     scored = of_score.Options(bins=n_bins)
@@ -93,5 +96,5 @@ def fits(population: Population, exposure_ty: float, seen: dict[float | None, Sc
     ):
         q = cells.value(statistic, events)
         k = n_at_or_above(np.sort(statistic.q(drawn.n_events, drawn.totals)), q)
-        made.append(Fit(R, q, statistic.n_bins, (k + 1) / (n_toys + 1), n_toys))
+        made.append(GoodnessOfFit(R, q, statistic.n_bins, (k + 1) / (n_toys + 1), n_toys))
     return made

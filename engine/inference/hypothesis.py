@@ -7,7 +7,7 @@ import numpy as np
 
 from engine.inference import profile
 from engine.inference.density import Density
-from engine.inference.leakage import KNOWN, Leakage
+from engine.inference.leakage import KNOWN, LeakagePrior
 from engine.inference.pools import effective_size
 
 
@@ -105,7 +105,7 @@ class Null:
     reference: Law
     drawn: Law
     stated: float | None = None
-    leakage: Leakage = KNOWN
+    leakage: LeakagePrior = KNOWN
 
     @property
     def n_background(self) -> float:

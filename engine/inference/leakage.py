@@ -19,7 +19,7 @@ EVENTS_PER_BIN, MOST_BINS = 200, 30  # of nuclear recoils, in cS1: the line's bi
 
 
 @dataclass(frozen=True)
-class Leakage:
+class LeakagePrior:
     """How well the leakage is known: to a log-normal factor, or from a calibration in which `leaked` events leaked.
 
     factor: one sigma of it, 1 where it is exactly known; leaked: expected number, whose Gamma posterior
@@ -58,7 +58,7 @@ class Leakage:
         return min(WIDEST_STEP, widest / np.log(self.known_to))
 
 
-KNOWN = Leakage()
+KNOWN = LeakagePrior()
 
 
 def beyond(cs1_pe: np.ndarray, cs2_pe: np.ndarray, is_nr: np.ndarray, events: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 
 from engine import lineage
 from engine.inference import cells, leakage
-from engine.inference.cells import Toys
+from engine.inference.cells import BackgroundToys
 from engine.inference.combined import Calibration
 from engine.inference.exact import Distribution
 from engine.inference.exact.power import P_THREE_SIGMA
@@ -37,14 +37,14 @@ class Local:
     exact_tail: str | None = None
 
 
-def values(statistics: list, null: list[Toys], seen: list[Scored]) -> tuple[np.ndarray, np.ndarray]:
+def values(statistics: list, null: list[BackgroundToys], seen: list[Scored]) -> tuple[np.ndarray, np.ndarray]:
     """q of the observed events (statistics,), and of the null toys (toys, statistics)."""
     q = np.array([cells.value(*pair) for pair in zip(statistics, seen, strict=True)])
     return q, np.column_stack([one.q(toys.n_events, toys.totals) for one, toys in zip(statistics, null, strict=True)])
 
 
 def judged(
-    statistics: list, null: list[Toys], seen: list[Scored], laws: list[Callable[[], Distribution] | None]
+    statistics: list, null: list[BackgroundToys], seen: list[Scored], laws: list[Callable[[], Distribution] | None]
 ) -> tuple[list[Local], Local]:
     """The local p of prepared statistics, and the global one, whose q is the smallest of them.
 

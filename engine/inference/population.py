@@ -8,7 +8,7 @@ import numpy as np
 from engine.errors import BadInput
 from engine.inference import density, leakage
 from engine.inference.hypothesis import Law, Null, Scored
-from engine.inference.leakage import KNOWN, Leakage
+from engine.inference.leakage import KNOWN, LeakagePrior
 from engine.inference.pools import DENSITY_HALF, TOY_HALF, Pool, effective_size
 
 
@@ -41,7 +41,7 @@ class Population:
     relative_floor: float
     stream_key: tuple
     leaks: np.ndarray
-    leakage: Leakage = KNOWN
+    leakage: LeakagePrior = KNOWN
     er_kinds: tuple[str, ...] = ("ER",)
     laws: dict = field(default_factory=dict, compare=False, repr=False)  # of one exposure, by half; not pickled
 
@@ -97,12 +97,12 @@ class Population:
         that its posterior cannot be told.
         """
         if calibration_events is None:
-            return replace(self, leakage=Leakage(factor), laws={})
+            return replace(self, leakage=LeakagePrior(factor), laws={})
         if not (share := self._leaking(("ER",))) > 0:
             n_er = np.count_nonzero(self.pool.of_kinds(("ER",)))
             raise BadInput(f"backgrounds.leakage.calibration_events = {calibration_events:g}: none of the pool's "
                            f"{n_er} electron recoils leaks; raise pool.er_events")  # fmt: skip
-        return replace(self, leakage=Leakage(leaked=calibration_events * share), laws={})
+        return replace(self, leakage=LeakagePrior(leaked=calibration_events * share), laws={})
 
     def with_scores(self, ts: dict[float, np.ndarray]) -> "Population":
         """This population with other scores, by R (pool,), and their f0; raises BadInput where one is not finite."""

@@ -60,7 +60,7 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Reach:
+class FoundExposure:
     """Where the power stays. exposure_ty: inf beyond the range, its lower end where there is nothing below;
     checked_to_ty: up to where the power was seen to stay."""
 
@@ -135,7 +135,7 @@ class ExposureSearch:
             self.known[exposure_ty] = self.read(exposure_ty)
         return self.known[exposure_ty]
 
-    def run(self, low_ty: float, high_ty: float) -> Reach:
+    def run(self, low_ty: float, high_ty: float) -> FoundExposure:
         """The exposure in low ... high from which on no reading is bad, for as long as a dip could be away."""
         strides = int(np.ceil(np.log(high_ty / low_ty) / np.log(STRIDE)))
         grid = np.geomspace(low_ty, high_ty, 1 + strides)
@@ -148,8 +148,8 @@ class ExposureSearch:
             if held == N_HELD:
                 break
         if np.isinf(start):
-            return Reach(BEYOND, start, high_ty)
-        return Reach(BELOW if start == low_ty else FOUND, start, b)
+            return FoundExposure(BEYOND, start, high_ty)
+        return FoundExposure(BELOW if start == low_ty else FOUND, start, b)
 
     def slope(self, exposure_ty: float) -> float:
         """dZ / dln t, across the steps."""
@@ -200,7 +200,7 @@ def find(population: Population, choice: Choice, weights: np.ndarray, aim: Aim, 
 
 
 def pool_error(
-    population: Population, choice: Choice, weights: np.ndarray, aim: Aim, search: ExposureSearch, reach: Reach,
+    population: Population, choice: Choice, weights: np.ndarray, aim: Aim, search: ExposureSearch, reach: FoundExposure,
     groups: int,
 ) -> float | None:  # fmt: skip
     """Jack-knife error of the exposure in t y, from so many groups of the finite pool.

@@ -80,6 +80,7 @@ class _Ready:
     statistic: object
 
     def prepare(self, null, options):
+        """The statistic, whatever the null."""
         return self.statistic
 
 

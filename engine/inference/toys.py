@@ -9,14 +9,14 @@ from scipy import special
 
 from engine import lineage
 from engine.inference.hypothesis import Law
-from engine.inference.leakage import Leakage
+from engine.inference.leakage import LeakagePrior
 from engine.lineage import mix64
 from engine.sampling import alias_table, draw
 
 BLOCK = 1000  # toys per random stream; a block is always drawn whole, then sliced
 
 
-def rates(rng, law: Law, leakage: Leakage, n_toys: int) -> tuple[Law, np.ndarray]:
+def rates(rng, law: Law, leakage: LeakagePrior, n_toys: int) -> tuple[Law, np.ndarray]:
     """A law with a row for each rate that is drawn, and (n_toys, rows) factors on them, drawn once per toy.
 
     Where the leakage is not known, what leaks has rows of its own, which have their rate's factor and the leakage's.

@@ -43,10 +43,12 @@ class Manifests:
 
     @property
     def cluster(self) -> dict:
+        """The job's RayCluster, as KubeRay has it."""
         return self.job["spec"]["rayClusterSpec"]
 
     @property
     def groups(self) -> dict[str, dict]:
+        """Its groups of workers by name."""
         return {group["groupName"]: group for group in self.cluster["workerGroupSpecs"]}
 
     def templates(self) -> Iterator[dict]:
@@ -117,6 +119,7 @@ class _Dumper(yaml.SafeDumper):
     """Text of several lines stands as it is, and nothing refers to anything."""
 
     def ignore_aliases(self, data: object) -> bool:
+        """True: what occurs twice is written twice."""
         return True
 
 

@@ -38,6 +38,7 @@ class SlurmJob:
 
     @property
     def name(self) -> str:
+        """The job's name in the queue."""
         return self.script.name
 
     def state(self) -> State | None:

@@ -19,6 +19,7 @@ class State:
 
     @property
     def ended(self) -> bool:
+        """Whether it has an exit code."""
         return self.exit_code is not None
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.cluster.jobs import JobServer, RayJob
+from engine.cluster.jobs import JobServer, SubmittedJob
 from engine.errors import BadInput, TaskFailed
 from engine.launch.carried import Files
 from engine.launch.command import Command
@@ -110,5 +110,5 @@ class Submission:
                 time.sleep(POLL_S)
 
 
-def _state(job: RayJob) -> State:
+def _state(job: SubmittedJob) -> State:
     return of_submission(job.status, job.exit_code, job.message)

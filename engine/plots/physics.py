@@ -85,6 +85,7 @@ def bands(events: dict[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
 
 
 def quantiles(axes: Axes, kind: str, cs1_pe: np.ndarray, value: np.ndarray) -> None:
+    """Draws the 10 %, 50 % and 90 % quantiles of `value` (n,) in bins of cS1 (n,), where a bin holds enough events."""
     edges = np.linspace(0, np.percentile(cs1_pe, 99.5) if len(cs1_pe) else 1.0, BAND_BINS + 1)
     bin_index = np.digitize(cs1_pe, edges) - 1
     full = [i for i in range(BAND_BINS) if (bin_index == i).sum() >= FEWEST]

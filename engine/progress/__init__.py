@@ -3,9 +3,9 @@
 from rich.console import Console
 
 from engine.progress.display import Lines, View
-from engine.progress.listeners import Fit, Relay, Silent, spoken
+from engine.progress.listeners import FitProgress, Relay, Silent, spoken
 
-__all__ = ["Fit", "Lines", "Relay", "Silent", "View", "reporter", "spoken"]
+__all__ = ["FitProgress", "Lines", "Relay", "Silent", "View", "reporter", "spoken"]
 
 
 def reporter(quiet: bool) -> Silent:

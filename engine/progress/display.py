@@ -9,7 +9,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from engine.progress.listeners import Fit, Silent, spoken
+from engine.progress.listeners import FitProgress, Silent, spoken
 from engine.urls import hidden
 
 LINE_EVERY_S = 10.0
@@ -27,7 +27,7 @@ class Stage:
         self.before_s = before_s  # that it took when it was gone through before
         self.took_s: float | None = None
         self.expected_s = 0.0  # by known costs
-        self.fits: list[Fit] = []
+        self.fits: list[FitProgress] = []
 
     @property
     def missing(self) -> int:
@@ -77,7 +77,7 @@ class Lines(Silent):
         """Counts them."""
         self.now.advance(n_items)
 
-    def fits(self, under_way: dict[str, Fit]) -> None:
+    def fits(self, under_way: dict[str, FitProgress]) -> None:
         """Lines every ten seconds."""
         if time.monotonic() - self.spoken > LINE_EVERY_S:
             self.spoken = time.monotonic()
@@ -121,7 +121,7 @@ class View(Lines):
             self.live = Live(get_renderable=self._seen, console=self.console)
             self.live.start()
 
-    def fits(self, under_way: dict[str, Fit]) -> None:
+    def fits(self, under_way: dict[str, FitProgress]) -> None:
         """Shows them under their stage."""
         self.now.fits = _first(under_way)
 
@@ -173,5 +173,5 @@ def _bar(done: int, of: int) -> ProgressBar:
     return ProgressBar(total=max(of, 1), completed=done, width=BAR)
 
 
-def _first(under_way: dict[str, Fit]) -> list[Fit]:
+def _first(under_way: dict[str, FitProgress]) -> list[FitProgress]:
     return list(under_way.values())[:MOST_FITS]

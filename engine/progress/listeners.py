@@ -7,7 +7,7 @@ SILENT_S = 60.0  # after which a fit may have been killed
 
 
 @dataclass(frozen=True)
-class Fit:
+class FitProgress:
     """A fit under way: mean losses per event of the epochs that ended, of so many, and the seconds of one.
 
     may_stop: whether it may end sooner; seen_s: when it last said so, since 1970.
@@ -68,7 +68,7 @@ class Silent:
     def advance(self, n_items: int) -> None:
         """Some items of the current stage were computed."""
 
-    def fits(self, under_way: dict[str, Fit]) -> None:
+    def fits(self, under_way: dict[str, FitProgress]) -> None:
         """Every few seconds while a stage computes, from a thread of its own: its fits by item, if it has any."""
 
     def expect(self, seconds: float) -> None:
@@ -102,7 +102,7 @@ class Relay(Silent):
         """Items have ended."""
         self.inner.advance(n_items)
 
-    def fits(self, under_way: dict[str, Fit]) -> None:
+    def fits(self, under_way: dict[str, FitProgress]) -> None:
         """Time passes."""
         self.inner.fits(under_way)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from engine.inference.exact.power import P_THREE_SIGMA
 from engine.inference.significance import clopper_pearson
 from engine.report.markdown import table
-from engine.run.challenge import FACTOR, KNOWN, WITH_SIGNAL, Rate, pulses_of
+from engine.run.challenge import FACTOR, KNOWN, WITH_SIGNAL, ExpectedRate, pulses_of
 from engine.run.judgement import ALARM, COLUMNS, LEVEL, Judgement
 from engine.study import Study
 
@@ -23,7 +23,7 @@ PULSES = {
 }
 
 
-def readme(study: Study, name: str, rates: list[Rate], exposure_ty: float, n_lists: int) -> str:
+def readme(study: Study, name: str, rates: list[ExpectedRate], exposure_ty: float, n_lists: int) -> str:
     """The page of a challenge, in Markdown."""
     pulses = pulses_of(study)
     end = "parquet" if pulses else "csv"

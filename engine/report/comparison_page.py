@@ -6,7 +6,7 @@ from engine.assembly import results
 from engine.lineage import row_label
 from engine.report import headline, page, scan_report
 from engine.report.comparison_report import significance
-from engine.report.page import Figure, Part, Report, Section, Words
+from engine.report.page import Figure, PageSection, Part, Report, Words
 from engine.run.comparison import Comparison
 
 
@@ -14,14 +14,14 @@ def html(name: str, text: str, settings: tuple[str, ...], comparison: Comparison
     """The page, UTF-8; `text`: the study's file, `settings`: what changed it, `figure`: the ranking as PNG."""
     sections = (
         scan_report.in_short(lines(comparison), text),
-        Section("ranking", "The ranking", tuple(_ranking(comparison, figure))),
-        Section("differences", "Two at a time, on the same toys", tuple(_differences(comparison))),
-        Section("audit", "Every pair, and its audit", tuple(
+        PageSection("ranking", "The ranking", tuple(_ranking(comparison, figure))),
+        PageSection("differences", "Two at a time, on the same toys", tuple(_differences(comparison))),
+        PageSection("audit", "Every pair, and its audit", tuple(
             Words(tuple(f"{pair}: {said}" for said in (*headline.lines(outcome), *headline.remarks(outcome))), True)
             for pair, outcome in comparison.outcomes.items()
         )),
         scan_report.of_study(comparison.plan.study, text, settings),
-        Section("made", "How it was made", (page.plain(
+        PageSection("made", "How it was made", (page.plain(
             ("what", "digest of the table"),
             [("comparison", comparison.plan.comparison),
              *((pair, outcome.plan.table) for pair, outcome in comparison.outcomes.items())],

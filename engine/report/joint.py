@@ -10,16 +10,16 @@ from engine.report import observed
 from engine.report.tracking import Record
 from engine.report.tracking.journal import environment, in_words
 from engine.run import observed_limits
-from engine.run.joint import Joint
+from engine.run.joint import JointObservation
 
 
-def lines_before(joint: Joint) -> Iterator[str]:
+def lines_before(joint: JointObservation) -> Iterator[str]:
     """The power of all lists at once; nothing of the data."""
     for (R, statistic), power in joint.powers().items():
         yield f"together: power for three sigma at the benchmarks: {row_label(statistic, R)} {power:.3f}"
 
 
-def lines_after(joint: Joint, tables: dict[str, pa.Table]) -> Iterator[str]:
+def lines_after(joint: JointObservation, tables: dict[str, pa.Table]) -> Iterator[str]:
     """The p and the limits of all lists at once."""
     rows, size = tables["statistics"].to_pylist(), joint.lists[0].plan.study.signal.size
     yield f"together: {len(joint.lists)} lists, {rows[0]['n_events']} events, {rows[0]['n_background']:.1f} expected"
@@ -27,7 +27,7 @@ def lines_after(joint: Joint, tables: dict[str, pa.Table]) -> Iterator[str]:
         yield f"together: {line}"
 
 
-def tables(joint: Joint, other_settings: list[int]) -> dict[str, pa.Table]:
+def tables(joint: JointObservation, other_settings: list[int]) -> dict[str, pa.Table]:
     """`statistics` and `limits` of all lists at once; other settings: of the list that was seen under most."""
     return {
         "statistics": observed.statistics(joint.lists, joint, joint.statistics, max(other_settings)),
@@ -35,12 +35,12 @@ def tables(joint: Joint, other_settings: list[int]) -> dict[str, pa.Table]:
     }
 
 
-def files(joint: Joint, made: dict[str, pa.Table], format: str = "png") -> dict[str, bytes]:
+def files(joint: JointObservation, made: dict[str, pa.Table], format: str = "png") -> dict[str, bytes]:
     """The tables as Parquet and CSV, and the figure of the limits, by file name."""
     return observed.csv_and_parquet(made) | observed.limit_figure(joint.lists, made["limits"], format)
 
 
-def record(names: list[str], joint: Joint, made: dict[str, pa.Table], kept: dict[str, bytes]) -> Record:
+def record(names: list[str], joint: JointObservation, made: dict[str, pa.Table], kept: dict[str, bytes]) -> Record:
     """A run for MLflow, with the tables and the figure."""
     row, metrics = made["statistics"].to_pylist()[0], observed.measured(made, joint.lists[0].plan.study.signal.size)
     shared = {name: row[name] for name in ("exposure_ty", "n_events", "n_background", "other_settings")}

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from engine import plots, schemas
-from engine.inference.goodness import UNFIT, Fit
+from engine.inference.goodness import UNFIT, GoodnessOfFit
 from engine.inference.observed import Local
 from engine.inference.significance import z_one_sided
 from engine.lineage import label as label_of
@@ -22,7 +22,7 @@ from engine.report import event_display, score_templates
 from engine.report.tracking import Record
 from engine.report.tracking.journal import environment, in_words
 from engine.run import observed_limits
-from engine.run.joint import Joint
+from engine.run.joint import JointObservation
 from engine.run.observation import FOLDER, Observation
 from engine.size import Size
 from engine.store.parts import Part, encode
@@ -57,7 +57,7 @@ def lines_after(seen: Observation, tables: dict[str, pa.Table]) -> Iterator[str]
     yield f"all selected events: {first['n_events']}, {first['n_background']:.1f} expected"
     for fit in tables["fits"].to_pylist():
         if fit.pop("where") == "everywhere":
-            yield f"fit with the signal region, {_fit(Fit(**fit))}"
+            yield f"fit with the signal region, {_fit(GoodnessOfFit(**fit))}"
     yield from p_lines(rows)
     yield from limit_lines(tables["limits"], seen.plan.study.signal.size)
     for row in tables["events"].to_pylist():
@@ -103,7 +103,7 @@ def limit_lines(table: pa.Table, size: Size) -> Iterator[str]:
                f"{band[1]:.3g}]; {row['level']:.0%} CL, {row['interval']}{poor}")  # fmt: skip
 
 
-def _fit(fit: Fit) -> str:
+def _fit(fit: GoodnessOfFit) -> str:
     what = "(cS1, log10 cS2)" if fit.R is None else f"score with R = {fit.R:g}"
     return f"{what}: deviance {fit.deviance:.1f} in {fit.n_bins} bins, p = {fit.p:.3g}"
 
@@ -121,7 +121,7 @@ def tables(seen: Observation, other_settings: int) -> dict[str, pa.Table]:
 
 
 def statistics(
-    lists: Sequence[Observation], judged: Observation | Joint, pairs: list[Wanted], other_settings: int
+    lists: Sequence[Observation], judged: Observation | JointObservation, pairs: list[Wanted], other_settings: int
 ) -> pa.Table:  # fmt: skip
     """`engine.schemas.OBSERVED`: what was judged of one list or of several at once, by pairs of R and statistic."""
     shared = {

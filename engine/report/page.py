@@ -17,7 +17,7 @@ OF_BASE64 = 4 / 3
 
 
 @dataclass(frozen=True)
-class Cell:
+class TableCell:
     """What a cell shows, and the number by which it is sorted, if it has one."""
 
     text: str
@@ -25,7 +25,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Column:
+class TableColumn:
     """The head of a column; `meaning` is shown where one points at it."""
 
     name: str
@@ -38,8 +38,8 @@ class Table:
     """Rows under a title; `note` goes below. `folded`: shown when asked for, as of the parts that follow."""
 
     title: str
-    columns: tuple[Column, ...]
-    rows: tuple[tuple[Cell, ...], ...]
+    columns: tuple[TableColumn, ...]
+    rows: tuple[tuple[TableCell, ...], ...]
     note: str = ""
     folded: bool = False
     kind: str = "table"
@@ -71,7 +71,7 @@ class Words:
 
 
 @dataclass(frozen=True)
-class Source:
+class Verbatim:
     """A text whose lines stay as they are."""
 
     title: str
@@ -80,11 +80,11 @@ class Source:
     kind: str = "source"
 
 
-Part = Table | Figure | Words | Source
+Part = Table | Figure | Words | Verbatim
 
 
 @dataclass(frozen=True)
-class Section:
+class PageSection:
     """Parts under a heading; the sections of several studies with one `key` stand side by side."""
 
     key: str
@@ -98,13 +98,13 @@ class Report:
 
     name: str
     question: str
-    sections: tuple[Section, ...]
+    sections: tuple[PageSection, ...]
 
 
 def plain(head: Iterable[str], rows: Iterable[Iterable[str]], title: str = "", note: str = "") -> Table:
     """A table of cells that are text already; its numbers are those that the texts begin with."""
-    cells = tuple(tuple(Cell(text.strip("`"), _first_number(text)) for text in row) for row in rows)
-    return Table(title, tuple(map(Column, head)), cells, note)
+    cells = tuple(tuple(TableCell(text.strip("`"), _first_number(text)) for text in row) for row in rows)
+    return Table(title, tuple(map(TableColumn, head)), cells, note)
 
 
 def stored(table: pa.Table, names: Iterable[str], title: str, note: str = "", folded: bool = False) -> Table:
@@ -116,23 +116,23 @@ def stored(table: pa.Table, names: Iterable[str], title: str, note: str = "", fo
     return Table(title, heads, rows, note, folded)
 
 
-def cell(value: object) -> Cell:
+def cell(value: object) -> TableCell:
     """A stored value as it is shown: four digits of a number, words for truth, nothing where there is none."""
     if value is None:
-        return Cell("")
+        return TableCell("")
     if isinstance(value, bool):
-        return Cell("yes" if value else "no")
+        return TableCell("yes" if value else "no")
     if isinstance(value, int | float):
         digits = ".0f" if 1e4 <= abs(value) < 1e7 else ".4g"
-        return Cell(f"{value:{digits}}" if isinstance(value, float) else str(value), float(value))
-    return Cell(str(value))
+        return TableCell(f"{value:{digits}}" if isinstance(value, float) else str(value), float(value))
+    return TableCell(str(value))
 
 
-def _column(column: pa.Field) -> Column:
+def _column(column: pa.Field) -> TableColumn:
     told = {key.decode(): value.decode() for key, value in (column.metadata or {}).items()}
     unit = told.get("unit", "")
     name = column.name.removesuffix(f"_{unit.partition('/')[0].replace(' ', '')}")
-    return Column(name.replace("_", " "), unit, told.get("meaning", ""))
+    return TableColumn(name.replace("_", " "), unit, told.get("meaning", ""))
 
 
 def _first_number(text: str) -> float | None:

@@ -16,7 +16,7 @@ from engine.plots import physics as figures
 from engine.plots._rows import number
 from engine.report import event_display, list_bands, physics_report
 from engine.report.markdown import table
-from engine.report.physics_report import Component, Leakage, Rate, Sample
+from engine.report.physics_report import Component, ComponentRate, LeakedShare, ThrownEvents
 from engine.study import Study
 
 SPECTRUM_BINS = 60
@@ -49,7 +49,7 @@ def files(
     return {"report.md": f"{text}\n{section}\n".encode(), "list.csv": list_bands.as_csv(of)} | drawn
 
 
-def _figures(plan: Plan, samples: dict[str, Sample], backgrounds: list[Component], signal: Component):
+def _figures(plan: Plan, samples: dict[str, ThrownEvents], backgrounds: list[Component], signal: Component):
     yield "spectra", figures.spectra({kind: _panel(plan, samples[kind], backgrounds, signal) for kind in KINDS})
     yield "bands", figures.bands({kind: _band(samples[kind]) for kind in KINDS})
     references = _references(plan.study)
@@ -68,7 +68,7 @@ def _references(study: Study) -> dict[str, dict[float, float]]:
     return known if physics_report.is_reference_detector(study) else dict.fromkeys(known, {})
 
 
-def _panel(plan: Plan, sample: Sample, backgrounds: list[Component], signal: Component) -> tuple:
+def _panel(plan: Plan, sample: ThrownEvents, backgrounds: list[Component], signal: Component) -> tuple:
     edges = np.linspace(*sample.range_keV, SPECTRUM_BINS + 1)
     lines = {c.label: _curves(sample, c, edges) for c in backgrounds if c.kind == sample.kind}
     benchmark = plan.study.benchmark_signal
@@ -78,13 +78,13 @@ def _panel(plan: Plan, sample: Sample, backgrounds: list[Component], signal: Com
     return (edges[1:] + edges[:-1]) / 2, lines, signals
 
 
-def _curves(sample: Sample, component: Component, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _curves(sample: ThrownEvents, component: Component, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(bins,) events / (t y keV) of a component at the bins' centres, and of those that pass the selection."""
     rate = component.rate((edges[1:] + edges[:-1]) / 2)
     return rate, sample.fraction(component.rate(sample.energy_keV) * sample.kept, edges)
 
 
-def _band(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
+def _band(sample: ThrownEvents) -> tuple[np.ndarray, np.ndarray]:
     return sample.columns["cs1_pe"][sample.seen], physics_report.discriminator(sample)
 
 
@@ -109,7 +109,12 @@ def _event(plan: Plan, kind: str):
 
 
 def markdown(
-    plan: Plan, rows: list[Rate], leaks: list[Leakage], lines: list[dict[str, float]], n_events: int, shown: list[str]
+    plan: Plan,
+    rows: list[ComponentRate],
+    leaks: list[LeakedShare],
+    lines: list[dict[str, float]],
+    n_events: int,
+    shown: list[str],
 ) -> str:
     """The page: tables of rates, leakage and ER response, then the figures `shown` by file name."""
     known = _references(plan.study)
@@ -158,7 +163,7 @@ def _words(window: dict[str, tuple[float, float]]) -> str:
     return ", ".join(formats.get(name, name.replace("_", " {:g}-{:g} ")).format(*ends) for name, ends in window.items())
 
 
-def _rates(plan: Plan, rows: list[Rate]) -> str:
+def _rates(plan: Plan, rows: list[ComponentRate]) -> str:
     spans = "; ".join("{} {:g}-{:g} keV".format(kind, *physics_report.before_range_keV(plan, kind)) for kind in KINDS)
     exposure_ty = physics_report.EXPOSURE_TY
     head = (
@@ -176,7 +181,7 @@ def _rates(plan: Plan, rows: list[Rate]) -> str:
     return table(head, body)
 
 
-def _leakage(leaks: list[Leakage], known: dict[float, float]) -> str:
+def _leakage(leaks: list[LeakedShare], known: dict[float, float]) -> str:
     head = ("NR acceptance", "ER leakage", "68 % interval", "leaked", "reference")
     body = []
     for leak in leaks:

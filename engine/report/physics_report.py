@@ -42,7 +42,7 @@ LINE_EVENTS = 2000  # at each true energy that has a reference
 
 
 @dataclass(frozen=True)
-class Sample:
+class ThrownEvents:
     """Events of one kind as thrown, selected or not: every array is (n,); columns are those of `simulate`."""
 
     kind: str
@@ -70,7 +70,7 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Rate:
+class ComponentRate:
     """A component, or a sum of some, per t y: before and after the selection, with the error of the simulation."""
 
     name: str
@@ -97,7 +97,7 @@ class Rate:
 
 
 @dataclass(frozen=True)
-class Leakage:
+class LeakedShare:
     """ER below the line that NR stay below with probability `acceptance`."""
 
     acceptance: float
@@ -124,7 +124,7 @@ class Component:
     is_default: bool
 
 
-def throw(plan: Plan, kind: str, n: int) -> Sample:
+def throw(plan: Plan, kind: str, n: int) -> ThrownEvents:
     """`n` events uniform in the pool's true energies, with the pool's selection, in shards to bound memory."""
     low, high = plan.energy_range("pool", kind)
     energy = proposals.draw("uniform", low, high, n, lineage.stream("report energy", plan.study.seed, kind))
@@ -135,10 +135,10 @@ def throw(plan: Plan, kind: str, n: int) -> Sample:
     seen, pe_per_phd, backgrounds = columns | {"energy_keV": energy}, mean_charge(tpc), plan.study.backgrounds
     kept = selection.efficiency(backgrounds.efficiency_of(kind), seen, pe_per_phd)
     selected = selection.passes(seen, backgrounds.windows(kind), pe_per_phd) & (kept > 0)
-    return Sample(kind, (low, high), energy, columns, selected, kept)
+    return ThrownEvents(kind, (low, high), energy, columns, selected, kept)
 
 
-def pool(samples: list[Sample]) -> Pool:
+def pool(samples: list[ThrownEvents]) -> Pool:
     """The selected events of both kinds as the pool that weights are made for."""
     density = [1 / (sample.range_keV[1] - sample.range_keV[0]) for sample in samples]
     n = [int(sample.selected.sum()) for sample in samples]
@@ -199,7 +199,7 @@ def before_range_keV(plan: Plan, kind: str) -> tuple[float, float]:
     return window if kind == "ER" and window != "none" else plan.energy_range("pool", kind)
 
 
-def rates(plan: Plan, backgrounds: list[Component], signal: Component, events: Pool) -> list[Rate]:
+def rates(plan: Plan, backgrounds: list[Component], signal: Component, events: Pool) -> list[ComponentRate]:
     """A row per background and, after those of each kind, their total, which shares their events; then the signal."""
     rows = []
     for kind in KINDS:
@@ -210,10 +210,10 @@ def rates(plan: Plan, backgrounds: list[Component], signal: Component, events: P
     return [*rows, _rate(plan, signal, events.weights(signal.kind, signal.rate), events)]
 
 
-def _rate(plan: Plan, component: Component, weights: np.ndarray, events: Pool) -> Rate:
+def _rate(plan: Plan, component: Component, weights: np.ndarray, events: Pool) -> ComponentRate:
     energy = np.linspace(*before_range_keV(plan, component.kind), 4001)
     comparable = component.is_default and is_reference_selection(plan.study)
-    return Rate(
+    return ComponentRate(
         name=component.name,
         kind=component.kind,
         before_per_ty=float(np.trapezoid(component.rate(energy), energy)),
@@ -225,14 +225,14 @@ def _rate(plan: Plan, component: Component, weights: np.ndarray, events: Pool) -
     )
 
 
-def _total(kind: str, rows: list[Rate], weights: np.ndarray, events: Pool) -> Rate:
+def _total(kind: str, rows: list[ComponentRate], weights: np.ndarray, events: Pool) -> ComponentRate:
     per_ty, before = float(weights.sum()), sum(row.before_per_ty for row in rows)
     spread = math.hypot(*((row.uncertainty or 0.0) * row.per_ty for row in rows))
     known = [row.reference for row in rows]
     reference = None if None in known else (sum(value for value, _ in known), math.hypot(*(unit for _, unit in known)))
     error = standard_error(weights, events.n_thrown[KINDS.index(kind)])
     relative = spread / per_ty if per_ty else None
-    return Rate(f"{kind} total", kind, before, per_ty, error, relative, effective_size(weights), reference)
+    return ComponentRate(f"{kind} total", kind, before, per_ty, error, relative, effective_size(weights), reference)
 
 
 def standard_error(weights: np.ndarray, n_thrown: int) -> float:
@@ -240,7 +240,7 @@ def standard_error(weights: np.ndarray, n_thrown: int) -> float:
     return math.sqrt(max(float(np.square(weights).sum() - weights.sum() ** 2 / n_thrown), 0.0))
 
 
-def discriminator(sample: Sample) -> np.ndarray:
+def discriminator(sample: ThrownEvents) -> np.ndarray:
     """log10(cS2 / cS1) of the events seen."""
     return np.log10(sample.columns["cs2_pe"][sample.seen] / sample.columns["cs1_pe"][sample.seen])
 
@@ -248,7 +248,7 @@ def discriminator(sample: Sample) -> np.ndarray:
 def leakage(
     ces_er: np.ndarray, value_er: np.ndarray, ces_nr: np.ndarray, value_nr: np.ndarray, acceptance: float,
     edges_keVee: np.ndarray = LEAKAGE_CES_KEVEE,
-) -> Leakage:  # fmt: skip
+) -> LeakedShare:  # fmt: skip
     """ER below the NR quantile `acceptance` of their bin in CES, each bin with a line of its own.
 
     Bins without NR have no line: their ER are not counted.
@@ -259,16 +259,16 @@ def leakage(
         if len(nr):
             n_er += len(er)
             n_leaked += int((er < np.quantile(nr, acceptance)).sum())
-    return Leakage(acceptance, n_leaked, n_er)
+    return LeakedShare(acceptance, n_leaked, n_er)
 
 
-def leakages(er: Sample, nr: Sample) -> list[Leakage]:
+def leakages(er: ThrownEvents, nr: ThrownEvents) -> list[LeakedShare]:
     """At the acceptances that have a reference, for ER uniform in true energy."""
     coordinates = [part for s in (er, nr) for part in (s.columns["ces_keVee"][s.seen], discriminator(s))]
     return [leakage(*coordinates, acceptance) for acceptance in REFERENCE_LEAKAGE]
 
 
-def response(sample: Sample) -> dict[str, np.ndarray]:
+def response(sample: ThrownEvents) -> dict[str, np.ndarray]:
     """Per bin of true energy: centres (energy_keV), share registered and selected, mean CES / E, sigma / mean.
 
     CES / E and its width are those of all events: the coincidence keeps the upward fluctuations of a small S1.

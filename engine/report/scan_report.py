@@ -10,7 +10,7 @@ from engine import plots
 from engine.assembly import results
 from engine.lineage import label, row_label
 from engine.report import figures, headline, page, references, results_page, summary
-from engine.report.page import Cell, Column, Figure, Part, Report, Section, Source, Table, Words
+from engine.report.page import Figure, PageSection, Part, Report, Table, TableCell, TableColumn, Verbatim, Words
 from engine.report.tracking import records
 from engine.report.tracking.journal import pages
 from engine.run.pipeline import Outcome
@@ -94,43 +94,45 @@ def opening(text: str) -> str:
     return "\n".join(line.removeprefix("#").removeprefix(" ") for line in lines)
 
 
-def in_short(lines: Iterable[str], text: str) -> Section:
+def in_short(lines: Iterable[str], text: str) -> PageSection:
     """The headline, above what a study's file says of itself."""
-    said = Source("What the study's file says of itself: command, cost, expected answer", opening(text))
-    return Section("headline", "In three lines", (Words(tuple(lines), listed=True), said))
+    said = Verbatim("What the study's file says of itself: command, cost, expected answer", opening(text))
+    return PageSection("headline", "In three lines", (Words(tuple(lines), listed=True), said))
 
 
-def of_study(study: Study, text: str, settings: tuple[str, ...]) -> Section:
+def of_study(study: Study, text: str, settings: tuple[str, ...]) -> PageSection:
     """A study's file, what `--set` changed of it, and all of its fields."""
     changed = (Words(("Changed by --set:",)), Words(settings, listed=True)) if settings else ()
-    file = Source("The file (TOML)", text, folded=False)
+    file = Verbatim("The file (TOML)", text, folded=False)
     fields = json.dumps(study.fields(), indent=1)
-    every = Source("Every field, with its default where the file is silent (JSON)", fields)
-    return Section("study", "The study", (*changed, file, every))
+    every = Verbatim("Every field, with its default where the file is silent (JSON)", fields)
+    return PageSection("study", "The study", (*changed, file, every))
 
 
-def _sections(one: Scanned) -> Iterator[Section]:
+def _sections(one: Scanned) -> Iterator[PageSection]:
     outcome = one.outcome
     shown = _by_section(one)
     yield in_short(headline.lines(outcome), one.text)
-    yield Section("plane", "The plane", tuple(shown["plane"]) or (Words(("This scan has no figure of a plane.",)),))
-    yield Section("answer", "Z and the exposure for three sigma", (*_answers(outcome), *shown["answer"]))
-    yield Section("limits", "A search that knows the signal", tuple(_limits(outcome)))
-    yield Section("networks", "Classifiers beside the floor", (*_networks(outcome), *shown["networks"]))
-    yield Section("scores", "Scores and test statistics",
+    yield PageSection("plane", "The plane", tuple(shown["plane"]) or (Words(("This scan has no figure of a plane.",)),))
+    yield PageSection("answer", "Z and the exposure for three sigma", (*_answers(outcome), *shown["answer"]))
+    yield PageSection("limits", "A search that knows the signal", tuple(_limits(outcome)))
+    yield PageSection("networks", "Classifiers beside the floor", (*_networks(outcome), *shown["networks"]))
+    yield PageSection("scores", "Scores and test statistics",
                   tuple(shown["scores"]) or (Words(("This scan has no figure of scores.",)),))  # fmt: skip
     if outcome["diagnostics"].autoencoders:
-        yield Section("autoencoder", "The autoencoder", (*_autoencoders(outcome), *shown["autoencoder"]))
+        yield PageSection("autoencoder", "The autoencoder", (*_autoencoders(outcome), *shown["autoencoder"]))
     if outcome["systematics"] is not None:
-        yield Section("systematics", "Under shifted assumptions", tuple(shown["systematics"]))
-    yield Section("published", "Published and ours", tuple(_published(one)))
-    yield Section("audit", "The audit", tuple(_audit(outcome)))
-    yield Section("simulated", "What was simulated", tuple(_simulated(outcome)))
-    yield Section("lines", "Every line", (Source("What recoilscan results prints", "\n".join(summary.lines(outcome))),))
+        yield PageSection("systematics", "Under shifted assumptions", tuple(shown["systematics"]))
+    yield PageSection("published", "Published and ours", tuple(_published(one)))
+    yield PageSection("audit", "The audit", tuple(_audit(outcome)))
+    yield PageSection("simulated", "What was simulated", tuple(_simulated(outcome)))
+    yield PageSection(
+        "lines", "Every line", (Verbatim("What recoilscan results prints", "\n".join(summary.lines(outcome))),)
+    )
     yield of_study(outcome.plan.study, one.text, one.settings)
-    yield Section("made", "How it was made", tuple(_made(one)))
+    yield PageSection("made", "How it was made", tuple(_made(one)))
     if shown["more"]:
-        yield Section("more", "More figures", tuple(shown["more"]))
+        yield PageSection("more", "More figures", tuple(shown["more"]))
 
 
 def _by_section(one: Scanned) -> dict[str, list[Figure]]:
@@ -191,8 +193,8 @@ def _networks(outcome: Outcome) -> Iterator[Part]:
 
 def _autoencoders(outcome: Outcome) -> Iterator[Part]:
     for role, one in outcome["diagnostics"].autoencoders.items():
-        rows = tuple((Cell(name.replace("_", " ")), page.cell(value)) for name, value in one.numbers.items())
-        yield Table(f"{role} {one.family}", (Column("number"), Column("value")), rows)
+        rows = tuple((TableCell(name.replace("_", " ")), page.cell(value)) for name, value in one.numbers.items())
+        yield Table(f"{role} {one.family}", (TableColumn("number"), TableColumn("value")), rows)
 
 
 def _published(one: Scanned) -> Iterator[Part]:
@@ -201,18 +203,20 @@ def _published(one: Scanned) -> Iterator[Part]:
         yield Words(("Nothing published is known that this study could be held against.",))
         return
     rows = tuple(
-        (Cell(row.what), page.cell(row.published),
-         Cell("not in this scan") if row.ours is None else page.cell(row.ours),
-         _error(row.error), page.cell(row.ratio), Cell(row.why), Cell(row.source))
+        (TableCell(row.what), page.cell(row.published),
+         TableCell("not in this scan") if row.ours is None else page.cell(row.ours),
+         _error(row.error), page.cell(row.ratio), TableCell(row.why), TableCell(row.source))
         for row in found
     )  # fmt: skip
     head = ("what", "published", "ours", "its error or 68 % interval", "ratio", "why", "source")
-    yield Table("", tuple(map(Column, head)), rows, "No physics constant was tuned to meet a number of this table.")
+    yield Table(
+        "", tuple(map(TableColumn, head)), rows, "No physics constant was tuned to meet a number of this table."
+    )
 
 
-def _error(known: tuple[float, ...]) -> Cell:
+def _error(known: tuple[float, ...]) -> TableCell:
     if len(known) == 2:
-        return Cell("[{:.3g}, {:.3g}]".format(*known))
+        return TableCell("[{:.3g}, {:.3g}]".format(*known))
     return page.cell(known[0] if known else None)
 
 
@@ -233,10 +237,10 @@ def _simulated(outcome: Outcome) -> Iterator[Part]:
                  f"Models: {first['models']}; score: {first['score']}; tuned on: {first['tuned_on']}.",))  # fmt: skip
     sizes = population.effective_events()
     per_ty = zip(population.names, population.weights.sum(axis=1), population.relative_uncertainty, strict=True)
-    rows = tuple((Cell(name), page.cell(float(rate)), page.cell(float(error)), page.cell(float(sizes[name])))
+    rows = tuple((TableCell(name), page.cell(float(rate)), page.cell(float(error)), page.cell(float(sizes[name])))
                  for name, rate, error in per_ty)  # fmt: skip
     head = ("component", "selected per t y", "relative uncertainty (1 sigma)", "effective pool events")
-    yield Table("Backgrounds", tuple(map(Column, head)), rows,
+    yield Table("Backgrounds", tuple(map(TableColumn, head)), rows,
                 "Effective pool events: what the component's spectrum leaves of the events simulated.")  # fmt: skip
 
 
@@ -252,12 +256,12 @@ def _made(one: Scanned) -> Iterator[Part]:
         yield Words(("The store keeps no journal of this scan: its time and versions are not known.",))
         return
     made = passes[-1].environment
-    yield Table("Versions and machine", (Column("what"), Column("value")),
-                tuple((Cell(name.removeprefix("version.")), Cell(value)) for name, value in made.items()))  # fmt: skip
+    versions = [[name.removeprefix("version."), value] for name, value in made.items()]
+    yield page.plain(("what", "value"), versions, "Versions and machine")
     stages = list(dict.fromkeys(stage for one_pass in passes for stage in one_pass.seconds))
-    head = (Column("stage"), *(Column(_begun(one_pass.began_s), "s") for one_pass in passes))
-    rows = [(Cell(stage), *(page.cell(one_pass.seconds.get(stage)) for one_pass in passes)) for stage in stages]
-    rows.append((Cell("all"), *(page.cell(sum(one_pass.seconds.values())) for one_pass in passes)))
+    head = (TableColumn("stage"), *(TableColumn(_begun(one_pass.began_s), "s") for one_pass in passes))
+    rows = [(TableCell(stage), *(page.cell(one_pass.seconds.get(stage)) for one_pass in passes)) for stage in stages]
+    rows.append((TableCell("all"), *(page.cell(sum(one_pass.seconds.values())) for one_pass in passes)))
     yield Table("Time by stage, of every pass that computed something", head, tuple(rows),
                 f"Wall time; the driver's machine has {made.get('cpus', 'an unknown number of')} cores.")  # fmt: skip
 

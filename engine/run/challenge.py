@@ -22,7 +22,7 @@ from engine.physics import event_rows
 from engine.physics.event_pulses import MADE_OF
 from engine.plan.event_plan import SHARD
 from engine.run import drawn
-from engine.run.drawn import Columns, Source
+from engine.run.drawn import Columns, EventSource
 from engine.store import sealed
 from engine.study import Study
 
@@ -69,7 +69,7 @@ class Challenge:
 
 
 @dataclass(frozen=True)
-class Rate:
+class ExpectedRate:
     """Selected events of a component that a search list expects, and the 1 sigma of that, as a fraction."""
 
     name: str
@@ -87,7 +87,7 @@ def pulses_of(study: Study) -> tuple[str, ...]:
     return tuple(field for field, made_of in MADE_OF.items() if asked & {*made_of})
 
 
-def make(study: Study, folder: Path, answer: Path, exposure_ty: float, n_lists: int, seed: int) -> list[Rate]:
+def make(study: Study, folder: Path, answer: Path, exposure_ty: float, n_lists: int, seed: int) -> list[ExpectedRate]:
     """Writes a folder, which is new or empty, and the answer; returns what a list expects of each background.
 
     Raises BadInput, before anything is written, for what cannot be a list.
@@ -122,7 +122,7 @@ def make(study: Study, folder: Path, answer: Path, exposure_ty: float, n_lists: 
     answer.write_bytes(sealed.dumped(Answer(f"{seed:x}", hidden)))
     (folder / KNOWN).write_bytes(sealed.dumped(Challenge(sha256(answer), digests)))
     rows = zip(sources, per_ty, uncertainty, strict=True)
-    return [Rate(source.name, source.kind, rate * exposure_ty, sd) for source, rate, sd in rows]
+    return [ExpectedRate(source.name, source.kind, rate * exposure_ty, sd) for source, rate, sd in rows]
 
 
 def sha256(path: Path) -> str:
@@ -185,7 +185,7 @@ def _training(study: Study, pulses: tuple[str, ...], seed: int) -> Iterator[pa.T
 
 
 def _background(
-    study: Study, sources: list[Source], per_ty: list[float], pulses: tuple[str, ...], seed: int
+    study: Study, sources: list[EventSource], per_ty: list[float], pulses: tuple[str, ...], seed: int
 ) -> Iterator[pa.Table]:
     """Selected events of every component in the proportions of the search, about as many as the study's pool throws."""
     exposure_ty = study.pool.er_events / sum(per_ty)
@@ -197,7 +197,7 @@ def _background(
 
 
 def _search(
-    study: Study, name: str, sources: list[Source], uncertainty: list[float], of_benchmark: float,
+    study: Study, name: str, sources: list[EventSource], uncertainty: list[float], of_benchmark: float,
     masses: list[float | None], exposure_ty: float, pulses: tuple[str, ...], key: tuple,
 ) -> tuple[pa.Table, Hidden]:  # fmt: skip
     """A list, shuffled, and what is hidden in it. Rates of backgrounds are drawn from how well they are known."""

@@ -22,7 +22,7 @@ Columns = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
-class Source:
+class EventSource:
     """What makes events of a kind: `per_ty` of them before the selection; `energies`: n, rng -> (n,) true energies in
     keV, and charge yields over an ordinary recoil's, or None."""
 
@@ -32,22 +32,22 @@ class Source:
     energies: Callable[[int, np.random.Generator], tuple[np.ndarray, np.ndarray | None]]
 
 
-def of_rate(study: Study, name: str, kind: str, rate: Callable[[np.ndarray], np.ndarray]) -> Source:
+def of_rate(study: Study, name: str, kind: str, rate: Callable[[np.ndarray], np.ndarray]) -> EventSource:
     """A spectrum within the true energies of the study's pool."""
     low, high = study.pool.er_energy_keV if kind == "ER" else study.pool.nr_energy_keV
     energy = np.linspace(low, high, N_ENERGIES)
     of_bin = (rate(energy[1:]) + rate(energy[:-1])) / 2 * np.diff(energy)
     below = np.concatenate([[0.0], np.cumsum(of_bin)])
     per_ty = float(below[-1])
-    return Source(name, kind, per_ty, lambda n, rng: (np.interp(rng.random(n) * per_ty, below, energy), None))
+    return EventSource(name, kind, per_ty, lambda n, rng: (np.interp(rng.random(n) * per_ty, below, energy), None))
 
 
-def of_signal(study: Study, point: SignalPoint) -> Source:
+def of_signal(study: Study, point: SignalPoint) -> EventSource:
     """The study's signal at a point."""
     return of_rate(study, study.signal.name, study.signal.kind, point.rate)
 
 
-def of_component(study: Study, name: str) -> Source:
+def of_component(study: Study, name: str) -> EventSource:
     """A background; raises BadInput for one that is a table of events, which are no list's."""
     module, options = study.backgrounds.spectrum(name)
     if hasattr(module, "read"):
@@ -63,15 +63,15 @@ def of_component(study: Study, name: str) -> Source:
         energy_keV, _, ratio = module.throw(n, rng, options)
         return energy_keV, ratio
 
-    return Source(name, module.KIND, per_ty, energies)
+    return EventSource(name, module.KIND, per_ty, energies)
 
 
-def of_range(kind: str, low_keV: float, high_keV: float) -> Source:
+def of_range(kind: str, low_keV: float, high_keV: float) -> EventSource:
     """Energies that are uniform: one event per t y."""
-    return Source(kind, kind, 1.0, lambda n, rng: (rng.uniform(low_keV, high_keV, n), None))
+    return EventSource(kind, kind, 1.0, lambda n, rng: (rng.uniform(low_keV, high_keV, n), None))
 
 
-def thrown(study: Study, source: Source, n: int, key: tuple, pulses: tuple[str, ...] = ()) -> Columns:
+def thrown(study: Study, source: EventSource, n: int, key: tuple, pulses: tuple[str, ...] = ()) -> Columns:
     """n events, selected or not: columns of `simulate`, energy_keV and `selected`, and these fields of the readout."""
     energy_keV, ratio = source.energies(n, lineage.stream("drawn energy", *key))
     assumed = study.detector.constants
@@ -95,7 +95,7 @@ def joined(parts: list[Columns]) -> Columns:
 
 
 def _shards(
-    study: Study, source: Source, sizes: Iterator[int], key: tuple, pulses: tuple[str, ...]
+    study: Study, source: EventSource, sizes: Iterator[int], key: tuple, pulses: tuple[str, ...]
 ) -> Iterator[Columns]:
     for number, n in enumerate(sizes):
         events_ = thrown(study, source, n, (*key, number), pulses)
@@ -103,7 +103,7 @@ def _shards(
 
 
 def exposures(
-    study: Study, source: Source, exposure_ty: float, key: tuple, pulses: tuple[str, ...] = ()
+    study: Study, source: EventSource, exposure_ty: float, key: tuple, pulses: tuple[str, ...] = ()
 ) -> Iterator[Columns]:
     """The selected events of an exposure, shard by shard; their number is a Poisson one."""
     n = int(lineage.stream("drawn number", *key).poisson(source.per_ty * exposure_ty))
@@ -111,12 +111,12 @@ def exposures(
     yield from _shards(study, source, sizes, key, pulses)
 
 
-def exposed(study: Study, source: Source, exposure_ty: float, key: tuple, pulses: tuple[str, ...] = ()) -> Columns:
-    """The same at once."""
+def exposed(study: Study, source: EventSource, exposure_ty: float, key: tuple, pulses: tuple[str, ...] = ()) -> Columns:
+    """Columns of all events of an exposure at once; see `exposures`."""
     return joined(list(exposures(study, source, exposure_ty, key, pulses)))
 
 
-def exactly(study: Study, source: Source, n: int, key: tuple, pulses: tuple[str, ...] = ()) -> Columns:
+def exactly(study: Study, source: EventSource, n: int, key: tuple, pulses: tuple[str, ...] = ()) -> Columns:
     """The first n selected events; raises BadInput where hardly any is selected."""
     parts, found, number = [], 0, 0
     while not parts or found < n:
@@ -127,14 +127,14 @@ def exactly(study: Study, source: Source, n: int, key: tuple, pulses: tuple[str,
     return only(joined(parts), np.s_[:n])
 
 
-def selected_per_ty(study: Study, source: Source) -> float:
+def selected_per_ty(study: Study, source: EventSource) -> float:
     """Selected events per t y, to a few per cent; raises BadInput where hardly any event is selected."""
     n_selected = pilot(study, source)
     _refuse_few(source, n_selected)
     return source.per_ty * n_selected / PILOT
 
 
-def pilot(study: Study, source: Source) -> int:
+def pilot(study: Study, source: EventSource) -> int:
     """How many of PILOT events are selected; none of a spectrum that is 0 all over the pool's energies."""
     if not source.per_ty:
         return 0
@@ -142,7 +142,7 @@ def pilot(study: Study, source: Source) -> int:
     return sum(len(shard["selected"]) for shard in shards)
 
 
-def _refuse_few(source: Source, n_selected: int) -> None:
+def _refuse_few(source: EventSource, n_selected: int) -> None:
     if n_selected < FEWEST:
         raise BadInput(f"{source.name}: {n_selected} of {PILOT} events are in the study's selection; at least {FEWEST} "
                        "must be")  # fmt: skip

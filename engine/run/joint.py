@@ -47,7 +47,7 @@ def common_statistics(lists: Sequence[Observation]) -> list[Wanted]:
 
 
 @dataclass(frozen=True)
-class Joint:
+class JointObservation:
     """Lists that share nothing but the signal: what is open of their rates and leakage is drawn for each by itself."""
 
     lists: tuple[Observation, ...]

@@ -12,7 +12,7 @@ import numpy as np
 from engine.assembly.population import own_events, unscored
 from engine.errors import BadInput, unknown
 from engine.inference import component_fit, observed
-from engine.inference.component_fit import Bins, Fitted, Templates
+from engine.inference.component_fit import Bins, FittedRates, Templates
 from engine.inference.population import Population
 from engine.physics import spectra
 from engine.physics.event_list import EventList
@@ -43,7 +43,7 @@ class ListFit:
     n_events: int
     n_expected: float
     n_simulated: int
-    fitted: Fitted
+    fitted: FittedRates
     free: Free | None = None
 
 

@@ -19,9 +19,9 @@ from engine.assembly.fits import blob
 from engine.assembly.population import benchmark_weights, choices, toys
 from engine.errors import BadInput, listed
 from engine.inference import cells, goodness, observed
-from engine.inference.cells import Choice, Toys
+from engine.inference.cells import BackgroundToys, Choice
 from engine.inference.exact import Distribution
-from engine.inference.goodness import Fit
+from engine.inference.goodness import GoodnessOfFit
 from engine.inference.hypothesis import Scored
 from engine.inference.observed import Local
 from engine.inference.population import Population
@@ -110,7 +110,7 @@ class Observation:
         return self.population.only(~self._regions[1])
 
     @cached_property
-    def fits(self) -> list[Fit]:
+    def fits(self) -> list[GoodnessOfFit]:
         """The fit of the background model outside the signal region."""
         seen = {R: events[~self.inside] for R, events in self.seen.items()}
         return goodness.fits(self.outside, self.exposure_ty, seen, self.plan.study.toys.null)
@@ -121,7 +121,7 @@ class Observation:
         return min(fit.p for fit in self.fits) >= goodness.UNFIT
 
     @cached_property
-    def fits_inside_too(self) -> list[Fit]:
+    def fits_inside_too(self) -> list[GoodnessOfFit]:
         """The same with the signal region, where a signal makes it worse: for who has unblinded."""
         return goodness.fits(self.population, self.exposure_ty, self.seen, self.plan.study.toys.null)
 
@@ -165,7 +165,7 @@ class Observation:
         )
         return {pair: (q_null, q[:, 0]) for pair, (q_null, q) in zip(plan.by_toys, samples, strict=True)}
 
-    def _toys(self, hypothesis: str) -> list[Toys]:
+    def _toys(self, hypothesis: str) -> list[BackgroundToys]:
         return toys(self.plan, self.outcome.ledger, self.exposure_ty, hypothesis)
 
     def unblind(self, store: Store, name: str, joint: str | None = None) -> int:

@@ -15,7 +15,7 @@ from engine import lineage, schemas
 from engine.assembly.population import signal_weights
 from engine.errors import BadInput, listed
 from engine.inference import discovery, experiments, limits, neyman
-from engine.inference.experiments import Backgrounds
+from engine.inference.experiments import ExpectedBackground
 from engine.inference.limits import Experiment, Observed
 from engine.inference.pools import DENSITY_HALF, TOY_HALF, effective_size
 from engine.inference.teststats.tail_count import SMALLEST_TAIL
@@ -26,7 +26,7 @@ VERSION = 1  # rises when another limit follows from the same events
 
 
 @dataclass(frozen=True)
-class Counted:
+class CountedList:
     """A list in the strata of an experiment: what is expected there at one mass, and how many events there are."""
 
     where: Experiment
@@ -42,11 +42,11 @@ class OfList:
     seen: Observation
 
     @cached_property
-    def background(self) -> Backgrounds:
+    def background(self) -> ExpectedBackground:
         """Templates and expectations of the background, whatever the signal."""
         return experiments.backgrounds(self.seen.population.null(None, self.seen.exposure_ty))
 
-    def at(self, m_chi_GeV: float | None) -> Counted | None:
+    def at(self, m_chi_GeV: float | None) -> CountedList | None:
         """At one mass; None where the pool has no event of the signal."""
         seen, pool = self.seen, self.seen.population
         weights = signal_weights(seen.plan.study.signal.at(m_chi_GeV), pool)
@@ -57,7 +57,7 @@ class OfList:
         binning = experiments.settling(unbinned)
         rows = self.background.rows(seen.seen[None], reference, unbinned)
         sizes = experiments.like_signal(unbinned), effective_size(weights[pool.pool.half == TOY_HALF])
-        return Counted(binning.merged(unbinned), binning.counts(rows), *sizes)
+        return CountedList(binning.merged(unbinned), binning.counts(rows), *sizes)
 
 
 def masses(lists: list[Observation]) -> list[float | None]:

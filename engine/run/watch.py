@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from itertools import count
 
 from engine.progress import Silent
-from engine.store.fits import Watch
+from engine.store.fits import FitWatch
 from engine.store.store import Store
 
 EVERY_S = 2.0
@@ -20,7 +20,7 @@ def watching(
 ) -> Iterator[None]:
     """Tells `progress` every EVERY_S of the fits among these items that are under way, and are not known yet; and once,
     of what is long, how long it is expected to be."""
-    watch, ended = Watch(store, items), threading.Event()
+    watch, ended = FitWatch(store, items), threading.Event()
 
     def look_on() -> None:
         for n_looks in count():

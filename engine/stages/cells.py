@@ -11,7 +11,7 @@ from engine.assembly import population, rows
 from engine.assembly.inputs import Inputs
 from engine.errors import UNANSWERED, Unanswerable
 from engine.inference import cells as inference
-from engine.inference.cells import Toys
+from engine.inference.cells import BackgroundToys
 from engine.inference.population import Population
 from engine.plan.event_plan import VERSIONS
 from engine.plan.plan import HYPOTHESES, Plan
@@ -58,7 +58,7 @@ def wanted(cells: dict[str, Cell], missing: set[str]) -> Iterator[tuple[str, Cel
 def work(
     plan: Plan,
     pool: Population,
-    toys: dict[str, list[Toys]],
+    toys: dict[str, list[BackgroundToys]],
     signal_weights: np.ndarray,
     exposure_ty: float,
     m_chi_GeV: float | None,
@@ -89,7 +89,7 @@ def work(
 def _rows(
     plan: Plan,
     pool: Population,
-    toys: dict[str, list[Toys]],
+    toys: dict[str, list[BackgroundToys]],
     signal_weights: np.ndarray,
     exposure_ty: float,
     m_chi_GeV: float | None,

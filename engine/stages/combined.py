@@ -10,7 +10,7 @@ import pyarrow as pa
 from engine import lineage, schemas
 from engine.assembly import population, results, rows
 from engine.assembly.inputs import Inputs
-from engine.inference.cells import Toys, q_values
+from engine.inference.cells import BackgroundToys, q_values
 from engine.inference.combined import Calibration, combined
 from engine.inference.population import Population
 from engine.inference.significance import z_one_sided
@@ -82,7 +82,7 @@ def units(inputs: Inputs, missing: set[str]) -> Iterable[Unit]:
 def units_of(
     inputs: Inputs, choices: Tried, places: dict[str, Point], missing: set[str], stage: str = NAME
 ) -> Iterator[Unit]:
-    """The same of any fits."""
+    """Units for points `places`, of which `missing` are to be computed, over the fits `choices`."""
     plan, wanted = choices[0][0], [(item, point) for item, point in places.items() if item in missing]
     pools = [inputs.population if one is inputs.plan else inputs.under(one).population for one, _ in choices]
     signals = population.signals(plan, pools[0], (point for _, point in wanted))
@@ -102,7 +102,7 @@ def work(
     stage: str,
     choices: Tried,
     pools: list[Population],
-    toys: list[list[list[Toys]]],
+    toys: list[list[list[BackgroundToys]]],
     signal_weights: np.ndarray,
     exposure_ty: float,
     m_chi_GeV: float | None,

@@ -10,7 +10,7 @@ from engine import lineage, schemas
 from engine.assembly import population, results, rows
 from engine.assembly.inputs import Inputs
 from engine.inference import discovery, experiments, limits, neyman
-from engine.inference.experiments import Backgrounds
+from engine.inference.experiments import ExpectedBackground
 from engine.inference.limits import Experiment
 from engine.inference.pools import DENSITY_HALF
 from engine.inference.population import Population
@@ -97,7 +97,7 @@ def work(
 
 
 def _row(
-    plan: Plan, pool: Population, background: Backgrounds, weights: np.ndarray, exposure_ty: float,
+    plan: Plan, pool: Population, background: ExpectedBackground, weights: np.ndarray, exposure_ty: float,
     m_chi_GeV: float | None,
 ) -> dict:  # fmt: skip
     study, section = plan.study, plan.study.limits

@@ -159,7 +159,7 @@ def _by_toys(plan: Plan, pool: Population, choice: Choice, weights: np.ndarray, 
     }  # fmt: skip
 
 
-def _of(estimate: reach.Reach | reach_toys.ToyReach) -> dict:
+def _of(estimate: reach.FoundExposure | reach_toys.ToyReach) -> dict:
     t3_ty = None if estimate.status == reach.BEYOND else estimate.exposure_ty
     return {"status": estimate.status, "t3_ty": t3_ty, "checked_to_ty": estimate.checked_to_ty}
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from engine.errors import StoreError, StoreFault
-from engine.progress import Fit
+from engine.progress import FitProgress
 from engine.store.checkpoints import FOLDER, Checkpoint
 from engine.store.store import Store, Stored
 
@@ -21,7 +21,7 @@ History = dict[str, list[float]]
 
 @contextmanager
 def telling(checkpoint: Checkpoint, name: str, epochs: int, may_stop: bool) -> Iterator[Callable[[History], None]]:
-    """What a fit is to call with its curves, at its beginning and after every epoch; see `Fit`."""
+    """What a fit is to call with its curves, at its beginning and after every epoch; see `FitProgress`."""
     tell = _Teller(checkpoint, name, epochs, may_stop)
     try:
         yield tell
@@ -44,7 +44,7 @@ class _Teller:
         name, epochs, may_stop = self.about
         epoch_s = (now - begun) / (n - before) if n > before else None
         losses = (history.get(f"{part}_loss", []) for part in ("train", "validation"))
-        self.store.keep(self.path, Fit(name, epochs, *losses, epoch_s, may_stop, time.time()))
+        self.store.keep(self.path, FitProgress(name, epochs, *losses, epoch_s, may_stop, time.time()))
         took_s = time.monotonic() - now
         self.due_s = now + max(EVERY_S, (1 + SHARE) * took_s)
 
@@ -55,17 +55,19 @@ class _Teller:
                 self.store.delete(self.path)
 
 
-class Watch:
+class FitWatch:
     """The fits of these items from now on; what one that was killed left before is passed over."""
 
     def __init__(self, store: Store, items: Iterable[str]):
         self.store, self.items = store, tuple(items)
         self.before, self.read = set(self._listed()), {}
 
-    def look(self) -> dict[str, Fit]:
+    def look(self) -> dict[str, FitProgress]:
         """What is said of them, by the name of their checkpoint; nothing while the store does not answer."""
         listed = [one for one in self._listed() if one not in self.before]
-        self.read = {one: self.read[one] if one in self.read else self.store.kept(one.path, Fit) for one in listed}
+        self.read = {
+            one: self.read[one] if one in self.read else self.store.kept(one.path, FitProgress) for one in listed
+        }
         return {Path(one.path).stem: fit for one, fit in self.read.items() if fit}
 
     def _listed(self) -> list[Stored]:
@@ -76,10 +78,10 @@ class Watch:
         return []
 
 
-def under_way(store: Store, items: Iterable[str]) -> dict[str, Fit]:
+def under_way(store: Store, items: Iterable[str]) -> dict[str, FitProgress]:
     """The fits of these items that run, or ran until they were killed."""
     wanted = tuple(items)
-    found = {path: store.kept(path, Fit) for path in store.list(FOLDER) if _is_of(path, wanted)}
+    found = {path: store.kept(path, FitProgress) for path in store.list(FOLDER) if _is_of(path, wanted)}
     return {Path(path).stem: fit for path, fit in found.items() if fit}
 
 

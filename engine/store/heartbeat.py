@@ -73,6 +73,7 @@ class Beat:
 
     @property
     def path(self) -> str:
+        """Where this process's signs of life are kept."""
         return f"{FOLDER}/{self.name}/{socket.gethostname()}-{os.getpid()}.json"
 
     def give(self) -> None:

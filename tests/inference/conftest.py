@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from engine.inference.cells import Choice, Toys, background_block, signal_cells
+from engine.inference.cells import BackgroundToys, Choice, background_block, signal_cells
 from engine.inference.pools import Pool
 from engine.inference.population import Background, populate
 from engine.options import configure
@@ -66,7 +66,7 @@ def cells_of(population, choices, key, expected, exposure_ty=1.0, blocks=1):
         drawn = [background_block(own, exposure_ty, hypothesis, block, choices) for block in range(blocks)]
         n_events = np.concatenate([counts for counts, _ in drawn])
         columns = zip(*(totals for _, totals in drawn), strict=True)
-        toys_of[hypothesis] = [Toys(n_events, np.concatenate(totals)) for totals in columns]
+        toys_of[hypothesis] = [BackgroundToys(n_events, np.concatenate(totals)) for totals in columns]
     weights = own.pool.weights("NR", flat(1 / ENERGY_KEV["NR"]))
     scales = np.asarray(expected) / (weights.sum() * exposure_ty)
     return signal_cells(own, weights, ("flat",), scales, exposure_ty, choices, toys_of["null"], toys_of["background"])

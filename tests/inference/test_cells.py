@@ -10,7 +10,7 @@ from scipy.special import gammaln
 
 from engine.errors import BadInput
 from engine.inference import cells, toys
-from engine.inference.cells import Choice, Toys, background_block, half_shift, signal_cells
+from engine.inference.cells import BackgroundToys, Choice, background_block, half_shift, signal_cells
 from engine.inference.jackknife import z_pool_error
 from engine.inference.pools import DENSITY_HALF, TOY_HALF
 from engine.inference.population import Background, populate
@@ -60,7 +60,9 @@ def draw(population, hypothesis, blocks=(0, 1), choices=CHOICES):
     """Toys of one hypothesis, per choice."""
     drawn = [background_block(population, 1.0, hypothesis, block, choices) for block in blocks]
     n_events = np.concatenate([counts for counts, _ in drawn])
-    return [Toys(n_events, np.concatenate(totals)) for totals in zip(*(found for _, found in drawn), strict=True)]
+    return [
+        BackgroundToys(n_events, np.concatenate(totals)) for totals in zip(*(found for _, found in drawn), strict=True)
+    ]
 
 
 def signal_weights(population, expected=SIGNAL):
@@ -78,7 +80,7 @@ def signal_alone(population, mean, n_toys=1000, key=KEY, weights=None, choices=C
     """Signal events without background: numbers (toys, steps), and per choice their first totals (toys, steps)."""
     weights = signal_weights(population) if weights is None else weights
     statistics = cells.prepare(population, 1.0, choices)
-    empty = [Toys(np.zeros(n_toys, dtype=np.int64), np.zeros((n_toys, 1)))] * len(choices)
+    empty = [BackgroundToys(np.zeros(n_toys, dtype=np.int64), np.zeros((n_toys, 1)))] * len(choices)
 
     def spied(q):
         spies = [SimpleNamespace(columns=statistic.columns, q=q) for statistic in statistics]
@@ -231,7 +233,7 @@ def test_more_toys_keep_the_first_ones(population, n_toys):
 def test_signal_toys_meet_their_background_toys_in_any_block(population, toys_of):
     """q of a toy is q of its background events and its signal events together, one toy at a time."""
     mean, picked = SIGNAL * SCALES[[2, 6]], [0, 999, 1000, 1500]
-    background = [Toys(drawn.n_events[:1501], drawn.totals[:1501]) for drawn in toys_of["background"]]
+    background = [BackgroundToys(drawn.n_events[:1501], drawn.totals[:1501]) for drawn in toys_of["background"]]
     statistics = cells.prepare(population, 1.0, CHOICES)
     q = cells._signal_q(population, signal_weights(population), KEY, mean, 1.0, CHOICES, statistics, background)
     counts, totals = signal_alone(population, mean, 1501)
@@ -290,7 +292,7 @@ def test_toys_draw_only_what_the_spectrum_asks_for(make_pool):
 
 
 def test_signal_is_added_to_the_background_toys(population, toys_of, rows):
-    shifted = [Toys(drawn.n_events + 100, drawn.totals + 5) for drawn in toys_of["background"]]
+    shifted = [BackgroundToys(drawn.n_events + 100, drawn.totals + 5) for drawn in toys_of["background"]]
     row = scan(population, toys_of | {"background": shifted})[3]
     assert row[1].significance.q_median == rows[3][1].significance.q_median + 5
     literal = LITERAL.prepare(population.null(1.0, 1.0))

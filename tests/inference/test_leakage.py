@@ -10,7 +10,7 @@ from engine.errors import BadInput
 from engine.inference import cells, leakage
 from engine.inference.cells import Choice
 from engine.inference.exact.averaged import Averaged
-from engine.inference.leakage import Leakage
+from engine.inference.leakage import LeakagePrior
 from engine.inference.teststats import count, excess_scan, extended_poisson, known_signal, tail_count
 from engine.options import configure
 
@@ -30,7 +30,7 @@ def _leaky():
 
 
 def known_to(population, factor):
-    return replace(population, leakage=Leakage(factor), laws={})
+    return replace(population, leakage=LeakagePrior(factor), laws={})
 
 
 def choice(module, **options):
@@ -74,19 +74,19 @@ class TestLine:
 class TestFactor:
     def test_of_a_log_normal(self):
         z = np.array([-2.0, 0.0, 1.0])
-        assert Leakage(1.5).at(z) == pytest.approx(1.5**z)
-        assert Leakage(1.5).known_to == 1.5 and not Leakage(1.5).is_known
-        assert Leakage().is_known and Leakage().known_to == 1.0
+        assert LeakagePrior(1.5).at(z) == pytest.approx(1.5**z)
+        assert LeakagePrior(1.5).known_to == 1.5 and not LeakagePrior(1.5).is_known
+        assert LeakagePrior().is_known and LeakagePrior().known_to == 1.0
 
     def test_of_a_calibration_it_is_the_gamma_posterior(self):
         z = np.random.default_rng(3).standard_normal(200_000)
-        factor = Leakage(leaked=9.0).at(z)
+        factor = LeakagePrior(leaked=9.0).at(z)
         assert stats.kstest(9 * factor[:20_000], stats.gamma(10).cdf).pvalue > 1e-3
-        assert np.exp(np.log(factor).std()) == pytest.approx(Leakage(leaked=9.0).known_to, rel=5e-3)
-        assert Leakage(leaked=1e6).known_to == pytest.approx(1.001, abs=1e-5)
+        assert np.exp(np.log(factor).std()) == pytest.approx(LeakagePrior(leaked=9.0).known_to, rel=5e-3)
+        assert LeakagePrior(leaked=1e6).known_to == pytest.approx(1.001, abs=1e-5)
 
     def test_the_outermost_factors_are_numbers(self):
-        assert (np.diff(Leakage(leaked=3.0).at(np.linspace(-30, 30, 61))) > 0).all()
+        assert (np.diff(LeakagePrior(leaked=3.0).at(np.linspace(-30, 30, 61))) > 0).all()
 
 
 @pytest.mark.parametrize("factor", [1.2, 1.5, 2.0, 3.0])
@@ -103,7 +103,7 @@ def test_the_average_is_the_integral_over_the_factor(factor, b):
         def sf(self, q):
             return np.maximum(stats.poisson.sf(np.asarray(q) - 1, self.mean), 1e-300)
 
-    known = Leakage(factor)
+    known = LeakagePrior(factor)
     made = []
     law = Averaged(lambda z: made.append(z) or Law(b * known.at(z)), known.step(b))
     z = np.linspace(-12, 14, 8001)
@@ -194,7 +194,7 @@ def test_captures_leak_and_a_calibration_by_betas_has_none_of_them():
     betas, with_captures = populated(), populated(er_kinds=("ER", "capture"))
     assert betas.leaks.any() and not betas.leaks[own].any() and with_captures.leaks[own].any()
     np.testing.assert_array_equal(betas.leaks[~own], with_captures.leaks[~own])
-    assert with_captures.leakage == betas.leakage == leakage.Leakage(leaked=1e3 * betas.er_leakage)
+    assert with_captures.leakage == betas.leakage == leakage.LeakagePrior(leaked=1e3 * betas.er_leakage)
     assert with_captures.er_leakage == pytest.approx((with_captures.weights[:, with_captures.leaks].sum())
                                                      / with_captures.weights[:, pool.kind != 1].sum())  # fmt: skip
 

@@ -11,7 +11,7 @@ from scipy import stats
 
 from engine.errors import BadInput
 from engine.inference import teststats
-from engine.inference.cells import Choice, Toys, background_block, signal_cells
+from engine.inference.cells import BackgroundToys, Choice, background_block, signal_cells
 from engine.inference.exact.bins import excess
 from engine.inference.pools import TOY_HALF
 from engine.inference.teststats import centred, count, counting_veto, excess_scan, extended_poisson, tail_count
@@ -212,7 +212,7 @@ def test_a_strong_signal_speaks_against_background(additive, population):
     drawn = {}
     for hypothesis in ("null", "background"):
         n_events, (totals,) = background_block(population, 1.0, hypothesis, 0, [choice])
-        drawn[hypothesis] = [Toys(n_events, totals)]
+        drawn[hypothesis] = [BackgroundToys(n_events, totals)]
     weights = signal_weights(population)
     cells = signal_cells(
         population, weights, ("strong",), np.array([0.0, 1.0]), 1.0, [choice], drawn["null"], drawn["background"]

@@ -15,11 +15,11 @@ from PIL import Image
 
 from engine import plots, schemas
 from engine.report import page
-from engine.report.page import Cell, Column, Figure, Report, Section, Source, Table, Words
+from engine.report.page import Figure, PageSection, Report, Table, TableCell, TableColumn, Verbatim, Words
 
 
 def report(*parts, name="mine") -> Report:
-    return Report(name, "What is it?", (Section("only", "The only one", parts),))
+    return Report(name, "What is it?", (PageSection("only", "The only one", parts),))
 
 
 def noise(n_bytes: int) -> bytes:
@@ -29,8 +29,8 @@ def noise(n_bytes: int) -> bytes:
 
 def test_texts_are_escaped_wherever_they_stand():
     bad = '<script>alert("1")</script> & <b>'
-    table = Table(bad, (Column(bad, bad, bad),), ((Cell(bad),),), bad)
-    made = page.rendered(bad, [report(table, Words((bad,)), Source(bad, bad), Figure("a", bad, b"x"), name=bad)])
+    table = Table(bad, (TableColumn(bad, bad, bad),), ((TableCell(bad),),), bad)
+    made = page.rendered(bad, [report(table, Words((bad,)), Verbatim(bad, bad), Figure("a", bad, b"x"), name=bad)])
     found = Page(made)
     assert len(found.all("script")) == 1 and not found.all("b")
     assert found.tables[0].rows == [[(bad, None)]] and found.all("img")[0]["alt"] == bad
@@ -60,7 +60,7 @@ def test_two_studies_share_the_room():
 
 
 def test_a_section_that_one_study_lacks_is_said_to_be_missing():
-    other = Report("other", "Why?", (Section("more", "More", (Words(("here",)),)),))
+    other = Report("other", "Why?", (PageSection("more", "More", (Words(("here",)),)),))
     found = Page(page.rendered("t", [report(Words(("there",))), other]))
     assert [one["id"] for one in found.all("section")] == ["only", "more"]
     assert found.words.count("Not in this study.") == 2

@@ -10,7 +10,7 @@ from scipy.stats import norm, poisson
 from engine.errors import BadInput
 from engine.plan.plan import Plan
 from engine.report import event_display, physics_page, physics_report
-from engine.report.physics_report import Leakage, Rate, Sample
+from engine.report.physics_report import ComponentRate, LeakedShare, ThrownEvents
 from engine.study import load
 
 N = 2000
@@ -42,7 +42,7 @@ def flat_samples(n, seed):
     """Uniform in 1-14 keV, selected above 7.5 keV: half of the range."""
     energy = np.random.default_rng(seed).uniform(1, 14, n)
     charges = {"cs1_pe": energy, "cs2_pe": energy}
-    return [Sample(kind, (1.0, 14.0), energy, charges, energy > 7.5) for kind in ("ER", "NR")]
+    return [ThrownEvents(kind, (1.0, 14.0), energy, charges, energy > 7.5) for kind in ("ER", "NR")]
 
 
 def test_the_same_events_are_thrown_again_and_others_for_another_kind_or_seed(study, samples):
@@ -96,14 +96,14 @@ def test_references_are_for_the_default_alone(study, samples, request):
 
 
 def test_pull_counts_the_simulation_and_the_rounding():
-    row = Rate("x", "NR", 1.0, 0.006, 0.0, None, 1.0, reference=(1.0, 0.1))
+    row = ComponentRate("x", "NR", 1.0, 0.006, 0.0, None, 1.0, reference=(1.0, 0.1))
     assert row.ratio == pytest.approx(1.2) and row.pull == pytest.approx(0.2 / (0.1 / np.sqrt(12)))
     assert dataclasses.replace(row, reference=None).pull is None
     assert dataclasses.replace(row, reference=(0.0, 0.1)).ratio is None
 
 
 def test_a_fraction_without_events_is_no_zero():
-    sample = Sample("ER", (1.0, 3.0), np.array([1.5, 1.6]), {}, np.array([True, False]))
+    sample = ThrownEvents("ER", (1.0, 3.0), np.array([1.5, 1.6]), {}, np.array([True, False]))
     np.testing.assert_array_equal(sample.fraction(sample.selected, np.array([1.0, 2.0, 3.0])), [0.5, np.nan])
 
 
@@ -127,7 +127,7 @@ def test_leakage_counts_only_where_there_is_a_line():
     assert (found.n_leaked, found.n_er) == (1, 1)
     share, low, high = physics_report.leakage(er, er, nothing, nothing, 0.5).interval
     assert np.isnan(share) and (low, high) == (0, 1)
-    share, low, high = Leakage(0.3, 0, 1000).interval
+    share, low, high = LeakedShare(0.3, 0, 1000).interval
     assert share == low == 0 and 0.001 < high < 0.002
 
 

@@ -10,7 +10,7 @@ import pytest
 from engine import study
 from engine.assembly.population import own_events, unscored
 from engine.inference import component_fit, observed, profile, toys
-from engine.inference.component_fit import Fitted
+from engine.inference.component_fit import FittedRates
 from engine.lineage import stream
 from engine.plan.plan import Plan
 from engine.run import list_fit, observation
@@ -91,7 +91,7 @@ def test_what_was_fitted_becomes_the_studys_prior(parsed, tmp_path):
                                       for name in parsed.backgrounds.components), strict=True))  # fmt: skip
     factor = np.where(np.array(groups.names) == "betas", 1.2, 1.0)
     covariance = np.diag([*(np.where(factor > 1, 0.04, groups.relative_sd) ** 2), 0.03**2])
-    fitted = Fitted(groups, factor, covariance, np.ones(len(factor)), 0.0, 0.7, 0.66, None)
+    fitted = FittedRates(groups, factor, covariance, np.ones(len(factor)), 0.0, 0.7, 0.66, None)
     of = ListFit(parsed, 10, 9.0, 1000, fitted, list_fit.free(parsed, YIELD + RANGE))
     assert list_fit.priors(of) == {
         "betas": {"rate_factor": 1.2, "relative_uncertainty": 0.03333},

@@ -148,7 +148,7 @@ def test_several_lists_are_one_search_blind_until_told_otherwise(observe, scanne
                   "together: upper limit at 40 GeV: ", "run_id runtwo"):  # fmt: skip
         assert words in said, words
     assert "unblinded before" not in said  # one search is one way of looking
-    both = joint.Joint(tuple(seen))
+    both = joint.JointObservation(tuple(seen))
     records = [store.kept(path, observation.Unblinding) for path in store.list(f"{observation.FOLDER}/unblinded")]
     assert sorted(record.setting for record in records) == sorted([*(s.setting for s in seen), *[both.setting] * 2])
     kept = f"{observation.FOLDER}/{both.setting}"
@@ -165,7 +165,7 @@ def test_the_limit_table_has_the_names_of_xenons_releases(seen):
     (row,) = csv.DictReader(io.StringIO(made["limits.csv"].decode()))
     assert tuple(row)[: len(XENON)] == XENON
     assert float(row["dm_mass_gev"]) == 40 and 1e-50 < float(row["upper_limit_cm2"]) < 1e-40
-    both = of_joint.files(joint.Joint(tuple(seen)), {"limits": observed_limits.table(seen)})
+    both = of_joint.files(joint.JointObservation(tuple(seen)), {"limits": observed_limits.table(seen)})
     assert {"limits.csv", "limits.parquet", "limits.png"} == set(both)
 
 

@@ -6,7 +6,7 @@ import time
 import pytest
 from obstore.exceptions import GenericError
 
-from engine.progress import Fit, Silent
+from engine.progress import FitProgress, Silent
 from engine.run import watch
 from engine.store import fits
 from engine.store.checkpoints import Checkpoint
@@ -37,7 +37,7 @@ def of(n: int) -> dict[str, list[float]]:
     return {"train_loss": [1.0] * n, "validation_loss": [2.0] * n} if n else {}
 
 
-def there(store) -> Fit | None:
+def there(store) -> FitProgress | None:
     return fits.under_way(store, [ITEM]).get(ITEM)
 
 
@@ -109,7 +109,7 @@ class TestWatch:
     def test_it_sees_the_fits_of_its_items_and_not_what_a_killed_one_left(self, store, tmp_path):
         left = telling(store, name="killed").__enter__()
         left(CURVES)
-        watched = fits.Watch(store, [ITEM])
+        watched = fits.FitWatch(store, [ITEM])
         assert watched.look() == {}
         with telling(store) as tell, fits.telling(Checkpoint(store, "b" * 24), "other", 5, False) as other:
             tell(CURVES)
@@ -118,13 +118,13 @@ class TestWatch:
         assert watched.look() == {}
 
     def test_a_rung_of_a_search_is_a_fit_of_its_item(self, store):
-        watched = fits.Watch(store, [ITEM])
+        watched = fits.FitWatch(store, [ITEM])
         with fits.telling(Checkpoint(store, f"{ITEM}-4"), "dense_vae", 4, False) as tell:
             tell(CURVES)
             assert list(watched.look()) == [f"{ITEM}-4"]
 
     def test_what_has_not_changed_is_not_read_again(self, store, monkeypatch):
-        watched, read, kept = fits.Watch(store, [ITEM]), [], Store.kept
+        watched, read, kept = fits.FitWatch(store, [ITEM]), [], Store.kept
         monkeypatch.setattr(Store, "kept", lambda self, path, kind: read.append(path) or kept(self, path, kind))
         with telling(store) as tell:
             tell(CURVES)
@@ -132,19 +132,19 @@ class TestWatch:
         assert len(read) == 1
 
     def test_a_damaged_record_is_left_out_with_a_note(self, store, capsys):
-        watched = fits.Watch(store, [ITEM])
+        watched = fits.FitWatch(store, [ITEM])
         store.put(f"checkpoints/{ITEM}.json", b'{"schema": "fit"')
         assert watched.look() == watched.look() == {}
         assert capsys.readouterr().err.count("is left out") == 1
 
     def test_a_store_that_does_not_answer_has_no_fits(self, store, monkeypatch):
-        watched = fits.Watch(store, [ITEM])
+        watched = fits.FitWatch(store, [ITEM])
 
         def fail(*_):
             raise GenericError("no answer")
 
         monkeypatch.setattr("engine.store.store.obstore.list", fail)
-        assert watched.look() == {} == fits.Watch(store, [ITEM]).look()
+        assert watched.look() == {} == fits.FitWatch(store, [ITEM]).look()
 
 
 class Listener(Silent):

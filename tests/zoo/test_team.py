@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from zoo._team import Share, Team, WholeBatchNoise
+from zoo._team import BatchShare, Team, WholeBatchNoise
 
 N, LATENT = 7, 3
 CPU = torch.device("cpu")
@@ -56,16 +56,16 @@ def test_noise_of_slices_is_the_noise_of_the_batch(draw, size):
     whole = drawn(slice(None))
     parts = [drawn(share.taken, WholeBatchNoise(share, CPU)) for share in shares(N, size)]
     assert torch.equal(torch.cat(parts), whole)
-    assert not torch.equal(drawn(slice(0, 2)), drawn(slice(2, 4), WholeBatchNoise(Share(2, 4, N), CPU)))
+    assert not torch.equal(drawn(slice(0, 2)), drawn(slice(2, 4), WholeBatchNoise(BatchShare(2, 4, N), CPU)))
 
 
 def test_dropout_is_off_where_nothing_is_trained():
     x = torch.ones(2, LATENT)
-    with WholeBatchNoise(Share(0, 2, N), CPU):
+    with WholeBatchNoise(BatchShare(0, 2, N), CPU):
         assert torch.equal(torch.nn.functional.dropout(x, 0.9, training=False), x)
         assert torch.equal(torch.nn.Dropout(0.9).eval()(x), x)
 
 
 def test_draws_of_another_size_are_left_as_they_are():
-    with WholeBatchNoise(Share(0, 2, N), CPU):
+    with WholeBatchNoise(BatchShare(0, 2, N), CPU):
         assert torch.randn(4, LATENT).shape == (4, LATENT)

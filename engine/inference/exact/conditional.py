@@ -13,7 +13,7 @@ from scipy.optimize import brentq
 
 from engine.inference.exact.atoms import pair_tail
 from engine.inference.exact.given import Shape, TailTable, table
-from engine.inference.exact.joint import Joint, cells
+from engine.inference.exact.joint import JointLaw, cells
 
 EVERY_N = 48  # up to here each N has its table; beyond, tables at a few N are interpolated in 1 / sqrt(N)
 N_NODES = 9
@@ -111,7 +111,7 @@ class ConditionalLaw:
     """
 
     statistic: Conditional
-    joint: Joint
+    joint: JointLaw
     minus_ln_p_n: Callable | None
     smallest_p: float
     known: dict = field(default_factory=dict, compare=False, repr=False)
@@ -146,7 +146,7 @@ def law(
     Tails below smallest_p are a bound: a law that is asked for its median costs less with a larger one.
     """
     smooth = minus_ln_p_n is None
-    joint = Joint(np.asarray(values) - statistic.mean, weights, relative_sd, smooth=smooth, smallest_p=smallest_p)
+    joint = JointLaw(np.asarray(values) - statistic.mean, weights, relative_sd, smooth=smooth, smallest_p=smallest_p)
     return ConditionalLaw(statistic, joint, minus_ln_p_n, smallest_p)
 
 

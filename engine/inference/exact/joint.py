@@ -88,7 +88,7 @@ class JointLine:
         return total * (self.step / np.pi) * np.exp(np.minimum(self.ln_scale - self.t * s, LN_LARGEST))
 
 
-class Joint:
+class JointLaw:
     """P(S >= s_N) where N and S are those of one experiment, and s_N one of many functions of N.
 
     values (n,), weights (components, n): expected events; relative_sd (components,): of each rate; smooth: whether

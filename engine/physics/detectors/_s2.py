@@ -186,6 +186,7 @@ def _moments(charges):
 
 @njit(cache=True, inline="always")
 def normal(bits, half_normals):
+    """A draw close to the standard normal: a sum of two, each looked up by its own bits."""
     return half_normals[bits & MASK] + half_normals[(bits >> np.uint64(TABLE_BITS)) & MASK]
 
 

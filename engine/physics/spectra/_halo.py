@@ -26,6 +26,7 @@ class Halo(wimprates.StandardHaloModel):
         self.true_v_esc = v_esc
 
     def velocity_dist(self, v, t):
+        """Density of speeds in the detector's frame, `wimprates`' own with the escape speed that was asked for."""
         return wimprates.observed_speed_dist(v, t, v_0=self.v_0, v_esc=self.true_v_esc)
 
 

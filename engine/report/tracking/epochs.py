@@ -2,7 +2,7 @@
 
 import time
 
-from engine.progress import Fit
+from engine.progress import FitProgress
 from engine.report.tracking import runs
 from engine.report.tracking.record import Record
 
@@ -18,7 +18,7 @@ class Epochs:
         self.open: dict[str, str] = {}  # run by item
         self.told: dict[str, int] = {}  # epochs by run
 
-    def tell(self, under_way: dict[str, Fit]) -> None:
+    def tell(self, under_way: dict[str, FitProgress]) -> None:
         """Logs what is new of these fits, by item. Raises what MLflow raises."""
         for item, fit in under_way.items():
             if item in self.items and fit.train:
@@ -37,7 +37,7 @@ class Epochs:
         self.told[run_id] = max(steps.get("validation_loss", ()), default=0)
         return run_id
 
-    def _log(self, run_id: str, fit: Fit) -> None:
+    def _log(self, run_id: str, fit: FitProgress) -> None:
         from mlflow.entities import Metric
 
         now, before = int(time.time() * 1000), self.told[run_id]

@@ -22,7 +22,7 @@ def environment() -> dict[str, str]:
 
 
 def in_words(environment: dict[str, str]) -> dict[str, str]:
-    """The same in two tags."""
+    """An environment as `environment()` gives it, in two tags: versions and machine."""
     versions = [f"{name.removeprefix('version.')} {value}" for name, value in environment.items()
                 if name.startswith("version.")]  # fmt: skip
     machine = f"{environment['cpus']} x {environment['cpu']}, {environment['machine']}, Python {environment['python']}"

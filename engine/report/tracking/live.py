@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 
-from engine.progress import Fit, Relay, Silent
+from engine.progress import FitProgress, Relay, Silent
 from engine.report.tracking import runs
 from engine.report.tracking.client import connect, experiment
 from engine.report.tracking.epochs import Epochs
@@ -49,7 +49,7 @@ class Live(Relay):
         if time.monotonic() - self.logged_s > EVERY_S:
             self._safely(self._tell)
 
-    def fits(self, under_way: dict[str, Fit]) -> None:
+    def fits(self, under_way: dict[str, FitProgress]) -> None:
         """The epochs that are new."""
         super().fits(under_way)
         self._safely(lambda: self.epochs and self.epochs.tell(under_way))

@@ -159,9 +159,11 @@ class _Ended(Copy):
     underway: list[Trial] = field(default_factory=list)
 
     def begun(self, trial: Trial, drawn: dict) -> None:
+        """A trial began."""
         self.underway.append(trial)
 
     def ended(self, trial: Trial) -> None:
+        """One of the trials under way ended."""
         self.underway.remove(trial)
         self.trials.append(trial)
 

@@ -6,7 +6,7 @@ from scipy import stats
 
 from engine.inference.exact import conditional, counts, sums
 from engine.inference.exact.conditional import Conditional
-from engine.inference.exact.joint import Joint, cells
+from engine.inference.exact.joint import JointLaw, cells
 
 
 def exponential(b=60.0, n=1500, highest=60.0):
@@ -73,9 +73,10 @@ def test_under_the_null_p_is_uniform(fewer, b):
 def test_every_few_n_stand_for_all(fewer):
     values, weights = exponential(700.0)
     n = 700 + 26 * np.array([-2.0, 0.0, 2.0])
-    few, every = (Joint(values - fewer.mean, weights, [0.0], smooth=smooth) for smooth in (True, False))
+    few, every = (JointLaw(values - fewer.mean, weights, [0.0], smooth=smooth) for smooth in (True, False))
     assert len(few.counts) < 0.1 * len(every.counts)
     for q in (1.0, 7.0, 20.0):
+
         def critical(n):
             return fewer.critical(q, n) - n * fewer.mean  # noqa: B023
 

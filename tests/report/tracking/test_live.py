@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from engine.progress import Fit, Silent
+from engine.progress import FitProgress, Silent
 from engine.report.tracking import Live, client, live, log, system
 from engine.urls import hidden
 
@@ -152,10 +152,10 @@ def test_an_outage_in_the_middle_is_told_once(watch, seen, monkeypatch):
     assert len(watch.said) == 1 and progress(seen) == [(1, 0.1)]
 
 
-def under_way(n: int) -> dict[str, Fit]:
+def under_way(n: int) -> dict[str, FitProgress]:
     """A fit that has come so far, and one of an ensemble, which has no run of its own."""
     losses = [10.0 / epoch for epoch in range(1, n + 1)]
-    fit = Fit("dense_vae", 9, losses, [loss + 1 for loss in losses])
+    fit = FitProgress("dense_vae", 9, losses, [loss + 1 for loss in losses])
     return {"fit0": fit, "member": fit}
 
 
