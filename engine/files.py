@@ -9,6 +9,7 @@ from engine.errors import BadInput, shown
 
 KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device",
          stat.S_IFSOCK: "a socket"}  # fmt: skip
+PRESET = "preset="  # what a setting that chooses a preset of a study begins with
 
 
 def check(path: str | Path, most_bytes: float = float("inf")) -> None:

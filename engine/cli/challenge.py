@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from engine.cli.options import NoCode, Setting, say, stem, target
+from engine.cli.options import NoCode, Preset, Setting, say, stem, target
 from engine.cli.salt import Seed
 from engine.errors import BadInput, shown
 
@@ -19,6 +19,7 @@ def challenge(
     seed: Seed = None,
     score: Annotated[Path | None, typer.Option("--score", help="Answers to the challenge in a folder, as CSV.")] = None,
     settings: Setting = None,
+    preset: Preset = None,
     no_code: NoCode = False,
 ) -> None:
     """Writes search lists with and without a hidden signal and what a search may learn from; --score judges answers."""

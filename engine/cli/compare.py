@@ -1,12 +1,13 @@
 """`recoilscan compare`: the ranking of a comparison that has ended."""
 
-from engine.cli.options import DEFAULT_STORE, Format, NoCode, Setting, StoreUri, StudyName
+from engine.cli.options import DEFAULT_STORE, Format, NoCode, Preset, Setting, StoreUri, StudyName
 
 
 def compare(
     study: StudyName,
     store: StoreUri = DEFAULT_STORE,
     settings: Setting = None,
+    preset: Preset = None,
     format: Format = "png",
     no_code: NoCode = False,
 ) -> None:

@@ -8,7 +8,19 @@ from typing import Annotated
 import typer
 
 from engine import plugins
-from engine.cli.options import DEFAULT_STORE, NoCode, Setting, StoreUri, StudyName, again, finished, say, stem, target
+from engine.cli.options import (
+    DEFAULT_STORE,
+    NoCode,
+    Preset,
+    Setting,
+    StoreUri,
+    StudyName,
+    again,
+    finished,
+    say,
+    stem,
+    target,
+)
 from engine.errors import BadInput, shown, unknown
 
 FORMATS, MODELS = "engine.report.formats", "models"
@@ -26,6 +38,7 @@ def export(
     into: Annotated[Path, typer.Option("--into", help="A new folder; of models, a new file.")],
     store: StoreUri = DEFAULT_STORE,
     settings: Setting = None,
+    preset: Preset = None,
     no_code: NoCode = False,
 ) -> None:
     """Writes a finished scan in the format of another tool, or its fits and scored pool for another store."""

@@ -5,13 +5,14 @@ from typing import Annotated
 
 import typer
 
-from engine.cli.options import NoCode, Setting, StudyName, say
+from engine.cli.options import NoCode, Preset, Setting, StudyName, say
 
 
 def fit(
     study: StudyName,
     data: Annotated[Path, typer.Argument(help="A list of events: .csv, .parquet or .npy.")],
     settings: Setting = None,
+    preset: Preset = None,
     free: Annotated[
         str | None,
         typer.Option("--free", help="An option of a component's events: xe124_ec.charge_yield_ratio_LL=0.65:0.87."),

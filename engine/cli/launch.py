@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from engine.cli.options import NoCode
+from engine.cli.options import NoCode, Preset, Setting
 from engine.errors import BadInput, Interrupted, TaskFailed, shown
 from engine.launch.batch import MOST_ELEMENTS, MOST_NODES, Allocation
 from engine.launch.command import Command
@@ -38,7 +38,6 @@ Queue = Annotated[str | None, typer.Option("--queue", help="A LocalQueue of Kueu
 Namespace = Annotated[str | None, typer.Option("--namespace", help="By default the overlay's.")]
 Deadline = Annotated[str | None, typer.Option("--deadline", help="End the job after so long: 90m, 6h, 2d.")]
 Priority = Annotated[str | None, typer.Option("--priority", help="A PriorityClass, or in a queue one of Kueue's.")]
-Settings = Annotated[list[str] | None, typer.Option("--set", help="Override a key of the study: key.path=value.")]
 Slurm = Annotated[bool, typer.Option("--slurm", help="As a batch job of Slurm's, from a login node.")]
 Nodes = Annotated[
     int | None, typer.Option("--nodes", min=1, max=MOST_NODES, help="Of Slurm: whole ones, if more than one; 1.")
@@ -85,7 +84,8 @@ def launch(
     tune: Tune = False,
     observe: Observe = None,
     unblind: Unblind = False,
-    settings: Settings = None,
+    settings: Setting = None,
+    preset: Preset = None,
     dry_run: DryRun = False,
     status: Status = False,
     logs: Logs = False,

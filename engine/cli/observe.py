@@ -11,6 +11,7 @@ from engine.cli.options import (
     DEFAULT_STORE,
     Format,
     NoCode,
+    Preset,
     Quiet,
     Setting,
     StoreUri,
@@ -52,6 +53,7 @@ def observe(
     store: StoreUri = DEFAULT_STORE,
     tracking: Tracking = None,
     settings: Setting = None,
+    preset: Preset = None,
     unblind: Annotated[
         bool, typer.Option("--unblind", help="Look into the signal region; the store keeps that it was done.")
     ] = False,

@@ -13,6 +13,7 @@ from rich.console import Console
 from engine import plugins
 from engine.environment import MOST_WORKERS
 from engine.errors import BadInput, shown, unknown
+from engine.files import PRESET
 from engine.urls import hidden
 
 console = Console()
@@ -62,6 +63,17 @@ def _known(context: typer.Context, uri: str) -> str:
     return uri
 
 
+def _preset(context: typer.Context, name: str | None) -> str | None:
+    """Notes the preset for the settings, of which it is one."""
+    context.meta[PRESET] = name
+    return name
+
+
+def _settings(context: typer.Context, settings: list[str] | None) -> list[str]:
+    name = context.meta.get(PRESET)
+    return [*([] if name is None else [f"{PRESET}{name}"]), *(settings or ())]
+
+
 StoreUri = Annotated[
     str, typer.Option("--store", callback=_known, help="Where results live: a folder or s3://bucket/prefix.")
 ]
@@ -76,7 +88,17 @@ Share = Annotated[
     str | None,
     typer.Option("--share", metavar="I/N", help="As the I-th of N processes that share the study by its store alone."),
 ]
-Setting = Annotated[list[str] | None, typer.Option("--set", help="Override a key of the study: key.path=value.")]
+Setting = Annotated[
+    list[str] | None,
+    typer.Option("--set", callback=_settings, help="Override a key of the study: key.path=value."),
+]
+Preset = Annotated[
+    str | None,
+    typer.Option(
+        "--preset", is_eager=True, callback=_preset,
+        help="A smaller form of the study, by its name there; paper: as it stands.",
+    ),
+]  # fmt: skip
 Quiet = Annotated[bool, typer.Option("--quiet", help="Only errors and where the results are.")]
 NoCode = Annotated[
     bool,
@@ -106,8 +128,13 @@ def say(line: str) -> None:
 
 def again(command: str, study: str, store: str, settings: list[str] | None, uri: str | None = None) -> str:
     """The line that does a command on the same study; a password is not printed."""
-    words = [study, "--store", store, *(word for setting in settings or () for word in ("--set", setting))]
+    words = [study, "--store", store, *(word for setting in settings or () for word in _as_option(setting))]
     return shlex.join(map(hidden, ["recoilscan", command, *words, *(["--tracking", uri] if uri else [])]))
+
+
+def _as_option(setting: str) -> tuple[str, str]:
+    name = setting.removeprefix(PRESET)
+    return ("--set", setting) if name == setting else ("--preset", name)
 
 
 def stem(study: str) -> str:

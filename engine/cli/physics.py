@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from engine.cli.options import DEFAULT_STORE, Format, NoCode, Setting, StoreUri, StudyName, say, stem
+from engine.cli.options import DEFAULT_STORE, Format, NoCode, Preset, Setting, StoreUri, StudyName, say, stem
 from engine.errors import BadInput
 
 
@@ -19,6 +19,7 @@ def physics(
     ] = False,
     store: StoreUri = DEFAULT_STORE,
     settings: Setting = None,
+    preset: Preset = None,
     events: Annotated[int, typer.Option(min=100, max=10_000_000, help="Events simulated of each kind.")] = 20_000,
     format: Format = "png",
     no_code: NoCode = False,

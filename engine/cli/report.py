@@ -5,7 +5,19 @@ from typing import Annotated
 
 import typer
 
-from engine.cli.options import DEFAULT_STORE, NoCode, Setting, StoreUri, StudyName, again, finished, say, stem, target
+from engine.cli.options import (
+    DEFAULT_STORE,
+    NoCode,
+    Preset,
+    Setting,
+    StoreUri,
+    StudyName,
+    again,
+    finished,
+    say,
+    stem,
+    target,
+)
 from engine.errors import BadInput
 
 
@@ -14,6 +26,7 @@ def report(
     beside: Annotated[str | None, typer.Argument(help="Another study of the store, as it stands, beside it.")] = None,
     store: StoreUri = DEFAULT_STORE,
     settings: Setting = None,
+    preset: Preset = None,
     into: Annotated[Path | None, typer.Option("--into", callback=target, help="A file; else in the store.")] = None,
     no_code: NoCode = False,
 ) -> None:

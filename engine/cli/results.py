@@ -5,7 +5,19 @@ from typing import Annotated
 
 import typer
 
-from engine.cli.options import DEFAULT_STORE, NoCode, Setting, StoreUri, StudyName, again, finished, say, stem, target
+from engine.cli.options import (
+    DEFAULT_STORE,
+    NoCode,
+    Preset,
+    Setting,
+    StoreUri,
+    StudyName,
+    again,
+    finished,
+    say,
+    stem,
+    target,
+)
 from engine.errors import BadInput, shown
 
 
@@ -13,6 +25,7 @@ def results(
     study: StudyName,
     store: StoreUri = DEFAULT_STORE,
     settings: Setting = None,
+    preset: Preset = None,
     into: Annotated[Path | None, typer.Option("--into", callback=target, help="A Markdown file to fill anew.")] = None,
     no_code: NoCode = False,
 ) -> None:

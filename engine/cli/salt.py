@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from engine.cli.options import NoCode, Setting, say, target
+from engine.cli.options import NoCode, Preset, Setting, say, target
 from engine.errors import BadInput, listed
 
 Seed = Annotated[
@@ -24,6 +24,7 @@ def salt(
     seed: Seed = None,
     reveal: Annotated[bool, typer.Option("--reveal", help="Say which rows of a salted list are salt.")] = False,
     settings: Setting = None,
+    preset: Preset = None,
     no_code: NoCode = False,
 ) -> None:
     """Hides events of a study's signal in a list, as many as its benchmark gives there; --reveal tells them."""

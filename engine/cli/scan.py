@@ -12,6 +12,7 @@ from engine.cli.options import (
     Curves,
     Format,
     NoCode,
+    Preset,
     Quiet,
     Setting,
     Share,
@@ -40,6 +41,7 @@ def scan(
     workers: Workers = None,
     share: Share = None,
     settings: Setting = None,
+    preset: Preset = None,
     curve: Curves = None,
     quiet: Quiet = False,
     plan: Annotated[bool, typer.Option("--plan", help="Say what is to be done and its cost; start nothing.")] = False,
@@ -112,6 +114,7 @@ def plot(
     study: StudyName,
     store: StoreUri = DEFAULT_STORE,
     settings: Setting = None,
+    preset: Preset = None,
     curve: Curves = None,
     format: Format = "png",
     every: Annotated[bool, typer.Option("--all", help="Of every statistic, R and exposure; else a dozen.")] = False,
@@ -189,12 +192,14 @@ def _curves(paths: list[Path] | None, study) -> tuple:
 
 
 def _figures(outcome) -> str:
-    return f"figures/{outcome.plan.table}"
+    from engine.report import figures
+
+    return figures.place(outcome.plan)
 
 
 def _draw(outcome, store, curves: tuple, format: str, every: bool = False) -> dict[str, bytes]:
     from engine.report import figures
 
     files = figures.draw(outcome.plan, outcome, curves, format, every)
-    figures.keep(store, outcome.plan.table, files)
+    figures.keep(store, outcome.plan, files)
     return files

@@ -11,6 +11,7 @@ from engine.cli.options import (
     DEFAULT_STORE,
     FORMATS,
     NoCode,
+    Preset,
     Setting,
     StoreUri,
     StudyName,
@@ -30,6 +31,7 @@ def status(
     study: StudyName,
     store: StoreUri = DEFAULT_STORE,
     settings: Setting = None,
+    preset: Preset = None,
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
     draw: Annotated[Path | None, typer.Option("--map", callback=target, help="Draws how far the grid is done.")] = None,
     tuning: Annotated[bool, typer.Option("--tune", help="Of `recoilscan tune` instead: its trials, the best.")] = False,
@@ -102,6 +104,7 @@ def track(
     store: StoreUri = DEFAULT_STORE,
     tracking: Tracking = None,
     settings: Setting = None,
+    preset: Preset = None,
     no_code: NoCode = False,
 ) -> None:
     """Sends a finished study to MLflow from its store alone: after an outage, or to another server. Changes nothing."""

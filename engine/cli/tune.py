@@ -9,6 +9,7 @@ from engine.cli.options import (
     DEFAULT_STORE,
     Address,
     NoCode,
+    Preset,
     Quiet,
     Setting,
     Storage,
@@ -31,6 +32,7 @@ def tune(
     address: Address = None,
     workers: Workers = None,
     settings: Setting = None,
+    preset: Preset = None,
     to: Annotated[
         Path, typer.Option("--to", callback=target, help="Where the study with the best goes; never overwritten.")
     ] = Path("tuned.toml"),

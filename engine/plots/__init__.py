@@ -40,9 +40,11 @@ def canvas() -> tuple[Figure, Axes]:
 
 
 def legend_below(figure: Figure, columns: int = 3) -> None:
-    """A legend under the axes, where it hides nothing; none if nothing has a label."""
-    if figure.axes[0].get_legend_handles_labels()[0]:
-        figure.legend(loc="outside lower center", ncols=columns)
+    """A legend under the axes, where it hides nothing, each label once; none if nothing has a label."""
+    handles = {label: handle for axes in figure.axes
+               for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}  # fmt: skip
+    if handles:
+        figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=columns)
 
 
 def plain_numbers(axis: Axis) -> None:

@@ -48,8 +48,9 @@ def plane(
     figure, axes = canvas()
     axes.set(xscale="log", yscale="log", xlabel=r"$m_\chi$ [GeV]", ylabel=size.label)
     mesh = _cells(axes, rows, size.name)
-    _colour_bar(figure, mesh)
-    _contours(axes, select(contours, **wanted, **{name: shared[name] for name in MODELS}), size)
+    curves_of_z = select(contours, **wanted, **{name: shared[name] for name in MODELS})
+    _colour_bar(figure, mesh, curves_of_z["level_sigma"].unique().to_pylist())
+    _contours(axes, curves_of_z, size)
     if limits is not None and limits.num_rows:
         _limit(axes, select(limits, exposure_ty=exposure_ty).sort_by("m_chi_GeV"), size.named("90"))
     for (label, m_chi_GeV, values), colour in zip(curves, itertools.cycle(CURVE_COLOURS)):
@@ -97,9 +98,9 @@ def _hatch(axes: Axes, x: np.ndarray, y: np.ndarray, cells) -> None:
         axes.fill([], [], label="Z is a lower bound", **HATCH)  # a collection has no hatch in the legend
 
 
-def _colour_bar(figure: Figure, mesh: QuadMesh) -> None:
+def _colour_bar(figure: Figure, mesh: QuadMesh, levels_sigma: list[float]) -> None:
     bar = figure.colorbar(mesh, extend="both", label="median significance Z (one-sided)")
-    for level in (1, 2, 3):  # of the contours
+    for level in levels_sigma:
         bar.ax.axhline(level, color="white", lw=1.5)
 
 

@@ -54,6 +54,27 @@ def score_distribution(
     return figure
 
 
+@styled
+def pure_scores(ts: np.ndarray, weights_by_kind: dict[str, np.ndarray], *, R: float) -> Figure:
+    """The distribution of TS in each kind of recoil, every one of area one (Fig. 1 of the arXiv paper).
+
+    `ts` and weights as in `score_distribution`; bins and the ends of the axis are as there.
+    """
+    figure, axes = canvas()
+    ts = np.asarray(ts, dtype=float)
+    ends = _ends(ts, weights_by_kind)
+    edges = points(axes, np.clip(ts, *ends), _spreads_evenly(ts, weights_by_kind, ends))[::FINE]
+    for i, (label, weights) in enumerate(weights_by_kind.items()):
+        n_in = np.histogram(ts, edges, weights=weights)[0]
+        axes.stairs(n_in / weights.sum(), edges, lw=2, color=f"C{i}", fill=True, alpha=0.35)
+        axes.stairs(n_in / weights.sum(), edges, lw=2, color=f"C{i}", label=label)
+    axes.set(xlabel="anomaly score TS", ylabel="share of the events per bin", yscale="log", xlim=(edges[0], edges[-1]))
+    axes.set_title(f"each of area one; R = {number(R)}")
+    few_numbers(axes) if axes.get_xscale() == "linear" else spaced_ticks(axes)
+    axes.legend()
+    return figure
+
+
 def _ends(ts: np.ndarray, samples: dict[str, np.ndarray]) -> np.ndarray:
     """(2,) between which all of every sample lies but BEYOND at each end."""
     ends = [weighted_quantiles(ts[weights > 0], weights[weights > 0], (BEYOND, 1 - BEYOND))

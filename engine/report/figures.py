@@ -9,31 +9,29 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+import zoo
 from engine import plots
 from engine.assembly import contours
+from engine.assembly.fits import blob
 from engine.assembly.population import benchmark_weights, choices, signal_weights, toys
 from engine.errors import StoreFault, warn
 from engine.inference.cells import q_values
-from engine.lineage import label, row_label
+from engine.lineage import digest, label, row_label
 from engine.plan.plan import HYPOTHESES, Plan
-from engine.plots import exposure, leakage, plane, q_distribution, reach, scores, systematics
+from engine.plots import exposure, leakage, losses, plane, q_distribution, reach, scores, systematics
 from engine.plots._rows import number, words
 from engine.report import headline
 from engine.report.diagnostics import diagnosed
 from engine.run.pipeline import Outcome
 from engine.store.parts import Part, encode, sha256
 from engine.store.store import Store
+from engine.study.figures import KINDS, Figures
 
 FOLDER = "figures"
 Curve = tuple[str, np.ndarray, np.ndarray]  # label, m_chi_GeV, sigma_si_cm2
 Drawing = tuple[str, Callable]  # a figure's name, and what draws it
-KINDS = (  # what a figure's name begins with, first what a talk on the scan would begin with
-    "plane", "p_against_exposure", "t3_against_mass", "scores", "q", "roc", "leakage", "systematics", "confusion",
-    "posterior_predictive", "elbo_energy", "reconstruction", "sic", "latent",
-)  # fmt: skip
 MOST = 12  # figures of a scan unless all are asked for
 MOST_SCORES = 2  # of them, each of an R
-SIGNAL_MASSES_GEV = (20.0, 500.0)  # EPJC paper, Fig. 2
 
 
 @dataclass(frozen=True)
@@ -43,17 +41,25 @@ class Gallery:
     sha256: dict[str, str]
 
 
-def keep(store: Store, table: str, files: dict[str, bytes]) -> None:
-    """Writes the figures of the scan with this table into the store, and beside them what they are known by."""
+def place(plan: Plan) -> str:
+    """The folder of a scan's figures: its table's; of a study that says what they show, one for each way to say it."""
+    shown = plan.study.figures
+    own = "" if shown == Figures() else f"-{digest('figures', 1, shown)[:8]}"
+    return f"{FOLDER}/{plan.table}{own}"
+
+
+def keep(store: Store, plan: Plan, files: dict[str, bytes]) -> None:
+    """Writes the figures of a scan into the store, and beside them what they are known by."""
+    folder = place(plan)
     for name, data in files.items():
-        store.put(f"{FOLDER}/{table}/{name}", data)
-    known = store.kept(f"{FOLDER}/{table}.json", Gallery) or Gallery({})
-    store.keep(f"{FOLDER}/{table}.json", Gallery(known.sha256 | {name: sha256(data) for name, data in files.items()}))
+        store.put(f"{folder}/{name}", data)
+    known = store.kept(f"{folder}.json", Gallery) or Gallery({})
+    store.keep(f"{folder}.json", Gallery(known.sha256 | {name: sha256(data) for name, data in files.items()}))
 
 
 def whole(outcome: Outcome, store: Store) -> dict[str, bytes]:
     """The figures of a scan by file name, as the store has them; drawn again where one is damaged or none is known."""
-    folder, kept = f"{FOLDER}/{outcome.plan.table}", {}
+    folder, kept = place(outcome.plan), {}
     known = store.kept(f"{folder}.json", Gallery) or Gallery({})
     for name, expected in known.sha256.items():
         with suppress(FileNotFoundError, StoreFault):
@@ -85,9 +91,16 @@ def draw(
         drawings |= _systematics(plan, varied)
     if len(tried := outcome["combined"].table):
         files["combined.parquet"] = encode(Part("combined.parquet", (), tried))
-    for name in in_order(drawings) if every else usual(drawings, headline.chosen(outcome)):
+    for name in in_order(drawings) if every else _wanted(plan, outcome, drawings):
         files[f"{name}.{format}"] = plots.render(drawings[name](), format)
     return files
+
+
+def _wanted(plan: Plan, outcome: Outcome, names: Iterable[str]) -> list[str]:
+    """The figures of a study that says which, or the usual ones."""
+    if (kinds := plan.study.figures.kinds) is None:
+        return usual(names, headline.chosen(outcome))
+    return [name for wanted in kinds for name in names if kind(name) == wanted]
 
 
 def kind(name: str) -> str:
@@ -112,11 +125,11 @@ def usual(names: Iterable[str], row: dict) -> list[str]:
 
 
 def _contours(plan: Plan, grid: pa.Table) -> pa.Table:
-    """Those of 1, 2 and 3 sigma; where points were spent on some, these too, by what they were spent by."""
-    refine, size = plan.study.grid.refine, plan.study.signal.size
-    if not refine:
-        return contours.contours(grid, size)
-    return contours.contours(contours.by_law(grid), size, sorted({1.0, 2.0, 3.0, *refine.z}))
+    """Those of the study's figures; where points were spent on some, these too, by what they were spent by."""
+    study, levels = plan.study, plan.study.figures.levels_sigma
+    if not (refine := study.grid.refine):
+        return contours.contours(grid, study.signal.size, levels)
+    return contours.contours(contours.by_law(grid), study.signal.size, sorted({*levels, *refine.z}))
 
 
 def _planes(
@@ -126,7 +139,7 @@ def _planes(
     if study.grid.size.points()[-1] == 0:  # a study of no signal has no plane
         return
     for R, statistic in plan.wanted:
-        for exposure_ty in study.grid.exposure_ty.points():
+        for exposure_ty in study.figures.exposure_ty or study.grid.exposure_ty.points():
             where = {"exposure_ty": exposure_ty, "statistic": statistic, "R": R}
             name = f"plane_{row_label(statistic, R)}_{label(exposure_ty)}ty"
             yield name, partial(
@@ -141,9 +154,8 @@ def _systematics(plan: Plan, table: pa.Table) -> Iterator[Drawing]:
 
 
 def _figures(plan: Plan, outcome: Outcome) -> Iterator[Drawing]:
-    study, smallest = plan.study, outcome["combined"].table
-    followed = partial(exposure.p_against_exposure, outcome.table, study.signal.size, smallest, **study.at)
-    yield "p_against_exposure", followed
+    study, shown = plan.study, _exposures(plan)
+    yield from _over_exposure(outcome)
     size = study.signal.size
     sought = outcome["reach"].table.filter(pc.field(size.name) == study.reach.size_at(study.at))
     if len(sought["m_chi_GeV"].unique()) > 1:
@@ -151,41 +163,71 @@ def _figures(plan: Plan, outcome: Outcome) -> Iterator[Drawing]:
     if len(outcome["leakage"].table):
         yield "leakage", partial(leakage.leakage, outcome["leakage"].table, study.signal.size)
     yield from diagnosed(plan, outcome.population, outcome["diagnostics"], _signals(outcome))
-    yield from _q_distributions(outcome, study.grid.exposure_ty.points()[-1])
+    for exposure_ty in shown:
+        yield from _q_distributions(outcome, exposure_ty)
+        end = f"_{label(exposure_ty)}ty" if len(shown) > 1 else ""
+        for R in study.score.R:
+            yield f"scores_R{label(R)}{end}", partial(_scores, outcome, R, exposure_ty)
+    yield "losses", partial(_losses, outcome)
     for R in study.score.R:
-        yield f"scores_R{label(R)}", partial(_scores, outcome, R, study.grid.exposure_ty.points()[-1])
+        yield f"pure_scores_R{label(R)}", partial(_pure_scores, outcome, R)
+
+
+def _losses(outcome: Outcome):
+    plan = outcome.plan
+    fits = {role: zoo.load(blob(plan, outcome.ledger, role), plan.family(role)) for role in plan.fitted}
+    return losses.losses({f"{role}, {words(plan.fitted[role].name)}": fit.history for role, fit in fits.items()})
+
+
+def _exposures(plan: Plan) -> tuple[float, ...]:
+    """At which q and scores are shown."""
+    return plan.study.figures.exposure_ty or plan.study.grid.exposure_ty.points()[-1:]
+
+
+def _over_exposure(outcome: Outcome) -> Iterator[Drawing]:
+    """p against exposure, a figure for each group of statistics."""
+    study, smallest = outcome.plan.study, outcome["combined"].table
+    beside = [dict(zip(study.signal.axes, (point.m_chi_GeV, point.size)[-len(study.signal.axes) :], strict=True))
+              for point in study.figures.points]  # fmt: skip
+    for place_no, group in enumerate(study.figures.panels or (None,), start=1):
+        yield f"p_against_exposure{f'_{place_no}' if place_no > 1 else ''}", partial(
+            exposure.p_against_exposure, outcome.table, study.signal.size, smallest if group is None else None,
+            beside=beside, statistics=group, levels_sigma=study.figures.levels_sigma, **study.at,
+        )  # fmt: skip
 
 
 def _signals(outcome: Outcome) -> dict[str, np.ndarray]:
     """(pool,) selected events per t y of the signals that figures show, each at its own size."""
-    population, signal = outcome.population, outcome.plan.study.signal
+    population, signal, figures = outcome.population, outcome.plan.study.signal, outcome.plan.study.figures
+    size = signal.size.shown if figures.size is None else figures.size
     if not signal.size.has_mass:
-        at = outcome.plan.study.benchmark_signal.value
+        at = outcome.plan.study.benchmark_signal.value if figures.size is None else size
         shown = {f"{words(signal.name)}, {signal.size.of(number(at))}": signal.at(None, at)}
     else:
-        shown = {f"{mass:g} GeV, {signal.size.of(number(signal.size.shown))}": signal.at(mass, signal.size.shown)
-                 for mass in SIGNAL_MASSES_GEV}  # fmt: skip
+        shown = {f"{mass:g} GeV, {signal.size.of(number(size))}": signal.at(mass, size)
+                 for mass in figures.m_chi_GeV}  # fmt: skip
     return {title: one.scale * signal_weights(signal.at(one.m_chi_GeV), population) for title, one in shown.items()}
 
 
 def _q_distributions(outcome: Outcome, exposure_ty: float) -> Iterator[Drawing]:
-    for R, statistic in outcome.plan.by_toys:
-        name = f"q_{row_label(statistic, R)}_{label(exposure_ty)}ty"
-        yield name, partial(_q_distribution, outcome, R, statistic, exposure_ty)
+    by_toys, end = outcome.plan.by_toys, f"{label(exposure_ty)}ty"
+    for R, statistic in by_toys:
+        yield f"q_{row_label(statistic, R)}_{end}", partial(_q_panels, outcome, [(R, statistic)], exposure_ty)
+    for place_no, group in enumerate(outcome.plan.study.figures.panels, start=1):
+        if wanted := [(R, statistic) for name in group for R, statistic in by_toys if statistic == name]:
+            last = f"_{place_no}" if place_no > 1 else ""
+            yield f"q_panels_{end}{last}", partial(_q_panels, outcome, wanted, exposure_ty)
 
 
-def _q_distribution(outcome: Outcome, R: float | None, statistic: str, exposure_ty: float):
+def _q_panels(outcome: Outcome, wanted: list, exposure_ty: float):
+    """The figure of q, with a panel for each R and statistic."""
     plan, population = outcome.plan, outcome.population
     weights, key = benchmark_weights(plan, population), plan.study.benchmark_signal.key
-    wanted = [(R, statistic)]
     drawn = [toys(plan, outcome.ledger, exposure_ty, hypothesis, wanted) for hypothesis in HYPOTHESES]
-    ((null, with_signal),) = q_values(
-        population, weights, key, np.ones(1), exposure_ty, choices(plan, wanted), *drawn
-    )  # fmt: skip
-    where = {"statistic": statistic, "R": R, "exposure_ty": exposure_ty}
-    return q_distribution.q_distribution(
-        null, with_signal[:, 0], **where, size=plan.study.signal.size, at=plan.study.at
-    )  # fmt: skip
+    q_of = q_values(population, weights, key, np.ones(1), exposure_ty, choices(plan, wanted), *drawn)
+    panels = [q_distribution.Panel(statistic, R, null, with_signal[:, 0])
+              for (R, statistic), (null, with_signal) in zip(wanted, q_of, strict=True)]  # fmt: skip
+    return q_distribution.q_distribution(panels, exposure_ty=exposure_ty, size=plan.study.signal.size, at=plan.study.at)
 
 
 def _scores(outcome: Outcome, R: float, exposure_ty: float):
@@ -196,3 +238,11 @@ def _scores(outcome: Outcome, R: float, exposure_ty: float):
     signals = {title: exposure_ty * weights for title, weights in _signals(outcome).items()}
     options = {"exposure_ty": exposure_ty, "R": R, "f0": population.f0[R]}
     return scores.score_distribution(population.ts[R], backgrounds, signals, **options)
+
+
+def _pure_scores(outcome: Outcome, R: float):
+    """TS of each kind of recoil as background has it, each of area one."""
+    population = outcome.population
+    weights = population.weights.sum(axis=0)
+    kinds = {words(kind): weights * (population.pool.kind == code) for code, kind in enumerate(population.pool.kinds)}
+    return scores.pure_scores(population.ts[R], {kind: one for kind, one in kinds.items() if one.sum() > 0}, R=R)

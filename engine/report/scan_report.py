@@ -16,6 +16,7 @@ from engine.report.tracking.journal import pages
 from engine.run.pipeline import Outcome
 from engine.store.store import Store
 from engine.study import Study
+from engine.study.layers import AS_IT_STANDS
 
 FOLDER = "reports"
 FIGURES = {  # by what a figure's name begins with: the section that shows it, and what it shows
@@ -27,6 +28,9 @@ FIGURES = {  # by what a figure's name begins with: the section that shows it, a
     "sic": ("networks", "nuclear recoils kept over the root of electron recoils let through, beside the floor"),
     "confusion": ("networks", "Confusion of electron and nuclear recoils by each classifier"),
     "scores": ("scores", "Expected events by anomaly score under background and with signals"),
+    "pure_scores": ("scores", "The anomaly score of each kind of recoil, of area one"),
+    "losses": ("autoencoder", "Losses of every epoch, of training and validation"),
+    "q_panels": ("scores", "Test statistics in toys without and with signal, side by side"),
     "q": ("scores", "The test statistic in toys without and with signal"),
     "posterior_predictive": ("autoencoder", "Posterior predictive check of the autoencoder"),
     "elbo_energy": ("autoencoder", "-ELBO against true energy"),
@@ -112,7 +116,7 @@ def of_study(study: Study, text: str, settings: tuple[str, ...]) -> PageSection:
 def _sections(one: Scanned) -> Iterator[PageSection]:
     outcome = one.outcome
     shown = _by_section(one)
-    yield in_short(headline.lines(outcome), one.text)
+    yield in_short([*headline.lines(outcome), *_of_preset(outcome.plan.study)], one.text)
     yield PageSection("plane", "The plane", tuple(shown["plane"]) or (Words(("This scan has no figure of a plane.",)),))
     yield PageSection("answer", "Z and the exposure for three sigma", (*_answers(outcome), *shown["answer"]))
     yield PageSection("limits", "A search that knows the signal", tuple(_limits(outcome)))
@@ -133,6 +137,11 @@ def _sections(one: Scanned) -> Iterator[PageSection]:
     yield PageSection("made", "How it was made", tuple(_made(one)))
     if shown["more"]:
         yield PageSection("more", "More figures", tuple(shown["more"]))
+
+
+def _of_preset(study: Study) -> Iterator[str]:
+    if study.preset != AS_IT_STANDS:
+        yield f"This is the preset {study.preset!r} of the study: what it changes is in the study's file."
 
 
 def _by_section(one: Scanned) -> dict[str, list[Figure]]:

@@ -13,8 +13,9 @@ from tomlkit.exceptions import TOMLKitError
 
 from engine import files
 from engine.errors import BadInput, listed, shown, unknown
-from engine.files import shipped, shipped_text
+from engine.files import PRESET, shipped, shipped_text
 from engine.size import Size
+from engine.study import layers
 from engine.study.section import Axis, Section
 from engine.study.sources import Signal
 from engine.study.study import SIZED, Study
@@ -42,20 +43,31 @@ def load(name_or_path: str | os.PathLike, overrides: tuple[str, ...] = ()) -> St
 
 
 def read(name_or_path: str | os.PathLike, overrides: tuple[str, ...] = ()) -> dict[str, Any]:
-    """A study as it is written, overrides in it, as plain data; raises BadInput for what is not TOML."""
-    raw = _loads(text(name_or_path), os.fspath(name_or_path))
-    for override in overrides:
+    """A study as plain data, without layers, overrides on top; raises BadInput for what is not TOML.
+
+    `preset=NAME` among the overrides says which of its presets it is.
+    """
+    name = os.fspath(name_or_path)
+    raw = _loads(text(name_or_path), name)
+    try:
+        for override in (one for one in overrides if one.startswith(PRESET)):
+            _override(raw, override)
+        raw = layers.whole(raw)
+    except BadInput as error:
+        raise BadInput(f"{name}: {error}") from error
+    for override in (one for one in overrides if not one.startswith(PRESET)):
         _override(raw, override)
     return raw
 
 
 def document(name_or_path: str | os.PathLike, overrides: tuple[str, ...] = ()) -> tomlkit.TOMLDocument:
-    """A study as it is written, comments and all, with overrides in it: to be changed and written back."""
-    _check_plain(read(name_or_path, overrides))  # says what is wrong with it
+    """A study as it is written, comments and all, with overrides in it and without layers: to be changed and written
+    back."""
+    raw = read(name_or_path, overrides)
+    _check_plain(raw)  # says what is wrong with it
     try:
         toml = tomlkit.parse(text(name_or_path))
-        for override in overrides:
-            _override(toml, override)
+        _fill(toml, raw)
     except TOMLKitError as error:
         raise BadInput(f"{os.fspath(name_or_path)}: not a TOML file: {error}") from error
     return toml
@@ -67,7 +79,7 @@ def parse(raw: dict[str, Any], name: str = "study") -> Study:
         if not isinstance(raw, dict):
             raise BadInput(f"{shown(raw)} is none: expected a table of keys, a file or a shipped name")
         _check_plain(raw)
-        return Study.model_validate(raw)
+        return Study.model_validate(layers.whole(raw))
     except ValidationError as error:
         raise BadInput(f"{name}: {_explain(error, _signal(raw))}") from error
     except BadInput as error:
@@ -133,6 +145,17 @@ def _override(raw: dict[str, Any], text: str) -> None:
         if not isinstance(raw, dict):
             raise BadInput(f"--set {shown(text)}: {part!r} is a value, not a section")
     raw[last] = parsed
+
+
+def _fill(toml: dict[str, Any], raw: dict[str, Any]) -> None:
+    """Makes a document say what plain data do; what it says already stays as it is written."""
+    for key in [key for key in toml if key not in raw]:
+        del toml[key]
+    for key, value in raw.items():
+        if isinstance(value, dict) and isinstance(there := toml.get(key), dict):
+            _fill(there, value)
+        elif key not in toml or toml[key] != value:
+            toml[key] = value
 
 
 def _signal(raw: dict[str, Any]) -> Signal:

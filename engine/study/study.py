@@ -1,5 +1,6 @@
 """A whole study, and what its parts demand of each other."""
 
+import itertools
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import cached_property
@@ -12,10 +13,11 @@ import zoo
 from engine import plugins
 from engine.errors import BadInput, unknown
 from engine.inference.teststats import has_law
-from engine.study import extent, units
+from engine.study import extent, layers, units
 from engine.study.combined import Combined
 from engine.study.compare import Compare, Ranking
 from engine.study.data import Data
+from engine.study.figures import Figures
 from engine.study.leakage import LeakageScan
 from engine.study.limits import Limits
 from engine.study.models import Model, Models, Training, check_kind, declared
@@ -39,6 +41,9 @@ from engine.study.tune import Tune
 class Study(Section):
     """A whole study: every choice that its results depend on."""
 
+    extends: str | None = Field(None, exclude=True, description="a study that ships and has all that this leaves open")
+    preset: str = Field(layers.AS_IT_STANDS, exclude=True, description="which of the presets it is")
+    presets: dict[str, dict] = Field(default_factory=dict, exclude=True, description="keys that --preset NAME changes")
     seed: int = Field(1, ge=0)
     detector: Detector = Field(default_factory=Detector)
     representation: Representation = Field(default_factory=Representation)
@@ -59,6 +64,7 @@ class Study(Section):
     combined: Combined | None = None
     tune: Tune | None = None
     compare: Compare | None = None
+    figures: Figures = Field(default_factory=Figures, exclude=True, description="what is drawn of its results")
     data: Data = Field(default_factory=Data, exclude=True, description="what `observe` reads: no result of a scan "
                        "depends on it")  # fmt: skip
     tuned_on: str = Field("nothing", description="the signal that R, thresholds or networks were chosen on")
@@ -130,6 +136,13 @@ class Study(Section):
         self.reach.check(axes, name)
         if self.grid.refine:
             self.grid.refine.check(axes, self.toys, self.score, self.backgrounds.rates)
+        return self
+
+    @model_validator(mode="after")
+    def _figures_have_what_they_show(self) -> "Study":
+        places = {*itertools.product(self.grid.masses, self.grid.size.points()), (*self.at.values(),)}
+        places |= {(None, *place) for place in places if len(place) == 1}
+        self.figures.check(self.signal.axes, places, self.grid.exposure_ty.points(), self.toys.statistics)
         return self
 
     @model_validator(mode="after")
@@ -252,7 +265,7 @@ class Study(Section):
         """All of it as plain data, under the names that a study's file has."""
         dumped = self.model_dump(mode="json")
         for section in SIZED:
-            if isinstance(inner := dumped[section], dict):
+            if isinstance(inner := dumped.get(section), dict):
                 dumped[section] = _renamed(inner, "size", self.signal.size.name)
         return dumped
 
@@ -347,7 +360,7 @@ class Study(Section):
                 yield view
 
 
-SIZED = ("grid", "benchmark", "reach", "tune")  # sections with a value of what the signal is linear in
+SIZED = ("grid", "benchmark", "reach", "tune", "figures")  # sections with a value of what the signal is linear in
 
 
 def _parsed(section: type[Section], raw: object) -> Section:

@@ -120,3 +120,12 @@ def test_a_copied_study_is_a_study(run_here, tmp_path):
 
 def test_version(recoilscan):
     assert recoilscan("--version").stdout.startswith("recoilscan 0.")
+
+
+def test_a_preset_is_named_and_told_again(run_here, tmp_path):
+    (tmp_path / "layered.toml").write_text('extends = "quickstart"\n[presets.small]\ntoys.null = 300\n')
+    done = run_here("results", "layered.toml", "--preset", "small", check=2)
+    assert "--preset small" in done.stderr and "--set" not in done.stderr
+    assert "unknown preset 'large'" in run_here("scan", "layered.toml", "--preset", "large", check=2).stderr
+    asked = run_here("scan", "layered.toml", "--preset", "small", "--set", "toys.null=5", "--plan", check=2)
+    assert "toys.null" in asked.stderr, "what is set wins, and is refused"

@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from engine.physics.spectra.wimp_si import SIZE
 from engine.plots.coverage import coverage
 from engine.plots.leakage import leakage
-from engine.plots.q_distribution import q_distribution
+from engine.plots.q_distribution import Panel, q_distribution
 from engine.plots.scores import score_distribution
 from engine.plots.search import objective_against_fields
 
@@ -51,8 +51,8 @@ def mapped():
 
 def large_q():
     q = np.random.default_rng(2).normal(1e6, 5e4, (2, 3000))
-    where = {"statistic": "extended_poisson", "R": 0.0, "exposure_ty": 200.0, "size": SIZE}
-    return q_distribution(*q, **where, at={"m_chi_GeV": 50.0, "sigma_si_cm2": 6.5e-48})
+    panels = [Panel("extended_poisson", 0.0, *q)]
+    return q_distribution(panels, exposure_ty=200.0, size=SIZE, at={"m_chi_GeV": 50.0, "sigma_si_cm2": 6.5e-48})
 
 
 def scored():

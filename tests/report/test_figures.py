@@ -6,6 +6,7 @@ import pytest
 
 from engine.report import figures
 from engine.store.store import Store
+from engine.study.figures import Figures
 
 
 @pytest.fixture
@@ -14,9 +15,10 @@ def drawn(tmp_path, monkeypatch):
     store, calls = Store(str(tmp_path)), []
     made = {"a.png": b"A", "c.csv": b"new", "e.png": b"E"}
     monkeypatch.setattr(figures, "draw", lambda plan, outcome, every: calls.append(every) or made)
-    figures.keep(store, "table", {"a.png": b"A", "b.pdf": b"B"})
-    figures.keep(store, "table", {"c.csv": b"C"})
-    return store, SimpleNamespace(plan=SimpleNamespace(table="table")), calls
+    plan = SimpleNamespace(table="table", study=SimpleNamespace(figures=Figures()))
+    figures.keep(store, plan, {"a.png": b"A", "b.pdf": b"B"})
+    figures.keep(store, plan, {"c.csv": b"C"})
+    return store, SimpleNamespace(plan=plan), calls
 
 
 def test_whole_ones_are_as_they_were_kept_and_none_is_drawn(drawn):

@@ -62,3 +62,10 @@ def test_anything_else_is_one_line(asked, tiny, tmp_path, arguments, said):
     with pytest.raises(BadInput, match=said):
         engine.scan(**{"study": tiny, "store": tmp_path / "store"} | arguments)
     assert not asked
+
+
+def test_a_preset_is_of_a_study_that_is_not_yet_parsed():
+    with pytest.raises(BadInput, match="unknown preset 'small'"):
+        engine.scan("quickstart", preset="small")
+    with pytest.raises(BadInput, match="parsed already"):
+        engine.scan(study.load("quickstart"), preset="small")

@@ -8,6 +8,7 @@ from engine.plan.plan import Plan
 from engine.report import headline
 from engine.report.tracking.record import FIELDS
 from engine.study import Model, Study
+from engine.study.layers import AS_IT_STANDS
 from engine.study.models import declared
 
 
@@ -42,7 +43,8 @@ def parameters(plan: Plan, models: dict[str, str]) -> dict[str, object]:
     fits = f" ({study.training.n_seeds} fits)" if study.training.n_seeds > 1 else ""
     fields = (f"{role}.{key} = {value}" for role, model in study.fitted.items()
               for key, value in changed(model).items())  # fmt: skip
-    return models | {"score": short(study.score.name), "representation": study.views,
+    preset = {} if study.preset == AS_IT_STANDS else {"preset": study.preset}
+    return models | preset | {"score": short(study.score.name), "representation": study.views,
                      "R": ", ".join(map(label, study.score.R))} | _numbers(plan.score_parameters) | {
         "detector": study.detector.name, "exposure": f"{exposures} t y",
         "signal": f"{study.signal.name}, {headline.place(study)}",
