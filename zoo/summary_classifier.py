@@ -1,9 +1,10 @@
-"""Small perceptron on corrected S1, corrected S2 and drift time that tells ER (0) from NR (1).
+"""Small perceptron on a few numbers of an event, such as corrected S1, corrected S2 and drift time, that tells ER (0)
+from NR (1).
 
-It is of no paper: it is the floor. A network that sees waveforms, hit patterns or images has these three numbers
-in its input too, and what it gains over this one is what the rest of the readout is worth. It takes the
-representation `summary`; logarithms, for S1 and S2 span three decades and what tells the recoils apart is their
-ratio.
+It is of no paper. On the representation `summary` it is the floor: a network that sees waveforms, hit patterns or
+images has these three numbers in its input too, and what it gains is what the rest of the readout is worth. On
+`detected_quanta` it is the ceiling. Logarithms, for S1 and S2 span three decades and what tells the recoils apart is
+their ratio.
 """
 
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from zoo._losses import cross_entropy
 
 KIND = "classifier"
 TRAINS_ON = ("ER", "NR")
-INPUT_SHAPE = (3,)
+MOST_FEATURES = 4  # numbers of a summary, and no readout
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Config(fields.FalsePositives, fields.Stopping):
 
 
 def build(config: Config, n_features: int) -> nn.Module:
-    """The network for the three numbers."""
+    """The network for a few numbers."""
     return mlp((n_features, *config.hidden, 1), "tanh")
 
 

@@ -184,7 +184,8 @@ def _readout(
     registered, areas = coincident & (charge[1] >= tpc.s2_threshold_pe), charge / mean_charge(tpc) * recoils.noise
     columns = _columns(tpc, assumed, recoils, areas)
     reconstructed = (columns[name] for name in ("cs1_pe", "cs2_pe", "drift_us"))
-    return columns | {"registered": registered}, Readout(*light, *areas, registered, *reconstructed)
+    detected = recoils.detected, _pulses.mean_times_ns(s1_times, s1_first), recoils.extracted
+    return columns | {"registered": registered}, Readout(*light, *areas, registered, *reconstructed, *detected)
 
 
 def _pulses_of(

@@ -17,7 +17,7 @@ def ranking(rows: pa.Table, differences: pa.Table, roles: tuple[str, ...]) -> Fi
     """Left, best first, Z of every pair and the exposure of three sigma; right, mean difference of Z on the same toys.
 
     rows and differences: those of `engine.stages.pair_schemas`. Thick bars are errors of the finite pool,
-    thin ones with the spread over training seeds; an arrow is a bound. The floor's names are grey.
+    thin ones with the spread over training seeds; an arrow is a bound. The names of floor and ceiling are grey.
     """
     n = len(rows)
     figure = Figure(layout="constrained", figsize=(16.0, 3.4 + INCHES_PER_PAIR * n))
@@ -42,7 +42,7 @@ def _points(axes: Axes, rows: pa.Table, value: str, pool: str, seed: str, bound:
     axes.set(yticks=y, yticklabels=rows["pair"].to_pylist(), ylim=(len(rows) - 0.5, -0.5))
     axes.minorticks_off()
     for label, name in zip(axes.get_yticklabels(), rows["pair"].to_pylist(), strict=True):
-        label.set(fontsize="x-small", color="0.45" if "floor" in name.split("-") else "black")
+        label.set(fontsize="x-small", color="0.45" if {"floor", "ceiling"} & {*name.split("-")} else "black")
     for missing in y[~np.isfinite(x)]:
         axes.text(0.5, missing, "beyond the range", transform=axes.get_yaxis_transform(), ha="center", va="center",
                   fontsize="x-small", color="0.45")  # fmt: skip

@@ -2,7 +2,7 @@
 
 import pkgutil
 import tomllib
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -35,7 +35,7 @@ def constant(**parts):
     lengths = vector.sections(darwin.CONSTANTS) | {"s1_top": 955, "s1_bottom": 955}
     empty = {name: np.zeros((1, length), np.float32) for name, length in lengths.items()}
     filled = {name: np.full_like(empty[name], value) for name, value in parts.items()}
-    single = dict.fromkeys(("s1_area", "s2_area", "cs1_pe", "cs2_pe", "drift_us"), np.zeros(1))
+    single = {field.name: np.zeros(1) for field in fields(Readout) if field.name not in (*empty, "registered")}
     return Readout(**empty | filled, **single, registered=np.ones(1, bool))
 
 
@@ -69,12 +69,27 @@ def test_features_are_per_event_and_leave_the_readout_alone(name):
 
 @pytest.mark.parametrize("name", [name for name, view in REPRESENTATIONS.items() if not getattr(view, "PULSES", True)])
 def test_what_needs_no_pulses_is_the_same_without_them(name):
-    assert name in {"corrected", "summary"}
+    assert name in {"corrected", "detected_quanta", "summary"}
     bare = events.simulate(DETECTORS["darwin"], "ER", np.linspace(1, 100, 12), "representation", pulses=False)[1]
     whole = readout_of("darwin")
     for tpc in DETECTORS.values():
         seen = [REPRESENTATIONS[name].features(readout, tpc) for readout in (bare, whole)]
         np.testing.assert_array_equal(*seen)
+
+
+def test_detected_quanta_are_those_of_the_pulses():
+    """Photons and electrons are the charge's over the mean of one; the mean time is that of the waveform's samples."""
+    quiet = {"dark_count_rate_hz": 0.0, "baseline_noise_pe": 0.0, "spe_rise_ns": 0.0, "spe_fall_ns": 0.0}
+    tpc = TPC(**darwin.CONSTANTS.model_dump() | quiet)
+    readout = events.simulate(tpc, "ER", np.linspace(1, 100, 200), "quanta")[1]
+    photons, mean_ns, electrons, drift_us = REPRESENTATIONS["detected_quanta"].features(readout, tpc).T
+    np.testing.assert_array_equal(drift_us, readout.drift_us.astype(np.float32))
+    for area, n in ((readout.s1_area, photons), (readout.s2_area, electrons * tpc.single_electron_gain)):
+        assert np.corrcoef(area, n)[0, 1] > 0.99 and abs(np.mean(area[n > 0] / n[n > 0]) - 1) < 0.02
+    seen = readout.s1_waveform.sum(axis=1) > 0
+    samples = tpc.s1_sample_ns * (np.arange(tpc.s1_samples) + 0.5)
+    of_waveform = readout.s1_waveform[seen] @ samples / readout.s1_waveform[seen].sum(axis=1)
+    assert np.corrcoef(of_waveform, mean_ns[seen])[0, 1] > 0.9 and np.all(mean_ns >= 0)
 
 
 def test_corrected_is_the_summary_without_the_drift_time():

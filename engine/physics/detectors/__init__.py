@@ -152,6 +152,8 @@ class Readout:
     that array); s1_area, s2_area (n,): charge over the mean charge of a photon, in photons detected;
     registered (n,) bool: an S1 of enough photons within the window, with an S2 of at least the threshold.
     cs1_pe, cs2_pe (n,): charge corrected for light collection and electron lifetime; drift_us (n,): drift time.
+    s1_photons, s1_mean_time_ns (after the first photon, 0 without any), s2_electrons (n,): what was detected of a
+    simulated event's quanta, which no experiment records.
     """
 
     s1_waveform: np.ndarray
@@ -166,6 +168,9 @@ class Readout:
     cs1_pe: np.ndarray
     cs2_pe: np.ndarray
     drift_us: np.ndarray
+    s1_photons: np.ndarray
+    s1_mean_time_ns: np.ndarray
+    s2_electrons: np.ndarray
 
 
 @lru_cache(maxsize=8)

@@ -78,6 +78,17 @@ def in_coincidence(times_ns, first, fold, window_ns):
 
 
 @njit(cache=True)
+def mean_times_ns(times_ns, first):
+    """(n,) mean time after the earliest of the photons of event i, times_ns[first[i]:first[i + 1]]; 0 without any."""
+    out = np.zeros(len(first) - 1)
+    for event in range(len(out)):
+        own = times_ns[first[event] : first[event + 1]]
+        if len(own):
+            out[event] = own.mean() - own.min()
+    return out
+
+
+@njit(cache=True)
 def _coincide(times, fold, window):
     for i in range(len(times) - fold + 1):
         if times[i + fold - 1] - times[i] <= window:
