@@ -27,8 +27,7 @@ Folder = Annotated[Path | None, typer.Option("--manifests", help="A folder of ov
 Jobs = Annotated[
     str | None, typer.Option("--jobs", help="Job server of a Ray cluster that is there: http://host:8265.")
 ]
-StoreUri = Annotated[str | None, typer.Option("--store", help="s3://bucket/prefix; the study gets its own below it.")]
-Extend = Annotated[str | None, typer.Option("--extend", help="A store to go on in, as another launch printed it.")]
+StoreUri = Annotated[str | None, typer.Option("--store", help="s3://bucket/prefix, which studies may share.")]
 Tracking = Annotated[str | None, typer.Option("--tracking", help="MLflow's address, without a password.")]
 Image = Annotated[str | None, typer.Option("--image", help="REPO:TAG or REPO@sha256:...; never latest.")]
 GpuImage = Annotated[str | None, typer.Option("--gpu-image", help="Of nodes with GPUs; by default REPO-cuda:TAG.")]
@@ -64,7 +63,6 @@ def launch(
     manifests: Folder = None,
     jobs: Jobs = None,
     store: StoreUri = None,
-    extend: Extend = None,
     tracking: Tracking = None,
     image: Image = None,
     gpu_image: GpuImage = None,
@@ -106,7 +104,7 @@ def launch(
     if allocation != Allocation() and not slurm:
         raise BadInput("--nodes, --cpus, --time, --array, --container and --sbatch go with --slurm")
     launch_plan = _plan(
-        (study, tuple(settings or ())), (store, extend, tracking), Command.of(tune, observe, unblind),
+        (study, tuple(settings or ())), (store, tracking), Command.of(tune, observe, unblind),
         Wishes(image, gpu_image, workers, gpus, queue, namespace, deadline, priority),
         allocation if slurm else None, overlay, manifests, jobs,
     )  # fmt: skip
@@ -116,7 +114,7 @@ def launch(
 
 
 def _plan(
-    named: tuple[str, tuple[str, ...]], where: tuple, command: Command, wishes: Wishes,
+    named: tuple[str, tuple[str, ...]], where: tuple[str | None, str | None], command: Command, wishes: Wishes,
     allocation: Allocation | None, overlay: str | None, manifests: Path | None, jobs: str | None,
 ):  # fmt: skip
     from engine.launch import plan  # studies take seconds to import: only commands that use them pay

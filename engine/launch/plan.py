@@ -39,21 +39,15 @@ class Launch:
 
 @dataclass(frozen=True)
 class Where:
-    """Where results go: `store`, below which a study has its own; or `extend`, a store as it is; None: see overlay."""
+    """Where results go, of all studies that are launched there alike: what two of them share is computed once.
+    None: as the overlay says."""
 
     store: str | None = None
-    extend: str | None = None
     tracking: str | None = None
 
-    def __post_init__(self) -> None:
-        if self.store is not None and self.extend is not None:
-            raise BadInput("--store makes a store for this study, --extend goes on in another one's: give one")
-
-    def place(self, study: identity.Named, check: Callable[[str], str], default: Callable[[], str]) -> str:
+    def place(self, check: Callable[[str], str], default: Callable[[], str]) -> str:
         """The store's URI, checked; raises BadInput."""
-        if self.extend is not None:
-            return check(self.extend.rstrip("/"))
-        return identity.store_uri(check(default() if self.store is None else self.store), study)
+        return check((default() if self.store is None else self.store).rstrip("/"))
 
 
 def on_kubernetes(
@@ -66,7 +60,7 @@ def on_kubernetes(
     objects = manifests.read(source, overlay)
     text, study, files = _study(name, settings)
     named = files.named(study)
-    store_uri = where.place(named, checks.store, lambda: _said("--store", objects))
+    store_uri = where.place(checks.store, lambda: _said("--store", objects))
     uri = checks.tracking(_said("--tracking", objects) if where.tracking is None else where.tracking)
     job = identity.job_name(named, overlay, command)
     manifests.fill(objects, job, Path(name).stem, store_uri, uri, wishes, command)
@@ -94,9 +88,7 @@ def on_ray(
     text, study, files = _study(name, settings)
     submission.check(files)
     named = files.named(study)
-    store_uri = where.place(
-        named, partial(checks.plain, "--store") if here else checks.store, lambda: _unknown("--store")
-    )
+    store_uri = where.place(partial(checks.plain, "--store") if here else checks.store, lambda: _unknown("--store"))
     tracking = _unknown("--tracking") if where.tracking is None else where.tracking
     uri = checks.plain("--tracking", tracking) if here else checks.tracking(tracking)
     job = identity.job_name(named, SERVED, command)
@@ -126,7 +118,7 @@ def on_slurm(
     asked.check()
     asked.form(command)
     text, study = _text(name, settings)
-    store_uri = where.place(study, _store_of_nodes, lambda: str(Path("recoilscan-store").absolute()))
+    store_uri = where.place(_store_of_nodes, lambda: str(Path("recoilscan-store").absolute()))
     uri = where.tracking and checks.plain("--tracking", where.tracking)
     folder = f"{store_uri}/slurm" if store_uri.startswith("/") else str(Path.cwd())
     checks.plain("the folder of the log", folder)

@@ -5,7 +5,6 @@ import re
 import secrets
 import signal
 import subprocess
-from pathlib import Path
 
 import pytest
 from cluster_ray import RayCluster, marked
@@ -50,7 +49,7 @@ def status(cluster: RayCluster, name: str) -> str | None:
 
 def test_a_job_is_left_stopped_and_launched_again_to_its_end(launch, ray_cluster, reference, tiny, tmp_path):
     study = studies.load(str(tiny))
-    name, store = identity.job_name(study, "jobs"), Path(identity.store_uri(f"{tmp_path}/store", study))
+    name, store = identity.job_name(study, "jobs"), tmp_path / "store"
     assert "no job" in said(launch("--status"), code=2)
 
     first = launch()

@@ -13,7 +13,7 @@ from engine import study as studies
 from engine.cli.app import app
 from engine.cluster import local, nodes
 from engine.errors import BadInput
-from engine.launch import batch, identity
+from engine.launch import batch
 
 SECRET = "planted-3f9c"
 BODY = Path(batch.__file__).with_name("batch.sh").read_text()
@@ -67,7 +67,7 @@ def test_the_study_travels_in_the_script_overrides_and_all(launch, tiny, tmp_pat
     (tmp_path / "again.toml").write_text(text)
     there, here = studies.load(str(tmp_path / "again.toml")), studies.load(str(tiny), ("toys.null=2000",))
     assert there == here
-    assert words(script, "options") == ["--store", identity.store_uri(str(tmp_path / "recoilscan-store"), here)]
+    assert words(script, "options") == ["--store", str(tmp_path / "recoilscan-store")]
     assert subprocess.run(["bash", "-n"], input=script, text=True).returncode == 0
 
 

@@ -67,7 +67,7 @@ class Job:
 
     @property
     def store(self) -> Path:
-        return Path(identity.store_uri(str(self.folder / "store"), self.study))
+        return self.folder / "store"
 
     @property
     def logs(self) -> list[str]:
