@@ -72,8 +72,8 @@ def _halves(rows: list[dict]) -> list[str]:
         return []
     worst = max(over, key=lambda row: abs(row["half_shift"]))
     where = f"{row_label(worst['statistic'], worst['R'])} at {worst['exposure_ty']:g} t y"
-    return [f"the halves of the pool differ: {where} is shifted by {worst['half_shift']:.2g} sd "
-            f"({len(over)} rows above {LARGEST_HALF_SHIFT:g})"]  # fmt: skip
+    return [f"the halves of the pool differ: the mean q of {where} by "
+            f"{worst['half_shift']:.2g} of its sd ({len(over)} rows above {LARGEST_HALF_SHIFT:g})"]  # fmt: skip
 
 
 def _tails(rows: list[dict]) -> list[str]:

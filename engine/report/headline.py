@@ -62,7 +62,11 @@ def _limit(outcome: Outcome, exposure_ty: float) -> str:
     size, at = outcome.plan.study.signal.size, (outcome.plan.study.benchmark_signal.m_chi_GeV, exposure_ty)
     for row in outcome["limits"].table.to_pylist():
         if (row["m_chi_GeV"], row["exposure_ty"]) == at and (limit := row[size.named("90")]) is not None:
-            return f"; who knows the signal has a median limit of {limit:.3g} {size.unit}".rstrip() + " (90 % CL)"
+            error = row[size.named("90_error")]
+            spread = "" if error is None else f" +- {error:.2g} by the number of toys"
+            poor = "; too few pool events behind it" if row["pool_limited"] else ""
+            words = f"; a search told the signal has a median limit of {limit:.3g} {size.unit}".rstrip()
+            return f"{words} (90 % CL{spread}{poor})"
     return ""
 
 
@@ -71,6 +75,7 @@ def _sure(outcome: Outcome, row: dict) -> str:
     audited = "the audit has no remark" if n == 0 else f"the audit has {n} remark{'s' if n > 1 else ''}"
     by = "an exact law" if row["z_exact"] is not None else f"{row['n_toys_null']} toys"
     beside = audit.over_floor(outcome["diagnostics"].table)
-    leaks = "".join(f"; the {role} leaks {times} times what the floor does" for role, times in beside.items())
-    return (f"How sure: Z by {by}, +- is the finite pool's error; rates {backgrounds.rates.replace('_', ' ')}; leakage "
-            f"of electron recoils {row['er_leakage']:.2g}, {backgrounds.leakage.words}{leaks}; {audited}.")  # fmt: skip
+    leaks = "".join(f"; at 30 % of nuclear recoils the {role} lets {times} times the electron recoils of the floor "
+                    f"through, a small network on cS1, cS2 and drift time" for role, times in beside.items())
+    return (f"How sure: Z by {by}, +- is the finite pool's error; rates {backgrounds.rates.replace('_', ' ')}; "
+            f"{results_page.leakage(row['er_leakage'], backgrounds)}{leaks}; {audited}.")  # fmt: skip

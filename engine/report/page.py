@@ -109,8 +109,8 @@ def plain(head: Iterable[str], rows: Iterable[Iterable[str]], title: str = "", n
 
 def stored(table: pa.Table, names: Iterable[str], title: str, note: str = "", folded: bool = False) -> Table:
     """Columns of a stored table, with unit and meaning as its schema has them; no number is changed but in how it is
-    written, and each cell keeps the stored one beside it."""
-    names = list(names)
+    written, and each cell keeps the stored one beside it. A column without any value is left out."""
+    names = [name for name in names if table[name].null_count < len(table)]
     heads = tuple(_column(table.schema.field(name)) for name in names)
     rows = tuple(tuple(cell(row[name]) for name in names) for row in table.select(names).to_pylist())
     return Table(title, heads, rows, note, folded)

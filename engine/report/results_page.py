@@ -8,6 +8,7 @@ from engine.errors import BadInput
 from engine.lineage import label
 from engine.report.markdown import table
 from engine.run.pipeline import Outcome
+from engine.study.sources import Backgrounds
 
 NOTHING = ""
 
@@ -20,9 +21,15 @@ def headline(outcome: Outcome) -> str:
 def known_to(outcome: Outcome) -> str:
     """How well rates and leakage are known to every Z, and what the signs in `benchmark` mean."""
     backgrounds, first = outcome.plan.study.backgrounds, results.rows_at(outcome.table, outcome.plan.study.at)[0]
-    return (f"Rates {backgrounds.rates.replace('_', ' ')}; the leakage of electron recoils, "
-            f"{first['er_leakage']:.2g}, {backgrounds.leakage.words}. Z by exact laws, +- the pool's error; "
-            "`>`: a bound; `*`: too few pool events behind it.")  # fmt: skip
+    return (f"Rates {backgrounds.rates.replace('_', ' ')}; {leakage(first['er_leakage'], backgrounds)}. "
+            "Z by exact laws, +- the pool's error; `>`: a bound; `*`: too few pool events behind it.")  # fmt: skip
+
+
+def leakage(share: float, backgrounds: Backgrounds) -> str:
+    """How many electron recoils leak by a plain cut in (cS1, cS2), and how well that is taken to be known."""
+    if not share:
+        return f"no electron recoil of the pool leaks, which is taken as {backgrounds.leakage.words}"
+    return f"the leakage of electron recoils, {share:.2g}, taken as {backgrounds.leakage.words}"
 
 
 def benchmark(outcome: Outcome) -> tuple[list[str], list[list[str]]]:

@@ -40,8 +40,12 @@ FIGURES = {  # by what a figure's name begins with: the section that shows it, a
 }
 TERMS = (
     "Z is the significance, one-sided and in standard deviations, with which the median experiment rejects background "
-    "alone when this signal is there; T3 is the exposure from which on it is three. R weighs the classifier against "
-    "the autoencoder in the anomaly score, 0 leaves it out. +- is what the finite pool of simulated events leaves open."
+    "alone when this signal is there; T3 is the exposure from which on it is three. The anomaly score TS of an event "
+    "is what its networks make of it; R weighs the classifier against the autoencoder in it, 0 leaves it out.",
+    "Toys are drawn from one half of a pool of simulated events; the density f0 of TS and all thresholds are made of "
+    "the other half. Where the halves differ, a signal may even seem to lower a count: 'half z shift' says how far. "
+    "+- is what a finite pool leaves open (a jack-knife), not the error of one training or of simulation. The floor "
+    "is a small network on cS1, cS2 and drift time alone, fitted to the same events: what others must beat.",
 )
 SIGNIFICANCE = (
     "statistic", "R", "exposure_ty", "p_median", "p_low", "p_high", "tail", "z_median", "z_exact", "exact_tail",
@@ -100,8 +104,10 @@ def opening(text: str) -> str:
 
 def in_short(lines: Iterable[str], text: str) -> PageSection:
     """The headline, above what a study's file says of itself."""
-    said = Verbatim("What the study's file says of itself: command, cost, expected answer", opening(text))
-    return PageSection("headline", "In three lines", (Words(tuple(lines), listed=True), said))
+    parts: list[Part] = [Words(tuple(lines), listed=True)]
+    if "\n" in (said := opening(text)):  # more than its question, which stands above
+        parts.append(Verbatim("What the study's file says of itself: command, cost, expected answer", said))
+    return PageSection("headline", "In short", tuple(parts))
 
 
 def of_study(study: Study, text: str, settings: tuple[str, ...]) -> PageSection:
@@ -160,11 +166,10 @@ def _by_section(one: Scanned) -> dict[str, list[Figure]]:
 def _answers(outcome: Outcome) -> Iterator[Part]:
     study = outcome.plan.study
     note, (head, rows) = results_page.known_to(outcome).replace("`", ""), results_page.benchmark(outcome)
-    yield Words((TERMS,))
+    yield Words(TERMS)
     yield page.plain(head, rows, title=f"At {headline.place(study)}", note=note)
     names = dict.fromkeys(row[0].strip("`") for row in rows)
-    about = ((study.toys.statistic(name)[0].__doc__ or "").strip().partition("\n")[0] for name in names)
-    yield Words(tuple(f"{name}: {words}" for name, words in zip(names, about, strict=True)), listed=True)
+    yield Words(tuple(f"{name}: {_about(study, name)}" for name in names), listed=True)
     yield page.stored(results.at(outcome.table, study.at), SIGNIFICANCE, "Z in detail", folded=True)
     reached = outcome["reach"].table
     if not len(reached):
@@ -174,6 +179,13 @@ def _answers(outcome: Outcome) -> Iterator[Part]:
                "t3_low_ty", "t3_high_ty", "t3_oracle_ty", "t3_count_ty", "status", "from_ty", "to_ty", "p_false_alarm",
                "power", "method", "pool_limited"]  # fmt: skip
     yield page.stored(reached, columns, "T3, the exposure for three sigma, in detail", folded=True)
+
+
+def _about(study: Study, name: str) -> str:
+    """A statistic in a sentence, with the numbers that a study gives it."""
+    module, _ = study.toys.statistic(name)
+    given = ", ".join(f"{option} = {value}" for option, value in study.toys.options.get(name, {}).items())
+    return (module.__doc__ or "").strip().partition("\n")[0] + (f" Here {given}." if given else "")
 
 
 def _limits(outcome: Outcome) -> Iterator[Part]:

@@ -168,7 +168,7 @@ class TestOfLess:
         found = Page(scan_report.html(replace(more, figures={})))
         assert found.table("T3, the exposure for three sigma, in detail").column("t3 [t y]") == [123.456, 123.456]
         assert found.table("At 50 GeV, 6.5e-48 cm2").rows[1][-1] == ("123 +- 7.5", 123.0)
-        assert "exposure for three sigma in t y: 123 +- 7.5; who knows the signal has a median limit of" in found.words
+        assert "three sigma in t y: 123 +- 7.5; a search told the signal has a median limit of" in found.words
         assert found.table("By how well the leakage is known").rows[0][-1] == ("2.50", 2.5)
 
     def test_a_study_that_ranks_no_statistic_is_told_by_its_largest_z(self, scan, monkeypatch):
