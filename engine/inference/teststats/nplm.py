@@ -7,6 +7,7 @@ Its law is unknown, and toys give it.
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Annotated
 
 import numpy as np
 from pydantic import Field
@@ -35,7 +36,7 @@ class Options(options.Options):
     """widths: of the kernels, in per cent of the distances between pool events that are shorter; centres: of kernels;
     prior_sd: of ln of the density ratio."""
 
-    widths: tuple[float, ...] = Field((1.0, 25.0, 50.0, 75.0, 99.0), min_length=1)
+    widths: tuple[Annotated[float, Field(gt=0, le=100)], ...] = Field((1.0, 25.0, 50.0, 75.0, 99.0), min_length=1)
     centres: int = Field(64, ge=2, le=1000)
     prior_sd: float = Field(3.0, gt=0)
 
@@ -96,8 +97,7 @@ class LearnedTest:
         n = min(n, np.count_nonzero(expected))
         thrown = rng.choice(len(x), n // 2, replace=False)
         others = np.where(np.isin(np.arange(len(x)), thrown), 0.0, expected)
-        n_others = min(n - n // 2, np.count_nonzero(others))
-        return x[np.append(thrown, rng.choice(len(x), n_others, replace=False, p=others / others.sum()))]
+        return x[np.append(thrown, rng.choice(len(x), n - n // 2, replace=False, p=others / others.sum()))]
 
     def of_toys(self, columns: np.ndarray, event: np.ndarray, ends: np.ndarray) -> np.ndarray:
         """(toys, widths) -ln p of each width."""
