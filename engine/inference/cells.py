@@ -80,18 +80,35 @@ def _quantities(population: Population, exposure_ty: float, choices: list[Choice
 
 
 def quantity(statistic, events: Scored) -> tuple[str, np.ndarray, int]:
-    """What a statistic sums or counts, for each of these events (see `toys.quantities`)."""
+    """What a statistic sums or counts, for each of these events (see `toys.quantities`); nothing, where it wants the
+    events themselves."""
+    if takes_events(statistic):
+        return "sums", np.zeros((len(events), 0)), 0
     if hasattr(statistic, "bins"):
         return "bins", statistic.bins(events), statistic.n_bins
     columns = statistic.columns(events)
     return "sums", columns, columns.shape[1]
 
 
+def takes_events(statistic) -> bool:
+    """Whether a prepared statistic looks at the events of each toy, and not at sums over them."""
+    return hasattr(statistic, "of_toys")
+
+
+def made_of(statistic, events: Scored, drawn: toys.Drawn) -> np.ndarray:
+    """(n_toys, m) what a statistic that takes events makes of toys that hold some of these."""
+    return statistic.of_toys(statistic.columns(events), drawn.event, drawn.ends)
+
+
 def value(statistic, events: Scored) -> float:
     """q of one experiment that holds these events."""
+    n = len(events)
+    if takes_events(statistic):
+        made = made_of(statistic, events, toys.Drawn(np.arange(n), np.array([n])))
+        return float(statistic.q(np.array([n]), made)[0])
     form, values, width = quantity(statistic, events)
     totals = values.sum(axis=0) if form == "sums" else np.bincount(values, minlength=width)
-    return float(statistic.q(np.array([len(events)]), totals[None].astype(np.float64))[0])
+    return float(statistic.q(np.array([n]), totals[None].astype(np.float64))[0])
 
 
 def expected_totals(statistic, events: Scored, weights: np.ndarray) -> np.ndarray:
@@ -105,25 +122,35 @@ def background_block(
 ) -> tuple[np.ndarray, list[np.ndarray]]:
     """One block of background toys: numbers of events (BLOCK,), and per choice its totals (BLOCK, columns).
 
-    `hypothesis` is "null" (gives g0) or "background" (carries the signal toys): the two never share toys.
+    `hypothesis` is "null" (gives g0) or "background" (carries the signal toys): the two never share toys. For a
+    statistic that takes events, toys that carry signal have no totals: they are drawn again, with their signal.
     """
+    law, factor, counts, drawing = _drawing(population, exposure_ty, hypothesis, block)
+    statistics = prepare(population, exposure_ty, choices)
+    wanted = _quantities(population, exposure_ty, choices, statistics)
+    totals = drawing.totals(counts, wanted)
+    by_choice = [totals[:, columns] for columns in wanted.places]
+    if hypothesis == "null":
+        for column, (choice, statistic) in enumerate(zip(choices, statistics, strict=True)):
+            events = population.null(choice.R, exposure_ty).drawn.events
+            if takes_events(statistic):
+                by_choice[column] = made_of(statistic, events, drawing.events(counts))
+            elif hasattr(statistic, "widen"):
+                rng = toys.stream(*population.stream_key, exposure_ty, "widen", block)
+                expected = factor @ expected_totals(statistic, events, law.weights)
+                by_choice[column] = statistic.widen(by_choice[column], expected, rng)
+    return counts.sum(axis=1), by_choice
+
+
+def _drawing(population: Population, exposure_ty: float, hypothesis: str, block: int):
+    """What a block of background toys is drawn from: the law with a row for each rate, factors on these (BLOCK, rows),
+    numbers of events (BLOCK, rows), and what draws them."""
     rng = toys.stream(*population.stream_key, exposure_ty, hypothesis, block)
     # what is open of the leakage is a matter of false alarms: toys that carry signal have the nominal one
     leakage = population.leakage if hypothesis == "null" else KNOWN
     law, factor = toys.rates(rng, population.null(None, exposure_ty).drawn, leakage, toys.BLOCK)
     counts = rng.poisson(law.weights.sum(axis=1) * factor)
-    statistics = prepare(population, exposure_ty, choices)
-    drawn = _quantities(population, exposure_ty, choices, statistics)
-    totals = toys.background_totals(rng, counts, law.weights, drawn)
-    by_choice = [totals[:, columns] for columns in drawn.places]
-    if hypothesis == "null":
-        for column, (choice, statistic) in enumerate(zip(choices, statistics, strict=True)):
-            if hasattr(statistic, "widen"):
-                rng = toys.stream(*population.stream_key, exposure_ty, "widen", block)
-                events = population.null(choice.R, exposure_ty).drawn.events
-                expected = factor @ expected_totals(statistic, events, law.weights)
-                by_choice[column] = statistic.widen(by_choice[column], expected, rng)
-    return counts.sum(axis=1), by_choice
+    return law, factor, counts, toys.drawing(rng, law.weights)
 
 
 @dataclass(frozen=True)
@@ -154,7 +181,7 @@ class Cell:
     """What toys say about one point and one choice."""
 
     significance: Significance
-    half_shift: float
+    half_shift: float | None
     p_deficit: float | None
 
     @property
@@ -233,8 +260,11 @@ def signal_q(
     return _signal_q(*options)[0][:, 0]
 
 
-def half_shift(statistic, null: Null, q_null: np.ndarray) -> float:
-    """q of the experiment expected from the half that toys draw from, minus that of the half behind f0, over sd(q)."""
+def half_shift(statistic, null: Null, q_null: np.ndarray) -> float | None:
+    """q of the experiment expected from the half that toys draw from, minus that of the half behind f0, over sd(q);
+    None for a statistic that takes events, of which there are no expected ones."""
+    if takes_events(statistic):
+        return None
     n_events, q = np.array([round(null.n_background)]), []
     for law in (null.drawn, null.reference):
         q.append(statistic.q(n_events, expected_totals(statistic, law.events, law.total[None]))[0])
@@ -245,24 +275,37 @@ def half_shift(statistic, null: Null, q_null: np.ndarray) -> float:
 def _signal_q(population, signal_weights, signal_key, mean, exposure_ty, choices, statistics, background):
     """(toys, steps) values of q with signal for each choice, block by block."""
     quantities = _quantities(population, exposure_ty, choices, statistics)
-    n_toys = len(background[0].n_events)
+    n_toys, weights = len(background[0].n_events), population.signal(signal_weights)
     q = [np.empty((n_toys, len(mean))) for _ in choices]
     for block, start in enumerate(range(0, n_toys, toys.BLOCK)):
         rng = toys.stream(*population.stream_key, exposure_ty, *signal_key, block)
-        counts, totals = _signal_block(rng, population.signal(signal_weights), mean, quantities)
+        counts = toys.nested_counts(rng, mean if weights.sum() > 0 else np.zeros(len(mean)), toys.BLOCK)
+        drawing = toys.signal_drawing(rng, weights)
+        totals = drawing.totals(counts, quantities)
         some = slice(start, min(start + toys.BLOCK, n_toys))
         n = some.stop - some.start
-        for statistic, columns, drawn, out in zip(statistics, quantities.places, background, q, strict=True):
+        for i, (statistic, columns, drawn, out) in enumerate(
+            zip(statistics, quantities.places, background, q, strict=True)
+        ):
+            if takes_events(statistic):
+                events = population.null(choices[i].R, exposure_ty).drawn.events
+                _, _, of_background, below = _drawing(population, exposure_ty, "background", block)
+                out[some] = _q_of_events(statistic, events, below.events(of_background[:n]), drawing, counts[:n])
+                continue
             for step in range(len(mean)):
                 n_events = drawn.n_events[some] + counts[:n, step]
                 out[some, step] = statistic.q(n_events, drawn.totals[some] + totals[:n, step, columns])
     return q
 
 
-def _signal_block(rng, weights: np.ndarray, mean: np.ndarray, quantities: toys.Quantities):
-    """counts (BLOCK, steps) and totals (BLOCK, steps, columns) of one block's signal events alone."""
-    if not weights.sum() > 0:
-        shape = toys.BLOCK, len(mean)
-        return np.zeros(shape, dtype=np.int64), np.zeros((*shape, quantities.n_totals))
-    counts = toys.nested_counts(rng, mean, toys.BLOCK)
-    return counts, toys.signal_totals(rng, counts, weights, quantities)
+def _q_of_events(statistic, events: Scored, background: toys.Drawn, signal: toys.SignalDrawing, counts: np.ndarray):
+    """(n_toys, steps) q of toys with counts (n_toys, steps) of signal events on their background; a step that adds
+    none to a toy has the q of the step before."""
+    q = np.empty(counts.shape)
+    for step, n_signal in enumerate(counts.T):
+        moved = n_signal != counts[:, step - 1] if step else np.full(len(counts), True)
+        q[:, step] = q[:, step - 1]
+        if moved.any():
+            drawn = background.joined(signal.events(n_signal)).only(moved)
+            q[moved, step] = statistic.q(drawn.counts, made_of(statistic, events, drawn))
+    return q

@@ -33,11 +33,13 @@ def q_values(null: Null, choice: Choice, signal: np.ndarray | None, n_toys: int,
     if signal is None and not null.leakage.is_known:
         law, row, leaked = law.split()
     drawn = toys.quantities([cells.quantity(statistic, law.events)])
-    order = _order(drawn)
+    takes_events = cells.takes_events(statistic)
+    order = _order(statistic.columns(law.events) if takes_events else drawn.values, drawn.bins)
     tables = [_table(row_weights[order]) for row_weights in law.weights]
     q = []
     for block in range(-(-n_toys // toys.BLOCK)):
         n_events, totals = np.zeros(toys.BLOCK, np.int64), np.zeros((toys.BLOCK, drawn.n_totals))
+        held = toys.Drawn(np.empty(0, np.int32), np.zeros(toys.BLOCK, np.int64))
         factors = np.empty((toys.BLOCK, len(tables)))
         of_leakage = null.leakage.at(toys.stream(*key, "leakage", block).standard_normal(toys.BLOCK))
         for i, table in enumerate(tables):
@@ -46,8 +48,14 @@ def q_values(null: Null, choice: Choice, signal: np.ndarray | None, n_toys: int,
             rng = toys.stream(*key, law.names[i], block)
             mean = law.weights[i].sum() * factors[:, i]
             counts = scipy.stats.poisson.ppf(rng.random(toys.BLOCK), mean).astype(np.int64)
-            _add(rng.integers(2**64, dtype=np.uint64), counts, *table, drawn.values[order], drawn.bins[order], totals)
+            bits = rng.integers(2**64, dtype=np.uint64)
+            if takes_events:
+                held = held.joined(toys.Drawn(order[_events(bits, counts, *table)].astype(np.int32), np.cumsum(counts)))
+            else:
+                _add(bits, counts, *table, drawn.values[order], drawn.bins[order], totals)
             n_events += counts
+        if takes_events:
+            totals = cells.made_of(statistic, law.events, held)
         if signal is None and hasattr(statistic, "widen"):
             expected = factors @ cells.expected_totals(statistic, law.events, law.weights)
             totals = statistic.widen(totals, expected, toys.stream(*key, "widen", block))
@@ -55,12 +63,12 @@ def q_values(null: Null, choice: Choice, signal: np.ndarray | None, n_toys: int,
     return np.concatenate(q)[:n_toys]
 
 
-def _order(drawn: toys.Quantities) -> np.ndarray:
-    """(events,) places by the first thing that is summed or counted; as they are where N is all."""
-    for columns in (drawn.values, drawn.bins):
+def _order(*looked_at: np.ndarray) -> np.ndarray:
+    """(events,) places by the first column that is summed, counted or looked at; as they are where N is all."""
+    for columns in looked_at:
         if columns.shape[1]:
             return np.argsort(columns[:, 0], kind="stable")
-    return np.arange(len(drawn.values))
+    return np.arange(len(looked_at[0]))
 
 
 def _with_signal(law: Law, signal: np.ndarray) -> Law:
@@ -82,6 +90,18 @@ def _table(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     cdf /= cdf[-1]
     fill_guide(cdf, guide)
     return cdf, guide
+
+
+@njit(cache=True)
+def _events(key, counts, cdf, guide):
+    """(counts.sum(),) places of the events of one component, toy by toy."""
+    events, done = np.empty(counts.sum(), np.int64), 0
+    for toy in range(len(counts)):
+        mine = mix64(key, np.uint64(toy))
+        for k in range(counts[toy]):
+            events[done] = search(cdf, guide, (mix64(mine, np.uint64(k)) >> np.uint64(11)) * 2.0**-53)
+            done += 1
+    return events
 
 
 @njit(cache=True)

@@ -13,18 +13,26 @@ from engine.inference.pools import effective_size
 
 @dataclass(frozen=True)
 class Scored:
-    """Selected events, one entry each: score, kind (place in the pool's kinds), corrected charges."""
+    """Selected events, one entry each: score, kind (place in the pool's kinds), corrected charges; terms: of the
+    models (events, k), see `columns_of`; None where there are no models."""
 
     ts: np.ndarray
     kind: np.ndarray
     cs1_pe: np.ndarray
     cs2_pe: np.ndarray
+    terms: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.ts)
 
     def __getitem__(self, chosen: np.ndarray) -> "Scored":
-        return Scored(*(values[chosen] for values in vars(self).values()))
+        return Scored(*(None if values is None else values[chosen] for values in vars(self).values()))
+
+
+def columns_of(terms: dict[str, dict[str, np.ndarray]]) -> np.ndarray | None:
+    """(events, k) the models' terms side by side, by role and name in the order of the alphabet; None without any."""
+    columns = [of_role[name] for _, of_role in sorted(terms.items()) for name in sorted(of_role)]
+    return np.column_stack(columns) if columns else None
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import numpy as np
 
 from engine.errors import BadInput
 from engine.inference import density, leakage
-from engine.inference.hypothesis import Law, Null, Scored
+from engine.inference.hypothesis import Law, Null, Scored, columns_of
 from engine.inference.leakage import KNOWN, LeakagePrior
 from engine.inference.pools import DENSITY_HALF, TOY_HALF, Pool, effective_size
 
@@ -125,7 +125,7 @@ class Population:
         for row, component in zip(weights, kept, strict=True):
             row[:] = self.weights[component, chosen]
             row *= self.weights[component].sum() * exposure_ty / row.sum()
-        events = Scored(np.zeros(len(pool.kind)), pool.kind, pool.cs1_pe, pool.cs2_pe)[chosen]
+        events = Scored(np.zeros(len(pool.kind)), pool.kind, pool.cs1_pe, pool.cs2_pe, columns_of(pool.terms))[chosen]
         names = tuple(self.names[i] for i in kept)
         return Law(names, events, weights, self.relative_uncertainty[kept], self.leaks[chosen])
 

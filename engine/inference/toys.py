@@ -1,4 +1,4 @@
-"""Toy experiments as sums over drawn events: an experiment's events are never stored."""
+"""Toy experiments as sums over drawn events, or as the events for a while: an experiment's events are never stored."""
 
 from dataclasses import dataclass
 
@@ -72,15 +72,58 @@ def quantities(parts: list[tuple[str, np.ndarray, int]]) -> Quantities:
     return Quantities(columns, np.ascontiguousarray(indices, dtype=np.int32), next_bin, tuple(places))
 
 
-def background_totals(rng, counts: np.ndarray, weights: np.ndarray, wanted: Quantities) -> np.ndarray:
-    """(n_toys, n_totals): for each toy the totals of its events, counts (n_toys, components) of which are drawn by
-    weights (components, pool). A toy's events follow from 64 bits of rng and its place, not from the toys beside it.
-    """
+@dataclass(frozen=True)
+class Drawn:
+    """Events of toys, one toy behind the other: event (n,), places in the pool; ends (n_toys,), where each toy ends."""
+
+    event: np.ndarray
+    ends: np.ndarray
+
+    @property
+    def counts(self) -> np.ndarray:
+        """(n_toys,) events of each."""
+        return np.diff(self.ends, prepend=0)
+
+    def joined(self, other: "Drawn") -> "Drawn":
+        """The same toys with the events of another draw behind their own."""
+        return Drawn(_joined(self.event, self.ends, other.event, other.ends), self.ends + other.ends)
+
+    def only(self, chosen: np.ndarray) -> "Drawn":
+        """These toys alone (n_toys,) bool."""
+        return Drawn(self.event[np.repeat(chosen, self.counts)], np.cumsum(self.counts[chosen]))
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """From what toys of the background draw: 64 random bits and a table for each component (components, pool). A toy's
+    events follow from these and its place, not from the toys beside it."""
+
+    key: np.uint64
+    tables: np.ndarray
+
+    def totals(self, counts: np.ndarray, wanted: Quantities) -> np.ndarray:
+        """(n_toys, n_totals): for each toy the totals of its events, counts (n_toys, components)."""
+        by_column = np.ascontiguousarray(wanted.values.T), np.ascontiguousarray(wanted.bins.T)
+        return _background_totals(self.key, counts, self.tables, *by_column, wanted.n_totals)
+
+    def events(self, counts: np.ndarray) -> Drawn:
+        """The events themselves."""
+        ends = np.cumsum(counts.sum(axis=1))
+        return Drawn(_background_events(self.key, counts, self.tables)[: ends[-1]], ends)
+
+
+def drawing(rng, weights: np.ndarray) -> Drawing:
+    """What draws events of components by weights (components, pool), with 64 bits of rng."""
     tables = np.empty(weights.shape, dtype=np.uint64)
     for table, row in zip(tables, weights, strict=True):
         table[:] = alias_table(row)
-    by_column = np.ascontiguousarray(wanted.values.T), np.ascontiguousarray(wanted.bins.T)
-    return _background_totals(rng.integers(2**64, dtype=np.uint64), counts, tables, *by_column, wanted.n_totals)
+    return Drawing(rng.integers(2**64, dtype=np.uint64), tables)
+
+
+def background_totals(rng, counts: np.ndarray, weights: np.ndarray, wanted: Quantities) -> np.ndarray:
+    """(n_toys, n_totals): for each toy the totals of its events, counts (n_toys, components) of which are drawn by
+    weights (components, pool)."""
+    return drawing(rng, weights).totals(counts, wanted)
 
 
 @njit(cache=True)
@@ -103,6 +146,30 @@ def _background_totals(key, counts, tables, values, bins, n_totals):
 
 
 @njit(cache=True)
+def _joined(event, ends, others, their_ends):
+    joined, start, their_start = np.empty(len(event) + len(others), dtype=event.dtype), 0, 0
+    for toy in range(len(ends)):
+        place, n = start + their_start, ends[toy] - start
+        joined[place : place + n] = event[start : ends[toy]]
+        joined[place + n : ends[toy] + their_ends[toy]] = others[their_start : their_ends[toy]]
+        start, their_start = ends[toy], their_ends[toy]
+    return joined
+
+
+@njit(cache=True)
+def _background_events(key, counts, tables):
+    n_toys, n_components = counts.shape
+    events, n_events = np.empty(counts.sum() + 1, dtype=np.int32), 0
+    for toy in range(n_toys):
+        mine = mix64(key, np.uint64(toy))
+        for component in range(n_components):
+            n = counts[toy, component]
+            draw(mix64(mine, np.uint64(component)), n, tables[component], events[n_events:])
+            n_events += n
+    return events
+
+
+@njit(cache=True)
 def _sum(values, events, n_events):
     """Four sums side by side, for one would wait for itself."""
     a, b, c, d = 0.0, 0.0, 0.0, 0.0
@@ -117,14 +184,49 @@ def _sum(values, events, n_events):
     return (a + b) + (c + d)
 
 
-def signal_totals(rng, counts: np.ndarray, weights: np.ndarray, wanted: Quantities) -> np.ndarray:
-    """(n_toys, steps, n_totals): totals of the first counts[toy, step] signal events of each toy, by weights (pool,).
+@dataclass(frozen=True)
+class SignalDrawing:
+    """From what toys draw signal events: 64 random bits and a table (pool,), or None where there is no signal."""
 
-    `counts` grows along a row (a larger cross-section), so the events of one step contain those of the
-    step before: the toys are nested, and p is monotone. What a step sees does not depend on the steps beside it.
-    """
+    key: np.uint64
+    table: np.ndarray | None
+
+    def totals(self, counts: np.ndarray, wanted: Quantities) -> np.ndarray:
+        """(n_toys, steps, n_totals): totals of the first counts[toy, step] signal events of each toy.
+
+        `counts` grows along a row (a larger cross-section), so the events of one step contain those of the
+        step before: the toys are nested, and p is monotone. What a step sees does not depend on the steps beside it.
+        """
+        if self.table is None:
+            return np.zeros((*counts.shape, wanted.n_totals))
+        return _signal_totals(self.key, counts, self.table, wanted.values, wanted.bins, wanted.n_totals)
+
+    def events(self, counts: np.ndarray) -> Drawn:
+        """The events themselves of one step, counts (n_toys,)."""
+        ends = np.cumsum(counts)
+        if self.table is None:
+            return Drawn(np.empty(0, np.int32), ends)
+        return Drawn(_signal_events(self.key, counts, self.table)[: ends[-1]], ends)
+
+
+def signal_drawing(rng, weights: np.ndarray) -> SignalDrawing:
+    """What draws signal events by weights (pool,), with 64 bits of rng."""
     key = rng.integers(2**64, dtype=np.uint64)
-    return _signal_totals(key, counts, alias_table(weights), wanted.values, wanted.bins, wanted.n_totals)
+    return SignalDrawing(key, alias_table(weights) if weights.sum() > 0 else None)
+
+
+def signal_totals(rng, counts: np.ndarray, weights: np.ndarray, wanted: Quantities) -> np.ndarray:
+    """(n_toys, steps, n_totals): totals of the first counts[toy, step] signal events of each toy; weights (pool,)."""
+    return signal_drawing(rng, weights).totals(counts, wanted)
+
+
+@njit(cache=True)
+def _signal_events(key, counts, table):
+    events, n_events = np.empty(counts.sum() + 1, dtype=np.int32), 0
+    for toy in range(len(counts)):
+        draw(mix64(key, np.uint64(toy)), counts[toy], table, events[n_events:])
+        n_events += counts[toy]
+    return events
 
 
 @njit(cache=True)

@@ -154,12 +154,15 @@ def _with_signal(law: Law, signal: np.ndarray) -> Law:
 
 
 def _values(statistic, law: Law, key: tuple, n_toys: int) -> np.ndarray:
-    drawn = toys.quantities([cells.quantity(statistic, law.events)])
-    q = []
+    wanted, q = toys.quantities([cells.quantity(statistic, law.events)]), []
     for block in range(-(-n_toys // toys.BLOCK)):
         rng = toys.stream(*key, "systematics", block)
         rates, factor = toys.rates(rng, law, KNOWN, toys.BLOCK)
         counts = rng.poisson(rates.weights.sum(axis=1) * factor)
-        totals = toys.background_totals(rng, counts, rates.weights, drawn)
-        q.append(statistic.q(counts.sum(axis=1), totals))
+        drawing = toys.drawing(rng, rates.weights)
+        if cells.takes_events(statistic):
+            made = cells.made_of(statistic, law.events, drawing.events(counts))
+        else:
+            made = drawing.totals(counts, wanted)
+        q.append(statistic.q(counts.sum(axis=1), made))
     return np.concatenate(q)[:n_toys]

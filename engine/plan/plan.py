@@ -9,7 +9,7 @@ import numpy as np
 from engine import lineage, plugins
 from engine.inference.leakage import LAWS
 from engine.inference.pools import KINDS
-from engine.inference.teststats import has_law
+from engine.inference.teststats import has_law, has_toys
 from engine.inference.toys import BLOCK
 from engine.plan.event_plan import VERSIONS, EventPlan, Shard
 from engine.plan.points import Cell, InOrder, Point, Wanted
@@ -32,7 +32,7 @@ class Plan(EventPlan):
     @cached_property
     def by_toys(self) -> list[Wanted]:
         """Those that toys serve."""
-        return [(R, name) for R, name in self.wanted if self.study.toys.statistic(name)[0].ADDITIVE]
+        return [(R, name) for R, name in self.wanted if has_toys(self.study.toys.statistic(name)[0])]
 
     @cached_property
     def combined(self) -> list[Wanted]:

@@ -22,9 +22,10 @@ from engine.inference import cells, goodness, observed
 from engine.inference.cells import BackgroundToys, Choice
 from engine.inference.exact import Distribution
 from engine.inference.goodness import GoodnessOfFit
-from engine.inference.hypothesis import Scored
+from engine.inference.hypothesis import Scored, columns_of
 from engine.inference.observed import Local
 from engine.inference.population import Population
+from engine.inference.teststats import has_toys
 from engine.physics import event_list, events, selection
 from engine.physics.event_list import EventList
 from engine.plan.plan import Plan
@@ -93,7 +94,8 @@ class Observation:
         for R, score in ts.items():
             if (bad := ~np.isfinite(score)).any():
                 raise BadInput(f"row {self.events.row[np.argmax(bad)]} has no finite score at R = {R:g}")
-        return {R: Scored(score, np.zeros(n, np.int8), *areas) for R, score in ts.items()}
+        of_models = columns_of(self.terms)
+        return {R: Scored(score, np.zeros(n, np.int8), *areas, of_models) for R, score in ts.items()}
 
     @cached_property
     def _regions(self) -> tuple[np.ndarray, np.ndarray]:
@@ -209,7 +211,7 @@ def read(study: Study, path: str | Path) -> EventList:
     """The events of a file as a study's models want them; raises BadInput for what they cannot be of."""
     if study.compare:
         raise BadInput("observe takes one study; this one compares pairs of models")
-    if not any(study.toys.statistic(name)[0].ADDITIVE for name in study.toys.statistics):
+    if not any(has_toys(study.toys.statistic(name)[0]) for name in study.toys.statistics):
         raise BadInput(f"no toys serve {listed(list(study.toys.statistics))}: toys.statistics needs another, such as "
                        "'excess_scan', for a p of a list")  # fmt: skip
     needed = {}

@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from engine.errors import BadInput, unknown
+from engine.inference.teststats import has_toys
 from engine.study.scan import Score, Toys
 from engine.study.section import Distinct, Section
 
@@ -24,7 +25,7 @@ class Combined(Section):
         for name in self.statistics or ():
             if name not in toys.statistics:
                 raise unknown("combined: statistic", name, toys.statistics)
-            if not toys.statistic(name)[0].ADDITIVE:
+            if not has_toys(toys.statistic(name)[0]):
                 raise BadInput(f"combined.statistics: {name!r} has no toys, on which the smallest p is calibrated")
         for R in self.R or ():
             if R not in score.R:
@@ -45,4 +46,4 @@ class Combined(Section):
 
 def _is_fit(toys: Toys, name: str) -> bool:
     module, _ = toys.statistic(name)
-    return module.ADDITIVE and module.MONOTONE_INVARIANT and not module.MODEL_DEPENDENT
+    return has_toys(module) and module.MONOTONE_INVARIANT and not module.MODEL_DEPENDENT

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from engine.errors import BadInput, unknown
-from engine.inference.teststats import has_law
+from engine.inference.teststats import has_law, has_toys
 from engine.study.section import Distinct, Positive, Section
 
 if TYPE_CHECKING:  # the scan's section holds this one
@@ -48,5 +48,5 @@ class Refine(Section):
         if R is not None and R not in score.R:
             raise BadInput(f"grid.refine.R = {R:g} is not among score.R = {list(score.R)}")
         module, _ = toys.statistic(name)
-        if not (module.ADDITIVE or has_law(module, rates)):
+        if not (has_toys(module) or has_law(module, rates)):
             raise BadInput(f"grid.refine: {name!r} has neither toys nor a law with rates = {rates!r}")

@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError, model_validator
 import zoo
 from engine import plugins
 from engine.errors import BadInput, unknown
-from engine.inference.teststats import has_law
+from engine.inference.teststats import has_law, has_toys
 from engine.study import extent, layers, units
 from engine.study.combined import Combined
 from engine.study.compare import Compare, Ranking
@@ -290,7 +290,7 @@ class Study(Section):
     def _systematics_fit(self) -> "Study":
         if self.systematics:
             modules = {name: self.toys.statistic(name)[0] for name in self.toys.statistics}
-            by_toys = [name for name, module in modules.items() if module.ADDITIVE and module.EXACT is not True]
+            by_toys = [name for name, module in modules.items() if has_toys(module) and module.EXACT is not True]
             self.systematics.check(self.detector.constants, by_toys, self.toys.null)
             self.systematics.check_components(self.backgrounds)
         return self

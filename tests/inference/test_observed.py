@@ -8,7 +8,6 @@ from scipy import stats
 
 from engine.inference import cells, experiments, goodness, limits, neyman, observed, toys
 from engine.inference.cells import Choice
-from engine.inference.hypothesis import Scored
 from engine.inference.leakage import KNOWN
 from engine.inference.pools import DENSITY_HALF, Pool
 from engine.inference.population import Background, populate
@@ -132,8 +131,8 @@ def test_a_fit_is_uniform_under_background_and_sees_what_the_model_lacks(populat
         p.append([fit.p for fit in goodness.fits(population, EXPOSURE_TY, {None: events, R: events}, 400)])
     assert stats.kstest(np.array(p)[:, 0], "uniform").pvalue > 0.01
     assert stats.kstest(np.array(p)[:, 1], "uniform").pvalue > 0.01
-    low_s1 = Scored(*(np.where(events.cs1_pe < 50, v, v * f) for v, f in zip(vars(events).values(), (1, 1, 0.2, 0.2),
-                                                                             strict=True)))  # fmt: skip
+    less = np.where(events.cs1_pe < 50, 1.0, 0.2)
+    low_s1 = dataclasses.replace(events, cs1_pe=less * events.cs1_pe, cs2_pe=less * events.cs2_pe)
     assert goodness.fits(population, EXPOSURE_TY, {None: low_s1}, 400)[0].p < goodness.UNFIT
 
 

@@ -15,6 +15,7 @@ from engine.inference.cells import Choice
 from engine.inference.jackknife import z_pool_error
 from engine.inference.population import Population
 from engine.inference.significance import z_one_sided
+from engine.inference.teststats import has_toys
 from engine.plan.plan import HYPOTHESES
 from engine.plan.tune_plan import WEIGHT, TunePlan, Values
 from engine.run import pipeline
@@ -64,7 +65,7 @@ def work(inputs: TrialInputs, R: float) -> list[Part]:
     plan, signals = inputs.plan, inputs.signals
     population = inputs.population.with_scores({R: plan.ts(inputs.population.pool.terms, R)})
     choices = dict(zip(plan.statistics, assembled.choices(plan, plan.wanted_at(R)), strict=True))
-    toys = _by_toys(plan, population, {name: one for name, one in choices.items() if one.module.ADDITIVE}, signals)
+    toys = _by_toys(plan, population, {name: one for name, one in choices.items() if has_toys(one.module)}, signals)
     laws = by_law(plan, population, {name: one for name, one in choices.items() if one.module.EXACT is True}, signals)
     _add_error(plan, population, choices[plan.tune.objective], signals, laws)
     item, made = plan.trial_item({WEIGHT: R}, 0), []
