@@ -26,7 +26,8 @@ own `.py` file. The caller looks the module up and passes the module object, cal
 - `loss(module, x, label, generator, config)` -> (mean loss per event with its graph, dict of detached
   scalars: the mean per event of each part to be shown as a curve). Noise is drawn from `generator`;
 - `terms(module, x)` -> dict of float64 tensors of shape (n,), **summed over features, never a batch mean**,
-  each value depending on its own event alone. An autoencoder gives `recon` at z = mu and `kl` without beta,
+  each value depending on its own event alone. An autoencoder takes `n_latent=0` too and gives `recon` at z = mu, or
+  its mean over so many z of `zoo._losses.latents`; and `kl` without beta,
   the two that its loss adds as recon + beta kl: where its decoder is a density, -log N(x; mu_D, diag
   sigma_D^2) with its full constant and KL(q(z|x) || N(0, 1)); else what its file says. A classifier gives
   `logit`, before the sigmoid, a density `log_density`, ln p of the scaled features;

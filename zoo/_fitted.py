@@ -6,6 +6,7 @@ import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -30,7 +31,7 @@ class Fitted:
 
     `history` has one value per epoch: `train_loss`, `validation_loss` and the same of every part of the loss. An
     ensemble has its further members in `others`: its terms are the means over all of them, what else it says is the
-    first one's.
+    first one's. `n_latent`: z of q(z|x) over which `recon` is averaged, even; 0: at z = mu.
     """
 
     family: ModuleType
@@ -41,11 +42,17 @@ class Fitted:
     history: dict[str, list[float]]
     seed: int
     others: tuple["Fitted", ...] = ()
+    n_latent: int = 0
 
     @property
     def members(self) -> tuple["Fitted", ...]:
         """Each fit by itself; of what is no ensemble the one that it is."""
         return dataclasses.replace(self, others=()), *self.others
+
+    def averaging(self, n_latent: int) -> "Fitted":
+        """The same with so many z in its terms, in those of every member."""
+        others = tuple(dataclasses.replace(one, n_latent=n_latent) for one in self.others)
+        return dataclasses.replace(self, n_latent=n_latent, others=others)
 
 
 @contextmanager
@@ -73,8 +80,8 @@ def check_features(features: np.ndarray, n_features: int | None = None) -> None:
 def terms(fitted: Fitted, features: np.ndarray, batch_size: int = BATCH_SIZE) -> dict[str, np.ndarray]:
     """Per-event columns, float64 of shape (n,): `recon` and `kl` of an autoencoder, `logit` of a classifier.
 
-    `recon` (with the Gaussian's full constant, at z = mu) and `kl` (unweighted) are summed in float64. The
-    layers are float32, and a matrix product may round differently in a batch of another size: the same
+    `recon` (with the Gaussian's full constant, at z = mu or averaged, see `Fitted`) and `kl` (unweighted) are summed
+    in float64. The layers are float32, and a matrix product may round differently in a batch of another size: the same
     event then agrees to about 1e-6 of a term, not to the bit. Keep `batch_size` and the shards fixed where
     bytes matter. Runs on one torch thread. Raises ValueError for features of the wrong shape.
 
@@ -86,7 +93,8 @@ def terms(fitted: Fitted, features: np.ndarray, batch_size: int = BATCH_SIZE) ->
 
 
 def _terms(fitted: Fitted, features: np.ndarray, batch_size: int) -> dict[str, np.ndarray]:
-    batches = _evaluate(fitted, fitted.family.terms, features, batch_size)
+    of_batch = partial(fitted.family.terms, n_latent=fitted.n_latent) if fitted.n_latent else fitted.family.terms
+    batches = _evaluate(fitted, of_batch, features, batch_size)
     return {name: np.concatenate([batch[name].double().numpy() for batch in batches]) for name in batches[0]}
 
 

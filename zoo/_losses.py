@@ -9,6 +9,8 @@ import math
 import torch
 from torch.nn import functional as F
 
+LATENT_SEED = 1  # of the points of N(0, 1) that all scores share
+
 
 def gaussian_nll(x: torch.Tensor, mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
     """-log N(x; mean, sigma^2) of every feature, with its full constant (Eq. 1; first term of Eq. 2)."""
@@ -18,6 +20,19 @@ def gaussian_nll(x: torch.Tensor, mean: torch.Tensor, log_variance: torch.Tensor
 def kl_to_standard_normal(mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
     """KL(N(mean, sigma^2) || N(0, 1)) of every latent dimension, unweighted (second term of Eq. 2)."""
     return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)
+
+
+def latents(mean: torch.Tensor, log_variance: torch.Tensor, n: int) -> list[torch.Tensor]:
+    """Values of z at which a score takes the decoder, each like the mean: the mean itself for n = 0, else n of q(z|x).
+
+    They lie mean +- sigma e, with the same e of N(0, 1) for all events, so that a score is a function of its event;
+    in pairs of opposite sign (n even), in which what is odd in e has no noise.
+    """
+    if n == 0:
+        return [mean]
+    noise = torch.randn((n // 2, 1, mean.shape[1]), generator=torch.Generator().manual_seed(LATENT_SEED))
+    away = noise * torch.exp(0.5 * log_variance)
+    return [*(mean + away), *(mean - away)]
 
 
 def cross_entropy(

@@ -40,6 +40,7 @@ def fit(
     lineage: str = "",
     device: str = "cpu",
     precision: str = "float32",
+    watched: np.ndarray | None = None,
 ) -> Fitted:
     """Train a family for `config.epochs` epochs and keep the weights of the last, as the papers do.
 
@@ -64,7 +65,10 @@ def fit(
     Raises ValueError for features, labels or a seed that do not fit and for a batch larger than the training
     part, BadCheckpoint, and NonFiniteLoss naming family, epoch, step, events and part of the loss.
 
-    A family with `grow` has no batches: of it `save` and `resume` are not used, see `zoo._grown`.
+    `watched` are features (m, n_features) of other events, which change nothing: their mean loss after every epoch is
+    the curve `watched_loss`, beside those of its parts.
+
+    A family with `grow` has no batches: of it `save`, `resume` and `watched` are not used, see `zoo._grown`.
     """
     features, labels = np.asarray(features), np.asarray(labels)
     check(family, features, labels, seed)
@@ -77,6 +81,9 @@ def fit(
         return fit_grown(family, config, features, labels, rows, preprocess, seed, threads, report, until)
     with torch_threads(threads), torch.random.fork_rng(devices=[]):
         run = _start(family, config, TrainingData(features, labels, preprocess), seed, team(device, precision))
+        if watched is not None:
+            unseen = TrainingData(np.asarray(watched), np.ones(len(watched), np.float32), preprocess)
+            run = dataclasses.replace(run, watched=unseen)
         identity = run.identity(lineage)
         resume = run.team.of_first(resume)
         progress = restore(resume, identity, run.module, run.optimizer) if resume else Progress()
@@ -103,6 +110,7 @@ class _Run:
     data: TrainingData
     seed: int
     team: Team
+    watched: TrainingData | None = None
 
     def identity(self, lineage: str) -> dict[str, Any]:
         """What makes the fit, as plain data: a checkpoint is of this and no other."""
@@ -136,7 +144,15 @@ class _Run:
 
     @torch.no_grad()
     def validate(self, number: int, rows: np.ndarray) -> dict[str, float]:
-        """The loss on the validation rows, with the same noise in every epoch, the whole KL term, and float32."""
+        """The loss on the validation rows, with the same noise in every epoch, the whole KL term, and float32; and on
+        the watched events."""
+        of_rows = self._unmoved(number, rows, "validation_")
+        if self.watched is None:
+            return of_rows
+        unseen = dataclasses.replace(self, data=self.watched)
+        return of_rows | unseen._unmoved(number, np.arange(len(self.watched.features)), "watched_")
+
+    def _unmoved(self, number: int, rows: np.ndarray, prefix: str) -> dict[str, float]:
         self.module.eval()
         curves, noise = _Curves(), generator(self.seed, VALIDATION)
         for batch in cut(rows, BATCH_SIZE):
@@ -145,7 +161,7 @@ class _Run:
                 bits = state(self.seed, VALIDATION)
                 raise self._explained(f"the validation of epoch {number}", batch, bits, self.config, "float32")
             curves.add(loss.values, loss.share.n)
-        return curves.means("validation_", self.team)
+        return curves.means(prefix, self.team)
 
     def _loss(
         self, objective: Callable, rows: np.ndarray, noise: torch.Generator, config: Any, precision: str

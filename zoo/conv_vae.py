@@ -37,6 +37,7 @@ from torch import nn
 from zoo import _fields as fields
 from zoo._choices import IMAGE_LENGTH, IMAGE_SHAPE, KINDS
 from zoo._layers import LEAKY_SLOPE, as_features, as_images, bounded, dense, glorot
+from zoo._losses import latents
 
 KIND = "autoencoder"
 TRAINS_ON = ("ER",)
@@ -141,11 +142,13 @@ def loss(module: ConvVAE, x: torch.Tensor, label: torch.Tensor, generator: torch
     return recon + config.beta * kl, {"recon": recon.detach(), "kl": kl.detach()}
 
 
-def terms(module: ConvVAE, x: torch.Tensor) -> dict[str, torch.Tensor]:
-    """`recon`, the squared error at z = mu, and `kl`, Eq. 9 without beta, per event, summed in float64."""
+def terms(module: ConvVAE, x: torch.Tensor, n_latent: int = 0) -> dict[str, torch.Tensor]:
+    """`recon`, the squared error at z = mu or its mean over n_latent z, and `kl`, Eq. 9 without beta, per event, in
+    float64."""
     mu, log_variance = module.encode(x)
+    recon = [module.squared_error(x, module.decode(z), torch.float64) for z in latents(mu, log_variance, n_latent)]
     return {
-        "recon": module.squared_error(x, module.decode(mu), torch.float64),
+        "recon": sum(recon) / len(recon),
         "kl": module.latent_term(mu, log_variance, torch.float64),
     }
 

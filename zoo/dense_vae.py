@@ -29,7 +29,7 @@ from zoo import _fields as fields
 from zoo._adamax import Adamax
 from zoo._choices import ACTIVATIONS, KINDS
 from zoo._layers import bounded, mlp
-from zoo._losses import gaussian_nll, kl_to_standard_normal
+from zoo._losses import gaussian_nll, kl_to_standard_normal, latents
 
 KIND = "autoencoder"
 TRAINS_ON = ("ER",)
@@ -93,12 +93,13 @@ def loss(module: DenseVAE, x: torch.Tensor, label: torch.Tensor, generator: torc
     return recon + config.beta * kl, {"recon": recon.detach(), "kl": kl.detach()}
 
 
-def terms(module: DenseVAE, x: torch.Tensor) -> dict[str, torch.Tensor]:
-    """`recon` at z = mu and the unweighted `kl`, per event, summed in float64."""
+def terms(module: DenseVAE, x: torch.Tensor, n_latent: int = 0) -> dict[str, torch.Tensor]:
+    """`recon` at z = mu, or its mean over n_latent z of q(z|x), and the unweighted `kl`, per event, in float64."""
     mu, log_variance = module.encode(x)
-    mean, log_variance_x = module.decode(mu)
+    recon = [gaussian_nll(x, *module.decode(z)).sum(dim=1, dtype=torch.float64)
+             for z in latents(mu, log_variance, n_latent)]  # fmt: skip
     return {
-        "recon": gaussian_nll(x, mean, log_variance_x).sum(dim=1, dtype=torch.float64),
+        "recon": sum(recon) / len(recon),
         "kl": kl_to_standard_normal(mu, log_variance).sum(dim=1, dtype=torch.float64),
     }
 

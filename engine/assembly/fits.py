@@ -12,6 +12,11 @@ def blob(plan: EventPlan, ledger: Ledger, role: str) -> bytes:
     return zoo.joined([ledger.read(item) for item in plan.fits_of(role)])
 
 
+def fitted(plan: EventPlan, role: str, data: bytes) -> "zoo.Fitted":
+    """The model of a role, of its blob, as the study's score takes it."""
+    return zoo.load(data, plan.family(role)).averaging(plan.fitted[role].n_latent)
+
+
 def timing(plan: EventPlan, store: Store, role: str) -> Timing:
     """Seconds of all fits of a role, and events per second that they score one after the other; None where unknown."""
     of_fits = [timings.read(store, item) for item in plan.fits_of(role)]

@@ -94,7 +94,8 @@ class EventPlan:
         """The kinds of events that models are trained on, by what they see of them."""
         wanted = {}
         for model in self.fitted.values():
-            wanted.setdefault(self.study.view(model), set()).update(declared(model.name).TRAINS_ON)
+            seen = (*declared(model.name).TRAINS_ON, *(["NR"] if model.watch_nr else []))
+            wanted.setdefault(self.study.view(model), set()).update(seen)
         return {view: [kind for kind in KINDS if kind in kinds] for view, kinds in wanted.items()}
 
     def pool_shards(self, purpose: str = "pool", shift: variations.Shift = ()) -> list[Shard]:
@@ -255,6 +256,8 @@ class EventPlan:
         seed = self.study.seed_of(model)
         config = zoo.identity(declared(model.name), model.config)
         fields = {"family": plugins.identity("zoo", model.name), "config": config, "seed": seed}
+        if watched := self.watched(model):
+            fields["watched"] = [shard.item for shard in watched]
         return lineage.digest("models", VERSIONS["models"], fields | self.study.training.of_each_fit, inputs)
 
     def training(self, model: Model) -> list[Shard]:
@@ -262,9 +265,17 @@ class EventPlan:
         kinds, view = declared(model.name).TRAINS_ON, self.study.view(model)
         return [shard for shard in self.shards["train"] if shard.kind in kinds and shard.representation == view]
 
+    def watched(self, model: Model) -> list[Shard]:
+        """The shards whose loss is noted while a model is fitted to others."""
+        view = self.study.view(model)
+        return [shard for shard in self.shards["train"]
+                if model.watch_nr and shard.kind == "NR" and shard.representation == view]  # fmt: skip
+
     def score_item(self, shard: Shard, role: str) -> str:
         """Item of one model's terms on one shard."""
         fields = {"representation": plugins.identity("engine.physics.representations", self.view(role))}
+        if n_latent := self.fitted[role].n_latent:
+            fields["n_latent"] = n_latent
         return lineage.digest("scores", VERSIONS["scores"], fields, [shard.item, self.models[role]])
 
     def score_items(self, shards: list[Shard]) -> list[str]:

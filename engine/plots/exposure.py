@@ -17,6 +17,7 @@ from engine.size import Size
 LEVELS_SIGMA = (1, 2, 3)
 MARKERS = "osD^vP*Xhp<>"  # by statistic, hollow: equal points stay visible
 LINES = ("-", "--", ":", "-.")
+LOWEST_P = 1e-12  # seven sigma: what is below would flatten all else, and its line leaves the axis
 ABREAST = 3  # panels beside each other at most
 PANEL_INCHES = (6.4, 5.2)
 
@@ -121,7 +122,7 @@ def _legend(panels: np.ndarray, rows: pa.Table, combined: pa.Table | None) -> tu
 
 def _finish(panels: np.ndarray, rows: pa.Table, levels_sigma: Sequence[float]) -> None:
     p = column(rows, "p_median")
-    lowest = np.nanmin(np.append(p[p > 0], scipy.stats.norm.sf(max(levels_sigma))))
+    lowest = np.nanmin(np.append(p[p > LOWEST_P], scipy.stats.norm.sf(max(levels_sigma))))
     panels[0, 0].set(xscale="log", yscale="log", ylim=(lowest / 5, 1.5))
     for axes in panels.flat:
         plain_numbers(axes.xaxis)

@@ -9,6 +9,7 @@ from engine.inference.density import weighted_quantiles
 from engine.plots import plain_numbers, styled
 from engine.plots._tubes import charge_scale, hit_pattern
 
+ARRAY_COLOURS = {"top": "#bd1f01", "bottom": "#2e8b57"}  # red and green, as in the paper
 UNITS = {"ER": "keV", "NR": "keVnr"}
 COLOURS = {"ER": "#3f90da", "NR": "#bd1f01"}
 DARK = {"ER": "#08306b", "NR": "#67000d"}
@@ -162,18 +163,20 @@ def event(
     *,
     radius_cm: float,
     image: np.ndarray | None = None,
+    arrays: dict[str, dict[str, np.ndarray]] | None = None,
 ) -> Figure:
     """One event (Fig. 4 of the semi-supervised paper): pulses and the composite image above, hit patterns below.
 
     `pulses` maps S1 and S2 to (samples,) in PE and the sample's width in ns; `hits` maps a pattern's name to the
-    tubes' centres (n, 2) in cm and the charge (n,) in PE; `image` is (rows, columns, 3) uint8, left out if None.
+    tubes' centres (n, 2) in cm and the charge (n,) in PE; `image` is (rows, columns, 3) uint8, left out if None;
+    `arrays` maps S1 and S2 to what of their samples is the top and the bottom array's.
     """
     n_columns = max(len(pulses) + (image is not None), len(hits))
     figure = Figure(figsize=(6 * n_columns, 10.5), layout="constrained")
     places = figure.add_gridspec(2, n_columns)
     figure.suptitle(title, fontsize=17)
     for i, (name, (waveform, sample_ns)) in enumerate(pulses.items()):
-        _waveform(figure.add_subplot(places[0, i]), name, waveform, sample_ns)
+        _waveform(figure.add_subplot(places[0, i]), name, waveform, sample_ns, (arrays or {}).get(name, {}))
     colours = charge_scale(hits)
     patterns = [figure.add_subplot(places[1, i]) for i in range(len(hits))]
     for axes, (name, (centres_cm, charge)) in zip(patterns, hits.items(), strict=True):
@@ -185,11 +188,15 @@ def event(
     return figure
 
 
-def _waveform(axes: Axes, name: str, waveform: np.ndarray, sample_ns: float) -> None:
+def _waveform(axes: Axes, name: str, waveform: np.ndarray, sample_ns: float, of_array: dict[str, np.ndarray]) -> None:
     first, last = _extent(waveform)
     unit, per_ns = (r"$\mu$s", 1e-3) if (last - first) * sample_ns > 1000 else ("ns", 1.0)
     edges = np.arange(first, last + 1) * sample_ns * per_ns
-    axes.stairs(waveform[first:last], edges, color="black", lw=1.2)
+    axes.stairs(waveform[first:last], edges, color="black", lw=1.2, label="sum")
+    for array, part in of_array.items():
+        axes.stairs(part[first:last], edges, color=ARRAY_COLOURS[array], lw=1.2, label=f"{array} array")
+    if of_array:
+        axes.legend()
     axes.set(xlabel=f"time [{unit}]", ylabel=f"{name} [PE / {sample_ns:g} ns]", xlim=(edges[0], edges[-1]))
     axes.set_title(f"{name}: {waveform.sum():.0f} PE")
 

@@ -105,7 +105,7 @@ def _event(plan: Plan, kind: str):
     truth, readout = display(plan, kind)
     position = f"({truth['x_cm']:.0f}, {truth['y_cm']:.0f}, {truth['z_cm']:.0f}) cm"
     title = f"{kind}, {truth['energy_keV']:.1f} keV, CES {truth['ces_keVee']:.1f} keVee, at (x, y, z) = {position}"
-    return event_display.display(title, readout, tpc)
+    return event_display.display(title, readout, tpc, is_simulated=True)
 
 
 def markdown(

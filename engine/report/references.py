@@ -11,6 +11,7 @@ import numpy as np
 from engine.assembly import results
 from engine.report import physics_report
 from engine.run.pipeline import Outcome
+from engine.study.layers import AS_IT_STANDS
 
 FILE = "references.toml"
 
@@ -65,7 +66,9 @@ def _compared(one: Published, outcome: Outcome) -> Compared:
     if len(rows) == 1:  # the study may have been changed since: what it does not have is not ours to say
         ours, errors = rows[0][one.column], [rows[0][name] for name in one.error]
     known = () if None in errors else tuple(errors)
-    return Compared(one.what, one.published, ours, known, one.source, one.why)
+    preset = outcome.plan.study.preset
+    smaller = f"the preset {preset!r}, not what was published" if preset != AS_IT_STANDS else ""
+    return Compared(one.what, one.published, ours, known, one.source, "; ".join(filter(None, (smaller, one.why))))
 
 
 def _rates(outcome: Outcome) -> Iterator[Compared]:

@@ -15,7 +15,7 @@ import numpy as np
 
 import zoo
 from engine import lineage, plugins
-from engine.assembly.fits import blob
+from engine.assembly.fits import blob, fitted
 from engine.assembly.population import benchmark_weights, choices, toys
 from engine.errors import BadInput, listed
 from engine.inference import cells, goodness, observed
@@ -84,7 +84,7 @@ class Observation:
     def _of_model(self, role: str) -> dict[str, np.ndarray]:
         view = plugins.load("engine.physics.representations", self.plan.view(role))
         features = view.features(self.events.readout, self.plan.study.detector.constants)
-        return zoo.terms(zoo.load(blob(self.plan, self.outcome.ledger, role), self.plan.family(role)), features)
+        return zoo.terms(fitted(self.plan, role, blob(self.plan, self.outcome.ledger, role)), features)
 
     @cached_property
     def seen(self) -> dict[float | None, Scored]:

@@ -12,6 +12,7 @@ import scipy
 import zoo
 from engine import lineage, plugins, schemas
 from engine.assembly.fits import blob
+from engine.assembly.fits import fitted as fitted_of
 from engine.assembly.inputs import Inputs
 from engine.assembly.samples import sample
 from engine.diagnostics import classification, latent, posterior
@@ -229,7 +230,7 @@ def _of_table(item: str, table: pa.Table) -> Part:
 
 def network(plan: Plan, role: str, model: bytes, shards: list[Shard]) -> list[Part]:
     """What an autoencoder makes of test events: its latent means with a map, the check of what it draws, examples."""
-    fitted, view = zoo.load(model, plan.family(role)), plan.view(role)
+    fitted, view = fitted_of(plan, role, model), plan.view(role)
     kinds = {shard.kind: _seen(plan, shard, view) for shard in shards}
     tables = {
         LATENT: _latent(plan, fitted, kinds),

@@ -1,6 +1,6 @@
 """The models behind the score, each fitted to the training events that its family asks for."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -39,9 +39,10 @@ def units(inputs: Inputs, missing: set[str]) -> Iterable[Unit]:
     """A fit each."""
     for item, model in inputs.plan.fits.items():
         if item in missing:
-            entries = [inputs.ledger.entries[shard.item] for shard in inputs.plan.training(model)]
+            entries, watched = ([inputs.ledger.entries[shard.item] for shard in shards]
+                                for shards in (inputs.plan.training(model), inputs.plan.watched(model)))  # fmt: skip
             name = f"fit of {words(inputs.plan, item)}"
-            yield Unit((inputs.plan, item, inputs.store, entries), items=(item,), name=name)
+            yield Unit((inputs.plan, item, inputs.store, entries, watched), items=(item,), name=name)
 
 
 def group(plan: EventPlan) -> Group | None:
@@ -50,13 +51,16 @@ def group(plan: EventPlan) -> Group | None:
     return None if training.in_process else Group(training.workers, training.gpus_per_worker)
 
 
-def work(plan: EventPlan, item: str, store: Store, entries: list[Entry], device: str = "cpu") -> list[Part]:
+def work(
+    plan: EventPlan, item: str, store: Store, entries: list[Entry], watched: Sequence[Entry] = (), device: str = "cpu"
+) -> list[Part]:
     """Makes a fit to the training parts, and notes beside it how fast that was."""
     features, labels = training.gather(store, entries)
     checkpoint = Checkpoint(store, item)
     goes_on = checkpoint.read() is not None
     with timings.stopwatch() as timing:
-        fitted = train(plan, item, features, labels, checkpoint, device=device)
+        seen = training.gather(store, watched)[0] if watched else None
+        fitted = train(plan, item, features, labels, checkpoint, device=device, watched=seen)
     training_s = None if goes_on else timing.training_s
     timings.write(store, item, Timing(training_s, scored_per_s(fitted, features)))
     return [Part(f"{NAME}/{item}.safetensors", (item,), zoo.save(fitted))]
@@ -64,7 +68,7 @@ def work(plan: EventPlan, item: str, store: Store, entries: list[Entry], device:
 
 def train(
     plan: EventPlan, item: str, features: np.ndarray, labels: np.ndarray, checkpoint: Checkpoint, *,
-    until: int | None = None, device: str = "cpu",
+    until: int | None = None, device: str = "cpu", watched: np.ndarray | None = None,
 ) -> "zoo.Fitted":  # fmt: skip
     """A fit of the plan, up to an epoch if one is given, on one torch thread.
 
@@ -78,6 +82,7 @@ def train(
         fit_from = partial(
             zoo.fit, family, config, features, labels, seed=plan.study.seed_of(model), threads=1, report=tell,
             save=checkpoint.offer, until=until, lineage=item, device=device, precision=plan.study.training.precision,
+            watched=watched,
         )  # fmt: skip
         try:
             return fit_from(resume=checkpoint.read())

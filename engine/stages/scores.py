@@ -7,7 +7,7 @@ import pyarrow as pa
 
 import zoo
 from engine import schemas
-from engine.assembly.fits import blob
+from engine.assembly.fits import blob, fitted
 from engine.assembly.inputs import Inputs
 from engine.assembly.samples import Columns, Features, sample
 from engine.plan.event_plan import VERSIONS, EventPlan, Shard
@@ -72,12 +72,12 @@ def scored(
     schema = schemas.EVENTS if shard.enrichment is None else schemas.ENRICHED
     parts = [Part(f"events/{shard.item}.parquet", (shard.item,), schemas.table(schema, columns))]
     for role in roles:
-        terms = evaluate(zoo.load(models[role], plan.family(role)), features[plan.view(role)][columns["selected"]])
+        terms = evaluate(fitted(plan, role, models[role]), features[plan.view(role)][columns["selected"]])
         item = plan.score_item(shard, role)
         parts.append(Part(f"{NAME}/{item}.parquet", (item,), terms))
     return parts
 
 
-def evaluate(fitted: "zoo.Fitted", features: np.ndarray) -> pa.Table:
+def evaluate(model: "zoo.Fitted", features: np.ndarray) -> pa.Table:
     """One row per event: `recon` and `kl` (without beta) of an autoencoder, `logit` of a classifier."""
-    return schemas.table(schemas.TERMS[fitted.family.KIND], zoo.terms(fitted, features))
+    return schemas.table(schemas.TERMS[model.family.KIND], zoo.terms(model, features))

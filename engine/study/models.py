@@ -18,7 +18,9 @@ class Model(Section):
     """A model family by name, with its configuration complete and typed by the family itself.
 
     `representation`: what it sees of a readout, the study's unless said; `seed`: of its weights and the order of its
-    events, the study's unless said; `ensemble`: fits with that seed and those after it, whose terms are averaged.
+    events, the study's unless said; `ensemble`: fits with that seed and those after it, whose terms are averaged;
+    `watch_nr`: whether its loss of nuclear recoils, of which it has seen none, is noted after every epoch of its fit;
+    `n_latent`: of an autoencoder, z of q(z|x) over which the score averages its reconstruction; 0: at z = mu.
     """
 
     name: str
@@ -26,6 +28,8 @@ class Model(Section):
     representation: str | None = None
     seed: int | None = Field(None, ge=0)
     ensemble: int = Field(1, ge=1, le=100)
+    watch_nr: bool = Field(False, exclude_if=lambda watched: not watched)
+    n_latent: int = Field(0, ge=0, le=1000, multiple_of=2, exclude_if=lambda n: n == 0)
 
     @model_validator(mode="before")
     @classmethod
@@ -37,7 +41,11 @@ class Model(Section):
             raise BadInput(f"a model needs a name (accepted: {', '.join(zoo.names())})")
         name = fields.pop("name")
         family = declared(name)
-        own = {key: fields.pop(key) for key in ("representation", "seed", "ensemble") if key in fields}
+        own = {key: fields.pop(key) for key in cls.model_fields if key not in ("name", "config") and key in fields}
+        if own.get("watch_nr") and "NR" in family.TRAINS_ON:
+            raise BadInput(f"watch_nr = true: {name!r} trains on nuclear recoils")
+        if own.get("n_latent") and family.KIND != "autoencoder":
+            raise BadInput(f"n_latent = {own['n_latent']}: {name!r} has no latent space; it is {_article(family.KIND)}")
         if isinstance(view := own.get("representation"), str):
             plugins.load("engine.physics.representations", view, "features", "sections")
         return own | {"name": name, "config": asdict(zoo.configure(family, fields))}

@@ -70,6 +70,8 @@ class Tune(Section):
             raise BadInput("tune.search: every trial is fitted by one process without a GPU, as training.workers = 1 "
                            f"and training.gpus_per_worker = 0 say; given: {training.workers} and "
                            f"{training.gpus_per_worker}")  # fmt: skip
+        if self.search and any(model.watch_nr for model in models.values()):
+            raise BadInput("tune.search: its fits are not watched; leave watch_nr out")
         if self.pruning and not self.search:
             raise BadInput("tune.pruning goes with tune.search: a scan over R alone fits nothing")
         self.dimensions(models)

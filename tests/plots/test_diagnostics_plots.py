@@ -11,6 +11,7 @@ from engine.plots import render
 from engine.plots.confusion import confusion
 from engine.plots.elbo import elbo_against_energy
 from engine.plots.latent import latent
+from engine.plots.losses import losses
 from engine.plots.posterior import posterior_predictive
 from engine.plots.reconstruction import Stretch, reconstruction
 from engine.plots.roc import roc
@@ -200,3 +201,11 @@ def test_the_improvement_of_two_normals_and_the_largest_argos(classified):
     dot = next(line for line in axes.lines if line.get_gid() == "argos")
     assert dot.get_xdata() == [first["argos_nr_acceptance"]]
     assert dot.get_ydata()[0] - np.sqrt(first["argos_er_leakage"]) == pytest.approx(first["argos"])
+
+
+def test_losses_of_every_epoch_are_drawn_of_each_model():
+    history = {"train_loss": [3.0, 2.0], "validation_loss": [3.1, 2.5], "watched_loss": [-1.0, 4.0], "train_kl": [9.0]}
+    figure = losses({"vae": history, "classifier": {"train_loss": [0.5], "validation_loss": [0.4]}})
+    lines = [[list(line.get_ydata()) for line in axes.lines] for axes in figure.axes]
+    assert lines == [[[3.0, 2.0], [3.1, 2.5], [-1.0, 4.0]], [[0.5], [0.4]]]
+    assert [axes.get_yscale() for axes in figure.axes] == ["linear", "log"]

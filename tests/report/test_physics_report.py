@@ -206,3 +206,17 @@ def test_an_unknown_format_is_refused_before_any_work(study, monkeypatch):
 def test_numbers_have_the_digits_of_their_errors():
     written = [physics_page._measured(*pair) for pair in ((1217.3, 251.0), (18.2391, 0.1043), (5.5172, 0.053), (0, 0))]
     assert written == ["1217 ± 251", "18.24 ± 0.10", "5.517 ± 0.053", "0"]
+
+
+def test_the_waveforms_of_both_arrays_are_those_of_the_sum():
+    """Every photoelectron is in one of them; as many in the bottom one as its tubes have, whenever they came."""
+    rng = np.random.default_rng(1)
+    waveform = rng.poisson(3.0, 400).astype(float)
+    total = waveform.sum()
+    parts = event_display.apart(waveform, 0.25 * total, 0.75 * total, rng)
+    np.testing.assert_allclose(parts["top"] + parts["bottom"], waveform)
+    assert parts["bottom"].sum() == round(0.75 * total) and np.all(parts["top"] >= 0)
+    halves = [part.sum() for part in np.split(parts["bottom"], 2)]
+    assert abs(halves[0] / waveform[:200].sum() - 0.75) < 0.07, "no time belongs to an array"
+    empty = event_display.apart(np.zeros(3), 0.0, 0.0, rng)
+    assert not empty["top"].any() and not empty["bottom"].any()

@@ -238,3 +238,16 @@ def test_a_family_of_one_shape_refuses_others(family, lab):
         lab.one_line_error(lambda: zoo.fit(family, lab.small(family), features[:, 1:], labels, seed=1), *said)
     else:
         zoo.check_input(family, n - 1)
+
+
+@pytest.mark.parametrize("name", [name for name in zoo.names() if zoo.declared(name).KIND == "autoencoder"])
+def test_more_latent_points_average_the_reconstruction_and_leave_the_rest(name, lab):
+    """Two numbers of points agree where they have the same mean, which is not z = mu; an event is scored alone."""
+    family = importlib.import_module(f"zoo.{name}")
+    fit, events = lab.fitted(family), lab.events(family, 9)
+    at_mu, few, many = (zoo.terms(fit.averaging(n), events) for n in (0, 200, 2000))
+    alone = zoo.terms(fit.averaging(200), events[4:5])
+    np.testing.assert_array_equal(at_mu["kl"], many["kl"])
+    of_few, of_many = (one["recon"] - at_mu["recon"] for one in (few, many))
+    assert np.all(np.abs(of_few - of_many) < 0.5 * np.abs(of_many)), "z = mu is not the mean over q(z|x)"
+    np.testing.assert_allclose(alone["recon"], few["recon"][4:5], rtol=1e-5)

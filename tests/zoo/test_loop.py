@@ -295,3 +295,15 @@ def test_bf16_is_another_rounding_of_the_same_training(mlp, lab):
     assert all(tensor.dtype == torch.float32 for tensor in weights(rounded).values())
     np.testing.assert_allclose(rounded.history["validation_loss"], plain.history["validation_loss"], rtol=0.02)
     lab.one_line_error(lambda: zoo.fit(mlp, lab.small(mlp), *data, seed=1, precision="half"), "'half'", "bf16")
+
+
+def test_watched_events_have_a_curve_and_change_nothing(vae, lab):
+    features, labels = lab.training_set(vae)
+    options = {"seed": 1, "lineage": "x"}
+    plain = zoo.fit(vae, lab.small(vae), features, labels, **options)
+    watched = zoo.fit(vae, lab.small(vae), features, labels, watched=features[:5] + 3, **options)
+    assert set(watched.history) - set(plain.history) == {"watched_loss", "watched_recon", "watched_kl"}
+    assert len(watched.history["watched_loss"]) == lab.small(vae).epochs
+    assert {name: watched.history[name] for name in plain.history} == plain.history
+    for name, weight in plain.module.state_dict().items():
+        assert torch.equal(weight, watched.module.state_dict()[name]), name

@@ -13,7 +13,7 @@ from engine.physics.representations import vector
 from engine.report.audit import LARGEST_TIE
 
 N_EVENTS = 1000  # of each kind, to train on, and as many to look at
-OF_NO_PAPER = ("quickstart", "baselines", "darwin_weight")
+OF_NO_PAPER = ("quickstart", "baselines")
 
 
 @pytest.fixture(scope="module")

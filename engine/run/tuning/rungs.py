@@ -134,8 +134,8 @@ def _fitted(
     plan: SearchPlan, role: str, rung: int, inputs: RungInputs, store: Store, finished: dict[str, Entry]
 ) -> "zoo.Fitted":
     """The model of a role at a rung, with all its members."""
-    return zoo.averaged([_fit(plan, role, item, rung, inputs, store, finished.get(item))
-                         for item in plan.fits_of(role)])  # fmt: skip
+    of_members = [_fit(plan, role, item, rung, inputs, store, finished.get(item)) for item in plan.fits_of(role)]
+    return zoo.averaged(of_members).averaging(plan.fitted[role].n_latent)
 
 
 def _fit(
