@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 from engine.plots import styled
 from engine.plots._rows import column, describe, number, select, setting, words, wrapped
 from engine.plots.exposure import LEVELS_SIGMA
-
 from engine.size import Size
 
 Best = tuple[float, float, float]  # an R, and the ends of its interval

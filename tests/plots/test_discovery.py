@@ -46,7 +46,8 @@ def test_the_band_lies_between_the_lowest_and_the_highest_of_several_r(curves):
     assert at_20.min() == pytest.approx(5e-46 / 2, rel=0.03) and at_20.max() == pytest.approx(5e-46, rel=0.03)
     line = axes.lines[0]  # the statistic without R comes first
     assert line.get_ydata()[2] == pytest.approx(1e-45, rel=0.03)
-    assert [text.get_text() for text in figure.legends[0].texts] == ["Poisson in bins of (cS1, cS2)", "Pearson, R = 100 to 250"]
+    labels = [text.get_text() for text in figure.legends[0].texts]
+    assert labels == ["Poisson in bins of (cS1, cS2)", "Pearson, R = 100 to 250"]
     assert render(figure, "png") == render(size_against_exposure(curves, SIZE, 50.0, 5.0), "png")
 
 
