@@ -10,6 +10,7 @@ from engine import study
 from engine.assembly.population import signal_weights, unscored
 from engine.physics import events, proposals
 from engine.plan.plan import Plan
+from engine.report import references
 
 PAPER = tomllib.loads((Path(__file__).parent / "references/xenonnt_images.toml").read_text(encoding="utf-8"))
 STUDIES = ["xenonnt_images", "xenonnt_scores", "xenonnt_weight", "xenonnt_exposure", "xenonnt_discovery"]
@@ -20,7 +21,7 @@ def plan():
     return Plan(study.load("xenonnt_images"))
 
 
-@pytest.mark.parametrize("preset", ["paper", "small"])
+@pytest.mark.parametrize("preset", ["paper", "medium", "small"])
 def test_all_of_them_stand_on_one_pair_of_fits_and_one_scored_pool(preset):
     plans = [Plan(study.load(name, (f"preset={preset}",))) for name in STUDIES]
     assert len({(*plan.models.values(), plan.scored_pool) for plan in plans}) == 1
@@ -57,6 +58,12 @@ def test_as_many_wimps_are_expected_as_are_printed(plan):
         signal = plan.study.signal.at(mass)
         assert signal.value == printed["sigma_si_cm2"]
         assert signal_weights(signal, population).sum() * printed["exposure_ty"] == pytest.approx(n, rel=rel)
+
+
+def test_the_report_has_these_numbers_beside_ours():
+    printed = PAPER["events"]
+    told = {one.where["m_chi_GeV"]: one.published for one in references.known()["xenonnt_scores"]}
+    assert told == dict(zip(printed["m_chi_GeV"], printed["n_signal"], strict=True))
 
 
 def test_figures_show_what_is_printed():
