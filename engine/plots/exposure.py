@@ -15,6 +15,7 @@ from engine.plots._rows import column, describe, number, place_words, select, se
 from engine.size import Size
 
 LEVELS_SIGMA = (1, 2, 3)
+LOWEST_P = 1e-16  # double precision ends about there; what is below would flatten all else
 MARKERS = "osD^vP*Xhp<>"  # by statistic, hollow: equal points stay visible
 LINES = ("-", "--", ":", "-.")
 ABREAST = 3  # panels beside each other at most
@@ -121,7 +122,7 @@ def _legend(panels: np.ndarray, rows: pa.Table, combined: pa.Table | None) -> tu
 
 def _finish(panels: np.ndarray, rows: pa.Table, levels_sigma: Sequence[float]) -> None:
     p = column(rows, "p_median")
-    lowest = np.nanmin(np.append(p[p > 0], scipy.stats.norm.sf(max(levels_sigma))))
+    lowest = max(np.nanmin(np.append(p[p > 0], scipy.stats.norm.sf(max(levels_sigma)))), LOWEST_P)
     panels[0, 0].set(xscale="log", yscale="log", ylim=(lowest / 5, 1.5))
     for axes in panels.flat:
         plain_numbers(axes.xaxis)

@@ -8,13 +8,12 @@ from matplotlib.figure import Figure
 
 from engine.plots import styled
 from engine.plots._rows import column, describe, number, select, setting, words, wrapped
-from engine.plots.exposure import LEVELS_SIGMA
+from engine.plots.exposure import LEVELS_SIGMA, LOWEST_P
 from engine.size import Size
 
 Best = tuple[float, float, float]  # an R, and the ends of its interval
 SIDES = {False: "moves with a map of TS", True: "invariant under monotone maps of TS"}
 PANEL_INCHES = (5.5, 3.4)
-LOWEST_P = 1e-16  # double precision ends about there; what is below would flatten all else
 
 
 @styled
