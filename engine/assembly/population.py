@@ -73,6 +73,12 @@ def population(
     return _populated(plan, truth, thrown, terms, {R: plan.ts(terms, R) for R in chosen}, plan.stream_key_of(purpose))
 
 
+def scores_of_test(plan: Plan, ledger: Ledger, R: float) -> tuple[np.ndarray, np.ndarray]:
+    """TS of the registered test events, (n,), and the kind of each by name, (n,)."""
+    truth, _, terms = _scored(plan, ledger, plan.shards["test"], tuple(plan.fitted))
+    return plan.ts(terms, R), np.array(plan.kinds)[truth["kind"]]
+
+
 def unscored(plan: Plan, n_events: int) -> Population:
     """A population thrown here and now, without a scan, a network or a score: `n_events` of each kind of recoil.
 

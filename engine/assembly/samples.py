@@ -38,13 +38,24 @@ def sample(plan: Plan, shard: Shard, representations: Iterable[str] = ()) -> tup
 
 
 def _recoils(plan: Plan, shard: Shard, pulses: bool) -> tuple[Columns, Readout]:
-    low, high = plan.energy_range(shard.purpose, shard.kind)
-    proposal = plan.proposal(shard.purpose)
-    energy = proposals.draw(proposal, low, high, shard.n_thrown, lineage.stream("energy", *_key(plan, shard)))
-    density = proposals.density_per_keV(proposal, low, high, energy)
+    energy, density = _energies(plan, shard)
     if shard.enrichment is not None:
         return _enriched(plan, shard, energy, density, pulses)
     return _simulated(plan, shard, shard.kind, energy, density, pulses)
+
+
+def _energies(plan: Plan, shard: Shard) -> tuple[np.ndarray, np.ndarray]:
+    """(n_thrown,) energies of a shard of recoils, and the density of each per keV."""
+    low, high = plan.energy_range(shard.purpose, shard.kind)
+    rng = lineage.stream("energy", *_key(plan, shard))
+    if plan.on_signal(shard.purpose, shard.kind):
+        masses = plan.study.events.nr.m_chi_GeV.points()
+        thrown = proposals.of_spectra([plan.study.signal.at(mass).rate for mass in masses], low, high)
+        energy = thrown.draw(shard.n_thrown, rng)
+        return energy, thrown.density_per_keV(energy)
+    proposal = plan.proposal(shard.purpose)
+    energy = proposals.draw(proposal, low, high, shard.n_thrown, rng)
+    return energy, proposals.density_per_keV(proposal, low, high, energy)
 
 
 def _of_component(plan: Plan, shard: Shard, pulses: bool) -> tuple[Columns, Readout]:

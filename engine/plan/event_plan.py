@@ -82,11 +82,13 @@ class EventPlan:
     @cached_property
     def shards(self) -> dict[str, list[Shard]]:
         """Event shards by purpose."""
-        n_train, n_test = self.study.events.train_per_kind, self.study.events.test_per_kind
+        events = self.study.events
+        n_train, n_test = ({kind: events.n_thrown(kind, n) for kind in KINDS}
+                           for n in (events.train_per_kind, events.test_per_kind))  # fmt: skip
         seen = [(view, kind) for view, kinds in self._trained_on.items() for kind in kinds]
         return {
-            "train": [s for view, kind in seen for s in self._shards("train", kind, n_train, view=view)],
-            "test": [s for kind in KINDS for s in self._shards("test", kind, n_test)],
+            "train": [s for view, kind in seen for s in self._shards("train", kind, n_train[kind], view=view)],
+            "test": [s for kind in KINDS for s in self._shards("test", kind, n_test[kind])],
         } | {purpose: self.pool_shards(purpose) for purpose in POOLS}
 
     @property
@@ -173,7 +175,7 @@ class EventPlan:
         study = self.study
         fields = {
             "seed": study.seed, "purpose": purpose, "kind": kind, "number": number, "n": n_thrown,
-            "energy_keV": [self.proposal(purpose), *self.energy_range(purpose, kind)],
+            "energy_keV": [self._thrown_on(purpose, kind), *self.energy_range(purpose, kind)],
             "detector": self._detector,
             "window": self.selection(kind) if purpose in POOLS else None,
             "representation": None if view is None else plugins.identity("engine.physics.representations", view),
@@ -194,8 +196,21 @@ class EventPlan:
             return self.study.pool.proposal
         return {"train": self.study.events.train_proposal, "test": "uniform"}[purpose]
 
+    def _thrown_on(self, purpose: str, kind: str) -> str | list:
+        """What a digest takes for how a purpose's events are thrown in energy."""
+        if not self.on_signal(purpose, kind):
+            return self.proposal(purpose)
+        signal, masses = self.study.signal, self.study.events.nr.m_chi_GeV.points()
+        return [self._spectrum(signal.name, *signal.spectrum()), masses]
+
+    def on_signal(self, purpose: str, kind: str) -> bool:
+        """Whether a purpose's events are thrown on spectra of the signal."""
+        return purpose not in POOLS and kind == "NR" and self.study.events.nr is not None
+
     def energy_range(self, purpose: str, kind: str) -> tuple[float, float]:
         """True energies (keV) between which a purpose's events are thrown."""
+        if self.on_signal(purpose, kind):
+            return self.study.events.nr.energy_keV
         if purpose not in POOLS:
             return self.study.events.energy_keV
         return self.study.pool.er_energy_keV if kind == "ER" else self.study.pool.nr_energy_keV

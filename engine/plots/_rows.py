@@ -22,7 +22,7 @@ SPELT = {"vae": "VAE", "mlp": "MLP", "cnn": "CNN", "elbo": "ELBO", "conv": "conv
 STATISTICS = {
     "extended_poisson": "extended Poisson", "centred": "centred extended Poisson", "count": "count of all events",
     "tail_count": "count above a threshold", "excess_scan": "scan over thresholds",
-    "known_signal": "known signal (oracle)",
+    "known_signal": "known signal (oracle)", "pearson": "Pearson", "binned_poisson": "Poisson in bins of (cS1, cS2)",
 }  # fmt: skip
 TITLE = 82  # characters of a title that fit above a figure of ordinary width
 
@@ -95,12 +95,16 @@ def score_words(statistic: str, R: float | None) -> str:
 
 def describe(shared: dict) -> str:
     """The setting as one line of a title."""
-    models = " + ".join(words(pair.partition(" = ")[2]) for pair in shared["models"].split(", "))
-    score = shared["score"].partition(", ")[2].replace("beta", r"$\beta$")
-    setting = ", ".join(filter(None, [models, score]))
     known = f", leakage {leakage_words(shared['leakage_known'])}" if "leakage_known" in shared else ""
     window = re.sub(r"N(\d+)T([\d.]+)", r"\1 tubes in \2 ns", shared["nr_window"])
-    return f"{setting}; NR: {window}; {words(shared['rates'])} rates{known}"
+    return f"{describe_models(shared)}; NR: {window}; {words(shared['rates'])} rates{known}"
+
+
+def describe_models(shared: dict) -> str:
+    """The models of a setting and the numbers of their score."""
+    models = " + ".join(words(pair.partition(" = ")[2]) for pair in shared["models"].split(", "))
+    score = shared["score"].partition(", ")[2].replace("beta", r"$\beta$")
+    return ", ".join(filter(None, [models, score]))
 
 
 def leakage_words(known_to: float) -> str:

@@ -8,54 +8,58 @@ from matplotlib.figure import Figure
 
 from engine.plots import styled
 from engine.plots._rows import column, describe, number, select, setting, words, wrapped
-from engine.plots.exposure import LEVELS_SIGMA
+from engine.plots.exposure import LEVELS_SIGMA, LOWEST_P
 from engine.size import Size
 
+Best = tuple[float, float, float]  # an R, and the ends of its interval
 SIDES = {False: "moves with a map of TS", True: "invariant under monotone maps of TS"}
 PANEL_INCHES = (5.5, 3.4)
-LOWEST_P = 1e-16  # double precision ends about there; what is below would flatten all else
 
 
 @styled
-def p_against_R(table: pa.Table, size: Size, best_R: float, R_low: float, R_high: float) -> Figure:
+def p_against_R(table: pa.Table, size: Size, best: Best | None = None, lowest_p: float = LOWEST_P) -> Figure:
     """One row of panels per mass; left the statistics that depend on the unit of TS, right those that do not.
 
     Lines are exact laws, points with their 68 % interval are toys; an arrow marks a bound. Grey: the p of the bare
     count, which no R changes. R H_B changes the unit of TS: what of an optimum on the left is not on the right is
-    that. The band is the best R with its error.
+    that. The band is the best R with its error, where one was sought. Sides without a statistic are left out, and a p
+    below lowest_p is drawn there.
     """
     shared, rows = setting(table), table.sort_by("R")
     masses = sorted(set(rows["m_chi_GeV"].to_pylist()), key=lambda mass: mass or 0.0)
+    sides = {side: title for side, title in SIDES.items() if side in rows["monotone_invariant"].to_pylist()}
     width, height = PANEL_INCHES
-    figure = Figure(layout="constrained", figsize=(2 * width, height * len(masses) + 1.6))
-    panels = figure.subplots(len(masses), 2, sharex=True, sharey=True, squeeze=False)
+    figure = Figure(layout="constrained", figsize=(max(width * len(sides), 8.0), height * len(masses) + 1.6))
+    panels = figure.subplots(len(masses), len(sides), sharex=True, sharey=True, squeeze=False)
     colours = {name: f"C{i}" for i, name in enumerate(sorted(set(rows["statistic"].to_pylist())))}
     for mass, pair in zip(masses, panels, strict=True):
         of_mass = select(rows, m_chi_GeV=mass) if mass is not None else rows
-        for (invariant, title), axes in zip(SIDES.items(), pair, strict=True):
-            _panel(axes, of_mass, invariant, colours)
-            axes.axvspan(R_low, R_high, color="0.9", zorder=-1, label="best R with its error")
-            axes.axvline(best_R, color="0.5", lw=1, ls=":")
+        for (invariant, title), axes in zip(sides.items(), pair, strict=True):
+            _panel(axes, of_mass, invariant, colours, lowest_p)
+            if best:
+                axes.axvspan(*best[1:], color="0.9", zorder=-1, label="best R with its error")
+                axes.axvline(best[0], color="0.5", lw=1, ls=":")
             axes.set_title(title if mass is None else rf"{title}; $m_\chi$ = {number(mass)} GeV")
-    _finish(figure, panels, rows)
-    title = wrapped(f"{_place(rows, size)}; best R = {number(best_R)}", describe(shared), width=110)
+    _finish(figure, panels, rows, lowest_p)
+    known = f"; best R = {number(best[0])}" if best else ""
+    title = wrapped(f"{_place(rows, size)}{known}", describe(shared), width=int(10 * figure.get_figwidth()))
     figure.suptitle(title, fontsize=13, x=0.02, ha="left")
     return figure
 
 
-def _panel(axes: Axes, rows: pa.Table, invariant: bool, colours: dict[str, str]) -> None:
+def _panel(axes: Axes, rows: pa.Table, invariant: bool, colours: dict[str, str], lowest_p: float) -> None:
     R, first = np.unique(column(rows, "R"), return_index=True)
     axes.plot(R, scipy.stats.norm.sf(column(rows, "z_count")[first]), color="0.6", lw=2.5, label=words("count"))
     chosen = rows.filter(pa.array(value == invariant for value in rows["monotone_invariant"].to_pylist()))
     for name, colour in colours.items():
         if name in chosen["statistic"].to_pylist():
-            _series(axes, select(chosen, statistic=name), colour, words(name))
+            _series(axes, select(chosen, statistic=name), colour, words(name), lowest_p)
 
 
-def _series(axes: Axes, rows: pa.Table, colour: str, label: str) -> None:
+def _series(axes: Axes, rows: pa.Table, colour: str, label: str, lowest_p: float) -> None:
     R, p, exact = (column(rows, name) for name in ("R", "p_median", "p_exact"))
     if np.isfinite(exact).any():
-        axes.plot(R, np.maximum(exact, LOWEST_P), color=colour, lw=1.6, label=label)
+        axes.plot(R, np.maximum(exact, lowest_p), color=colour, lw=1.6, label=label)
         label = None
     if not np.isfinite(p).any():
         return
@@ -68,9 +72,9 @@ def _series(axes: Axes, rows: pa.Table, colour: str, label: str) -> None:
         axes.errorbar(R[bound], p[bound], 0.5 * p[bound], label="at most this: no toy is beyond", **arrow)
 
 
-def _finish(figure: Figure, panels: np.ndarray, rows: pa.Table) -> None:
+def _finish(figure: Figure, panels: np.ndarray, rows: pa.Table, lowest_p: float) -> None:
     p = np.concatenate([column(rows, "p_median"), column(rows, "p_exact"), [scipy.stats.norm.sf(LEVELS_SIGMA[-1])]])
-    lowest = max(np.nanmin(p[p > 0]), LOWEST_P)
+    lowest = max(np.nanmin(p[p > 0]), lowest_p)
     panels[0, 0].set(xscale="log", yscale="log", ylim=(lowest / 5, 1.5))
     for axes in panels.flat:
         for level in LEVELS_SIGMA:

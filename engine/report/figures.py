@@ -20,7 +20,7 @@ from engine.lineage import digest, label, row_label
 from engine.plan.plan import HYPOTHESES, Plan
 from engine.plots import exposure, leakage, losses, plane, q_distribution, reach, scores, systematics
 from engine.plots._rows import number, words
-from engine.report import headline
+from engine.report import headline, named_figures
 from engine.report.diagnostics import diagnosed
 from engine.run.pipeline import Outcome
 from engine.store.parts import Part, encode, sha256
@@ -169,6 +169,7 @@ def _figures(plan: Plan, outcome: Outcome) -> Iterator[Drawing]:
         for R in study.score.R:
             yield f"scores_R{label(R)}{end}", partial(_scores, outcome, R, exposure_ty)
     yield "losses", partial(_losses, outcome)
+    yield from named_figures.drawings(outcome, _signals(outcome))
     for R in study.score.R:
         yield f"pure_scores_R{label(R)}", partial(_pure_scores, outcome, R)
 

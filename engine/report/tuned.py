@@ -165,7 +165,7 @@ def files(tuned: Tuned, study: tomlkit.TOMLDocument, format: str = "png") -> dic
         name, figure = "objective_against_fields", search.objective_against_fields(tuned.table, axes, tuned_on(tuned))
     else:
         best = best_R(tuned)
-        name, figure = "p_against_R", weight.p_against_R(tuned.table, size, best.R, best.R_low, best.R_high)
+        name, figure = "p_against_R", weight.p_against_R(tuned.table, size, (best.R, best.R_low, best.R_high))
     return {f"{name}.{format}": plots.render(figure, format), "tuned.toml": study_text(tuned, study).encode()}
 
 

@@ -86,19 +86,27 @@ def table_schema(size: Size) -> pa.Schema:
 
 
 def populations(plan: Plan) -> dict[str, list[Shard]]:
-    """The papers' test events, uniform in true energy; and the pool's recoils, which are in the study's window.
+    """The papers' test events, uniform in true energy or as trained on; and the pool's recoils, in the study's window.
 
     The second may be the first within the window, but a leakage of 1e-3 asks for more electron recoils than the one
     in ten of the test events that pass.
     """
-    low, high = plan.study.events.energy_keV
     window = plan.study.backgrounds.er_window_keVee
     first, last = plan.energy_range("pool", "ER") if window == "none" else window
     seen = f"selected_{first:g}_{last:g}_keV" if window == "none" else f"window_{first:g}_{last:g}_keVee"
     return {
-        f"uniform_{low:g}_{high:g}_keV": plan.shards["test"],
+        _of_test(plan.study): plan.shards["test"],
         seen: [shard for shard in plan.shards["pool"] if shard.kind in KINDS],
     }
+
+
+def _of_test(study: Study) -> str:
+    """The name of the test events' population."""
+    events = study.events
+    if events.nr is None:
+        return "uniform_{:g}_{:g}_keV".format(*events.energy_keV)
+    low, high = zip(events.energy_keV, events.nr.energy_keV, strict=True)
+    return f"as-trained_{min(low):g}_{max(high):g}_keV"
 
 
 def sampled(plan: Plan) -> list[Shard]:
@@ -183,7 +191,7 @@ def classifier(plan: Plan, role: str, store: Store, scored: dict[str, list[tuple
     for name, pairs in scored.items():
         events = _selected(store, [events for events, _ in pairs])
         logit = np.concatenate([decode(read(store, terms))["logit"].to_numpy() for _, terms in pairs])
-        rows.append({"population": name} | _evaluate(events, logit))
+        rows.append({"population": name} | _evaluate(plan, name, events, logit))
     return [_part(item_of(plan)[role, CLASSIFIER], rows)]
 
 
@@ -197,7 +205,7 @@ def floor(plan: Plan, store: Store, training: list[Entry], events: dict[str, lis
     for name, entries in events.items():
         unseen = _selected(store, entries)
         logit = zoo.terms(fitted, _summary(plan, unseen))["logit"]
-        rows.append({"population": name} | _evaluate(unseen, logit))
+        rows.append({"population": name} | _evaluate(plan, name, unseen, logit))
     return [_part(item_of(plan)[FLOOR, CLASSIFIER], rows)]
 
 
@@ -215,9 +223,12 @@ def _summary(plan: Plan, events: Columns) -> np.ndarray:
     return np.column_stack([events[name] for name in names]).astype(np.float32)
 
 
-def _evaluate(events: Columns, logit: np.ndarray) -> dict:
-    """Each kind uniform in true energy, however the events were thrown."""
-    return classification.evaluate(events["is_nr"], logit, 1 / events["proposal_per_keV"])
+def _evaluate(plan: Plan, population: str, events: Columns, logit: np.ndarray) -> dict:
+    """Each kind uniform in true energy, however the events were thrown; where test events have spectra, as thrown."""
+    weights = 1 / events["proposal_per_keV"]
+    if plan.study.events.nr and population == _of_test(plan.study):
+        weights = np.ones(len(weights))
+    return classification.evaluate(events["is_nr"], logit, weights)
 
 
 def _part(item: str, rows: list[dict]) -> Part:

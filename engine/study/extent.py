@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from engine.errors import BadInput
+from engine.inference.pools import KINDS
 from engine.inference.toys import BLOCK
 from engine.study.section import MOST_POINTS, Axis
 
@@ -46,7 +47,7 @@ def _products(study: "Study") -> Iterator[tuple[str, Factors, int]]:
         tuned = {"tune.R": study.tune.R.n_points, "tune.m_chi_GeV": len(study.tune.m_chi_GeV)}
         yield "points to tune", tuned | {"toys.statistics": len(toys.statistics)}, MOST_POINTS
     events, pool = study.events, study.pool
-    thrown = 2 * (events.train_per_kind + events.test_per_kind)
+    thrown = sum(events.n_thrown(kind, events.train_per_kind + events.test_per_kind) for kind in KINDS)
     own = pool.component_events * len(study.backgrounds.own_kinds())
     shifts = 2 + 2 * len(study.systematics.constants if study.systematics else ())  # of the scan, of tuning, and varied
     thrown += (pool.er_events + pool.nr_events + own) * shifts

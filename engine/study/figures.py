@@ -7,9 +7,11 @@ from pydantic import Field, model_validator
 from engine.errors import BadInput, unknown
 from engine.study.section import Distinct, Positive, Section
 
+NAMED_ONLY = ("size_against_exposure", "p_against_R", "injected_scores", "test_scores", "reduction")
 KINDS = (  # what a figure's name begins with, first what a talk on the scan would begin with
     "plane", "p_against_exposure", "t3_against_mass", "scores", "q_panels", "q", "roc", "leakage", "systematics",
     "confusion", "posterior_predictive", "elbo_energy", "reconstruction", "sic", "latent", "losses", "pure_scores",
+    *NAMED_ONLY,
 )  # fmt: skip
 Statistics = Annotated[tuple[str, ...], Field(min_length=1), Distinct]
 
@@ -24,10 +26,11 @@ class FigurePoint(Section):
 class Figures(Section):
     """What the figures of a scan show, and which there are.
 
-    kinds: all figures of these, in place of the usual dozen; m_chi_GeV, size: of the signals in `scores` and
-    `elbo_energy`; exposure_ty: of planes (all unless said), q and scores (the largest); levels_sigma: of contours and
-    of lines of p; points: signals in `p_against_exposure` beside the benchmark; panels: groups of statistics, each in
-    a figure of p against exposure and in one of q (all in one, and each q in its own, unless said).
+    kinds: all figures of these, in place of the usual dozen; those of NAMED_ONLY no other study has. m_chi_GeV, size:
+    of the signals in `scores`, `injected_scores` and `elbo_energy`; exposure_ty: of planes (all unless said), q and
+    scores (the largest); levels_sigma: of contours and of lines of p; points: signals in `p_against_exposure` beside
+    the benchmark; panels: groups of statistics, each in a figure of p against exposure and in one of q (all in one,
+    and each q in its own, unless said).
     """
 
     kinds: Annotated[tuple[str, ...], Field(min_length=1), Distinct] | None = None

@@ -17,7 +17,7 @@ from engine.physics import proposals, selection, spectra
 from engine.physics.detectors import TPC, _field, darwin
 from engine.size import Size
 from engine.study.leakage import Leakage
-from engine.study.section import Ascending, Distinct, Range, Section, check_name, named
+from engine.study.section import Ascending, Axis, Distinct, Range, Section, check_name, named
 
 Efficiency = Annotated[float, Field(gt=0, le=1)] | str
 UNCERTAINTY, MOST_UNCERTAIN = "relative_uncertainty", 2.0
@@ -81,13 +81,32 @@ Proposal = Literal[proposals.NAMES]
 Tail = Literal["plain", "enriched"]
 
 
+class SignalRecoils(Section):
+    """Nuclear recoils on the spectra of the study's signal, as many of each mass, whatever its size.
+
+    `times`: how many are thrown over the electron recoils', since a detector sees few of a light WIMP's.
+    """
+
+    m_chi_GeV: Axis
+    energy_keV: NestRange = (1.0, 100.0)
+    times: float = Field(1.0, ge=1, le=100)
+
+
 class Events(Section):
-    """Training and test events: both kinds alike; uniform in true energy, as in the papers, unless said."""
+    """Training and test events: both kinds alike; uniform in true energy, as in the papers, unless said.
+
+    `nr`: masses and energies (keV) of nuclear recoils that are thrown as the signal gives them, in place of that.
+    """
 
     train_per_kind: int = Field(20_000, ge=100)
     test_per_kind: int = Field(2_000, ge=100)
     energy_keV: NestRange = (1.0, 100.0)
     train_proposal: Proposal = "uniform"
+    nr: SignalRecoils | None = Field(None, exclude_if=lambda nr: nr is None)
+
+    def n_thrown(self, kind: str, n_events: int) -> int:
+        """How many of a kind are thrown where so many electron recoils are."""
+        return round(n_events * self.nr.times) if kind == "NR" and self.nr else n_events
 
 
 class PoolSize(Section):

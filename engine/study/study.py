@@ -146,6 +146,12 @@ class Study(Section):
         return self
 
     @model_validator(mode="after")
+    def _training_recoils_are_the_signals(self) -> "Study":
+        if self.events.nr and not (self.signal.size.has_mass and self.signal.kind == "NR"):
+            raise BadInput(f"events.nr: the signal {self.signal.name!r} makes no nuclear recoils by its mass")
+        return self
+
+    @model_validator(mode="after")
     def _tuning_fits(self) -> "Study":
         if self.tune:
             self.tune.check(self.toys.statistic, self.toys.statistics, self.signal.axes)

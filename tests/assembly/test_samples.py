@@ -19,6 +19,7 @@ from engine.physics.representations import vector
 from engine.plan.plan import Plan
 from engine.report import physics_report
 from engine.run import pipeline
+from engine.stages import diagnostics
 from engine.stages import items as items_of
 from engine.store.store import Store
 
@@ -233,3 +234,46 @@ def test_signals_are_made_for_the_masses_that_are_asked_for(scored, path):
     assert set(found) == {20.0, 100.0} and signals(plan, population, []) == {}
     expected = signal_weights(plan.study.signal.at(20.0), population)
     np.testing.assert_array_equal(found[20.0], expected)
+
+
+class TestRecoilsOfTheSignal:
+    """Nuclear recoils of training and test on the spectra of WIMPs; nothing else of a study is moved by them."""
+
+    NR = {"nr": {"m_chi_GeV": [10, 1000], "energy_keV": [2.0, 60.0], "times": 3.0}}
+
+    def plan(self, **changes):
+        return Plan(study.parse(SMALL | {"events": SMALL["events"] | self.NR} | changes))
+
+    def energies(self, plan, purpose):
+        (shard,) = (shard for shard in plan.shards[purpose] if shard.kind == "NR")
+        return sample(plan, shard)[0]["energy_keV"]
+
+    def test_training_and_test_events_fall_as_the_spectra_do(self):
+        plan = self.plan()
+        for purpose in ("train", "test"):
+            energy = self.energies(plan, purpose)
+            assert len(energy) == 300 and 2 <= energy.min() and energy.max() <= 60
+            assert np.mean(energy < 8) > 0.5, "a WIMP of 10 GeV has no more: half of the events are its"
+        assert self.energies(Plan(study.parse(SMALL)), "test").max() > 90, "uniform up to 100 keV"
+
+    def test_only_nuclear_recoils_of_training_and_test_have_other_names(self):
+        plain, plan = Plan(study.parse(SMALL)), self.plan()
+        for purpose in ("train", "test", "pool"):
+            before, after = ({(s.kind, s.number): s.item for s in one.shards[purpose]} for one in (plain, plan))
+            same = {place for place in before if before[place] == after[place]}
+            assert {kind for kind, _ in same} == ({"ER"} if purpose != "pool" else {"ER", "NR"})
+
+    def test_another_halo_is_another_training_set(self):
+        names = [{s.item for s in plan.shards["train"] if s.kind == "NR"}
+                 for plan in (self.plan(), self.plan(signal={"options": {"v0_km_s": 220.0}}))]  # fmt: skip
+        assert not names[0] & names[1]
+
+    def test_their_population_is_judged_as_it_is_trained_on(self):
+        name, _ = diagnostics.populations(self.plan())
+        assert name == "as-trained_1_100_keV"
+
+    def test_a_signal_of_electron_recoils_has_none(self):
+        peak = {"name": "flat", "options": {"per_ty_keV": 1.0}}
+        grid = {"strength": {"values": [1.0]}, "exposure_ty": {"values": [5]}}
+        with pytest.raises(BadInput, match="events.nr: the signal 'flat' makes no nuclear recoils by its mass"):
+            self.plan(signal=peak, grid=grid)

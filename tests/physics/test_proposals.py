@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
+from engine.errors import BadInput
 from engine.physics import proposals
 
 
@@ -29,3 +30,20 @@ def test_a_uniform_proposal_is_flat_and_a_log_uniform_one_falls_as_one_over_ener
     assert np.ptp(proposals.density_per_keV("uniform", 1.0, 100.0, energy)) == 0
     log = proposals.density_per_keV("log_uniform", 1.0, 100.0, energy)
     np.testing.assert_allclose(log * energy, log[0])
+
+
+def test_a_histogram_of_spectra_has_as_many_events_of_each_and_the_density_of_its_draws():
+    rates = [lambda e: np.exp(-e / 2), lambda e: 1e6 * np.exp(-e / 20)]  # a larger cross-section changes nothing
+    thrown = proposals.of_spectra(rates, 0.3, 100.0)
+    energy = thrown.draw(200_000, np.random.default_rng(1))
+    grid = np.geomspace(0.3, 100.0, 200_001)
+    assert integrate.trapezoid(thrown.density_per_keV(grid), grid) == pytest.approx(1, rel=1e-4)
+    means = [integrate.trapezoid(grid * rate(grid), grid) / integrate.trapezoid(rate(grid), grid) for rate in rates]
+    assert abs(energy.mean() - np.mean(means)) < 4 * energy.std() / np.sqrt(len(energy))
+    weight = 1 / thrown.density_per_keV(energy[energy < 40])  # back to uniform, where there are events
+    assert weight.sum() / len(energy) == pytest.approx(40 - 0.3, rel=0.03)
+
+
+def test_a_spectrum_without_recoils_between_the_energies_is_refused():
+    with pytest.raises(BadInput, match="no rate from 50 to 100 keV"):
+        proposals.of_spectra([lambda e: np.where(e < 20, 1.0, 0.0)], 50.0, 100.0)

@@ -33,7 +33,7 @@ def make_table(masses):
 
 @pytest.fixture(scope="module")
 def figure():
-    return p_against_R(make_table((30.0, 100.0)), SIZE, 1e5, 1e4, 1e6)
+    return p_against_R(make_table((30.0, 100.0)), SIZE, (1e5, 1e4, 1e6))
 
 
 def drawn(axes):
@@ -64,6 +64,15 @@ def test_the_best_R_and_its_error_are_marked(figure):
 
 def test_it_renders_to_the_same_bytes_twice_and_without_a_mass(figure):
     assert render(figure, "png") == render(figure, "png")
-    alone = p_against_R(make_table((None,)), STRENGTH, 1e5, 1e4, 1e6)
+    alone = p_against_R(make_table((None,)), STRENGTH, (1e5, 1e4, 1e6))
     assert alone.get_suptitle().startswith("strength = 1, 200 t y; best R = $10^{5}$\n")
     assert len(alone.axes) == 2 and render(alone, "pdf")[:4] == b"%PDF"
+
+
+def test_a_scan_over_r_of_literal_statistics_alone_has_one_side_no_best_and_goes_as_far_down_as_asked():
+    table = pa.Table.from_pylist([make_row(R, mass, "extended_poisson") | {"p_exact": 1e-40 * R} for R in WEIGHTS
+                                  for mass in (30.0, 100.0)])  # fmt: skip
+    figure = p_against_R(table, SIZE, lowest_p=1e-100)
+    assert len(figure.axes) == 2 and not figure.axes[0].patches
+    assert drawn(figure.axes[0])["extended Poisson"].get_ydata()[0] == pytest.approx(1e-40)
+    assert figure.axes[0].get_ylim()[0] < 1e-40 and "best" not in figure.get_suptitle()

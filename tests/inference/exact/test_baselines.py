@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from engine.inference.exact import counts, pearson, veto
+from engine.inference.exact import counts, normal, pearson, veto
 
 
 def test_equation_12_by_hand():
@@ -46,3 +46,17 @@ def test_the_count_after_the_veto():
     null, with_signal = counts.law(b, np.zeros(2)), counts.law(b, np.zeros(2)).with_signal(0.3 * 171)
     assert null.sf(with_signal.median()) == pytest.approx(stats.poisson.sf(55 - 1, b.sum()), rel=1e-9)
     assert with_signal.median() == stats.poisson.median(b.sum() + 51.3) == 55
+
+
+def test_moments_of_a_poisson_probability_are_those_of_its_draws():
+    expected, means = np.array([1e-3, 0.4, 7.0, 60.0]), np.array([1e-3, 2.0, 7.0, 80.0])
+    n = np.random.default_rng(5).poisson(means, size=(200_000, 4))
+    q = -2 * stats.poisson.logpmf(n, expected)
+    mean, variance = normal.ln_poisson_moments(expected, means)
+    assert np.all(np.abs(q.mean(axis=0) - mean) < 5 * q.std(axis=0) / np.sqrt(len(q)))
+    assert q.var(axis=0)[1:] == pytest.approx(variance[1:], rel=0.03)  # of the first a few draws say all
+
+
+def test_a_normal_law_ends_in_a_bound():
+    law = normal.NormalLaw(3.0, 2.0)
+    assert law.median() == 3 and law.sf(np.array([5.0, 1e9])) == pytest.approx([stats.norm.sf(1), law.smallest_p])
