@@ -52,12 +52,14 @@ import pkgutil
 
 from zoo._declared import declared
 from zoo._fields import check_input, configure, identity
+from zoo._memory import OutOfMemory
 from zoo._nonfinite import NonFiniteLoss
 
 __all__ = [
     "BadCheckpoint",
     "Fitted",
     "NonFiniteLoss",
+    "OutOfMemory",
     "averaged",
     "check_input",
     "configure",

@@ -17,6 +17,7 @@ from safetensors.torch import save as save_tensors
 from torch.overrides import TorchFunctionMode
 
 from zoo._fields import configure, identity, name_of
+from zoo._memory import named
 from zoo._preprocess import Preprocess
 from zoo._streams import RESAMPLE, state
 
@@ -83,7 +84,7 @@ def terms(fitted: Fitted, features: np.ndarray, batch_size: int = BATCH_SIZE) ->
     `recon` (with the Gaussian's full constant, at z = mu or averaged, see `Fitted`) and `kl` (unweighted) are summed
     in float64. The layers are float32, and a matrix product may round differently in a batch of another size: the same
     event then agrees to about 1e-6 of a term, not to the bit. Keep `batch_size` and the shards fixed where
-    bytes matter. Runs on one torch thread. Raises ValueError for features of the wrong shape.
+    bytes matter. Runs on one torch thread. Raises ValueError for features of the wrong shape, and OutOfMemory.
 
     An ensemble gives the mean of its members' terms, so that its logit, its -ELBO and its ln p are means of theirs
     (Lakshminarayanan, Pritzel & Blundell, arXiv:1612.01474, average p; of logits the mean does not saturate).
@@ -143,7 +144,7 @@ def _evaluate(fitted: Fitted, function: Callable, features: np.ndarray, size: in
     features = np.asarray(features)
     check_features(features, fitted.n_features)
     starts = range(0, max(len(features), 1), size)
-    with torch.inference_mode(), torch_threads(1):
+    with torch.inference_mode(), torch_threads(1), named(f"{name_of(fitted.family)}, in batches of {size}"):
         batches = (fitted.preprocess.apply(features[start : start + size]) for start in starts)
         return [function(fitted.module, x) for x in batches]
 

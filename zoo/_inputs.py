@@ -5,11 +5,13 @@ from types import ModuleType
 import numpy as np
 import torch
 
+from zoo._device import free_bytes, sent
 from zoo._fields import check_input, name_of
 from zoo._fitted import check_features
 from zoo._preprocess import Preprocess
 
 LABELS = {"ER": 0, "NR": 1}
+CHUNK = 4096  # events that are scaled at once
 
 
 class TrainingData:
@@ -19,12 +21,43 @@ class TrainingData:
         self.features, self.preprocess = features, preprocess
         self.labels = torch.from_numpy(labels.astype(np.float32))
 
+    def index(self, rows: np.ndarray) -> np.ndarray | torch.Tensor:
+        """Numbers of events where `batch` looks for them."""
+        return rows
+
     def batch(self, rows: np.ndarray, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
         """Scaled features (n, n_features) and labels (n,) of these rows."""
-        return self.preprocess.apply(self.features[rows]).to(device), self.labels[rows].to(device)
+        return sent(self.preprocess.apply(self.features[rows]), device), sent(self.labels[rows], device)
 
 
-def cut(rows: np.ndarray, size: int) -> list[np.ndarray]:
+class ResidentData(TrainingData):
+    """All events, scaled, on the device from the beginning: a batch costs the host no copy."""
+
+    def __init__(self, features: np.ndarray, labels: np.ndarray, preprocess: Preprocess, device: torch.device):
+        super().__init__(features, labels, preprocess)
+        self.x = torch.empty(features.shape, dtype=torch.float32, device=device)
+        for rows in cut(np.arange(len(features)), CHUNK):
+            self.x[rows[0] : rows[-1] + 1] = preprocess.apply(features[rows])
+        self.labels = self.labels.to(device)
+
+    def index(self, rows: np.ndarray) -> torch.Tensor:
+        """The numbers on the device, for an epoch at once."""
+        return sent(torch.from_numpy(rows), self.x.device)
+
+    def batch(self, rows: np.ndarray | torch.Tensor, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+        """As of any training data."""
+        rows = torch.as_tensor(rows, device=device)
+        return self.x[rows], self.labels[rows]
+
+
+def placed(features: np.ndarray, labels: np.ndarray, preprocess: Preprocess, device: torch.device) -> TrainingData:
+    """Training data where a device reads them best: on a GPU, if they take half of its free memory at most."""
+    if device.type == "cuda" and 4 * features.size <= free_bytes(device) / 2:
+        return ResidentData(features, labels, preprocess, device)
+    return TrainingData(features, labels, preprocess)
+
+
+def cut(rows: np.ndarray | torch.Tensor, size: int) -> list:
     """Batches of this many rows; the last may be smaller."""
     return [rows[start : start + size] for start in range(0, len(rows), size)]
 

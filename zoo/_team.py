@@ -14,6 +14,8 @@ from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.overrides import TorchFunctionMode
 
+from zoo._device import sent
+
 PRECISIONS = ("float32", "bf16")
 
 
@@ -64,18 +66,23 @@ class WholeBatchNoise(TorchFunctionMode):
     def _sliced(self, size, draw) -> torch.Tensor:
         n, *rest = size
         if n != len(range(self.share.whole)[self.share.taken]):
-            return draw(tuple(size)).to(self.device)
-        return draw((self.share.whole, *rest))[self.share.taken].to(self.device)
+            return sent(draw(tuple(size)), self.device)
+        return sent(draw((self.share.whole, *rest))[self.share.taken], self.device)
 
 
 @dataclass(frozen=True)
 class Team:
-    """This process among those that train one model, its device, and the precision of its matrix products."""
+    """This process among those that train one model, its device, and the precision of its matrix products.
+
+    waits: whether losses are read at every step, before weights move; else once per epoch, so that the host need not
+    wait for the device between two steps.
+    """
 
     rank: int
     size: int
     device: torch.device
     precision: str
+    waits: bool = True
 
     def share(self, n: int) -> BatchShare:
         """This rank's slice of a batch of n events."""
@@ -129,7 +136,7 @@ def team(device: str, precision: str) -> Team:
         raise ValueError(f"precision = {precision!r} is not accepted; it must be one of {', '.join(PRECISIONS)}.")
     grouped = distributed.is_available() and distributed.is_initialized()
     rank, size = (distributed.get_rank(), distributed.get_world_size()) if grouped else (0, 1)
-    return Team(rank, size, torch.device(device), precision)
+    return Team(rank, size, torch.device(device), precision, waits=torch.device(device).type == "cpu")
 
 
 class _Objective(nn.Module):

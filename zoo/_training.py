@@ -12,11 +12,14 @@ import numpy as np
 import torch
 
 from zoo._checkpoint import Progress, pack, restore
+from zoo._curves import Curves
+from zoo._device import reproducible
 from zoo._fields import identity, name_of
 from zoo._fitted import BATCH_SIZE, Fitted, torch_threads
 from zoo._grown import fit_grown
-from zoo._inputs import TrainingData, check, check_batch, cut
-from zoo._nonfinite import explain, is_finite
+from zoo._inputs import TrainingData, check, check_batch, cut, placed
+from zoo._memory import named
+from zoo._nonfinite import explain, explain_later, is_finite
 from zoo._preprocess import fit_preprocess
 from zoo._streams import INIT, ORDER, STEP, VALIDATION, generator, permutation, seeded, split, state
 from zoo._team import BatchShare, Team, team
@@ -63,7 +66,8 @@ def fit(
     `precision` "bf16" the training steps multiply matrices in bfloat16; weights and validation stay float32.
 
     Raises ValueError for features, labels or a seed that do not fit and for a batch larger than the training
-    part, BadCheckpoint, and NonFiniteLoss naming family, epoch, step, events and part of the loss.
+    part, BadCheckpoint, NonFiniteLoss naming family, epoch, step, events and part of the loss, and OutOfMemory naming
+    family, batch and the memory asked for. On a GPU losses are read once per epoch, see `Team`.
 
     `watched` are features (m, n_features) of other events, which change nothing: their mean loss after every epoch is
     the curve `watched_loss`, beside those of its parts.
@@ -79,10 +83,13 @@ def fit(
     if hasattr(family, "grow"):
         rows = train, validation
         return fit_grown(family, config, features, labels, rows, preprocess, seed, threads, report, until)
-    with torch_threads(threads), torch.random.fork_rng(devices=[]):
-        run = _start(family, config, TrainingData(features, labels, preprocess), seed, team(device, precision))
+    mine = team(device, precision)
+    fit = f"{name_of(family)}, fitted in batches of {config.batch_size} on {device}"
+    with torch_threads(threads), torch.random.fork_rng(devices=[]), reproducible(mine.device), named(fit):
+        data = placed(features, labels, preprocess, mine.device)
+        run = _start(family, config, data, seed, mine)
         if watched is not None:
-            unseen = TrainingData(np.asarray(watched), np.ones(len(watched), np.float32), preprocess)
+            unseen = placed(np.asarray(watched), np.ones(len(watched), np.float32), preprocess, mine.device)
             run = dataclasses.replace(run, watched=unseen)
         identity = run.identity(lineage)
         resume = run.team.of_first(resume)
@@ -124,8 +131,9 @@ class _Run:
     def epoch(self, number: int, rows: np.ndarray) -> dict[str, float]:
         """One pass over the training rows in an order of its own; the mean loss while the weights moved."""
         self.module.train()
-        curves, precision = _Curves(), self.team.precision
-        batches = cut(rows[permutation(len(rows), self.seed, ORDER, number)], self.config.batch_size)
+        curves, precision = Curves(), self.team.precision
+        order = self.data.index(rows[permutation(len(rows), self.seed, ORDER, number)])
+        batches = cut(order, self.config.batch_size)
         # all at once: between two steps, which sweep the caches, a seed would take a tenth of a small network's step
         states = [state(self.seed, STEP, number, step) for step in range(len(batches))]
         for step, batch in enumerate(batches):
@@ -133,13 +141,16 @@ class _Run:
             config = _warmed(self.config, passed)
             _set_rate(self.optimizer, self.config, passed)
             loss = self._loss(self.objective, batch, seeded(states[step]), config, precision)
-            if self.team.any(not is_finite(loss.values)):
+            if self.team.waits and self.team.any(not is_finite(loss.values)):
                 where = f"epoch {number}, step {step + 1} of {len(batches)}"
                 raise self._explained(where, batch, states[step], config, precision)
             self.optimizer.zero_grad(set_to_none=True)
             self.team.scaled(loss.mean, loss.share).backward()
             self.optimizer.step()
             curves.add(loss.values, loss.share.n)
+        if (step := self._first_bad(curves)) is not None:
+            where = f"{name_of(self.family)}, in epoch {number}, step {step + 1} of {len(batches)}"
+            raise explain_later(where, batches[step], curves.noted[step][0])
         return curves.means("train_", self.team)
 
     @torch.no_grad()
@@ -154,24 +165,37 @@ class _Run:
 
     def _unmoved(self, number: int, rows: np.ndarray, prefix: str) -> dict[str, float]:
         self.module.eval()
-        curves, noise = _Curves(), generator(self.seed, VALIDATION)
-        for batch in cut(rows, BATCH_SIZE):
+        curves, noise = Curves(), generator(self.seed, VALIDATION)
+        where, bits = f"the validation of epoch {number}", state(self.seed, VALIDATION)
+        batches = cut(self.data.index(rows), BATCH_SIZE)
+        for batch in batches:
             loss = self._loss(partial(self.family.loss, self.module), batch, noise, self.config, "float32")
-            if self.team.any(not is_finite(loss.values)):
-                bits = state(self.seed, VALIDATION)
-                raise self._explained(f"the validation of epoch {number}", batch, bits, self.config, "float32")
+            if self.team.waits and self.team.any(not is_finite(loss.values)):
+                raise self._explained(where, batch, bits, self.config, "float32")
             curves.add(loss.values, loss.share.n)
+        if (step := self._first_bad(curves)) is not None:
+            raise self._explained(where, batches[step], bits, self.config, "float32")
         return curves.means(prefix, self.team)
+
+    def _first_bad(self, curves: Curves) -> int | None:
+        """The first batch, from 0, whose loss was not finite on one of the ranks, of those that nobody looked at."""
+        if self.team.waits:
+            return None
+        curves.fetch()
+        flags = self.team.sums([float(not is_finite(values)) for values, _ in curves.noted])
+        return next((step for step, flag in enumerate(flags) if flag), None)
 
     def _loss(
         self, objective: Callable, rows: np.ndarray, noise: torch.Generator, config: Any, precision: str
     ) -> "_Loss":
-        """The loss of this rank's slice of a batch."""
+        """The loss of this rank's slice of a batch; its values, where the team does not wait, still on the device."""
         share = self.team.share(len(rows))
         x, label = self.data.batch(rows[share.taken], self.team.device)
         with self.team.computing(share, precision):
             mean, parts = objective(x, label, noise, config)
-        values = torch.stack([mean.detach(), *parts.values()]).tolist()  # waits for the device once
+        values = torch.stack([mean.detach(), *parts.values()])
+        if self.team.waits:
+            values = values.tolist()  # waits for the device once
         return _Loss(mean, dict(zip(("loss", *parts), values, strict=True)), share)
 
     @torch.no_grad()
@@ -179,7 +203,7 @@ class _Run:
         """The error of a batch, from its loss computed once more, whole: every rank finds the same."""
 
         def values(some: np.ndarray) -> dict[str, float]:
-            alone = dataclasses.replace(self, team=dataclasses.replace(self.team, rank=0, size=1))
+            alone = dataclasses.replace(self, team=dataclasses.replace(self.team, rank=0, size=1, waits=True))
             objective = partial(self.family.loss, self.module)
             return alone._loss(objective, some, seeded(bits), config, precision).values
 
@@ -225,25 +249,5 @@ class _Loss:
     """Mean loss per event of a slice with its graph, its value with those of its parts, and the slice."""
 
     mean: torch.Tensor
-    values: dict[str, float]
+    values: dict[str, float | torch.Tensor]
     share: BatchShare
-
-
-class _Curves:
-    """Means per event over an epoch. A step only notes its values: what is done between two steps, is done cold."""
-
-    def __init__(self):
-        self.noted = []
-
-    def add(self, values: dict[str, float], n: int) -> None:
-        """Counts the means of n events."""
-        self.noted.append((values, n))
-
-    def means(self, prefix: str, team: Team) -> dict[str, float]:
-        """The means of all ranks' events, by name."""
-        totals = dict.fromkeys(self.noted[0][0], 0.0)
-        for values, n in self.noted:
-            for name, value in values.items():
-                totals[name] += n * value  # one after the other: a newer Python's sum() would round differently
-        *sums, n_events = team.sums([*totals.values(), float(sum(n for _, n in self.noted))])
-        return {prefix + name: total / n_events for name, total in zip(totals, sums, strict=True)}

@@ -14,6 +14,7 @@ LEAST_SELECTED = 0.1  # of recoils whose true energy is where a selection takes 
 NR_OF_CES = (0.1478, 1.1)  # NEST: W (photons + electrons) = 0.1478 E^1.1, both in keV
 CERTAIN_KEVEE = (4.0, 8.0)  # which any selection of areas keeps
 LINES_OF_124XE_KEVEE = (4.0, 12.0)  # LM and LL with their widths
+OF_RAY_TRAIN = ("file", "s3", "gs", "gcs")  # where it can write its notes, by pyarrow's file systems
 
 
 def refuse_full_toys(study: Study) -> None:
@@ -27,6 +28,14 @@ def refuse_full_toys(study: Study) -> None:
         if (n_events := LEAST_SELECTED * per_ty * exposure_ty) > MOST_EVENTS:
             raise BadInput(f"exposure_ty = {exposure_ty:g}: at least {n_events:.2g} {what} events are expected in a "
                            f"toy; at most {MOST_EVENTS:.0e} are drawn")  # fmt: skip
+
+
+def refuse_store(study: Study, uri: str) -> None:
+    """Raises BadInput for fits by Ray Train with a store that it cannot write to."""
+    scheme = uri.partition("://")[0] if "://" in uri else "file"
+    if not study.training.in_process and scheme not in OF_RAY_TRAIN:
+        raise BadInput(f"the store is {scheme}://, where Ray Train cannot keep its notes: fits of several workers or "
+                       "on GPUs need a folder, s3:// or gs://; or give training.workers = 1 and no GPU")  # fmt: skip
 
 
 def remarks(study: Study) -> Iterator[str]:

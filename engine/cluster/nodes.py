@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import ray
 from ray._private import worker
+from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
 
 from engine.cluster import local
 from engine.errors import BadInput, ScanStalled, said
@@ -113,6 +114,22 @@ def share(value: object) -> ray.ObjectRef:
 def alive() -> list[dict[str, float]]:
     """What each living node has: CPU, memory (bytes), GPU."""
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def may_grow() -> bool:
+    """Whether nodes may come: not to a local Ray."""
+    return worker._global_node is None or not worker._global_node.head
+
+
+def ask_for(bundles: list[dict[str, float]], n: int) -> list[PlacementGroup]:
+    """Shows an autoscaler that n times these bundles are wanted, until they are given up; ends with the driver."""
+    return [placement_group(bundles) for _ in range(n)]
+
+
+def give_up(wanted: list[PlacementGroup]) -> None:
+    """Wants them no more, and frees what has come of them."""
+    for one in wanted:
+        remove_placement_group(one)
 
 
 def largest_memory() -> float:

@@ -1,6 +1,7 @@
 """All that a launch will create, decided and checked before any of it is."""
 
 import importlib.resources
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -124,7 +125,7 @@ def on_slurm(
     checks.plain("the folder of the log", folder)
     job = identity.job_name(study, SLURM, command)
     script = Script(job, Path(name).stem, text, command, store_uri, uri, folder, asked)
-    rendered, needed = script.render(), study.training.workers * study.training.gpus_per_worker
+    rendered, needed = script.render(), _gpus(study)
     if asked.array and study.training.workers > 1:
         raise BadInput(f"[training] workers = {study.training.workers} are of one fit, which an array has none for")
     if command.computes and needed > (asked.gpus or 0):
@@ -168,7 +169,7 @@ def _fit_to_gpus(study: Study, objects: Manifests, overlay: str) -> None:
         raise BadInput(f"[training] asks for {needed} GPUs at once, the job would have {there}: see --gpus")
     if there and not needed:
         raise BadInput(f"--overlay {overlay} asks for {there} GPUs and [training] uses none: take an overlay without, "
-                       f"or set training.workers={there} and training.gpus_per_worker=1")  # fmt: skip
+                       "or set training.gpus_per_worker=1: as many fits as GPUs run side by side")  # fmt: skip
 
 
 def _about_gpus(study: Study, objects: Manifests) -> tuple[str, ...]:
@@ -176,8 +177,9 @@ def _about_gpus(study: Study, objects: Manifests) -> tuple[str, ...]:
     needed, there = _gpus(study), objects.gpus()
     if there < needed:
         return (f"[training] asks for {needed} GPUs and this overlay has none: the job will end at the first fit",)
-    return (f"{there} GPUs, of which [training] uses {needed}",) if there > needed else ()
+    return (f"{there} GPUs, of which each fit uses {needed}: fits run side by side",) if there > needed else ()
 
 
 def _gpus(study: Study) -> int:
-    return study.training.workers * study.training.gpus_per_worker
+    """Whole GPUs that one fit needs."""
+    return study.training.workers * math.ceil(study.training.gpus_per_worker)

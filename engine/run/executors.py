@@ -119,7 +119,7 @@ class OnRay:
 
         cpus = self._start()
         if job.group:
-            return trainer.train(job.work, job.units, job.store, cpus, **vars(job.group))
+            return trainer.train(job.work, job.units, job.store, job.group)
         return fan_out.fan_out(
             job.work, job.units, job.store, cpus,
             stage=job.stage, n_items=job.n_items, tolerant=job.tolerant, stall_s=STALL_S if job.stalls else None,

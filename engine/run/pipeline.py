@@ -106,6 +106,7 @@ def opened(
     share: of several processes that do the same pass, which one this is.
     """
     foresight.refuse_full_toys(plan.study)
+    foresight.refuse_store(plan.study, store.uri)
     store.check_writable()
     progress = progress or Silent()
     ledger = Ledger(store)

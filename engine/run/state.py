@@ -88,6 +88,7 @@ class Run(Inputs):
         try:
             for records in self.executor.do(job):
                 self._forget_failures(records)
+                self._put_derived_aside(records)
                 self.ledger.add(records)
                 self._note_failures(records)
                 n_items = sum(item in missing for record in records for item in record.items)
@@ -102,6 +103,20 @@ class Run(Inputs):
         known = self.ledger.failures
         done = (item for record in records if isinstance(record, Entry) for item in record.items)
         tracebacks.discard(self.store, [known[item] for item in done if item in known])
+
+    def _put_derived_aside(self, records: list[Entry | Failure]) -> None:
+        """Sets aside what this plan has made of a fit that was lost and has other weights now, as on another processor
+        or a GPU; before the fit is noted, so that a driver that dies in between does it again."""
+        fits = [one for one in records if isinstance(one, Entry) and one.path.startswith(f"{stages.models.NAME}/")]
+        for entry in filter(self.ledger.had_other_bytes, fits):
+            known = self.ledger.entries
+            derived = {known[item].path: known[item] for fit in entry.items
+                       for item in stages.made_of(self.plan, fit) if item in known}  # fmt: skip
+            for one in derived.values():
+                self.ledger.set_aside(one)
+                self.set_aside.append(one.path)
+            self.progress.note(f"note: {entry.path} has other weights than the fit that was lost; {len(derived)} parts "
+                               "that were made of that are set aside and computed again")  # fmt: skip
 
     def _note_failures(self, records: list[Entry | Failure]) -> None:
         for record in records:
@@ -136,6 +151,7 @@ class Run(Inputs):
         """A part that does not verify: kept for inspection, its items are missing from now on. One that has other
         bytes, but is whole by its own seal and of the same items, is used as it is."""
         if twin := self.ledger.twin(entry):
+            self._put_derived_aside([twin])
             self.ledger.add([twin])
             self.progress.note(f"note: {entry.path} has other bytes than were noted and is whole by its own seal, as "
                                "another kind of processor makes it; it is used")  # fmt: skip

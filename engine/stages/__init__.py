@@ -70,6 +70,17 @@ def items(plan: EventPlan) -> dict[str, list[str]]:
     return {folder: list(some) for folder, some in made.items()}
 
 
+def made_of(plan: EventPlan, fit: str) -> list[str]:
+    """Items that follow from a fit, scores first, of every study that the plan is of."""
+    behind = STAGES[STAGES.index(models) + 1 :]
+    scored = [plan.score_item(shard, role) for shard in scores.shards(plan) for role in plan.roles
+              if fit in plan.fits_of(role)]  # fmt: skip
+    parts = plan.parts if isinstance(plan, JointPlan) else [plan]
+    later = [item for part in parts if fit in part.fits for stage in behind if stage is not scores
+             for some in _of_stage(stage, part).values() for item in some]  # fmt: skip
+    return list(dict.fromkeys([*scored, *later]))
+
+
 def _of_stage(stage: ModuleType, plan: EventPlan) -> dict[str, list[str]]:
     if not plan.has(stage.NAME):
         return {}

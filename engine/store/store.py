@@ -194,6 +194,7 @@ class Ledger:
         self.failures: dict[str, Failure] = {}  # why an item could not be computed; its entry, if any, came later
         self.unreadable: list[str] = []  # segments that do not parse: what they noted is adopted anew
         self._paths: set[str] = set()
+        self._hashes: dict[str, str] = {}  # of each path the last that was noted, though it be set aside since
         self._pending: list[Entry | Failure] = []
         self._verified: set[str] = set()
         self._flushed = time.monotonic()
@@ -260,6 +261,7 @@ class Ledger:
             self.failures |= dict.fromkeys(record.items, record)
             return
         self._paths.add(record.path)
+        self._hashes[record.path] = record.sha256
         for item in record.items:
             self.entries[item] = record
             self.failures.pop(item, None)
@@ -270,6 +272,10 @@ class Ledger:
         self._pending += records
         if time.monotonic() - self._flushed > FLUSH_S:
             self.flush()
+
+    def had_other_bytes(self, entry: Entry) -> bool:
+        """Whether its part was noted before, with bytes that it has no more."""
+        return self._hashes.get(entry.path, entry.sha256) != entry.sha256
 
     def flush(self) -> None:
         """Writes what was noted since the last flush as one new segment."""

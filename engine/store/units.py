@@ -27,10 +27,10 @@ class Unit:
 
 @dataclass(frozen=True)
 class Group:
-    """Processes that do one unit together, with GPUs for each."""
+    """Processes that do one unit together, each with a GPU, a share of one, or none."""
 
     workers: int
-    gpus_per_worker: int
+    gpus_per_worker: float
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,11 @@
 """What is fitted, and on which machines."""
 
+import math
 from dataclasses import asdict
 from types import ModuleType
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 import zoo
 from engine import plugins
@@ -75,20 +76,36 @@ class Training(Section):
     One worker without a GPU trains in its task's own process. More share each batch and average their gradients: the
     curves agree to 1e-5, the bits do not, so that all of this is part of a model's identity. `n_seeds`: fits of each
     model, whose spread is the error that one fit of it has; each is a model of its own. `seed_error`: whether that
-    spread is of `n_seeds` such fits, or of the members of ensembles, which are fitted anyhow.
+    spread is of `n_seeds` such fits, or of the members of ensembles, which are fitted anyhow. Fits of a part of a GPU
+    each, `gpus_per_worker` below 1, share it; their models are those of a whole one.
     """
 
     workers: int = Field(1, ge=1, le=1024)
-    gpus_per_worker: int = Field(0, ge=0, le=1)
+    gpus_per_worker: int | float = Field(0, ge=0)
     precision: Literal["float32", "bf16"] = "float32"
     n_seeds: int = Field(1, ge=1, le=100)
     seed_error: Literal["fits", "members"] = "fits"
+
+    @field_validator("gpus_per_worker")
+    @classmethod
+    def _part_of_one(cls, value: float) -> float:
+        if value > 1:
+            raise BadInput(f"{value:g}: a process trains on one GPU, and others would stand idle; expected 0, a part "
+                           "of one, such as 0.5, or 1; more GPUs are more training.workers")  # fmt: skip
+        return int(value) if value in (0, 1) else value  # a digest tells 1 from 1.0
+
+    @model_validator(mode="after")
+    def _shares_a_gpu_with_other_fits(self) -> "Training":
+        if self.workers > 1 and 0 < self.gpus_per_worker < 1:
+            raise BadInput(f"gpus_per_worker = {self.gpus_per_worker} with workers = {self.workers}: the processes of "
+                           "one fit need a GPU each; give 1, or one worker")  # fmt: skip
+        return self
 
     @property
     def of_each_fit(self) -> dict[str, Any]:
         """What is part of a model's identity, where it is not as usual."""
         of_all = {"n_seeds", "seed_error"}
-        mine = self.model_dump(exclude=of_all)
+        mine = self.model_dump(exclude=of_all) | {"gpus_per_worker": math.ceil(self.gpus_per_worker)}
         return {} if mine == Training().model_dump(exclude=of_all) else {"training": mine}
 
     @property

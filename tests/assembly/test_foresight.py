@@ -60,3 +60,14 @@ def test_energies_of_a_table_that_no_event_is_made_of_are_said(tmp_path):
     assert line.startswith("wide: ") and "3 energies outside NEST's range, 0.05 to 300 keV (0.01 to 350)" in line
     path.write_text("energy_keV,rate\n1,1\n299,1\n")
     assert not list(foresight.remarks(study.load(str(TINY), wide)))
+
+
+@pytest.mark.parametrize("settings", [("training.workers=2",), ("training.gpus_per_worker=1",)])
+def test_ray_train_is_told_of_no_store_that_it_cannot_write_to(settings):
+    shared = study.load(str(TINY), settings)
+    for uri in ("az://container/store", "https://account.example/store"):
+        with pytest.raises(BadInput, match=f"the store is {uri[:5].rstrip(':/s')}.*need a folder, s3:// or gs://"):
+            foresight.refuse_store(shared, uri)
+        foresight.refuse_store(study.load(str(TINY)), uri)
+    for uri in ("/a/folder", "s3://bucket/store", "gs://bucket/store"):
+        foresight.refuse_store(shared, uri)

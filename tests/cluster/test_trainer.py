@@ -1,5 +1,6 @@
 """Ray Train around the real loop: two processes give the curve of one, and a killed one costs no more than time."""
 
+import glob
 import importlib
 import os
 import signal
@@ -11,11 +12,11 @@ import pytest
 
 import zoo
 from engine.cluster import nodes, trainer
-from engine.errors import BadInput, CorruptPart, TaskFailed
+from engine.errors import BadInput, CorruptPart, ScanStalled, TaskFailed
 from engine.store import checkpoints
 from engine.store.parts import Entry, Part
 from engine.store.store import Store
-from engine.store.units import Unit
+from engine.store.units import Group, Unit
 
 EPOCHS = 12
 
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")  # Ray
 
 @pytest.fixture(scope="module")
 def cluster():
-    with nodes.cluster(None, 2) as cpus:
+    with nodes.cluster(None, 4) as cpus:
         yield cpus
 
 
@@ -65,9 +66,9 @@ def damaged(folder: str, device: str) -> list[Part]:
     raise CorruptPart(Entry("events/x.parquet", "", ("x",)), "is gone")
 
 
-def train(work, *task, cpus=2, workers=2):
+def train(work, *task, workers=2):
     store = Store(task[0])
-    ((entry,),) = trainer.train(work, [Unit(task, items=("fit",))], store, cpus, workers=workers, gpus_per_worker=0)
+    ((entry,),) = trainer.train(work, [Unit(task, items=("fit",))], store, Group(workers, 0))
     return zoo.load(store.get(entry.path), importlib.import_module("zoo.dense_vae"))
 
 
@@ -128,5 +129,66 @@ def test_a_part_that_a_worker_finds_damaged_is_told_to_the_driver(cluster, tmp_p
 
 
 def test_a_cluster_too_small_is_said_before_anything_waits(cluster, tmp_path):
-    with pytest.raises(BadInput, match=r"training.workers = 3.*the cluster has 2 CPUs and 0 GPUs"):
-        train(refuse, str(tmp_path), workers=3)
+    with pytest.raises(BadInput, match=r"training.workers = 5.*the cluster has 4 CPUs and 0 GPUs"):
+        train(refuse, str(tmp_path), workers=5)
+
+
+def meet(folder: str, name: str, device: str) -> list[Part]:
+    """A fit that waits, for a while, until all of the other fit's members have begun as well."""
+    open(f"{folder}/begun.{name}.{os.getpid()}", "w").close()
+    until = time.monotonic() + 120
+    while len(glob.glob(f"{folder}/begun.*")) < 4 and time.monotonic() < until:
+        time.sleep(0.05)
+    with open(f"{folder}/met", "a") as file:
+        file.write(f"{len(glob.glob(f'{folder}/begun.*'))}\n")
+    os.makedirs(f"{folder}/{name}", exist_ok=True)
+    (part,) = fit(f"{folder}/{name}", 0.0, device)
+    return [Part(f"models/{name}.safetensors", (name,), part.content)]
+
+
+def test_fits_side_by_side_are_those_of_one_after_the_other(together, tmp_path):
+    store = Store(str(tmp_path))
+    units = [Unit((str(tmp_path), name), items=(name,)) for name in ("one", "other")]
+    entries = [entry for ended in trainer.train(meet, units, store, Group(2, 0)) for entry in ended]
+    assert {entry.items for entry in entries} == {("one",), ("other",)}
+    assert (tmp_path / "met").read_text().split() == 4 * ["4"]
+    assert [store.get(entry.path) for entry in entries] == 2 * [zoo.save(together[0])]
+
+
+# --- how many fits have room, without Ray
+
+
+@pytest.fixture
+def alive(monkeypatch):
+    """What living nodes have, to which others may come, and what is wanted of an autoscaler."""
+    there, wanted = [], []
+    monkeypatch.setattr(nodes, "alive", lambda: there)
+    monkeypatch.setattr(nodes, "may_grow", lambda: True)
+    monkeypatch.setattr(nodes, "ask_for", lambda bundles, n: wanted.extend(n * [bundles]) or wanted)
+    monkeypatch.setattr(nodes, "give_up", list.clear)
+    return there, wanted
+
+
+@pytest.mark.parametrize(("group", "n"), [
+    (Group(1, 1), 6), (Group(1, 0.5), 12), (Group(1, 0.3), 18), (Group(2, 1), 3), (Group(4, 1), 1), (Group(8, 1), 0),
+    (Group(2, 0), 9),
+])  # fmt: skip
+def test_as_many_fits_at_a_time_as_nodes_hold(alive, group, n):
+    alive[0].extend([{"CPU": 16.0, "GPU": 4.0}, {"CPU": 2.0, "GPU": 2.0}, {"memory": 1e9}])
+    alive[0][1]["CPU"] = 3.0 if group.gpus_per_worker == 0 else 8.0
+    assert trainer._Room(group, 1, 300.0).n_fits() == n
+
+
+def test_nodes_are_asked_for_and_waited_for(alive):
+    there, wanted = alive
+    room = trainer._Room(Group(2, 1), 3, 300.0)
+    room.check()
+    assert room.n_fits() == room.n_fits() == 0 and wanted == 3 * [2 * [{"CPU": 1.0, "GPU": 1.0}]]
+    there.append({"CPU": 8.0, "GPU": 4.0})
+    assert room.n_fits() == 2 and not wanted
+
+
+def test_nodes_that_do_not_come_are_said(alive):
+    alive[0].append({"CPU": 8.0})
+    with pytest.raises(ScanStalled, match="training.gpus_per_worker = 0.5: the cluster has 8 CPUs and 0 GPUs; none"):
+        trainer._Room(Group(1, 0.5), 1, 0.0).n_fits()

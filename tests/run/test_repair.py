@@ -7,13 +7,15 @@ import pyarrow as pa
 import pytest
 from safetensors.numpy import save
 
+from engine import stages, study
 from engine.errors import CorruptPart, StoreFault
+from engine.plan.plan import Plan
 from engine.progress import Silent
 from engine.run import state
 from engine.run.state import Run, to_its_end
 from engine.store.parts import Part, encode, holds
 from engine.store.store import Ledger, Store
-from engine.store.units import commit
+from engine.store.units import Unit, commit
 
 X = np.linspace(1, 2, 50)
 
@@ -135,3 +137,60 @@ def test_a_part_of_other_items_is_no_such_part(run):
     run.store.put("cells/a.parquet", b"no part at all")
     (entry,) = commit(run.store, [part()])
     assert run.store.get("cells/a.parquet") != b"no part at all" and len(run.store.list("aside")) == 2
+
+
+# --- a fit that is made anew
+
+
+@pytest.fixture
+def fitted(run, tiny):
+    """A tiny study's run with a part of every stage, whose contents are of no concern here, and one of its fits."""
+    run.plan = Plan(study.load(str(tiny)))
+    for folder, items in stages.items(run.plan).items():
+        for item in items if folder != "models" else ():
+            run.commit(Part(f"{folder}/{item}.parquet", (item,), part(item).content))
+    return run, run.plan.models["vae"]
+
+
+def refit(run: Run, fit: str, weights: np.ndarray) -> set[str]:
+    """Makes the fit where it is missing; returns the items that are known no more."""
+    before = set(run.ledger.entries)
+    made = Part(f"models/{fit}.safetensors", (fit,), save({"x": weights}))
+    run.compute("models", [fit], lambda: [made], lambda missing: [Unit((), items=(fit,), name="fit")])
+    return before - set(run.ledger.entries)
+
+
+def lose(run: Run, fit: str) -> None:
+    run.store.put(f"models/{fit}.safetensors", b"damaged")
+    run.put_aside(run.ledger.entries[fit])
+
+
+def test_a_fit_made_anew_with_the_same_weights_costs_nothing_else(fitted):
+    run, fit = fitted
+    refit(run, fit, X)
+    lose(run, fit)
+    assert not refit(run, fit, X)
+
+
+def test_what_was_made_of_other_weights_is_made_anew(fitted):
+    run, fit = fitted
+    refit(run, fit, X)
+    lose(run, fit)
+    gone, made, plan = refit(run, fit, 2 * X), stages.items(run.plan), run.plan
+    scores = {plan.score_item(shard, "vae") for shard in stages.scores.shards(plan)}
+    assert gone.intersection(made["scores"]) == scores
+    assert gone.isdisjoint(made["events"]) and gone >= {*made["nulls"], *made["cells"], *made["tables"]}
+    assert "has other weights than the fit that was lost" in run.progress.lines[-1]
+
+
+def test_a_driver_that_dies_over_a_fit_made_anew_leaves_it_to_the_next(fitted, monkeypatch):
+    run, fit = fitted
+    refit(run, fit, X)
+    lose(run, fit)
+    monkeypatch.setattr(Run, "_put_derived_aside", lambda *_: next(iter(())))
+    with pytest.raises(StopIteration):
+        refit(run, fit, 2 * X)
+    monkeypatch.undo()
+    again = Run(run.plan, run.store, Ledger(run.store), Notes())
+    again.repair()
+    assert fit in again.ledger.entries and again.ledger.entries.keys().isdisjoint(stages.items(run.plan)["cells"])

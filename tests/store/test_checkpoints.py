@@ -12,6 +12,7 @@ from safetensors.numpy import load, save
 from studies import TINY
 
 from engine import study
+from engine.errors import BadInput
 from engine.plan.plan import Plan
 from engine.stages import events, models
 from engine.store import checkpoints
@@ -42,6 +43,7 @@ def simulated(tmp_path_factory):
 FIT = """
 import json, sys
 from engine import study
+from engine.errors import BadInput
 from engine.stages import models
 from engine.store import checkpoints
 from engine.store.parts import Entry
@@ -115,6 +117,23 @@ def test_how_a_model_is_trained_is_part_of_it_where_it_moves_bits(tiny):
     assert Plan(study.load(str(tiny), ("training.workers=1",))).models == plain
 
 
+@pytest.mark.parametrize("given", ["1", "1.0", "0.5", "0.125"])
+def test_a_model_is_that_of_a_gpu_whatever_part_of_one_it_had(tiny, given):
+    loaded = study.load(str(tiny), (f"training.gpus_per_worker={given}",))
+    as_ever = '{"training": {"workers": 1, "gpus_per_worker": 1, "precision": "float32"}}'
+    assert json.dumps(loaded.training.of_each_fit) == as_ever
+
+
+@pytest.mark.parametrize(("settings", "said"), [
+    (("training.gpus_per_worker=2",), "2: a process trains on one GPU"),
+    (("training.gpus_per_worker=-0.5",), "greater than or equal to 0"),
+    (("training.gpus_per_worker=0.5", "training.workers=2"), "gpus_per_worker = 0.5 with workers = 2"),
+])  # fmt: skip
+def test_gpus_that_a_fit_cannot_use_are_refused(tiny, settings, said):
+    with pytest.raises(BadInput, match=said):
+        study.load(str(tiny), settings)
+
+
 def test_one_process_never_pays_for_a_group(tiny):
     def group(*settings):
         return models.group(Plan(study.load(str(tiny), settings)))
@@ -122,3 +141,4 @@ def test_one_process_never_pays_for_a_group(tiny):
     assert group() is group("training.workers=1") is None
     assert group("training.workers=2") == Group(2, 0)
     assert group("training.gpus_per_worker=1") == Group(1, 1)
+    assert group("training.gpus_per_worker=0.5") == Group(1, 0.5)
