@@ -29,3 +29,12 @@ def test_a_uniform_proposal_is_flat_and_a_log_uniform_one_falls_as_one_over_ener
     assert np.ptp(proposals.density_per_keV("uniform", 1.0, 100.0, energy)) == 0
     log = proposals.density_per_keV("log_uniform", 1.0, 100.0, energy)
     np.testing.assert_allclose(log * energy, log[0])
+
+
+def test_a_density_of_ones_own_is_drawn_as_it_says():
+    drawn = proposals.Tabulated.of(lambda energy_keV: np.exp(-energy_keV / 3), 1.0, 20.0)
+    energy_keV, density = drawn.draw(20_000, np.random.default_rng(5))
+    assert 1 <= energy_keV.min() and energy_keV.max() <= 20
+    assert np.mean(1 / density) == pytest.approx(19, rel=0.1)  # the range, by importance sampling
+    assert np.mean(energy_keV < 4) == pytest.approx((1 - np.exp(-1)) / (1 - np.exp(-19 / 3)), abs=0.015)
+    assert proposals.Tabulated.of(lambda energy_keV: 0 * energy_keV, 1.0, 20.0) is None
