@@ -15,7 +15,7 @@ from engine.plan.battery_plan import KNOWN_PLANE, Target, is_tried
 from engine.plan.plan import Plan
 from engine.study.battery import COMBINED, ORACLE
 
-AT_LEAST, NO_ORACLE = "at_least", "no_oracle"
+AT_LEAST, AT_MOST, NO_ORACLE = "at_least", "at_most", "no_oracle"
 
 
 def table(plan: Plan, schema: pa.Schema, stored: list[dict], places: dict[str, Target]) -> pa.Table:
@@ -54,14 +54,17 @@ def _combined(plan: Plan, name: str, tried: list[dict]) -> dict:
 
 
 def beside(row: dict, oracle: dict) -> dict:
-    """The columns that compare a row with the oracle's. A bound is the range's end over the oracle's exposure."""
+    """The columns that compare a row with the oracle's. A bound is an end of the range over the oracle's exposure; an
+    oracle that is not within the range gives no ratio."""
     found = {"t3_oracle_ty": oracle["t3_ty"], "t3_oracle_error_ty": oracle["t3_error_ty"], "ratio": None,
              "ratio_error": None, "ratio_is": NO_ORACLE}  # fmt: skip
-    if oracle["t3_ty"] is None:
+    if oracle["status"] != FOUND:
         return found
     if row["t3_ty"] is None:
         return found | {"ratio": row["to_ty"] / oracle["t3_ty"], "ratio_is": AT_LEAST}
     ratio = row["t3_ty"] / oracle["t3_ty"]
+    if row["status"] == BELOW:
+        return found | {"ratio": ratio, "ratio_is": AT_MOST}
     errors = [one["t3_error_ty"] and one["t3_error_ty"] / one["t3_ty"] for one in (row, oracle)]
     error = None if None in errors else ratio * float(np.hypot(*errors))
     return found | {"ratio": ratio, "ratio_error": error, "ratio_is": FOUND}

@@ -21,7 +21,7 @@ from engine.inference.reach import BELOW, BEYOND, FOUND, N_HELD, STRIDE, Aim, re
 from engine.inference.significance import z_one_sided
 
 RESOLUTION = 2**0.25  # of the ladder, where Z passes what is wanted
-LEAST_Z = 0.0  # of a reading: a median experiment that says nothing
+LEAST_Z, MOST_Z = 0.0, 37.0  # of a reading: a median experiment that says nothing; a p that no double holds
 
 
 @dataclass(frozen=True)
@@ -71,10 +71,14 @@ def _without(law: Law, component: str) -> Law:
 def readings(
     population: Population, choice: Choice, alternatives: Alternatives, exposure_ty: float, aim: Aim
 ) -> dict[str, float]:
-    """Z of each signal's median experiment at an exposure, LEAST_Z at least."""
+    """Z of each signal's median experiment at an exposure, from LEAST_Z to MOST_Z."""
     null = population.null(choice.R, exposure_ty)
-    return {name: max(reading(*pair, aim).smooth_z, LEAST_Z)
-            for name, *pair in laws(null, choice, population, alternatives)}  # fmt: skip
+    return {name: _z(pair, aim) for name, *pair in laws(null, choice, population, alternatives)}
+
+
+def _z(pair: list[Distribution], aim: Aim) -> float:
+    """Z of a median experiment, across steps; where both ends of one are infinite, their difference is no number."""
+    return float(np.clip(np.nan_to_num(reading(*pair, aim).smooth_z, nan=MOST_Z), LEAST_Z, MOST_Z))
 
 
 def climb(
@@ -158,12 +162,11 @@ def z_errors(
             mine = {name: alternatives[name] for name, at in at_ty.items() if at == exposure_ty}
             less = {name: replace(one, weights=one.weights[kept] * groups / (groups - 1)) for name, one in mine.items()}
             null = fewer.null(choice.R, exposure_ty)
-            both = {name: reading(background, with_signal, aim).smooth_z
-                    for name, background, with_signal in laws(null, choice, fewer, less)}  # fmt: skip
+            both = {name: _z(pair, aim) for name, *pair in laws(null, choice, fewer, less)}
             alone = {} if choice.module.MODEL_DEPENDENT else _null_alone(null, choice, population, mine, aim)
             for name, of_both in both.items():
                 z[name].append([of_both, alone.get(name, of_both)])
-    return {name: jackknife.error(np.maximum(of_groups, LEAST_Z)) for name, of_groups in z.items()}
+    return {name: jackknife.error(of_groups) for name, of_groups in z.items()}
 
 
 def _null_alone(
@@ -172,7 +175,7 @@ def _null_alone(
     """Z where thresholds and null are of fewer events, and experiments with signal are drawn from all."""
     background = choice.laws(null).background
     whole = replace(null, drawn=population.null(choice.R, null.exposure_ty).drawn, stated=null.n_background)
-    return {name: reading(background, with_signal, aim).smooth_z
+    return {name: _z([background, with_signal], aim)
             for name, _, with_signal in laws(whole, choice, population, alternatives)}  # fmt: skip
 
 

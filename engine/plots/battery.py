@@ -8,6 +8,7 @@ from matplotlib.collections import PatchCollection
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
 
 from engine.plots import styled
 from engine.plots._rows import describe, setting, words, wrapped
@@ -15,7 +16,7 @@ from engine.plots._rows import describe, setting, words, wrapped
 SHARED = ("models", "rates", "leakage_known", "nr_window")
 BOUND = {"hatch": "///", "facecolor": "none", "edgecolor": "white", "linewidth": 0.0}
 LEAST, MOST = 1.0, 100.0  # ratios at the ends of the colours
-PALE = 10.0  # from which ratio on numbers are white
+OUTLINE = [withStroke(linewidth=2.5, foreground="white")]
 
 
 @styled
@@ -79,8 +80,8 @@ def _row_title(table: pa.Table, name: str) -> str:
 
 def _numbers(axes: Axes, ratio: np.ndarray, is_bound: np.ndarray) -> None:
     boxes = [Rectangle((j - 0.5, i - 0.5), 1, 1) for i, j in zip(*np.nonzero(is_bound), strict=True)]
-    axes.add_collection(PatchCollection(boxes, **BOUND))
+    axes.add_collection(PatchCollection(boxes, **BOUND, alpha=0.5))
     for (i, j), value in np.ndenumerate(ratio):
         if np.isfinite(value):
             text = f"{'>' if is_bound[i, j] else ''}{value:{'.2g' if value < 100 else '.0f'}}"
-            axes.text(j, i, text, ha="center", va="center", fontsize=9, color="white" if value > PALE else "black")
+            axes.text(j, i, text, ha="center", va="center", fontsize=9, color="black", path_effects=OUTLINE)

@@ -47,7 +47,7 @@ def battery(size: Size) -> pa.Schema:
         column("ratio", pa.float64(), "", "t3_ty over t3_oracle_ty, or where ratio_is a bound the least that it is; "
                "null without an oracle", True),
         column("ratio_error", pa.float64(), "", "both errors in squares, as if of different pools", True),
-        column("ratio_is", pa.string(), "", "found; at_least: t3_ty is beyond the range; no_oracle"),
+        column("ratio_is", pa.string(), "", "found; at_least, at_most: t3_ty is beyond the range, or below; no_oracle"),
         *(field for field in SETTING if field.name not in WORDS),
         BATTERY_ROW.field("lineage"),
     ])  # fmt: skip
