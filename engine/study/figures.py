@@ -9,7 +9,8 @@ from engine.study.section import Distinct, Positive, Section
 
 KINDS = (  # what a figure's name begins with, first what a talk on the scan would begin with
     "plane", "p_against_exposure", "t3_against_mass", "battery", "scores", "q_panels", "q", "roc", "leakage",
-    "systematics", "confusion", "posterior_predictive", "elbo_energy", "reconstruction", "sic", "latent", "losses", "pure_scores",
+    "systematics", "confusion", "posterior_predictive", "elbo_energy", "reconstruction", "sic", "latent", "losses",
+    "pure_scores",
 )  # fmt: skip
 Statistics = Annotated[tuple[str, ...], Field(min_length=1), Distinct]
 
