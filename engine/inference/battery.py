@@ -1,9 +1,9 @@
 """Exposures from which on a statistic finds each of many signals, by laws whose nulls the signals share.
 
 An exposure costs one law under background, and one with each signal. So exposures are steps of one ladder for all
-signals, factors of two first and then halved in their logarithm where a signal's Z passes what is wanted, and between
-two rungs Z is linear in ln t: right to 1 % of an exposure, and to 10 % where a count is of few events. Z is that across the steps of a
-discrete statistic (`reach.Reading.smooth_z`); a dip shorter than a factor of two is not seen.
+signals, factors of two first and then halved in their logarithm where a signal's Z passes what is wanted. Between two
+rungs Z is linear in ln t: right to 1 % of an exposure, and to 10 % where a count is of few events. Z is that across the
+steps of a discrete statistic (`reach.Reading.smooth_z`); a dip shorter than a factor of two is not seen.
 """
 
 from collections.abc import Callable, Iterable, Iterator
