@@ -19,6 +19,7 @@ import zoo
 from engine import plugins, schemas
 from engine.cli.app import app
 from engine.physics.spectra import wimp_si
+from engine.stages import battery_schemas
 from engine.study.study import Study
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -39,6 +40,7 @@ TABLES = {
     "Systematics": schemas.systematics(WIMP),
     "By how well the leakage is known": schemas.leakage(WIMP),
     "Combined: one search out of several": schemas.combined(WIMP),
+    "Battery: signals that a search knows nothing of": battery_schemas.battery(WIMP),
     "Diagnostics of classifiers": schemas.CLASSIFIED,
     "Trials of tune": schemas.tuned(WIMP),
     "Observed: statistics": schemas.OBSERVED,

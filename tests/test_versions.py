@@ -29,6 +29,8 @@ from engine.store.scratch import Scratch
 from engine.store.store import Ledger
 
 KNOWN = {
+    "battery": (1, "23d95e"),
+    "battery_tables": (1, "8b3b6a"),
     "cells": (5, "4517a7"),
     "combined": (1, "ceb44f"),
     "combined_tables": (1, "ffdb9f"),
@@ -54,6 +56,7 @@ KNOWN = {
     "tuned": (5, "99eebf"),
 }
 FIGURES = {
+    "battery.png": "b5e1c0",
     "contours.csv": "38bea3",
     "leakage.png": "f372d2",
     "p_against_exposure.png": "cdbaa6",
@@ -74,6 +77,7 @@ SMALL = (
     "reach.enabled=true", "reach.by_toys=true", "reach.exposure_ty=[5,10]", "reach.p=0.05",
     "systematics.rates=true", "systematics.constants={g1=0.02}",
     "leakage_scan={factors=[1.0,1.5],calibration_events=[]}", "combined={}",
+    "battery={signals={line={spectrum='line',options={at_keV=6.0,per_ty=8.0}}},events=200,scores=['elbo']}",
     "models.vae.epochs=1", "models.classifier.epochs=1",
     "tune.R={values=[1,100]}", "tune.exposure_ty=5", "tune.m_chi_GeV=[50]",
 )  # fmt: skip
@@ -85,6 +89,8 @@ SEARCH = (
 COMPARED = (*FEW, "grid.sigma_si_cm2.values=[1e-47]", "reach.enabled=false", "training.n_seeds=1", "combined={}")
 BY_SHAPE = {"diagnostic_tables", "rungs", "searched", "tuned"}  # a count that networks move is another number
 BY_MEANS = {
+    "battery",
+    "battery_tables",
     "scores",
     "diagnostics",
     "exact",
@@ -109,7 +115,8 @@ def begun(path, settings, plan=plan_of) -> Run:
 
 def add_truth(run: Run, purpose: str = "pool") -> None:
     """The events of a purpose, with terms that are made of them."""
-    for shard in [*run.plan.shards[purpose], *(run.plan.varied_shards if purpose == "pool" else ())]:
+    beside = [*run.plan.varied_shards, *run.plan.battery_shards] if purpose == "pool" else []
+    for shard in [*run.plan.shards[purpose], *beside]:
         for part in scores.work(run.plan, shard, [], {}):
             run.commit(part)
         truth = run.ledger.table(shard.item)

@@ -29,16 +29,16 @@ TRUTH = ["event", "energy_keV", "proposal_per_keV", "cs1_pe", "cs2_pe"]
 Columns = dict[str, np.ndarray]
 
 
-def _scored(
-    plan: Plan, ledger: Ledger, shards: list[Shard], roles: tuple[str, ...]
+def scored_events(
+    plan: Plan, ledger: Ledger, shards: list[Shard], roles: tuple[str, ...], kinds: tuple[str, ...]
 ) -> tuple[Columns, dict[str, int], dict[str, Columns]]:
-    """Selected events of shards: TRUTH and `kind` (its place in the plan's); how many of each were thrown; terms."""
-    truth, terms, thrown = {}, {role: {} for role in roles}, dict.fromkeys(plan.kinds, 0)
+    """Selected events of shards: TRUTH and `kind` (its place in `kinds`); how many of each were thrown; terms."""
+    truth, terms, thrown = {}, {role: {} for role in roles}, dict.fromkeys(kinds, 0)
     for shard in shards:
         events = ledger.table(shard.item, [*TRUTH, "selected"])
         thrown[shard.kind] += shard.n_thrown
         events = events.filter(events["selected"])
-        truth.setdefault("kind", []).append(np.full(len(events), plan.kinds.index(shard.kind), np.int8))
+        truth.setdefault("kind", []).append(np.full(len(events), kinds.index(shard.kind), np.int8))
         _append(truth, events.select(TRUTH))
         for role in roles:
             _append(terms[role], ledger.table(plan.score_item(shard, role)))
@@ -68,7 +68,7 @@ def population(
     `shift`: of a pool that was thrown with other true constants; `roles`: whose terms are wanted, by default all.
     """
     roles = tuple(plan.fitted) if roles is None else roles
-    truth, thrown, terms = _scored(plan, ledger, plan.pool_shards(purpose, shift), roles)
+    truth, thrown, terms = scored_events(plan, ledger, plan.pool_shards(purpose, shift), roles, plan.kinds)
     chosen = plan.study.score.R if weights_R is None else weights_R
     return _populated(plan, truth, thrown, terms, {R: plan.ts(terms, R) for R in chosen}, plan.stream_key_of(purpose))
 
@@ -110,7 +110,7 @@ def _plain(plan: Plan, n_events: int) -> Plan:
 
 
 def _thrown(plan: Plan, shards: list[Shard]) -> tuple[Columns, dict[str, int]]:
-    """Selected events of shards, and how many of each kind were thrown, as `_scored` reads them from a store."""
+    """Selected events of shards, and how many of each kind were thrown, as `scored_events` reads them from a store."""
     truth, thrown = {}, dict.fromkeys(plan.kinds, 0)
     for shard in shards:
         columns, _ = sample(plan, shard)

@@ -2,17 +2,19 @@
 
 from collections.abc import Iterable
 from functools import lru_cache
+from types import ModuleType
 
 import numpy as np
 
 from engine import lineage, plugins
 from engine.errors import BadInput
 from engine.inference.pools import KINDS
+from engine.options import Options
 from engine.physics import events, proposals, selection, tails
 from engine.physics.detectors import TPC, Readout
 from engine.physics.tails import Tail
 from engine.plan import variations
-from engine.plan.event_plan import POOLS, Shard
+from engine.plan.event_plan import BATTERY, POOLS, Shard
 from engine.plan.plan import Plan
 
 Columns = dict[str, np.ndarray]  # of `engine.schemas.EVENTS`
@@ -27,14 +29,26 @@ def sample(plan: Plan, shard: Shard, representations: Iterable[str] = ()) -> tup
     Of an enriched shard those that are kept; its proposal is the density of energies thrown times their probability.
     The rows of a user's table have the features that they came with, which a study holds against what models read.
     """
-    module, options = (None, None) if shard.kind in KINDS else plan.study.backgrounds.spectrum(shard.kind)
+    module, options = _spectrum(plan, shard)
     if hasattr(module, "read"):
         columns, features = _of_table(plan, shard, module, options)
         return columns, dict.fromkeys(representations, features)
     views = {name: plugins.load("engine.physics.representations", name) for name in representations}
     pulses = any(getattr(view, "PULSES", True) for view in views.values())
-    columns, readout = _recoils(plan, shard, pulses) if module is None else _of_component(plan, shard, pulses)
+    if module is None:
+        columns, readout = _recoils(plan, shard, pulses)
+    elif hasattr(module, "throw"):
+        columns, readout = _thrown(plan, shard, module, options, pulses)
+    else:
+        columns, readout = _of_rate(plan, shard, pulses)
     return columns, {name: view.features(readout, plan.study.detector.constants) for name, view in views.items()}
+
+
+def _spectrum(plan: Plan, shard: Shard) -> tuple[ModuleType | None, Options | None]:
+    """What a shard's events are thrown on, or read by; None of recoils that serve every spectrum."""
+    if shard.purpose == BATTERY:
+        return plan.study.battery.signals[shard.kind].module
+    return (None, None) if shard.kind in KINDS else plan.study.backgrounds.spectrum(shard.kind)
 
 
 def _recoils(plan: Plan, shard: Shard, pulses: bool) -> tuple[Columns, Readout]:
@@ -58,19 +72,37 @@ def _energies(plan: Plan, shard: Shard) -> tuple[np.ndarray, np.ndarray]:
     return energy, proposals.density_per_keV(proposal, low, high, energy)
 
 
-def _of_component(plan: Plan, shard: Shard, pulses: bool) -> tuple[Columns, Readout]:
-    module, options = plan.study.backgrounds.spectrum(shard.kind)
+def _thrown(
+    plan: Plan, shard: Shard, module: ModuleType, options: Options, pulses: bool
+) -> tuple[Columns, Readout]:  # fmt: skip
+    """Events of a spectrum that throws its own."""
+    key, n = _key(plan, shard), shard.n_thrown
     options = options.model_copy(update=variations.of_component(shard.shift, shard.kind))
-    energy, density, ratio = module.throw(shard.n_thrown, lineage.stream("energy", *_key(plan, shard)), options)
-    return _simulated(plan, shard, module.KIND, energy, density, pulses, ratio)
+    energy, density, ratio = module.throw(n, lineage.stream("energy", *key), options)
+    how = {"charge_yield_ratio": ratio, "paired": getattr(module, "PAIRED", False)}
+    if hasattr(module, "charge_kept"):
+        how["charge_kept"] = module.charge_kept(n, lineage.stream("charge", *key), options)
+    return _simulated(plan, shard, module.KIND, energy, density, pulses, **how)
+
+
+def _of_rate(plan: Plan, shard: Shard, pulses: bool) -> tuple[Columns, Readout]:
+    """Recoils of a signal of the battery, by the root of its rate: where that is steep, few are where few pass."""
+    signal = plan.study.battery.signals[shard.kind]
+    low, high = plan.energy_range("pool", signal.kind)
+    drawn = proposals.of_shape(lambda energy_keV: np.sqrt(signal.shape(energy_keV)), low, high)
+    if drawn is None:
+        raise BadInput(f"battery.signals.{shard.kind}: no rate within {low:g} to {high:g} keV, where the pool's "
+                       f"{signal.kind} are thrown")  # fmt: skip
+    energy = drawn.draw(shard.n_thrown, lineage.stream("energy", *_key(plan, shard)))
+    return _simulated(plan, shard, signal.kind, energy, drawn.density_per_keV(energy), pulses)
 
 
 def _simulated(
-    plan: Plan, shard: Shard, recoil: str, energy_keV: np.ndarray, density_per_keV: np.ndarray, pulses: bool,
-    charge_yield_ratio: np.ndarray | None = None,
+    plan: Plan, shard: Shard, recoil: str, energy_keV: np.ndarray, density_per_keV: np.ndarray, pulses: bool, **how
 ) -> tuple[Columns, Readout]:  # fmt: skip
+    """how: what of `engine.physics.events.simulate` is not as usual."""
     key, tpc, assumed = _key(plan, shard), _true(plan, shard), plan.study.detector.constants
-    columns, readout = events.simulate(tpc, recoil, energy_keV, key, assumed, charge_yield_ratio, pulses)
+    columns, readout = events.simulate(tpc, recoil, energy_keV, key, assumed, pulses=pulses, **how)
     places = np.arange(shard.n_thrown)
     return _columns(plan, shard, recoil, columns, places, energy_keV, density_per_keV), readout
 
@@ -136,7 +168,7 @@ def _columns(
     """What was simulated as `engine.schemas.EVENTS`; places (n,): of these events in the shard."""
     columns["energy_keV"] = energy_keV
     selected = columns["registered"]
-    if shard.purpose in POOLS:
+    if shard.purpose in (*POOLS, BATTERY):
         selected, kept = _selected(plan, recoil, columns)
         # so many fewer are as good as proposed: each counts that much less
         density_per_keV = density_per_keV / np.where(selected, kept, 1.0)

@@ -1,7 +1,7 @@
 """Events of one kind, simulated in shards: truth, what is reconstructed, and the readout."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -38,6 +38,11 @@ class Recoils:
         """These of them."""
         return Recoils(self.kind, *(values[..., chosen] for name, values in vars(self).items() if name != "kind"))
 
+    def paired(self) -> "Recoils":
+        """Each with the S1 of the one before it: accidental pairs, put where their S2 says."""
+        of_s1 = ("energy_keV", "detected", "exciton_share")
+        return replace(self, **{name: np.roll(getattr(self, name), 1) for name in of_s1})
+
 
 def simulate(
     tpc: TPC,
@@ -47,20 +52,24 @@ def simulate(
     assumed: TPC | None = None,
     charge_yield_ratio: np.ndarray | None = None,
     pulses: bool = True,
+    charge_kept: np.ndarray | None = None,
+    paired: bool = False,
 ) -> tuple[Columns, Readout]:
     """Simulates one event per energy; `key` names the random streams, and nothing else enters.
 
     `tpc` is the detector as it is, `assumed` the one that corrections and energy scale take it for (default: the
     same), so that a shifted constant is an error of reconstruction as well. `charge_yield_ratio` (n,), in [0, 1]:
     the mean of an event's electrons over that of an ordinary recoil of its kind and energy (default: 1).
+    `charge_kept` (n,), in [0, 1]: the chance of an electron not to be lost on its way, as on a wall, beside that of its
+    drift (default: 1). `paired`: an event has the S1 of the recoil before it, and all else of its own.
     Returns the columns (x_cm, y_cm, z_cm, s1_pe, s2_pe, cs1_pe, cs2_pe, drift_us, ces_keVee, registered), each of
     the length of `energy_keV`, and the readout. S1 and S2 carry the charge of every photon once. Without `pulses` all
     numbers are the same, and the readout's waveforms and hits are empty, (n, 0): that takes a tenth of the time.
     Raises BadInput for energies outside NEST's range, of which it would make numbers that mean nothing.
     """
     rng = lineage.stream("detector", key)
-    recoils = _recoils(tpc, kind, energy_keV, key, rng, assumed or tpc, charge_yield_ratio)
-    return _readout(tpc, assumed or tpc, recoils, rng, pulses)
+    recoils = _recoils(tpc, kind, energy_keV, key, rng, assumed or tpc, charge_yield_ratio, charge_kept)
+    return _readout(tpc, assumed or tpc, recoils.paired() if paired else recoils, rng, pulses)
 
 
 def enriched(
@@ -99,7 +108,7 @@ def _charged(tpc: TPC, kind: str, energy_keV: np.ndarray, key: object, assumed: 
 
 def _recoils(
     tpc: TPC, kind: str, energy_keV: np.ndarray, key: object, rng: np.random.Generator, assumed: TPC,
-    charge_yield_ratio: np.ndarray | None = None,
+    charge_yield_ratio: np.ndarray | None = None, charge_kept: np.ndarray | None = None,
 ) -> Recoils:  # fmt: skip
     _refuse_outside_nest(energy_keV)
     x, y, z = _collection.positions(tpc, len(energy_keV), rng)
@@ -115,7 +124,8 @@ def _recoils(
         photons, electrons = _quanta.recombined(photons, electrons, np.broadcast_to(ratio, photons.shape), key)
     light = _collection.relative_light_collection(tpc, z)
     detected = rng.binomial(photons, np.minimum(tpc.g1 * light, 1.0))
-    extracted = rng.binomial(electrons, _collection.survival(tpc, drift) * tpc.extraction)
+    survival = _collection.survival(tpc, drift) * (1.0 if charge_kept is None else charge_kept)
+    extracted = rng.binomial(electrons, survival * tpc.extraction)
     exciton_share = np.minimum(excitons / np.maximum(photons, 1), 1.0)
     seen = np.stack([_collection.relative_light_collection(assumed, z), _collection.survival(assumed, drift)])
     keys = lineage.stream("photons", key).integers(0, 2**64, (2, len(energy_keV)), dtype=np.uint64)

@@ -24,6 +24,7 @@ FIELD, FIELD_MOVES_DRIFT = "drift_field_V_cm", "drift velocity, diffusion and tr
 SHARD = 2000  # events thrown per shard, and about as many kept of an enriched one: a second or two of work
 MOST_THROWN = 50_000  # of an enriched shard: some 10 MB of numbers
 POOLS = ("pool", "tune")  # scored events of the scan, and those on which R is chosen: alike, and none in common
+BATTERY = "battery"  # the purpose of a battery's events, whose kind is the name of a signal
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,28 @@ class EventPlan:
         shifts = [v.shift for v in variations.variations(self.study) if v.shift]
         shards = {shard.item: shard for shift in shifts for shard in self.pool_shards("pool", shift) if shard.shift}
         return list(shards.values())
+
+    @cached_property
+    def battery_shards(self) -> list[Shard]:
+        """Shards of the events of every signal of the battery, thrown or read for it alone."""
+        battery = self.study.battery
+        return [shard for name in battery.signals for shard in self._of_signal(name)] if battery else []
+
+    def _of_signal(self, name: str) -> list[Shard]:
+        study, signal = self.study, self.study.battery.signals[name]
+        module, options = signal.module
+        spectrum = self._spectrum(signal.spectrum, module, options)
+        if hasattr(module, "read"):
+            n_events, source = module.n_rows(options), [module.source(options), study.backgrounds.ces_keVee]
+        else:
+            n_events, source = study.battery.events, [spectrum, self.selection(signal.kind), study.seed, self._detector]
+            source += [signal.m_chi_GeV, self.energy_range("pool", signal.kind)]
+
+        def item(number: int, n: int) -> str:
+            fields = {"purpose": BATTERY, "name": name, "source": source, "number": number, "n": n}
+            return lineage.digest("events", VERSIONS["events"], fields)
+
+        return self._cut(BATTERY, name, n_events, item, ())
 
     @property
     def kinds(self) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from engine.errors import StoreFault, warn
 from engine.inference.cells import q_values
 from engine.lineage import digest, label, row_label
 from engine.plan.plan import HYPOTHESES, Plan
-from engine.plots import exposure, leakage, losses, plane, q_distribution, reach, scores, systematics
+from engine.plots import battery, exposure, leakage, losses, plane, q_distribution, reach, scores, systematics
 from engine.plots._rows import number, words
 from engine.report import headline, named_figures
 from engine.report.diagnostics import diagnosed
@@ -160,6 +160,8 @@ def _figures(plan: Plan, outcome: Outcome) -> Iterator[Drawing]:
     sought = outcome["reach"].table.filter(pc.field(size.name) == study.reach.size_at(study.at))
     if len(sought["m_chi_GeV"].unique()) > 1:
         yield "t3_against_mass", partial(reach.t3_against_mass, sought, size)
+    if len(outcome["battery"].table):
+        yield "battery", partial(battery.ratios, outcome["battery"].table)
     if len(outcome["leakage"].table):
         yield "leakage", partial(leakage.leakage, outcome["leakage"].table, study.signal.size)
     yield from diagnosed(plan, outcome.population, outcome["diagnostics"], _signals(outcome))

@@ -3,11 +3,13 @@
 import re
 from collections.abc import Callable
 
-from engine.assembly import results
+from engine.assembly import battery_rows, results
 from engine.errors import BadInput
 from engine.lineage import label
+from engine.plan.battery_plan import KNOWN_PLANE
 from engine.report.markdown import table
 from engine.run.pipeline import Outcome
+from engine.study.battery import ORACLE
 from engine.study.sources import Backgrounds
 
 NOTHING = ""
@@ -72,12 +74,54 @@ def leakages(outcome: Outcome) -> tuple[list[str], list[list[str]]]:
     return head, body
 
 
-PAGES: dict[str, Callable[[Outcome], str]] = {"results": headline, "leakage": by_leakage}
+def of_battery(outcome: Outcome) -> str:
+    """`battery` in Markdown with its note; BadInput where the study has no [battery]."""
+    if not len(outcome["battery"].table):
+        raise BadInput("the study has no [battery]; at least: [battery.signals] and b8 = { spectrum = 'b8' }")
+    return f"{table(*battery(outcome))}\n\n{OF_BATTERY}"
+
+
+OF_BATTERY = ("T3 in t y +- its error from the finite pool; in brackets T3 over that of the oracle in (cS1, cS2), "
+              "which knows the signal; `>`: T3 is beyond the range, and the ratio a lower bound. Last rows: median and "
+              "worst ratio over the signals that the oracle finds, and how many are beyond the range.")  # fmt: skip
+
+
+def battery(outcome: Outcome) -> tuple[list[str], list[list[str]]]:
+    """Signals down; the oracle, `combined`, and of every score the statistic that is blind to fewest across: names of
+    columns, and rows of text."""
+    found = outcome["battery"].table
+    ranked, shown = battery_rows.ranking(found), {}
+    for one in ranked:
+        shown.setdefault((one.score, one.is_combined), one)
+    rows = {(row["signal"], row["score"], row["statistic"]): row for row in found.to_pylist()}
+    head = ["signal", "events per t y", "oracle", *(f"`{one.words}`" for one in shown.values())]
+    body = []
+    for name in battery_rows.signals(found):
+        known = rows[name, KNOWN_PLANE, ORACLE]
+        cells = [_of_oracle(rows[name, one.score, one.statistic]) for one in shown.values()]
+        t3 = battery_rows.exposure(known).removesuffix(" t y")
+        body.append([name, f"{known['n_signal_per_ty']:.3g}", t3, *cells])
+    best = list(shown.values())
+    body.append(["median ratio", NOTHING, "1", *(battery_rows.bounded(*one.median) for one in best)])
+    body.append(["worst ratio", NOTHING, "1", *(battery_rows.bounded(*one.worst) for one in best)])
+    body.append(["beyond the range", NOTHING, "0", *(f"{len(one.blind_to)} of {one.n_signals}" for one in best)])
+    return head, body
+
+
+def _of_oracle(row: dict) -> str:
+    """An exposure with its error and its ratio to the oracle's."""
+    said = battery_rows.exposure(row).removesuffix(" t y")
+    if row["ratio"] is None:
+        return said
+    return f"{said} ({battery_rows.bounded(row['ratio'], row['ratio_is'] == battery_rows.AT_LEAST)})"
+
+
+PAGES: dict[str, Callable[[Outcome], str]] = {"results": headline, "leakage": by_leakage, "battery": of_battery}
 
 
 def filled(text: str, study: str, outcome: Outcome) -> str:
-    """A text whose tables of a study are made anew: what stands between `<!-- results STUDY -->` or
-    `<!-- leakage STUDY -->` and `<!-- end -->`. Raises BadInput where there is none."""
+    """A text whose tables of a study are made anew: what stands between `<!-- results STUDY -->`
+    (or `leakage`, or `battery`) and `<!-- end -->`. Raises BadInput where there is none."""
     n_filled = 0
     for name, page in PAGES.items():
         block = re.compile(rf"(<!-- {name} {re.escape(study)} -->\n).*?(<!-- end -->)", re.DOTALL)

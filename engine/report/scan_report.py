@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from engine import plots
-from engine.assembly import results
+from engine.assembly import battery_rows, results
 from engine.lineage import label, row_label
 from engine.report import figures, headline, page, references, results_page, summary
 from engine.report.page import Figure, PageSection, Part, Report, Table, TableCell, TableColumn, Verbatim, Words
@@ -23,6 +23,7 @@ FIGURES = {  # by what a figure's name begins with: the section that shows it, a
     "plane": ("plane", "Median significance over the plane of mass and signal strength, with contours"),
     "p_against_exposure": ("answer", "p of the median experiment at the benchmark against exposure"),
     "t3_against_mass": ("answer", "Exposure for three sigma against mass"),
+    "battery": ("battery", "Exposure for three sigma over the oracle's: signals by statistics on scores"),
     "leakage": ("networks", "Z and the exposure for three sigma by how well the leakage is known"),
     "roc": ("networks", "ROC: nuclear recoils kept against electron recoils let through, beside the floor"),
     "sic": ("networks", "nuclear recoils kept over the root of electron recoils let through, beside the floor"),
@@ -131,6 +132,8 @@ def _sections(one: Scanned) -> Iterator[PageSection]:
     yield PageSection("plane", "The plane", tuple(shown["plane"]) or (Words(("This scan has no figure of a plane.",)),))
     yield PageSection("answer", "Z and the exposure for three sigma", (*_answers(outcome), *shown["answer"]))
     yield PageSection("limits", "A search that knows the signal", tuple(_limits(outcome)))
+    if len(outcome["battery"].table):
+        yield PageSection("battery", "What the search is blind to", (*_battery(outcome), *shown["battery"]))
     yield PageSection("networks", "Classifiers beside the floor", (*_networks(outcome), *shown["networks"]))
     yield PageSection("scores", "Scores and test statistics",
                   tuple(shown["scores"]) or (Words(("This scan has no figure of scores.",)),))  # fmt: skip
@@ -204,6 +207,17 @@ def _limits(outcome: Outcome) -> Iterator[Part]:
         yield Words(("Limits were not asked for ([limits] enabled = false).",))
     if len(tried := results.at(outcome["combined"].table, study.at)):
         yield page.stored(tried, COMBINED, "The smallest p of all that was tried, and its price")
+
+
+def _battery(outcome: Outcome) -> Iterator[Part]:
+    found = outcome["battery"].table
+    yield Words((battery_rows.answer(battery_rows.ranking(found)).capitalize() + ".",))
+    yield page.plain(*results_page.battery(outcome), title="Signals that the search knows nothing of",
+                     note=results_page.OF_BATTERY.replace("`", ""))  # fmt: skip
+    columns = ["signal", "kind", "m_chi_GeV", "size", "size_name", "replaces", "n_signal_per_ty", "score", "R",
+               "statistic", "t3_ty", "t3_error_ty", "t3_oracle_ty", "ratio", "ratio_error", "ratio_is", "t3_priced_ty",
+               "n_choices", "status", "from_ty", "to_ty", "signal_pool_size", "pool_limited"]  # fmt: skip
+    yield page.stored(found, columns, "Every exposure of the battery", folded=True)
 
 
 def _networks(outcome: Outcome) -> Iterator[Part]:

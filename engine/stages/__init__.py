@@ -28,6 +28,7 @@ from engine.assembly.results import Result
 from engine.plan.event_plan import EventPlan
 from engine.plan.members import JointPlan
 from engine.stages import (
+    battery,
     cells,
     combined,
     diagnostics,
@@ -46,8 +47,8 @@ from engine.stages import (
 )
 
 STAGES: tuple[ModuleType, ...] = (
-    events, models, scores, nulls, cells, exact, reach, leakage, combined, limits, systematics, diagnostics, paired,
-    together, tables,
+    events, models, scores, nulls, cells, exact, reach, leakage, combined, battery, limits, systematics, diagnostics,
+    paired, together, tables,
 )  # fmt: skip
 DEFAULTS = {"OF_ALL": False, "MAY_FAIL": False, "STALLS": True, "FITS": False, "REREAD": False}
 

@@ -29,8 +29,9 @@ def _of(plan: EventPlan, shard: Shard, roles: Iterable[str]) -> list[str]:
 
 
 def shards(plan: EventPlan) -> list[Shard]:
-    """Those of the plan's purposes, and of pools that are thrown for systematics alone."""
-    return [shard for purpose in plan.scored for shard in plan.shards[purpose]] + plan.varied_shards
+    """Those of the plan's purposes, and of pools that are thrown for systematics or the battery alone."""
+    of_purposes = [shard for purpose in plan.scored for shard in plan.shards[purpose]]
+    return of_purposes + plan.varied_shards + (plan.battery_shards if "pool" in plan.scored else [])
 
 
 def amounts(plan: EventPlan, missing: set[str]) -> dict[str, float]:

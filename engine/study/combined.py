@@ -37,13 +37,14 @@ class Combined(Section):
 
     def names(self, toys: Toys) -> tuple[str, ...]:
         """The statistics."""
-        return self.statistics or tuple(name for name in toys.statistics if _is_fit(toys, name))
+        return self.statistics or tuple(name for name in toys.statistics if is_fit(toys, name))
 
     def takes(self, R: float | None, statistic: str, toys: Toys) -> bool:
         """Whether a statistic on a score is among them."""
         return statistic in self.names(toys) and (R is None or self.R is None or R in self.R)
 
 
-def _is_fit(toys: Toys, name: str) -> bool:
+def is_fit(toys: Toys, name: str) -> bool:
+    """Whether toys serve a statistic that no monotone map of TS moves and that looks at no signal model."""
     module, _ = toys.statistic(name)
     return has_toys(module) and module.MONOTONE_INVARIANT and not module.MODEL_DEPENDENT

@@ -9,9 +9,9 @@ from engine.study.section import Distinct, Positive, Section
 
 NAMED_ONLY = ("size_against_exposure", "p_against_R", "injected_scores", "test_scores", "reduction")
 KINDS = (  # what a figure's name begins with, first what a talk on the scan would begin with
-    "plane", "p_against_exposure", "t3_against_mass", "scores", "q_panels", "q", "roc", "leakage", "systematics",
-    "confusion", "posterior_predictive", "elbo_energy", "reconstruction", "sic", "latent", "losses", "pure_scores",
-    *NAMED_ONLY,
+    "plane", "p_against_exposure", "t3_against_mass", "battery", "scores", "q_panels", "q", "roc", "leakage",
+    "systematics", "confusion", "posterior_predictive", "elbo_energy", "reconstruction", "sic", "latent", "losses",
+    "pure_scores", *NAMED_ONLY,
 )  # fmt: skip
 Statistics = Annotated[tuple[str, ...], Field(min_length=1), Distinct]
 

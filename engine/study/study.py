@@ -14,6 +14,7 @@ from engine import plugins
 from engine.errors import BadInput, unknown
 from engine.inference.teststats import has_law, has_toys
 from engine.study import extent, layers, units
+from engine.study.battery import Battery
 from engine.study.combined import Combined
 from engine.study.compare import Compare, Ranking
 from engine.study.data import Data
@@ -62,6 +63,7 @@ class Study(Section):
     systematics: Systematics | None = None
     leakage_scan: LeakageScan | None = None
     combined: Combined | None = None
+    battery: Battery | None = Field(None, exclude_if=lambda section: section is None)
     tune: Tune | None = None
     compare: Compare | None = None
     figures: Figures = Field(default_factory=Figures, exclude=True, description="what is drawn of its results")
@@ -281,13 +283,16 @@ class Study(Section):
 
     @model_validator(mode="after")
     def _event_tables_fit(self) -> "Study":
-        for name in self.backgrounds.own_kinds():
-            table, options = self.backgrounds.spectrum(name)
+        own = {f"backgrounds.{name}": self.backgrounds.spectrum(name) for name in self.backgrounds.own_kinds()}
+        own |= {f"battery.signals.{name}": signal.module for name, signal in self.battery.signals.items()} if (
+            self.battery
+        ) else {}  # fmt: skip
+        for place, (table, options) in own.items():
             if hasattr(table, "read"):
                 n_features = table.n_features(options)
                 for view in sorted({self.view(model) for model in self.all_fitted.values()}):
                     if n_features != (wanted := self._n_features(view)):
-                        raise BadInput(f"backgrounds.{name}: {options.path} has {n_features} features per event; "
+                        raise BadInput(f"{place}: {options.path} has {n_features} features per event; "
                                        f"{view} in {self.detector.name} has {wanted}")  # fmt: skip
                 table.weights(options, self.backgrounds.ces_keVee)
         return self
@@ -314,6 +319,19 @@ class Study(Section):
         if self.combined:
             self.combined.check(self.toys, self.score)
         return self
+
+    @model_validator(mode="after")
+    def _battery_fits(self) -> "Study":
+        if self.battery:
+            self.battery.check(self.backgrounds, self.score, self.roles, self.laws)
+        return self
+
+    @property
+    def laws(self) -> list[str]:
+        """The statistics whose law is known, and that know no signal."""
+        modules = {name: self.toys.statistic(name)[0] for name in self.toys.statistics}
+        return [name for name, module in modules.items()
+                if has_law(module, self.backgrounds.rates) and not module.MODEL_DEPENDENT]  # fmt: skip
 
     @model_validator(mode="after")
     def _comparison_fits(self) -> "Study":

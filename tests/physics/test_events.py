@@ -374,3 +374,28 @@ class TestChargeYield:
         np.testing.assert_array_equal(lit + free, photons + electrons)
         assert free.sum() / electrons.sum() == pytest.approx(0.7, abs=4 * np.sqrt(0.21 / electrons.sum()))
         assert np.all(_quanta.recombined(photons, electrons, np.zeros(2000), "quanta")[1] == 0)
+
+
+class TestLostChargeAndPairs:
+    """What wall events and accidental pairs are made of."""
+
+    N = 400
+
+    def columns(self, **how):
+        energy_keV = np.linspace(2, 20, self.N)
+        return events.simulate(DARWIN, "ER", energy_keV, "lost", pulses=False, **how)[0]
+
+    def test_lost_electrons_leave_the_light_as_it_is(self):
+        whole, half = self.columns(), self.columns(charge_kept=np.full(self.N, 0.5))
+        np.testing.assert_array_equal(half["cs1_pe"], whole["cs1_pe"])
+        assert half["cs2_pe"].sum() / whole["cs2_pe"].sum() == pytest.approx(0.5, abs=0.02)
+        same = self.columns(charge_kept=np.ones(self.N))
+        assert all((same[name] == whole[name]).all() for name in whole)
+
+    def test_a_pair_has_the_light_of_another_recoil_and_its_own_charge_and_place(self):
+        alone, pairs = self.columns(), self.columns(paired=True)
+        for name in ("cs2_pe", "drift_us", "z_cm"):
+            np.testing.assert_array_equal(pairs[name], alone[name])
+        of_other = np.roll(alone["s1_pe"], 1)[1:]
+        assert np.corrcoef(pairs["s1_pe"][1:], of_other)[0, 1] > 0.99  # but for the charge of each photon
+        assert pairs["s1_pe"][0] > 10 * alone["s1_pe"][0] / 2  # the first has the last one's, at 20 keV

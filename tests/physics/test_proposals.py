@@ -47,3 +47,13 @@ def test_a_histogram_of_spectra_has_as_many_events_of_each_and_the_density_of_it
 def test_a_spectrum_without_recoils_between_the_energies_is_refused():
     with pytest.raises(BadInput, match="no rate from 50 to 100 keV"):
         proposals.of_spectra([lambda e: np.where(e < 20, 1.0, 0.0)], 50.0, 100.0)
+
+
+def test_a_density_of_ones_own_is_drawn_as_it_says():
+    drawn = proposals.of_shape(lambda energy_keV: np.exp(-energy_keV / 3), 1.0, 20.0)
+    energy_keV = drawn.draw(20_000, np.random.default_rng(5))
+    density = drawn.density_per_keV(energy_keV)
+    assert 1 <= energy_keV.min() and energy_keV.max() <= 20
+    assert np.mean(1 / density) == pytest.approx(19, rel=0.1)  # the range, by importance sampling
+    assert np.mean(energy_keV < 4) == pytest.approx((1 - np.exp(-1)) / (1 - np.exp(-19 / 3)), abs=0.015)
+    assert proposals.of_shape(lambda energy_keV: 0 * energy_keV, 1.0, 20.0) is None

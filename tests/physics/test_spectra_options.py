@@ -261,6 +261,35 @@ def test_captures_of_k_electrons_are_there_where_a_study_asks_for_them():
     assert (xe124_ec.rate(np.linspace(20, 100, 800)) == 0).all()
 
 
+# Anomalies whose rate is a user's
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "mean_keV"),
+    [("line", {"at_keV": 3.0}, 3.0), ("tritium", {}, 5.7), ("solar_axion", {}, 1.205 * (1.481 + 1)),
+     ("accidentals", {"low_keV": 1.0, "high_keV": np.e}, np.e - 1), ("wall", {"low_keV": 2.0, "high_keV": 6.0}, 4.0)],
+)  # fmt: skip
+def test_a_rate_of_ones_own_is_all_there_and_where_it_should_be(name, options, mean_keV):
+    spectrum = load(name)
+    rate = partial(spectrum.rate, **options, per_ty=7.0)
+    assert integral(rate, (0.0, 40.0)) == pytest.approx(7.0, rel=2e-3)
+    assert integral(lambda e: e * rate(e), (0.0, 40.0)) / 7.0 == pytest.approx(mean_keV, rel=5e-3)
+
+
+@pytest.mark.parametrize("name", ["accidentals", "wall"])
+def test_what_is_thrown_follows_its_rate(name):
+    spectrum = load(name)
+    energy_keV, density, ratio = spectrum.throw(2000, np.random.default_rng(1), spectrum.Options(per_ty=3.0))
+    np.testing.assert_allclose(spectrum.rate(energy_keV, per_ty=3.0) / density, 3.0)
+    assert (ratio == 1).all()
+
+
+def test_walls_keep_a_share_and_pairs_are_pairs():
+    kept = load("wall").charge_kept(2000, np.random.default_rng(1), load("wall").Options(most_kept=0.3))
+    assert 0.1 <= kept.min() < 0.11 and 0.29 < kept.max() <= 0.3
+    assert load("accidentals").PAIRED and not hasattr(load("wall"), "PAIRED")
+
+
 # What a user can get wrong, and where the tables come from
 
 
@@ -284,6 +313,8 @@ def test_captures_of_k_electrons_are_there_where_a_study_asks_for_them():
         ("xe124_ec", {"charge_yield_ratio_LL": 1.2}, "xe124_ec.charge_yield_ratio_LL: .*less than or equal to 1"),
         ("xe124_ec", {"lines": ["KK", "KK"]}, "xe124_ec: lines = .'KK', 'KK'. names one twice"),
         ("xe124_ec", {"lines": ["KO"]}, "xe124_ec.lines.0: "),
+        ("wall", {"least_kept": 0.95}, "least_kept = 0.95 must be below most_kept = 0.9"),
+        ("accidentals", {"low_keV": 30.0}, "low_keV = 30 must be below high_keV = 20"),
         ("xe124_ec", {"width_keV": 3.0}, "xe124_ec.width_keV: .*less than or equal to 1 .given: 3.0"),
     ],
 )

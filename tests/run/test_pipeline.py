@@ -169,8 +169,8 @@ class TestExtension:
         more = (*wide, "toys.null=2500", "toys.signal=2500")
         grown = run(study.load(str(tiny), wide), copy)
         nothing = dict.fromkeys(("events", "models", "scores", "nulls", "exact", "reach", "reach_tables", "systematics",
-                                 "leakage", "leakage_tables", "combined", "combined_tables", "diagnostics",
-                                 "diagnostic_tables"), 0)  # fmt: skip
+                                 "leakage", "leakage_tables", "combined", "combined_tables", "battery",
+                                 "battery_tables", "diagnostics", "diagnostic_tables"), 0)  # fmt: skip
         assert grown.computed == nothing | {"cells": 12, "limits": 2, "tables": 1, "limit_tables": 1}
         rows = grown.table.filter(pc.field("m_chi_GeV") != 100)
         first = pq.read_table(next((copy / "tables").glob(f"{Plan(study.load(str(tiny))).table}*")))

@@ -20,7 +20,8 @@ WORK = {"items": ["plan"], "units": ["inputs", "missing"], "amounts": ["plan", "
 TABLE = {"table_schema": ["size"], "table_item": ["plan"], "table": ["plan", "ledger"]}
 SHOWN = {"lines": 2, "metrics": 2}
 ON = ("reach.enabled=true", "reach.by_toys=true", "toys.null=7408", "systematics.rates=true", "training.n_seeds=2",
-      "leakage_scan={}", "combined={}", "toys.statistics=['tail_count','count','template_likelihood']")  # fmt: skip
+      "leakage_scan={}", "combined={}", "battery={signals={line={spectrum='line'}}}",
+      "toys.statistics=['tail_count','count','template_likelihood']")  # fmt: skip
 
 
 def name_of(stage):

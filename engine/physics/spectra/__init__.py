@@ -30,8 +30,9 @@ its source alone would give.
 **Events of its own.** A background whose events are no ordinary recoils has `throw(n, rng, options)` beside `rate`:
 (n,) true energies drawn from its spectrum, their density in 1 / keV, and the charge yields over those of an ordinary
 recoil of its kind. A background that *is* events has `read` in place of `rate`: see `user_events`, the only one. The
-pool's events of either serve that component alone. `MOVES_EVENTS` names options that `throw` heeds and `rate` does not:
-systematics may move them.
+pool's events of either serve that component alone. Beside `throw`, `charge_kept(n, rng, options)` gives (n,) chances of
+an electron not to be lost, and `PAIRED = True` says that S1 and S2 are of different recoils. `MOVES_EVENTS` names
+options that `throw` heeds and `rate` does not: systematics may move them.
 
 Names that begin with an underscore are helpers and not choices; `data` holds tables, each with its source.
 """
