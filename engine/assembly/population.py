@@ -75,7 +75,7 @@ def population(
 
 def scores_of_test(plan: Plan, ledger: Ledger, R: float) -> tuple[np.ndarray, np.ndarray]:
     """TS of the registered test events, (n,), and the kind of each by name, (n,)."""
-    truth, _, terms = _scored(plan, ledger, plan.shards["test"], tuple(plan.fitted))
+    truth, _, terms = scored_events(plan, ledger, plan.shards["test"], tuple(plan.fitted), plan.kinds)
     return plan.ts(terms, R), np.array(plan.kinds)[truth["kind"]]
 
 

@@ -37,7 +37,7 @@ Readings = dict[str, dict[float, float]]  # Z by signal and exposure
 
 
 @dataclass(frozen=True)
-class Found:
+class Crossing:
     """Where Z passes what is wanted for good: status and exposure (inf beyond the range, its beginning below it);
     slope: dZ / dln t there; rung_ty: the nearest exposure of the ladder. Both None where it is not found."""
 
@@ -133,16 +133,16 @@ def _bracket(z: dict[float, float], wanted: float) -> tuple[float, float] | None
     return (at[below[-1]], at[below[-1] + 1]) if below and below[-1] + 1 < len(at) else None
 
 
-def passed(z: dict[float, float], wanted: float) -> Found:
+def passed(z: dict[float, float], wanted: float) -> Crossing:
     """Where Z passes what is wanted, from its readings."""
     at = sorted(z)
     if (bracket := _bracket(z, wanted)) is None:
-        return Found(BEYOND, np.inf) if z[at[-1]] < wanted else Found(BELOW, at[0])
+        return Crossing(BEYOND, np.inf) if z[at[-1]] < wanted else Crossing(BELOW, at[0])
     a, b = bracket
     slope = (z[b] - z[a]) / np.log(b / a)
     share = (wanted - z[a]) / (z[b] - z[a])
     exposure_ty = float(a * (b / a) ** share)
-    return Found(FOUND, exposure_ty, float(slope), a if share < 0.5 else b)
+    return Crossing(FOUND, exposure_ty, float(slope), a if share < 0.5 else b)
 
 
 def z_errors(

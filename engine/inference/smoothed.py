@@ -13,7 +13,7 @@ NARROWEST = 1e-9  # share of the widest axis that a degenerate one is taken to h
 
 
 @dataclass(frozen=True)
-class Component:
+class SmoothedHistogram:
     """A smoothed histogram in coordinates without correlation and of unit spread.
 
     mean (2,), whiten (2, 2): the coordinates are whiten (x - mean); first, step (2,): centres of bins; height (bins,
@@ -32,17 +32,17 @@ class Component:
         return map_coordinates(self.height, bins, order=1, mode="constant", cval=0.0)
 
 
-def mixture(x: np.ndarray, weights: np.ndarray) -> list[tuple[float, Component]]:
+def mixture(x: np.ndarray, weights: np.ndarray) -> list[tuple[float, SmoothedHistogram]]:
     """Components of x (2, n) with their totals, from weights (components, n); those without an event left out."""
     return [(float(row.sum()), component(x[:, row > 0], row[row > 0])) for row in weights if (row > 0).any()]
 
 
-def density(parts: list[tuple[float, Component]], x: np.ndarray) -> np.ndarray:
+def density(parts: list[tuple[float, SmoothedHistogram]], x: np.ndarray) -> np.ndarray:
     """(n,) expected events per unit of x at x (2, n)."""
     return sum(total * one(x) for total, one in parts)
 
 
-def component(x: np.ndarray, weights: np.ndarray) -> Component:
+def component(x: np.ndarray, weights: np.ndarray) -> SmoothedHistogram:
     """One component of events x (2, n), smoothed by Silverman's rule (1986, Eq. 4.14 in two dimensions)."""
     mean = np.average(x, axis=1, weights=weights)
     covariance = np.atleast_2d(np.cov(x, aweights=weights, ddof=0)) if x.shape[1] > 1 else np.zeros((2, 2))
@@ -54,4 +54,4 @@ def component(x: np.ndarray, weights: np.ndarray) -> Component:
     height, *_ = np.histogram2d(*u, bins=N_BINS, range=np.stack([low, high], axis=1), weights=weights, density=True)
     step = (high - low) / N_BINS
     smooth = gaussian_filter(height, width / step, mode="constant", truncate=PADDING)
-    return Component(mean, whiten, low + step / 2, step, smooth * np.linalg.det(whiten))
+    return SmoothedHistogram(mean, whiten, low + step / 2, step, smooth * np.linalg.det(whiten))

@@ -48,7 +48,7 @@ class Histogram:
 
 
 def of_spectra(rates: Iterable[Callable[[np.ndarray], np.ndarray]], low_keV: float, high_keV: float) -> Histogram:
-    """As many events of each spectrum, rates in any unit at energies (n,) in keV; BadInput where one has none there."""
+    """Equally many events of each spectrum, rates in any unit at energies (n,) in keV; BadInput where one has none there."""
     edges = np.geomspace(low_keV, high_keV, SPECTRUM_BINS + 1)
     middle, width = np.sqrt(edges[1:] * edges[:-1]), np.diff(edges)
     events = np.array([rate(middle) * width for rate in rates])
@@ -58,7 +58,7 @@ def of_spectra(rates: Iterable[Callable[[np.ndarray], np.ndarray]], low_keV: flo
 
 
 def of_shape(shape: Callable[[np.ndarray], np.ndarray], low_keV: float, high_keV: float) -> Histogram | None:
-    """In proportion to a shape at energies (n,) in keV, however narrow its lines; None where that is nowhere above 0."""
+    """In proportion to a shape at energies (n,) in keV, with narrow lines; None where that is nowhere above 0."""
     edges = np.linspace(low_keV, high_keV, 1 + int(np.ceil((high_keV - low_keV) / FINENESS_KEV)))
     heights = np.maximum(*(shape(edges)[some] for some in (np.s_[:-1], np.s_[1:])))
     return Histogram(edges, heights / heights.sum()) if heights.any() else None

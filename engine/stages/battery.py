@@ -13,7 +13,7 @@ from engine.assembly import battery_rows, results
 from engine.assembly.battery import Arena
 from engine.assembly.inputs import Inputs
 from engine.inference import battery, reach
-from engine.inference.battery import Alternatives, Found
+from engine.inference.battery import Alternatives, Crossing
 from engine.inference.cells import Choice
 from engine.inference.pools import TOY_HALF, effective_size
 from engine.inference.population import Population
@@ -107,12 +107,12 @@ def _sought(plan: Plan, population: Population, choice: Choice, alternatives: Al
     } for name, one in alone.items()}  # fmt: skip
 
 
-def _finite(found: Found) -> float | None:
+def _finite(found: Crossing) -> float | None:
     return found.exposure_ty if np.isfinite(found.exposure_ty) else None
 
 
 def _errors(
-    population: Population, choice: Choice, alternatives: Alternatives, found: dict[str, Found], aim: reach.Aim,
+    population: Population, choice: Choice, alternatives: Alternatives, found: dict[str, Crossing], aim: reach.Aim,
     groups: int,
 ) -> dict[str, float]:  # fmt: skip
     """Jack-knife errors of the exposures that were found, in t y: that of Z on the nearest rung over its slope."""
