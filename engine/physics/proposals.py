@@ -48,7 +48,7 @@ class Histogram:
 
 
 def of_spectra(rates: Iterable[Callable[[np.ndarray], np.ndarray]], low_keV: float, high_keV: float) -> Histogram:
-    """Equally many events of each spectrum, rates in any unit at energies (n,) in keV; BadInput where one has none there."""
+    """Equally many events of each rate, in any unit at energies (n,) in keV; BadInput where one has none there."""
     edges = np.geomspace(low_keV, high_keV, SPECTRUM_BINS + 1)
     middle, width = np.sqrt(edges[1:] * edges[:-1]), np.diff(edges)
     events = np.array([rate(middle) * width for rate in rates])
