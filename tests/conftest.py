@@ -6,13 +6,12 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
-from scanned import Scanned, run_scan
+import scanned
 from studies import STUDIES
 from threadpoolctl import threadpool_limits
 
@@ -24,13 +23,17 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # fixtures that start processes
-STARTERS = {"hosts", "one_ray", "own", "ray_cluster", "recoilscan", "reference", "slurm_jobs", "start", "tuned"}
+STARTERS = {"hosts", "own", "ray_cluster", "recoilscan", "reference", "slurm_jobs", "start", "tuned"}
+SCANNERS = {"comparison", "pipeline", "search"}  # modules of engine.run, of which a test's file has imported one
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that start processes come first: they take longest, and two test processes then end together."""
-    long = {item.path for item in items if STARTERS.intersection(item.fixturenames)}
-    items.sort(key=lambda item: item.path not in long)
+    """Files that start processes come first, then those that scan here, then those of many tests: two test processes
+    end together where the last files are short."""
+    starting = {item.path for item in items if STARTERS.intersection(item.fixturenames)}
+    scanning = {item.path for item in items if SCANNERS.intersection(vars(item.module))}
+    n_tests = Counter(item.path for item in items)
+    items.sort(key=lambda item: (item.path not in starting, item.path not in scanning, -n_tests[item.path]))
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +43,7 @@ def tiny() -> Path:
 
 
 @pytest.fixture(scope="session")
-def reference(tmp_path_factory) -> Scanned:
+def reference(tmp_path_factory) -> scanned.Scanned:
     """The undisturbed scan of the tiny study with two workers, made once for all test processes; a copy may change."""
     own = tmp_path_factory.getbasetemp()
     folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "reference"
@@ -50,31 +53,21 @@ def reference(tmp_path_factory) -> Scanned:
         fcntl.flock(lock, fcntl.LOCK_EX)  # until the file is closed
         if not log.exists():
             shutil.rmtree(folder / "store", ignore_errors=True)
-            log.write_text(run_scan(STUDIES / "tiny.toml", folder / "store", "--workers", 2))
+            log.write_text(scanned.run_scan(STUDIES / "tiny.toml", folder / "store", "--workers", 2))
     (table,) = (folder / "store" / "tables").iterdir()
-    return Scanned(folder / "store", log.read_text(), table)
+    return scanned.Scanned(folder / "store", log.read_text(), table)
 
 
-@pytest.fixture(scope="module")
-def one_ray():
-    """The scans that a file runs in its own process share a Ray, while they ask for as many workers as the one before:
-    to start one, and to import the engine in its processes, takes longer than to scan a small study."""
-    from engine.cluster import nodes
+@pytest.fixture
+def scored(reference, tmp_path) -> Path:
+    """A store in which the tiny study is simulated, fitted and scored, so that its scan takes seconds."""
+    return scanned.scored(reference, tmp_path / "scored")
 
-    start, held, key, cpus = nodes.cluster, ExitStack(), None, 0
 
-    @contextmanager
-    def cluster(address: str | None, workers: int | None, note: object) -> Iterator[int]:
-        nonlocal key, cpus
-        if key != (address, workers):
-            held.close()
-            key, cpus = None, held.enter_context(start(address, workers))
-            key = address, workers
-        yield cpus
-
-    with held, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(nodes, "cluster", cluster)
-        yield
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Scans without figures, which take longer than all else of a small one."""
+    monkeypatch.setattr("engine.cli.scan._draw", lambda *_: {})
 
 
 @pytest.fixture
@@ -113,12 +106,12 @@ def run_here(tmp_path, monkeypatch, capsys):
 
 @pytest.fixture
 def start(tmp_path):
-    """Starts the command line in a session of its own; what is left of it is killed at the end."""
+    """Starts the command line, or another program, in a session of its own; what is left of it is killed at the end."""
     started = []
 
-    def call(*arguments: object) -> subprocess.Popen:
+    def call(*arguments: object, program: tuple[str, str] = ("-m", "engine")) -> subprocess.Popen:
         process = subprocess.Popen(
-            [sys.executable, "-m", "engine", *map(str, arguments)],
+            [sys.executable, *program, *map(str, arguments)],
             cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
         )  # fmt: skip
         started.append(process)

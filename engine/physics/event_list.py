@@ -10,7 +10,6 @@ CSV with a line of names, Parquet, or a NumPy structured array. A study maps nam
 """
 
 import hashlib
-import io
 import re
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
@@ -197,7 +196,9 @@ def _table(path: str | Path) -> pa.Table:
 
 
 def _csv(path: str | Path) -> pa.Table:
-    return pyarrow.csv.read_csv(io.BytesIO(files.text(path, MOST_BYTES).encode()))  # of a text without its BOM
+    held = pa.BufferOutputStream()  # memory of Arrow's: its threads then hold nothing of Python, see `store.parts`
+    held.write(files.text(path, MOST_BYTES).encode())  # without its BOM
+    return pyarrow.csv.read_csv(pa.BufferReader(held.getvalue()))
 
 
 def _structured(path: str | Path) -> pa.Table:

@@ -126,13 +126,18 @@ def is_whole(data: bytes) -> bool:
 
 def decode(data: bytes, columns: list[str] | None = None) -> pa.Table:
     """A table from a part's bytes, all of it or these columns; raises OSError where a page's checksum fails."""
-    return pq.read_table(io.BytesIO(data), columns=columns, page_checksum_verification=True)
+    return _parquet(data).read(columns, use_threads=False)
 
 
 def batches(data: bytes, columns: list[str], n_rows: int) -> Iterator[pa.RecordBatch]:
     """A part's table as a stream: n_rows at a time (the last may be shorter), and no more of it in memory."""
-    parquet = pq.ParquetFile(io.BytesIO(data), page_checksum_verification=True)
-    return parquet.iter_batches(n_rows, columns=columns)
+    return _parquet(data).iter_batches(n_rows, columns=columns, use_threads=False)
+
+
+def _parquet(data: bytes) -> pq.ParquetFile:
+    """A file to be read without threads, and not by `read_table`, which has them: one that lets go of a Python object
+    while the interpreter ends aborts the process, whose work was done (exit code 134)."""
+    return pq.ParquetFile(io.BytesIO(data), page_checksum_verification=True)
 
 
 # what `items_of` raises of bytes that are no part

@@ -15,7 +15,7 @@ import numpy as np
 import obstore
 import pyarrow as pa
 import pyarrow.compute as pc
-from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError
+from obstore.exceptions import AlreadyExistsError, BaseError, GenericError, NotFoundError
 from obstore.store import LocalStore, MemoryStore
 from pydantic import Field, TypeAdapter
 from pydantic_core import to_json
@@ -34,6 +34,8 @@ FLUSH_S = 2.0
 MANY = 100  # segments, from which on one more that holds them is sooner read
 HOLDS_OTHERS = "-all.jsonl"  # how the name of such a segment ends
 FEW = 4  # parts of a folder, which are sooner read than the folder is listed
+LISTINGS = 4  # times that a listing is asked for whose answer is cut short
+CUT = "list response body"  # what obstore says of it
 READERS = 16  # requests at a time: of a bucket each takes some 20 ms, whatever it reads
 
 
@@ -138,13 +140,23 @@ class Store:
     def objects(self, prefix: str) -> list[Stored]:
         """What is under a prefix, sorted by path; raises StoreError where the store cannot be read."""
         try:
-            listing = [item for page in obstore.list(self._backend, prefix) for item in page]
+            listed = self._listed(prefix)
         except NotFoundError:
             return []
         except BaseError as error:
             raise StoreError(f"cannot read the store {hidden(self.uri)!r}: {first_line(error)}") from error
-        known = (Stored(one["path"], one["size"], one["last_modified"].timestamp(), one["e_tag"]) for one in listing)
+        known = (Stored(one["path"], one["size"], one["last_modified"].timestamp(), one["e_tag"]) for one in listed)
         return sorted(known, key=lambda one: one.path)
+
+    def _listed(self, prefix: str) -> list[dict]:
+        """As obstore lists it, which asks again where a bucket refuses, and not where its answer is cut short."""
+        for _ in range(LISTINGS - 1):
+            try:
+                return [item for page in obstore.list(self._backend, prefix) for item in page]
+            except GenericError as error:
+                if CUT not in str(error):
+                    raise
+        return [item for page in obstore.list(self._backend, prefix) for item in page]
 
     def sizes(self, prefix: str) -> dict[str, int]:
         """Bytes of the objects under a prefix, by path; raises the same."""

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -76,7 +77,6 @@ if how == "stream":
 else:
     features = np.concatenate([decode(store.get(each.path))["features"].to_numpy() for each in entries])
 print(tracemalloc.get_traced_memory()[1] + pa.default_memory_pool().max_memory())
-tracemalloc.stop()  # or it goes on while the interpreter ends, and threads of the store with it
 """
 
 
@@ -110,6 +110,27 @@ def test_batches_are_the_table_and_verify_their_pages(tmp_path):
     damaged[len(data) // 2] ^= 1
     with pytest.raises(OSError, match="(?i)crc|checksum"):
         list(batches(bytes(damaged), ["kind", "features"], 30))
+
+
+READING = """
+import os, sys
+from engine.store import parts
+data = open(sys.argv[1], "rb").read()
+before = len(os.listdir("/proc/self/task"))
+parts.decode(data, ["kind"])
+list(parts.batches(data, ["kind"], 30))
+print(len(os.listdir("/proc/self/task")) - before)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are counted as Linux lists them")
+def test_reading_a_part_starts_no_thread(tmp_path):
+    """One of Arrow's that lets go of Python's bytes while the interpreter ends would abort it."""
+    (tmp_path / "part").write_bytes(encode(part("er", 100, "ER")))
+    done = subprocess.run(
+        [sys.executable, "-c", READING, tmp_path / "part"], capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout) == 0
 
 
 def test_counts_take_less_room_than_their_integers(tmp_path):

@@ -1,6 +1,7 @@
 """A scan whose cells are a wait and a few random numbers: run as a driver, which may be killed at any time.
 
-usage: scan_of_cells.py ADDRESS STORE LOG N_CELLS; LOG has a line for every cell that was worked on: number and process.
+usage: scan_of_cells.py ADDRESS STORE LOG N_CELLS; without an ADDRESS, "", in this process and without the wait.
+LOG has a line for every cell that was worked on: number and process.
 """
 
 import os
@@ -11,7 +12,7 @@ import pyarrow as pa
 
 from engine import lineage
 from engine.progress import Silent
-from engine.run.executors import OnRay
+from engine.run import executors
 from engine.run.state import Run
 from engine.store.parts import Part
 from engine.store.store import Ledger, Store
@@ -24,11 +25,11 @@ def digest(number: int) -> str:
     return lineage.digest("cells", 1, number)
 
 
-def work(log: str, numbers: list[int]) -> list[Part]:
+def work(log: str, cell_s: float, numbers: list[int]) -> list[Part]:
     rows = []
     for number in numbers:
         note(log, number)
-        time.sleep(CELL_S)
+        time.sleep(cell_s)
         rows.append({"lineage": digest(number), "number": number, "x": lineage.stream("chaos", number).random()})
     items = tuple(row["lineage"] for row in rows)
     return [Part(f"cells/{lineage.digest('bundle', 1, items)}.parquet", items, pa.Table.from_pylist(rows))]
@@ -53,14 +54,16 @@ class Asked:
 
 
 def main(address: str, uri: str, log: str, n_cells: int) -> None:
+    executors.AT_ONCE = 1  # a part for every cell, as a cluster's first tasks have
     store, cells = Store(uri), {digest(number): number for number in range(n_cells)}
     table = lineage.digest("table", 1, list(cells))
-    run = Run(Asked(cells=list(cells), tables=[table]), store, Ledger(store), Silent(), OnRay(address or None))
+    executor = executors.executor(address or None, None if address else 0)
+    run = Run(Asked(cells=list(cells), tables=[table]), store, Ledger(store), Silent(), executor)
     try:
         run.repair()
         run.compute(
             "cells", list(cells), work,
-            lambda missing: [Unit((log,), number, (item,), f"cell {number}")
+            lambda missing: [Unit((log, CELL_S * bool(address)), number, (item,), f"cell {number}")
                              for item, number in cells.items() if item in missing],
         )  # fmt: skip
         if table not in run.ledger.entries:

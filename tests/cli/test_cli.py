@@ -96,8 +96,8 @@ def test_a_wrong_option_is_exit_code_2(run_here, tiny):
     assert "--workers" in run_here("scan", tiny, "--workers", -1, check=2).stderr
 
 
-def test_plot_without_a_scan_says_what_to_do(recoilscan, tiny):
-    done = recoilscan("plot", tiny, check=2)
+def test_plot_without_a_scan_says_what_to_do(run_here, tiny):
+    done = run_here("plot", tiny, check=2)
     assert "recoilscan scan" in done.stderr and done.stderr.count("\n") == 1
 
 

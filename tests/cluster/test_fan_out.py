@@ -256,7 +256,7 @@ def test_a_task_that_no_node_can_run_is_an_error_and_not_a_wait(cpus, store, mon
     start = time.monotonic()
     with pytest.raises(ScanStalled, match="no node can run a task that asks for CPU 64"):
         list(fan_out(square, [(1,)], store, cpus, nodes_s=1.0))
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 100  # not the minutes after which a stage counts as stalled
 
 
 def test_a_process_that_held_much_has_its_memory_declared(cpus, store, monkeypatch):

@@ -61,7 +61,7 @@ def test_commands_are_found():
     assert ["scan", "quickstart", "--plan"] in commands(TOP / "docs" / "pages" / "index.md")
 
 
-def test_the_first_page_works_as_it_stands(run_here, reference, tmp_path):
+def test_the_first_page_works_as_it_stands(run_here, reference, undrawn, tmp_path):
     """Its commands in their order, on a study that is as small as a scan can be."""
     shutil.copytree(reference.store, tmp_path / "recoilscan-store")
     shutil.copy(TINY, tmp_path / "tiny.toml")

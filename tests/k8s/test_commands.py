@@ -76,7 +76,7 @@ def make_bucket(build, tmp_path):
         keys = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_REGION": "us-east-1"}
         env = os.environ | keys | {"AWS_ENDPOINT_URL": endpoint}
         command = [sys.executable, str(tmp_path / "make_bucket.py")]
-        return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
+        return subprocess.run(command, env=env, capture_output=True, text=True, timeout=240)
 
     return call
 

@@ -268,8 +268,8 @@ def test_bad_input_is_one_line_and_nothing_is_created(launch, api, capsys, words
     assert not api.writes and not capsys.readouterr().out
 
 
-def test_it_is_exit_code_2(recoilscan, tiny):
-    done = recoilscan("launch", tiny, "--overlay", "kind", "--image", "recoilscan:latest", check=2)
+def test_it_is_exit_code_2(run_here, tiny):
+    done = run_here("launch", tiny, "--overlay", "kind", "--image", "recoilscan:latest", check=2)
 
     assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1 and not done.stdout
 

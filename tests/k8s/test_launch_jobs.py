@@ -1,10 +1,14 @@
 """`recoilscan launch --jobs`: a study on a Ray cluster that is there, by the cluster's own job server and its token."""
 
+import json
 import os
 import re
 import secrets
+import shutil
 import signal
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from cluster_ray import RayCluster, marked
@@ -34,10 +38,47 @@ def launch(ray_cluster, tiny, tmp_path):
     """Starts a launch on that cluster, into a store in this test's folder."""
 
     def call(*words: str, token: str = ray_cluster.token) -> subprocess.Popen:
-        environment = os.environ | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token, "HOME": str(tmp_path)}
-        places = ["--store", f"{tmp_path}/store", "--tracking", f"sqlite:///{tmp_path}/runs.db"]
-        jobs = "--jobs", f"http://127.0.0.1:{ray_cluster.port}"
-        return launched(tiny, *jobs, *places, *words, environment=environment, folder=tmp_path)
+        return launched(
+            tiny, *options(ray_cluster, tmp_path), *words, environment=own(token, tmp_path), folder=tmp_path
+        )
+
+    return call
+
+
+def options(cluster: RayCluster, folder: Path) -> tuple[str, ...]:
+    places = "--store", f"{folder}/store", "--tracking", f"sqlite:///{folder}/runs.db"
+    return "--jobs", f"http://127.0.0.1:{cluster.port}", *places
+
+
+def own(token: str, folder: Path) -> dict[str, str]:
+    return os.environ | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token, "HOME": str(folder)}
+
+
+ASKING = """
+import json, sys
+from engine.cli import app
+for words in json.loads(sys.argv[1]):
+    sys.argv = ["recoilscan", "launch", *words]
+    try:
+        app.main()
+    except SystemExit as end:
+        print("exit code", end.code or 0)
+"""
+
+
+@pytest.fixture
+def asked(ray_cluster, tiny, tmp_path):
+    """What launches say one after the other in one process, which imports Ray once: of those that only ask or stop."""
+
+    def call(*commands: tuple[str, ...]) -> list[tuple[str, int]]:
+        lines = [[str(tiny), *options(ray_cluster, tmp_path), *words] for words in commands]
+        done = subprocess.run(
+            [sys.executable, "-u", "-c", ASKING, json.dumps(lines)], env=own(ray_cluster.token, tmp_path), cwd=tmp_path,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True,
+        )  # fmt: skip
+        *texts, rest = re.split(r"(?m)^exit code (\d+)\n", done.stdout)
+        assert not rest and len(texts) == 2 * len(commands), done.stdout
+        return list(zip(texts[::2], map(int, texts[1::2]), strict=True))
 
     return call
 
@@ -47,36 +88,40 @@ def status(cluster: RayCluster, name: str) -> str | None:
     return found[0] if found else None
 
 
-def test_a_job_is_left_stopped_and_launched_again_to_its_end(launch, ray_cluster, reference, tiny, tmp_path):
+def test_a_job_is_left_stopped_and_launched_again_to_its_end(
+    launch, asked, ray_cluster, reference, scored, tiny, tmp_path
+):
     study = studies.load(str(tiny))
     name, store = identity.job_name(study, "jobs"), tmp_path / "store"
-    assert "no job" in said(launch("--status"), code=2)
+    shutil.copytree(scored, store)
 
     first = launch()
-    until(lambda: any(store.glob("events/*.parquet")), first)
+    until(lambda: any(store.glob("nulls/*.parquet")), first)
     first.send_signal(signal.SIGINT)
     assert "Stop: recoilscan launch" in said(first, code=130)
     assert status(ray_cluster, name) == "RUNNING", "the job goes on"
-    assert "stopped" in said(launch("--stop")) and status(ray_cluster, name) is None
+    ((stopped, _),) = asked(("--stop",))
+    assert "stopped" in stopped and status(ray_cluster, name) is None
 
     again = said(launch())
 
     assert f"job {name} submitted" in again and f"table: {store}/tables/" in again
-    assert re.search("events: 2 items, [12] reused", again), "it went on from the store"
+    assert re.search(r"nulls: 16 items, [1-9]\d* reused", again), "it went on from the store"
     (table,) = (store / "tables").iterdir()
     assert table.read_bytes() == reference.table.read_bytes(), "on one CPU, and stopped in between"
     assert (tmp_path / "runs.db").exists()
-    assert "has finished" in said(launch()) and "SUCCEEDED" in said(launch("--status"))
-    assert f"table: {store}/tables/" in said(launch("--logs"))
+    (relaunched, *codes), (state, code), (log, _) = asked((), ("--status",), ("--logs",))
+    assert "has finished" in relaunched and "SUCCEEDED" in state and [*codes, code] == [0, 0]
+    assert f"table: {store}/tables/" in log
 
 
-def test_a_failure_is_the_drivers_own(launch, ray_cluster, tmp_path):
-    launch("--stop").communicate()  # what another test has left under this study's name
+def test_a_failure_is_the_drivers_own(asked, tmp_path):
     (tmp_path / "store").write_text("a file where a folder should be")
 
-    process = launch()
+    _, (nothing, no_job), (failed, code) = asked(("--stop",), ("--status",), ())  # what another test may have left
 
-    assert "cannot open the store" in said(process, code=2) or "cannot write" in said(process, code=2)
+    assert "no job" in nothing and (no_job, code) == (2, 2)
+    assert "cannot open the store" in failed or "cannot write" in failed
 
 
 def test_a_wrong_token_is_said(launch):

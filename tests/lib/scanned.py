@@ -1,6 +1,7 @@
 """The command that scans, as a user starts it, and what it left in its log and in its store's own MLflow."""
 
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -24,6 +25,13 @@ def run_scan(study_path, store, *arguments) -> str:
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=SECONDS)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def scored(reference: Scanned, folder: Path) -> Path:
+    """A new store in which the tiny study is simulated, fitted and scored, so that its scan takes seconds."""
+    for stage in ("events", "models", "scores"):
+        shutil.copytree(reference.store / stage, folder / stage)
+    return folder
 
 
 def computed(log: str) -> tuple[int, int, int]:

@@ -27,11 +27,11 @@ def test_every_statistic_has_a_row_with_the_tables_own_numbers(outcome):
     assert "leakage of electron recoils" in lines[-1] and "exactly known" in lines[-1]
 
 
-def test_a_point_has_a_column_of_exposures(tmp_path):
+def test_a_point_has_a_column_of_exposures(scored):
     point = "reach.points=[{m_chi_GeV=40,sigma_si_cm2=1e-47,statistics=[]}]"
     settings = ("toys.null=100", "toys.signal=100", "toys.statistics=['count','tail_count']", "reach.enabled=true",
                 "grid.exposure_ty.values=[20]", "grid.sigma_si_cm2.values=[0.0]", "limits.enabled=false")  # fmt: skip
-    made = pipeline.run(study.load(str(TINY), (*settings, point)), Store(str(tmp_path / "store")), workers=0)
+    made = pipeline.run(study.load(str(TINY), (*settings, point)), Store(str(scored)), workers=0)
     head, _, *lines = results_page.headline(made).splitlines()[:-2]
     assert head == "| statistic | R | Z at 20 t y | T3 in t y | T3 at 40 GeV, 1e-47 cm2 in t y |"
     last = {line.split("|")[1].strip(): line.split("|")[-2].strip() for line in lines}

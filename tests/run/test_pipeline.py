@@ -124,7 +124,7 @@ def _artifacts(client, run_id: str, folder: str = ""):
         yield from _artifacts(client, run_id, file.path) if file.is_dir else [file.path]
 
 
-def test_a_finished_scan_computes_nothing(copy, tiny, run_here):
+def test_a_finished_scan_computes_nothing(copy, tiny, run_here, undrawn):
     log = run_here("scan", tiny, "--store", copy).stdout
     assert computed(log)[0] == 0
     assert "tracking: 0 new runs" in log
@@ -142,7 +142,7 @@ class TestDamage:
         assert found.missing >= 1
         assert (found.table is None) == (stage == "tables")
 
-    def test_it_is_set_aside_computed_again_and_reported(self, copy, reference, tiny, run_here):
+    def test_it_is_set_aside_computed_again_and_reported(self, copy, reference, tiny, run_here, undrawn):
         damaged = [sorted((copy / stage).iterdir())[0] for stage in ("scores", "nulls", "tables")]
         for path in damaged:
             flip(path)
@@ -164,7 +164,7 @@ def flip(path) -> None:
 class TestExtension:
     """One store grows: a wider grid, then more toys; and it ends where one wide run would."""
 
-    def test_only_what_is_new_is_computed(self, copy, tiny, tmp_path):
+    def test_only_what_is_new_is_computed(self, copy, scored, tiny):
         wide = ("grid.m_chi_GeV={values=[20,50,100]}",)
         more = (*wide, "toys.null=2500", "toys.signal=2500")
         grown = run(study.load(str(tiny), wide), copy)
@@ -181,7 +181,7 @@ class TestExtension:
         assert grown.computed["nulls"] == n_blocks
         assert grown.computed["models"] == grown.computed["scores"] == 0
 
-        at_once = run(study.load(str(tiny), more), tmp_path / "fresh")
+        at_once = run(study.load(str(tiny), more), scored)
         assert at_once.table.equals(grown.table)
         assert status_table(at_once) == status_table(grown)
 

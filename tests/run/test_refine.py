@@ -120,7 +120,8 @@ def rows(table: pa.Table) -> pa.Table:
 
 
 class TestDeterminism:
-    def test_a_killed_scan_goes_on_on_a_cluster_to_the_same_bytes(self, refined, copy, monkeypatch):
+    @pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.slow)])
+    def test_a_killed_scan_goes_on_wherever_it_works_to_the_same_bytes(self, refined, copy, monkeypatch, workers):
         next_points = refine.next_points
 
         def killed(plan, found):
@@ -136,7 +137,7 @@ class TestDeterminism:
         assert len(known) == 3 and not before.refine["settled"] and before.table is None
         assert [each["rows_done"] for each in known] == [known[0]["rows"], known[1]["rows"], 0]
         assert pipeline.finished(load(*FINE), Store(str(copy))) is None
-        outcome = run(copy, *FINE, workers=1)
+        outcome = run(copy, *FINE, workers=workers)
         assert bytes_of(outcome) == bytes_of(refined[1])
         assert outcome.computed["cells"] == outcome.computed["scores"] == 0
         assert "round 2 cells" not in outcome.computed and outcome.computed["round 3 cells"] == known[2]["rows"]

@@ -10,8 +10,7 @@ from engine.run import pipeline
 from engine.run.status import Status, status
 from engine.store.store import Store
 
-SLOW = pytest.mark.slow  # the first and the last stage of a driver's work stand for those between
-KILLS = [[(1, "events", 0.3), (2, "cells", 0.0)], pytest.param([(2, "scores", 0.1)], marks=SLOW)]
+KILLS = [[(1, "events", 0.3), (2, "cells", 0.0)], [(2, "scores", 0.1)]]
 
 
 def of(tiny, store) -> Status:
@@ -34,23 +33,34 @@ def kill(process, stage: str, store, delay_s: float) -> None:
 
 @pytest.mark.slow
 def test_one_worker_gives_the_bytes_of_two(reference, tiny, tmp_path):
-    """Drivers of one worker each give these bytes in tests/run/test_two_drivers.py, too, and a cluster with one CPU in
-    tests/k8s/test_launch_jobs.py."""
+    """A cluster with one CPU gives these bytes in tests/k8s/test_launch_jobs.py, too."""
     outcome = pipeline.run(study.load(str(tiny)), Store(str(tmp_path / "one")), workers=1)
     assert (tmp_path / "one" / "tables" / reference.table.name).read_bytes() == reference.table.read_bytes()
     assert sum(outcome.computed.values()) == computed(reference.log)[1]
 
 
+def test_a_driver_that_is_killed_resumes_to_the_same_bytes(reference, tiny, scored, start, run_here):
+    """With two workers, while they make cells of a store in which the rest is there; it goes on without Ray."""
+    check(reference, tiny, scored, start, [(2, "cells", 0.0)],
+          lambda: run_here("scan", tiny, "--store", scored, "--workers", 0).stdout)  # fmt: skip
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("kills", KILLS)
 def test_a_driver_that_is_killed_again_and_again_resumes_to_the_same_bytes(reference, tiny, tmp_path, start, kills):
+    store = tmp_path / "store"
+    check(reference, tiny, store, start, kills, lambda: run_scan(tiny, store, "--workers", 2))
+
+
+def check(reference, tiny, store, start, kills, resume) -> None:
     """Each kill is after so many seconds of a stage's first part, with so many workers."""
-    store, done = tmp_path / "store", [0]
+    done = [0]
     for workers, stage, delay_s in kills:
         kill(start("scan", tiny, "--store", store, "--workers", workers), stage, store, delay_s)
         found = of(tiny, store)
         assert found.done > done[-1] and found.missing and not found.corrupt and not found.by_stage["tables"].done
         done.append(found.done)
-    made, total, corrupt = computed(run_scan(tiny, store, "--workers", 2))
+    made, total, corrupt = computed(resume())
     assert 0 < made <= total - done[-1] < total and corrupt == 0
     assert (store / "tables" / reference.table.name).read_bytes() == reference.table.read_bytes()
     client, runs = tracked(store)

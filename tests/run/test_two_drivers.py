@@ -2,29 +2,50 @@
 
 import json
 import os
+import signal
 import socket
 import time
 
 import pytest
+from scanned import SECONDS
 
 from engine.store import heartbeat
 from engine.store.store import Store
 
+SCAN = """
+import sys
+from engine import study
+from engine.progress import reporter
+from engine.run import pipeline
+from engine.store.store import Store
+pipeline.run(study.load(sys.argv[1]), Store(sys.argv[2]), progress=reporter(False), workers=0)
+"""
 
-def test_the_second_names_the_first_and_the_table_is_that_of_one(reference, tiny, start, tmp_path):
-    store = tmp_path / "store"
-    first = start("scan", tiny, "--store", store, "--workers", 1)
-    for line in first.stdout:
-        if line.startswith("events:"):
-            break
-    second = start("scan", tiny, "--store", store, "--workers", 1)
-    said = [process.communicate(timeout=400)[0] for process in (second, first)]
+
+def test_the_second_names_the_first_and_the_table_is_that_of_one(reference, tiny, start, scored):
+    """They meet in the store alone: without Ray, of which neither would see the other's, and without figures."""
+    first = start(tiny, scored, program=("-c", SCAN))
+    until(first, "nulls:")
+    first.send_signal(signal.SIGSTOP)  # or it might end while the second starts
+    second = start(tiny, scored, program=("-c", SCAN))
+    until(second, f"warning: process {first.pid} on {socket.gethostname()}, since ")
+    first.send_signal(signal.SIGCONT)
+    said = [process.communicate(timeout=2 * SECONDS)[0] for process in (second, first)]
     assert (second.returncode, first.returncode) == (0, 0), said
-    assert f"warning: process {first.pid} on {socket.gethostname()}, since " in said[0]
-    assert not list((store / "drivers").rglob("*.json"))
-    (table,) = (store / "tables").glob("*")
+    assert not list((scored / "drivers").rglob("*.json"))
+    (table,) = (scored / "tables").glob("*")
     assert table.name == reference.table.name and table.read_bytes() == reference.table.read_bytes()
-    assert not (store / "aside").exists()
+    assert not (scored / "aside").exists()
+
+
+def until(process, words: str) -> None:
+    """Reads what it says, until a line begins so."""
+    said = []
+    for line in process.stdout:
+        said.append(line)
+        if line.startswith(words):
+            return
+    raise AssertionError("".join(said))
 
 
 @pytest.fixture
@@ -56,7 +77,7 @@ def test_a_driver_beats_until_its_end(store, monkeypatch):
     owner(store, host="elsewhere", pid=7)
     warnings, seen = [], set()
     with heartbeat.beating(store, "study", warnings.append):
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while len(seen) < 3 and time.monotonic() < end:
             seen.add(store.kept(f"drivers/study/{socket.gethostname()}-{os.getpid()}.json", heartbeat.Owner).seen)
     assert len(seen) == 3

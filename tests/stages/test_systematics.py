@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pyarrow.compute as pc
 import pytest
+from scanned import scored
 from studies import TINY
 
 from engine import schemas, study
@@ -37,8 +38,8 @@ def tiny(*settings: str) -> study.Study:
 
 
 @pytest.fixture(scope="module")
-def outcome(tmp_path_factory):
-    store = tmp_path_factory.mktemp("systematics") / "store"
+def outcome(reference, tmp_path_factory):
+    store = scored(reference, tmp_path_factory.mktemp("systematics") / "store")
     return pipeline.run(tiny(*SHORT, *ASKED), Store(str(store)), workers=0), store
 
 
@@ -291,8 +292,9 @@ def test_a_charge_yield_moves_the_captures_and_no_recoil():
     assert charge[0.65] / charge[0.70] == pytest.approx(0.65 / 0.70, rel=0.01)
 
 
-def test_a_charge_yield_is_a_row_of_the_table(tmp_path):
-    done = pipeline.run(tiny(*SHORT, *CAPTURES), Store(str(tmp_path / "store")), workers=0)
+def test_a_charge_yield_is_a_row_of_the_table(reference, tmp_path):
+    store = scored(reference, tmp_path / "store")
+    done = pipeline.run(tiny(*SHORT, *CAPTURES), Store(str(store)), workers=0)
     rows = done["systematics"].table.to_pylist()
     assert {(row["direction"], row["amount"]) for row in rows} == {(UP, 0.87), (DOWN, 0.65)}
     assert all(row["nuisance"] == "xe124_ec.charge_yield_ratio_LL" for row in rows)

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pytest
 from moto.server import ThreadedMotoServer
 
-from engine.errors import StoreFault
+from engine.errors import StoreError, StoreFault
 from engine.store import backend
 from engine.store.parts import Part
 from engine.store.store import Ledger, Store
@@ -158,6 +158,17 @@ def test_a_users_scan_into_such_a_bucket_has_the_tables_of_a_folder(proxy, refer
         wanted = {f"{folder}/{path.name}": path.read_bytes() for path in (reference.store / folder).iterdir()}
         assert {path: store.get(path) for path in store.list(folder)} == wanted
     assert not store.list("aside") and len(proxy.seen) > 5
+
+
+def test_a_listing_that_is_cut_short_is_asked_for_again(proxy, monkeypatch):
+    store = Store("s3://scans/listed")
+    store.put_new("cells/a", b"x")
+    faults = iter(["cut"] * 3)
+    monkeypatch.setattr(proxy, "next_fault", lambda: next(faults, None))
+    assert store.list("cells") == ["cells/a"] and next(faults, None) is None
+    monkeypatch.setattr(proxy, "next_fault", lambda: "cut")
+    with pytest.raises(StoreError, match=r"^cannot read the store 's3://scans/listed': .*list response body"):
+        store.list("cells")
 
 
 @pytest.mark.parametrize("fault", ["500", "503"])

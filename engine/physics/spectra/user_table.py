@@ -138,7 +138,7 @@ def _from_parquet(content: bytes) -> tuple[np.ndarray, np.ndarray]:
         _need_columns(file.schema_arrow.names)
         if (n_rows := file.metadata.num_rows) > MOST_ROWS:
             raise BadInput(f"{n_rows:,} rows; at most {MOST_ROWS:,} are read")
-        table = file.read(columns=list(COLUMNS))
+        table = file.read(columns=list(COLUMNS), use_threads=False)
     return tuple(_floats(name, table[name]) for name in COLUMNS)
 
 

@@ -39,8 +39,8 @@ def test_the_line_that_shows_the_runs_can_be_pasted(tmp_path, monkeypatch, capsy
     assert told[1] == "runs: http://127.0.0.1:5000/#/experiments/1/runs?a=b (while mlflow ui runs)"
 
 
-def test_track_says_that_it_failed_and_what_there_is_to_be_done_first(recoilscan, tiny):
-    done = recoilscan("track", tiny, check=2)
+def test_track_says_that_it_failed_and_what_there_is_to_be_done_first(run_here, tiny):
+    done = run_here("track", tiny, check=2)
     assert "recoilscan scan" in done.stderr and done.stderr.count("\n") == 1
 
 

@@ -34,7 +34,7 @@ SMALL = (
 )  # fmt: skip
 VALUES = {"models.vae.beta": 3.0, "models.vae.hidden": [16]}
 
-
+SLOW = pytest.mark.slow
 DONE = {}  # a finished search by the folder of its events
 
 
@@ -218,7 +218,7 @@ class TestSearch:
         again = run(load(), store)
         assert set(again.computed.values()) == {0} and again.table.equals(undisturbed.table)
 
-    @pytest.mark.parametrize("left", [0, 3, 6])
+    @pytest.mark.parametrize("left", [pytest.param(0, marks=SLOW), 3, pytest.param(6, marks=SLOW)])
     def test_after_a_death_it_ends_with_the_same_bytes_in_another_order(
         self, left, undisturbed, events, store, load, alone, tmp_path
     ):
@@ -339,17 +339,17 @@ class TestWhatIsLeft:
         assert len(rungs.tied(plan, ended, parts, ended[1])) == (2 if kept == 0 else 1)
 
 
-def test_the_command_searches_on_a_cluster_and_keeps_passwords(recoilscan, run_here, tiny, tmp_path):
+def test_the_command_searches_on_a_cluster_and_keeps_passwords(recoilscan, run_here, store, tiny, tmp_path):
     settings = [word for setting in (*SMALL, "tune.trials=2") for word in ("--set", setting)]
-    words = ("tune", tiny, "--workers", 2, *settings)
+    words = ("tune", tiny, "--workers", 2, "--store", store.folder(), *settings)
     refused = run_here(*words, "--storage", "postgresql://u:secret@127.0.0.1:1/d", check=2)
     assert "secret" not in refused.stdout + refused.stderr and len(refused.stderr.strip().splitlines()) == 1
     done = recoilscan(*words, "--storage", f"sqlite:///{tmp_path}/trials.db")
     assert "best of 2 trials" in done.stdout and "tracking: 3 new runs" in done.stdout
-    (path,) = (tmp_path / "recoilscan-store" / "tables").iterdir()
+    (path,) = (store.folder() / "tables").iterdir()
     assert pq.read_table(path).num_rows == 2
     (name,) = optuna.get_all_study_names(f"sqlite:///{tmp_path}/trials.db")
     assert name.startswith("recoilscan-")
     again = run_here(*words)
     assert "computed 0 items" in again.stdout and "tracking: 0 new runs" in again.stdout
-    assert (tmp_path / "recoilscan-store" / "optuna" / "journal.log").stat().st_size > 0
+    assert (store.folder() / "optuna" / "journal.log").stat().st_size > 0

@@ -132,7 +132,7 @@ class MLflow:
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
             self.process = None
-            until = time.monotonic() + 10
+            until = time.monotonic() + START_S
             while self._answers():
                 assert time.monotonic() < until, "a process of the MLflow server is left"
 

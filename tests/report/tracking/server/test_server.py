@@ -4,7 +4,7 @@ import json
 import os
 import re
 import shlex
-import shutil
+import signal
 import subprocess
 import sys
 
@@ -32,26 +32,20 @@ print(json.dumps({name: values.tolist() for name, values in model.predict(exampl
 
 
 @pytest.fixture
-def scored(reference, tmp_path):
-    """A store in which the study is simulated, fitted and scored, so that its scan takes seconds."""
-    for stage in ("events", "models", "scores"):
-        shutil.copytree(reference.store / stage, tmp_path / "store" / stage)
-    return tmp_path / "store"
-
-
-@pytest.fixture
 def scanned(tiny, scored, server, seen_at, start):
     """A scan whose server was killed when the toys began: its output, its store, and the study."""
     address = server.uri.replace("://", f"://scan:{SECRET}@")  # which this server does not ask for
-    process = start("scan", tiny, "--store", scored, "--tracking", address, "--workers", 2, *SETTINGS)
+    process = start("scan", tiny, "--store", scored, "--tracking", address, "--workers", 0, *SETTINGS)
     said = []
     for line in process.stdout:
         said.append(line)
         if line.startswith("nulls:"):
             break
+    process.send_signal(signal.SIGSTOP)  # or it might end before its server does
     (run,) = seen_at(server.uri).runs()
     assert run.info.status == "RUNNING" and 0 < run.data.metrics["progress"] < 1
     server.stop()
+    process.send_signal(signal.SIGCONT)
     said += process.stdout
     assert process.wait(timeout=300) == 0, "".join(said)
     return "".join(said), scored, study.load(str(tiny), SMALLER)
