@@ -99,4 +99,5 @@ def terms(module: EnergyFlow, x: torch.Tensor) -> dict[str, torch.Tensor]:
     """`mean` and `sd` of the posterior per event, in keV."""
     levels = (torch.arange(MIDPOINTS, dtype=torch.float64, device=x.device) + 0.5) / MIDPOINTS
     energy_keV = quantiles(module, x, levels).double()
-    return {"mean": energy_keV.mean(1), "sd": energy_keV.std(1, correction=0)}
+    mean = energy_keV.mean(1)
+    return {"mean": mean, "sd": (energy_keV - mean[:, None]).square().mean(1).sqrt()}

@@ -12,7 +12,7 @@ import numpy as np
 
 EVENTS_PER_LEAF = 500  # behind each step of a quantile: at 68 % its share is known to 2 % by them, and to less by many
 REACH = 6.0  # posterior widths within which an interval ends
-STEPS = 241
+STEP = 0.1  # of them, between truths that are tried
 
 Critical = Callable[..., np.ndarray]  # (truth, *known), each (n,) -> (n,)
 
@@ -43,9 +43,10 @@ def intervals(at: Critical, mean: np.ndarray, sd: np.ndarray, *known: np.ndarray
     at: of `critical`; known: as it was fitted with. NaN where every truth is rejected.
     """
     ends = np.full((2, len(mean)), np.nan)
-    for step in np.linspace(-REACH, REACH, STEPS):
+    for step in np.arange(-REACH, REACH + STEP / 2, STEP):
         truth = mean + step * sd
-        kept = abs(step) <= at(truth, *known)
+        kept = np.abs(step) <= at(truth, *known)
         ends[0] = np.where(kept & np.isnan(ends[0]), truth, ends[0])
         ends[1] = np.where(kept, truth, ends[1])
-    return ends
+    half = STEP / 2 * sd  # each of them stands for what is nearer to it than to its neighbours
+    return np.stack([ends[0] - half, ends[1] + half])

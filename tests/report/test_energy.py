@@ -20,7 +20,7 @@ def plan(request):
 
 @pytest.fixture(scope="module")
 def judged(plan):
-    return energy.judge(plan, "ER", 4000, **QUICK)
+    return energy.judge(plan, "ER", 3000, **QUICK)
 
 
 def made(holds_68, holds_95, energy_keV):
@@ -85,7 +85,7 @@ def test_combined_energy_has_the_spread_of_its_bins(judged):
 
 
 def test_nuclear_recoils_have_no_electron_equivalent(plan):
-    assert list(energy.judge(plan, "NR", 1500, **QUICK).estimates) == ["flow", "WALDO"]
+    assert list(energy.judge(plan, "NR", 1000, **QUICK | {"epochs": 1}).estimates) == ["flow", "WALDO"]
 
 
 def test_the_page_says_and_shows_it(plan, judged, monkeypatch):
