@@ -102,7 +102,7 @@ def test_the_figure_has_a_point_per_row_and_method(judged):
     bias, _, coverage = drawn.axes
     assert [label.get_text() for label in coverage.get_legend().get_texts()] == ["CES", "flow", "WALDO"]
     flow = [row["bias"] for row in rows if row["method"] == "flow"]
-    np.testing.assert_allclose(bias.containers[1].lines[0].get_ydata(), flow)
+    np.testing.assert_allclose(bias.containers[1].lines[0].get_ydata(orig=False), flow)
     assert len(bias.containers) == 2 and len(coverage.containers) == 6
 
 
