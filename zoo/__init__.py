@@ -3,12 +3,12 @@
 **A family is a file.** Its file name is the name a study uses: a public module of this package, or a user's
 own `.py` file. The caller looks the module up and passes the module object, called `family` below. It holds
 
-- `KIND`, "autoencoder", "classifier" or "density";
+- `KIND`, "autoencoder", "classifier", "density" or "regressor", which estimates a number, such as an energy;
 - `INPUT_SHAPE`, only if it takes events of one shape: (75, 75, 3) for images, flattened in C order. It is what a
   family declares of the representations it takes: `check_input` refuses any other before events are simulated;
 - `MOST_FEATURES`, only if it takes events of no more values;
 - `check(config, n_features)`, only if what it takes depends on its configuration: raises ValueError;
-- `TRAINS_ON`, the kinds of event it is trained on: `("ER",)` or `("ER", "NR")`;
+- `TRAINS_ON`, the kinds of event it is trained on: `("ER",)` or `("ER", "NR")`; a regressor may be fitted to any;
 - `Config`, a frozen dataclass whose defaults are the paper's table as printed; of a family of no paper a recipe that
   trains, without units that die. Its fields include `epochs`, `batch_size`,
   `learning_rate`, `validation_fraction` and `preprocess`. A field declared with a helper of
@@ -30,16 +30,19 @@ own `.py` file. The caller looks the module up and passes the module object, cal
   its mean over so many z of `zoo._losses.latents`; and `kl` without beta,
   the two that its loss adds as recon + beta kl: where its decoder is a density, -log N(x; mu_D, diag
   sigma_D^2) with its full constant and KL(q(z|x) || N(0, 1)); else what its file says. A classifier gives
-  `logit`, before the sigmoid, a density `log_density`, ln p of the scaled features;
+  `logit`, before the sigmoid, a density `log_density`, ln p of the scaled features, a regressor `mean` and `sd` of
+  what it estimates, in the unit of the labels;
 - autoencoders also `encode(module, x)` -> mu of shape (n, latent), `reconstruct(module, x)` -> mu_D at z = mu, and
-  `resample(module, x, generator)` -> mu_D at one z of each event, drawn from q(z|x) with `generator`.
+  `resample(module, x, generator)` -> mu_D at one z of each event, drawn from q(z|x) with `generator`;
+- a regressor also `quantiles(module, x, levels)` -> (n, levels) of p(label | x), with levels in (0, 1).
 
 `x` is float32 of shape (n, n_features) after preprocessing, `label` float32 of shape (n,), 0 for ER, 1 for
-NR. A module acts on each event by itself: no batch normalisation. Inside `fit` torch's global generator is
-the `generator` handed to `loss`, seeded anew at every step, so a layer that draws by itself (dropout) is
-reproducible too; outside `fit` it is left as it was found. Where several processes share a batch, or on a GPU,
-`randn`, `rand`, their `_like` forms and dropout give each process its events' part of the noise that one
-process would draw: their first dimension must then be the batch's.
+NR; of a regressor it is the truth, a finite number, whose distribution in training is the prior. A module acts on
+each event by itself: no batch normalisation. Inside `fit` torch's global generator is the `generator` handed to
+`loss`, seeded anew at every step, so a layer that draws by itself (dropout) is reproducible too; outside `fit` it is
+left as it was found. Where several processes share a batch, or on a GPU, `randn`, `rand`, their `_like` forms and
+dropout give each process its events' part of the noise that one process would draw: their first dimension must then
+be the batch's.
 
 `recon` is that of the *preprocessed* features: `preprocess` changes its offset and its scale.
 
@@ -71,6 +74,7 @@ __all__ = [
     "load",
     "n_parameters",
     "names",
+    "quantiles",
     "reconstruct",
     "resample",
     "save",
@@ -83,7 +87,10 @@ def names() -> list[str]:
     return sorted(info.name for info in pkgutil.iter_modules(__path__) if not info.name.startswith("_"))
 
 
-_FITTED = "Fitted", "averaged", "encode", "joined", "load", "n_parameters", "reconstruct", "resample", "save", "terms"
+_FITTED = (
+    "Fitted", "averaged", "encode", "joined", "load", "n_parameters", "quantiles", "reconstruct", "resample", "save",
+    "terms",
+)  # fmt: skip
 _OF_TORCH = dict.fromkeys(_FITTED, "_fitted") | {"BadCheckpoint": "_checkpoint", "fit": "_training"}
 
 

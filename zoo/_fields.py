@@ -150,6 +150,8 @@ def _require_family(family: ModuleType) -> None:
     parts = ["KIND", "TRAINS_ON", "Config", "build", "staged" if grows else "optimizer", "loss", "terms"]
     if getattr(family, "KIND", None) == "autoencoder":
         parts += ["encode", "reconstruct", "resample"]
+    if getattr(family, "KIND", None) == "regressor":
+        parts += ["quantiles"]
     absent = [part for part in parts if part not in there and not hasattr(family, part)]
     absent = absent or [f"Config.{name}" for name in TRAINING_FIELDS
                         if not (hasattr(family.Config, name) or (grows and name == "batch_size"))]  # fmt: skip

@@ -126,6 +126,21 @@ def resample(fitted: Fitted, features: np.ndarray, seed: int) -> np.ndarray:
     return torch.cat([fitted.preprocess.invert(batch) for batch in batches]).numpy()
 
 
+def quantiles(fitted: Fitted, features: np.ndarray, levels: Sequence[float]) -> np.ndarray:
+    """What a regressor estimates: float64 (n, levels), below which shares `levels`, in (0, 1), of each event's
+    posterior lie; of an ensemble the means of its members'. Raises ValueError for another kind of family.
+    """
+    if fitted.family.KIND != "regressor":
+        raise ValueError(f"{name_of(fitted.family)} is a {fitted.family.KIND}; only a 'regressor' has quantiles.")
+    at = torch.tensor(levels, dtype=torch.float64)
+
+    def of(module: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
+        return fitted.family.quantiles(module, x, at)
+
+    of_members = [torch.cat(_evaluate(one, of, features)).double().numpy() for one in fitted.members]
+    return sum(of_members) / len(of_members)
+
+
 def n_parameters(fitted: Fitted) -> int:
     """Numbers that training may change."""
     return sum(parameter.numel() for one in fitted.members for parameter in one.module.parameters())

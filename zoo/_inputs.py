@@ -70,6 +70,17 @@ def check(family: ModuleType, features: np.ndarray, labels: np.ndarray, seed: in
         raise ValueError(f"{name_of(family)}: {len(features)} events are too few; fit needs at least 2.")
     if labels.shape != (len(features),):
         raise ValueError(f"labels of shape {labels.shape} are not accepted; they must be ({len(features)},).")
+    _check_labels(family, labels)
+    if not isinstance(seed, int) or seed < 0:
+        raise ValueError(f"seed = {seed!r} is not accepted; it must be an integer of at least 0.")
+
+
+def _check_labels(family: ModuleType, labels: np.ndarray) -> None:
+    """Numbers for a regressor, the kinds that it trains on for any other."""
+    if family.KIND == "regressor":
+        if labels.dtype.kind not in "uif" or not np.isfinite(labels).all():
+            raise ValueError(f"{name_of(family)} is a regressor: its labels must be finite numbers.")
+        return
     wanted = [LABELS[kind] for kind in family.TRAINS_ON]
     codes = np.unique(labels).tolist()
     if codes != wanted:
@@ -77,8 +88,6 @@ def check(family: ModuleType, features: np.ndarray, labels: np.ndarray, seed: in
             f"{name_of(family)} trains on {' and '.join(family.TRAINS_ON)}: its labels must be {wanted} "
             f"(0 ER, 1 NR), and are {codes[:5]}."
         )
-    if not isinstance(seed, int) or seed < 0:
-        raise ValueError(f"seed = {seed!r} is not accepted; it must be an integer of at least 0.")
 
 
 def check_batch(family: ModuleType, batch_size: int, n_train: int) -> None:

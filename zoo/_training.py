@@ -51,10 +51,11 @@ def fit(
     `config.schedule` the learning rate on the way, see `zoo`.
 
     features: (n, n_features) of any real dtype, converted to float32 batch by batch; labels: (n,), 0 ER and
-    1 NR, of the kinds in `family.TRAINS_ON` only. A seeded permutation sets `config.validation_fraction` of
-    the events aside (at least one); preprocessing sees the training part alone. `report(history)` is called at the
-    beginning, where a fit that goes on has the epochs of before, and after every epoch, with the curves so far: one
-    object, which grows. The same arguments give the same bits on the same machine.
+    1 NR, of the kinds in `family.TRAINS_ON` only, or the numbers that a regressor is to estimate. A seeded
+    permutation sets `config.validation_fraction` of the events aside (at least one); preprocessing sees the training
+    part alone. `report(history)` is called at the beginning, where a fit that goes on has the epochs of before, and
+    after every epoch, with the curves so far: one object, which grows. The same arguments give the same bits on the
+    same machine.
 
     `save(state)` is called after every epoch: `state()` gives the fit so far as bytes, which cost something only
     if they are asked for. Given as `resume`, the fit goes on behind that epoch and ends with the same bits;

@@ -14,7 +14,7 @@ from engine.physics.events import simulate
 from engine.plan.plan import Plan
 from engine.plots import physics as figures
 from engine.plots._rows import number
-from engine.report import event_display, list_bands, physics_report
+from engine.report import energy_page, event_display, list_bands, physics_report
 from engine.report.markdown import table
 from engine.report.physics_report import Component, ComponentRate, LeakedShare, ThrownEvents
 from engine.study import Study
@@ -24,11 +24,13 @@ DISPLAY_TRIES = 64
 
 
 def files(
-    study: Study, n_events: int, format: str = "png", seen: EventList | None = None, unblind: bool = False
-) -> dict[str, bytes]:
+    study: Study, n_events: int, format: str = "png", seen: EventList | None = None, unblind: bool = False,
+    energy_of: str | None = None,
+) -> dict[str, bytes]:  # fmt: skip
     """`report.md` and the figures by file name, from `n_events` of each kind. Raises BadInput for the format.
 
     seen: selected events of a list, which are set beside the bands, those of the signal region if it is unblinded.
+    energy_of: the kind of recoil whose energies a flow is fitted to.
     """
     if format not in plots.METADATA:
         raise unknown("figure format", format, plots.METADATA)
@@ -40,13 +42,17 @@ def files(
     drawn = {f"{name}.{format}": plots.render(figure, format)
              for name, figure in _figures(plan, samples, backgrounds, signal)}  # fmt: skip
     text = markdown(plan, rows, leaks, physics_report.lines(plan), n_events, list(drawn))
-    if seen is None:
-        return {"report.md": text.encode()} | drawn
-    of = list_bands.beside(study, seen, n_events, unblind)
-    drawn[f"list.{format}"] = plots.render(figures.beside(of.events[:2], of.bands, of.unit), format)
-    section = "\n\n".join(["## Bands beside the list", list_bands.markdown(of), list_bands.note(of),
-                           f"![list](list.{format})"])  # fmt: skip
-    return {"report.md": f"{text}\n{section}\n".encode(), "list.csv": list_bands.as_csv(of)} | drawn
+    sections, more = [text], {}
+    if seen is not None:
+        of = list_bands.beside(study, seen, n_events, unblind)
+        drawn[f"list.{format}"] = plots.render(figures.beside(of.events[:2], of.bands, of.unit), format)
+        sections.append("\n\n".join(["## Bands beside the list", list_bands.markdown(of), list_bands.note(of),
+                                     f"![list](list.{format})\n"]))  # fmt: skip
+        more["list.csv"] = list_bands.as_csv(of)
+    if energy_of is not None:
+        words, drawn[f"energy.{format}"] = energy_page.section(plan, energy_of, n_events, format)
+        sections.append(f"{words}\n")
+    return {"report.md": "\n".join(sections).encode()} | more | drawn
 
 
 def _figures(plan: Plan, samples: dict[str, ThrownEvents], backgrounds: list[Component], signal: Component):

@@ -297,8 +297,12 @@ def lines(plan: Plan) -> list[dict[str, float]]:
     return rows
 
 
-def identity(study: Study, n_events: int, data: str | None = None, unblind: bool = False) -> str:
-    """Digest of everything a report is made of; data: what a list's events are known by."""
+def identity(
+    study: Study, n_events: int, data: str | None = None, unblind: bool = False, energy_of: str | None = None
+) -> str:
+    """Digest of everything a report is made of; data: what a list's events are known by; energy_of: the kind of recoil
+    whose energies it estimates.
+    """
     plan, backgrounds = Plan(study), study.backgrounds
     named = {
         name: [plugins.identity("engine.physics.spectra", backgrounds.spectrum_name(name)),
@@ -315,4 +319,6 @@ def identity(study: Study, n_events: int, data: str | None = None, unblind: bool
     }  # fmt: skip
     if data is not None:
         fields |= {"data": data, "unblind": unblind, "efficiency": backgrounds.efficiency, "leaks": study.pool}
+    if energy_of is not None:
+        fields |= {"energy_of": energy_of, "events_keV": study.events.energy_keV}
     return lineage.digest("physics", VERSION, fields)

@@ -19,6 +19,7 @@ SMALL = {
     "cnn_classifier": {"filters": [4, 4], "epochs": 2, "batch_size": 8},
     "conv_vae": {"filters": 4, "epochs": 2, "batch_size": 8, "learning_rate": 0.01},
     "dense_vae": {"hidden": [16, 8], "latent": 4, "epochs": 3, "batch_size": 16, "learning_rate": 0.01},
+    "energy_flow": {"hidden": [8], "epochs": 3, "batch_size": 16},
     "flow": {"hidden": [16], "transforms": 1, "epochs": 3, "batch_size": 16},
     "log_sum_classifier": {"sums": 8, "hidden": [8], "epochs": 4, "batch_size": 16},
     "mlp_classifier": {"hidden": [16, 8], "epochs": 4, "batch_size": 16},
@@ -106,10 +107,13 @@ def events(family, n, kind=0, seed=0):
 
 
 def training_set(family, n=None):
-    """Features and labels of the kinds this family trains on, n of each; images are dear."""
+    """Features and labels of the kinds this family trains on, n of each; images are dear. A regressor is to find the
+    mean of an event's features.
+    """
     n = n or (30 if width(family) == IMAGE_LENGTH else 200)
     kinds = [{"ER": 0, "NR": 1}[kind] for kind in family.TRAINS_ON]
-    return np.concatenate([events(family, n, kind) for kind in kinds]), np.repeat(kinds, n)
+    features = np.concatenate([events(family, n, kind) for kind in kinds])
+    return features, features.mean(axis=1) if family.KIND == "regressor" else np.repeat(kinds, n)
 
 
 def fitted(family, seed=1, n=None, **fields):

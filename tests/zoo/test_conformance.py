@@ -9,7 +9,8 @@ import torch
 
 import zoo
 
-TERMS = {"autoencoder": {"recon", "kl"}, "classifier": {"logit"}, "density": {"log_density"}}
+TERMS = {"autoencoder": {"recon", "kl"}, "classifier": {"logit"}, "density": {"log_density"},
+         "regressor": {"mean", "sd"}}  # fmt: skip
 PREPROCESS = ["max", "raw", "log1p_standard", "byte"]
 
 
@@ -164,7 +165,8 @@ def test_fit_refuses_what_does_not_fit(family, lab):
     features, labels = lab.training_set(family)
     config = lab.small(family)
     lab.one_line_error(lambda: zoo.fit(family, config, features, labels[1:], seed=1), "labels", "shape")
-    lab.one_line_error(lambda: zoo.fit(family, config, features, labels + 2, seed=1), "ER", "labels")
+    wrong, said = (labels * np.nan, "finite") if family.KIND == "regressor" else (labels + 2, "ER")
+    lab.one_line_error(lambda: zoo.fit(family, config, features, wrong, seed=1), said, "labels")
     lab.one_line_error(lambda: zoo.fit(family, config, features[:1], labels[:1], seed=1), "1 events")
     lab.one_line_error(lambda: zoo.fit(family, config, features[0], labels, seed=1), f"({lab.width(family)},)")
     lab.one_line_error(lambda: zoo.fit(family, config, features, labels, seed=-1), "seed = -1")
@@ -187,6 +189,8 @@ def _terms_of(family, module, x):
 
 def test_terms_add_up_to_the_loss(family, lab, monkeypatch):
     """With no noise, that is at z = mu where there is a z, and with every label that there is."""
+    if family.KIND == "regressor":
+        pytest.skip("its loss is of the truth, its terms are of the event alone: test_regressors")
     monkeypatch.setattr(torch, "randn", lambda shape, **_: torch.zeros(shape))
     fit = lab.fitted(family)
     features, labels = lab.training_set(family)
@@ -216,6 +220,20 @@ def test_an_autoencoder_resamples_about_its_reconstruction(family, lab, monkeypa
     assert (zoo.resample(fit, events, 2) != drawn).any(axis=1).all()
     monkeypatch.setattr(torch, "randn", lambda shape, **_: torch.zeros(shape))
     np.testing.assert_array_equal(zoo.resample(fit, events, 1), zoo.reconstruct(fit, events))
+
+
+def test_a_regressor_has_quantiles_that_agree_with_its_terms(family, lab):
+    levels = (np.arange(400) + 0.5) / 400
+    if family.KIND != "regressor":
+        lab.one_line_error(lambda: zoo.quantiles(lab.fitted(family), lab.events(family, 2), [0.5]), "regressor")
+        return
+    fit, events = lab.fitted(family), lab.events(family, 20)
+    found, terms = zoo.quantiles(fit, events, levels), zoo.terms(fit, events)
+    assert found.shape == (20, 400) and found.dtype == np.float64 and (np.diff(found, axis=1) >= 0).all()
+    np.testing.assert_allclose(terms["mean"], found.mean(axis=1), rtol=0.05)  # of another number of quantiles
+    np.testing.assert_allclose(terms["sd"], found.std(axis=1), rtol=0.1)
+    np.testing.assert_allclose(zoo.quantiles(fit, events[::-1], levels)[::-1], found, rtol=1e-5)
+    assert zoo.quantiles(fit, events[:0], levels).shape == (0, 400)
 
 
 def test_float32_is_enough(family, lab):
