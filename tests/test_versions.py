@@ -29,8 +29,8 @@ from engine.store.scratch import Scratch
 from engine.store.store import Ledger
 
 KNOWN = {
-    "battery": (1, "23d95e"),
-    "battery_tables": (1, "8b3b6a"),
+    "battery": (1, "354ebf"),
+    "battery_tables": (1, "03ea89"),
     "cells": (5, "4517a7"),
     "combined": (1, "ceb44f"),
     "combined_tables": (1, "ffdb9f"),
@@ -47,7 +47,7 @@ KNOWN = {
     "reach": ((5, 4), "4f3779"),
     "reach_tables": (6, "23d55c"),
     "rungs": ((4, 1), "a6c60a"),
-    "scores": ((1, 1), "58503c"),
+    "scores": ((1, 1), "a0d82d"),
     "searched": (3, "d2b32e"),
     "systematics": (5, "512de5"),
     "tables": (6, "f735b8"),
