@@ -13,21 +13,27 @@ from engine.store import heartbeat
 from engine.store.store import Store
 
 SCAN = """
-import sys
+import sys, time
+from pathlib import Path
 from engine import study
 from engine.progress import reporter
 from engine.run import pipeline
 from engine.store.store import Store
-pipeline.run(study.load(sys.argv[1]), Store(sys.argv[2]), progress=reporter(False), workers=0)
+parsed, store = study.load(sys.argv[1]), Store(sys.argv[2])
+while not Path(sys.argv[3]).exists():
+    time.sleep(0.05)
+pipeline.run(parsed, store, progress=reporter(False), workers=0)
 """
 
 
-def test_the_second_names_the_first_and_the_table_is_that_of_one(reference, tiny, start, scored):
+def test_the_second_names_the_first_and_the_table_is_that_of_one(reference, tiny, start, scored, tmp_path):
     """They meet in the store alone: without Ray, of which neither would see the other's, and without figures."""
-    first = start(tiny, scored, program=("-c", SCAN))
+    gates = [tmp_path / name for name in ("first", "second")]
+    first, second = (start(tiny, scored, gate, program=("-c", SCAN)) for gate in gates)
+    gates[0].touch()
     until(first, "nulls:")
-    first.send_signal(signal.SIGSTOP)  # or it might end while the second starts
-    second = start(tiny, scored, program=("-c", SCAN))
+    first.send_signal(signal.SIGSTOP)  # or it might end before the second begins
+    gates[1].touch()
     until(second, f"warning: process {first.pid} on {socket.gethostname()}, since ")
     first.send_signal(signal.SIGCONT)
     said = [process.communicate(timeout=2 * SECONDS)[0] for process in (second, first)]
