@@ -137,7 +137,7 @@ def batches(data: bytes, columns: list[str], n_rows: int) -> Iterator[pa.RecordB
 def _parquet(data: bytes) -> pq.ParquetFile:
     """A file to be read without threads, and not by `read_table`, which has them: one that lets go of a Python object
     while the interpreter ends aborts the process, whose work was done (exit code 134)."""
-    return pq.ParquetFile(io.BytesIO(data), page_checksum_verification=True)
+    return pq.ParquetFile(io.BytesIO(data), page_checksum_verification=True, pre_buffer=False)
 
 
 # what `items_of` raises of bytes that are no part

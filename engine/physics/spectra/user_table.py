@@ -134,7 +134,7 @@ def _numbers(name: str, column: list[str]) -> np.ndarray:
 
 
 def _from_parquet(content: bytes) -> tuple[np.ndarray, np.ndarray]:
-    with pq.ParquetFile(io.BytesIO(content)) as file:
+    with pq.ParquetFile(io.BytesIO(content), pre_buffer=False) as file:  # without threads, see `store.parts`
         _need_columns(file.schema_arrow.names)
         if (n_rows := file.metadata.num_rows) > MOST_ROWS:
             raise BadInput(f"{n_rows:,} rows; at most {MOST_ROWS:,} are read")
