@@ -60,6 +60,7 @@ def test_a_scan_of_ones_own_data_ends_in_a_table_by_strength(run_here, own, tmp_
     drawn = {file.name for file in (tmp_path / "recoilscan-store" / "figures").glob("*/*")}
     of_q = {"q_tail_count_R10000_50ty.png"}  # the headline's
     diagnosed = {"roc", "sic", "confusion", "posterior_predictive", "elbo_energy", "latent", "reconstruction"}
-    assert drawn == of_q | {"p_against_exposure.png", "scores_R10000.png"} | {f"{name}.png" for name in diagnosed}
+    of_scores = {"scores_R10000.png", "pure_scores_R10000.png", "losses.png"}
+    assert drawn == of_q | of_scores | {"p_against_exposure.png"} | {f"{name}.png" for name in diagnosed}
     (tmp_path / "limit.csv").write_text("20,1e-47\n")
     assert "has no plane" in run_here("plot", own, "--curve", "limit.csv", check=2).stderr

@@ -47,7 +47,7 @@ def test_intervals_hold_what_is_not_rejected(calibrated):
     assert np.isfinite(low).all() and (low < high).all()
     held, kept = (low <= truth) & (truth <= high), waldo.pull(mean, sd, truth) <= at(truth)
     assert (held == kept).mean() > 0.97, "but where trees make a step back, and between two steps"
-    assert held.mean() == pytest.approx(kept.mean(), abs=0.01), "ends are neither too near nor too far"
+    assert held.mean() == pytest.approx(kept.mean(), abs=0.02), "ends are neither too near nor too far"
 
 
 def test_a_quantile_may_depend_on_what_else_is_known():

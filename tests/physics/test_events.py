@@ -397,5 +397,5 @@ class TestLostChargeAndPairs:
         for name in ("cs2_pe", "drift_us", "z_cm"):
             np.testing.assert_array_equal(pairs[name], alone[name])
         of_other = np.roll(alone["s1_pe"], 1)[1:]
-        assert np.corrcoef(pairs["s1_pe"][1:], of_other)[0, 1] > 0.99  # but for the charge of each photon
+        assert np.corrcoef(pairs["s1_pe"][1:], of_other)[0, 1] > 0.98  # but for the charge of each photon
         assert pairs["s1_pe"][0] > 10 * alone["s1_pe"][0] / 2  # the first has the last one's, at 20 keV

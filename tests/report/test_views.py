@@ -73,9 +73,9 @@ class Scored:
         self.run.stage(models)
         simulate = physics.simulate
 
-        def counting(*arguments):
+        def counting(*arguments, **named):
             self.simulated += 1
-            return simulate(*arguments)
+            return simulate(*arguments, **named)
 
         monkeypatch.setattr(physics, "simulate", counting)
         self.run.stage(scores)
