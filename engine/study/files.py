@@ -1,5 +1,6 @@
 """A study file, read once into frozen, validated objects."""
 
+import itertools
 import json
 import math
 import os
@@ -66,7 +67,11 @@ def document(name_or_path: str | os.PathLike, overrides: tuple[str, ...] = ()) -
     raw = read(name_or_path, overrides)
     _check_plain(raw)  # says what is wrong with it
     try:
-        toml = tomlkit.parse(text(name_or_path))
+        written = text(name_or_path)
+        toml = tomlkit.parse(written)
+        if "extends" in toml:  # what it takes from another study stands nowhere in its own text
+            opening = itertools.takewhile(lambda line: line.startswith("#"), written.splitlines())
+            return tomlkit.parse("\n".join([*opening, tomlkit.dumps(raw)]))
         _fill(toml, raw)
     except TOMLKitError as error:
         raise BadInput(f"{os.fspath(name_or_path)}: not a TOML file: {error}") from error

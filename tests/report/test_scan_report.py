@@ -127,7 +127,8 @@ class TestOfAFinishedScan:
         assert row["pool_limited"] == ("too few pool events" in lines[1])
         limits = scan.outcome["limits"].table.to_pylist()
         (limit,) = (one for one in limits if (one["m_chi_GeV"], one["exposure_ty"]) == (50, 50))
-        assert f"a median limit of {limit['sigma_si_90_cm2']:.3g} cm2 (90 % CL +- {limit['sigma_si_90_error_cm2']:.2g}" in lines[1]
+        value, error = limit["sigma_si_90_cm2"], limit["sigma_si_90_error_cm2"]
+        assert f"a median limit of {value:.3g} cm2 (90 % CL +- {error:.2g}" in lines[1]
 
     def test_study_lineage_versions_and_time_are_in_it(self, scan, found):
         assert " ".join(scan.text.split()) in found.words
