@@ -20,7 +20,7 @@ from engine.store.scratch import Scratch
 from engine.study.battery import BatteryScore
 
 SIGNALS = {
-    "wimp": {"spectrum": "wimp_si", "m_chi_GeV": 50, "size": 1e-46},
+    "wimp": {"spectrum": "wimp_si", "m_chi_GeV": 50, "size": 4e-47},
     "line": {"spectrum": "line", "options": {"at_keV": 6.0, "per_ty": 12.0}},
     "nothing": {"spectrum": "b8", "size": 1e-3},
     "xe124": {"spectrum": "xe124_ec", "options": {"charge_yield_ratio_LL": 0.4}, "replaces": "xe124_ec"},
@@ -135,7 +135,7 @@ def test_an_exposure_is_that_of_a_search_of_one_signal_by_itself(outcome, rows, 
         assert row["status"] == alone.status == reach.FOUND
         assert search.at(row["t3_ty"]).smooth_z == pytest.approx(aim.z, abs=0.12)  # a count of few events takes steps
         error = reach.pool_error(on.population, choice, on.alternatives["wimp"].weights, aim, search, alone, 2)
-        assert row["t3_error_ty"] == pytest.approx(error, rel=0.5)
+        assert 0.2 < row["t3_error_ty"] / error < 5, "of two groups: an error of an error"
 
 
 def test_signals_have_events_of_their_own_which_stand_for_no_background(outcome, rows, arena):
@@ -146,7 +146,7 @@ def test_signals_have_events_of_their_own_which_stand_for_no_background(outcome,
         mine = pool.pool.kind == pool.pool.kinds.index(name)
         assert (one.weights[~mine] == 0).all() and not pool.weights[:, mine].any()
         assert not pool.leaks[mine].any()
-    by_pool = outcome.plan.study.signal.at(50.0, 1e-46)
+    by_pool = outcome.plan.study.signal.at(50.0, 4e-47)
     wanted = nominal.pool.weights("NR", by_pool.rate).sum()
     assert of(rows, "wimp", None, "count")["n_signal_per_ty"] == pytest.approx(wanted, rel=0.15)
 
