@@ -63,6 +63,7 @@ __all__ = [
     "Fitted",
     "NonFiniteLoss",
     "OutOfMemory",
+    "aligned",
     "averaged",
     "check_input",
     "configure",
@@ -91,7 +92,8 @@ _FITTED = (
     "Fitted", "averaged", "encode", "joined", "load", "n_parameters", "quantiles", "reconstruct", "resample", "save",
     "terms",
 )  # fmt: skip
-_OF_TORCH = dict.fromkeys(_FITTED, "_fitted") | {"BadCheckpoint": "_checkpoint", "fit": "_training"}
+_OF_TORCH = dict.fromkeys(_FITTED, "_fitted")
+_OF_TORCH |= {"BadCheckpoint": "_checkpoint", "fit": "_training", "aligned": "_coral"}
 
 
 def __getattr__(name: str) -> object:
