@@ -34,6 +34,7 @@ own `.py` file. The caller looks the module up and passes the module object, cal
   what it estimates, in the unit of the labels;
 - autoencoders also `encode(module, x)` -> mu of shape (n, latent), `reconstruct(module, x)` -> mu_D at z = mu, and
   `resample(module, x, generator)` -> mu_D at one z of each event, drawn from q(z|x) with `generator`;
+- a classifier whose last linear layer gives the logit can be brought to another detector, see `aligned`;
 - a regressor also `quantiles(module, x, levels)` -> (n, levels) of p(label | x), with levels in (0, 1).
 
 `x` is float32 of shape (n, n_features) after preprocessing, `label` float32 of shape (n,), 0 for ER, 1 for

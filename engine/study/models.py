@@ -16,6 +16,7 @@ from engine.study.sources import check_moved
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]+$", max_length=100)]
 
 
+FEWEST = 100  # unlabelled events
 Moved = Annotated[float, Field(ge=-0.5, le=0.5)]
 
 
@@ -36,6 +37,9 @@ class Adapt(Section):
         if not self.events:
             raise BadInput("adapt: expected a number of unlabelled electron recoils, or of calibration events of each "
                            "kind, or both, like { unlabelled = 8000 }")  # fmt: skip
+        if 0 < self.unlabelled < FEWEST:
+            raise BadInput(f"adapt.unlabelled = {self.unlabelled}: covariances of some ten values take more events; "
+                           f"expected at least {FEWEST}, or 0")  # fmt: skip
         return self
 
     @property

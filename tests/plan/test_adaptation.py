@@ -44,8 +44,9 @@ def fit(of: Plan) -> str:
         ({"simulation": {"g1": 0.0}, "adapt": {"unlabelled": 400}}, ["adapt", "the detector's own"]),
         ({"simulation": OFF, "adapt": {}}, ["adapt", "{ unlabelled = 8000 }"]),
         ({"simulation": OFF, "adapt": {"coral": 1}}, ["adapt", "coral"]),
+        ({"simulation": OFF, "adapt": {"unlabelled": 99}}, ["adapt.unlabelled = 99", "at least 100, or 0"]),
         ({"simulation": OFF, "adapt": {"calibration": 30}}, ["adapt.calibration = 30", "42 events", "batch of 50"]),
-        ({"name": "boosted_trees", "simulation": OFF, "adapt": {"unlabelled": 9}}, ["'boosted_trees' is none"]),
+        ({"name": "boosted_trees", "simulation": OFF, "adapt": {"unlabelled": 900}}, ["'boosted_trees' is none"]),
     ],
 )  # fmt: skip
 def test_what_cannot_be_adapted_is_refused_in_one_line(changes, said):
