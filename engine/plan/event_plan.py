@@ -317,6 +317,8 @@ class EventPlan:
         fields = {"representation": plugins.identity("engine.physics.representations", self.view(role))}
         if n_latent := self.fitted[role].n_latent:
             fields["n_latent"] = n_latent
+        if (device := self.study.score.device) != "cpu":
+            fields["device"] = device
         return lineage.digest("scores", VERSIONS["scores"], fields, [shard.item, self.models[role]])
 
     def score_items(self, shards: list[Shard]) -> list[str]:
