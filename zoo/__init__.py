@@ -65,6 +65,7 @@ __all__ = [
     "Fitted",
     "NonFiniteLoss",
     "OutOfMemory",
+    "aligned",
     "averaged",
     "check_input",
     "configure",
@@ -95,7 +96,7 @@ _FITTED = (
     "terms",
 )  # fmt: skip
 _OF_TORCH = dict.fromkeys(_FITTED, "_fitted") | {
-    "BadCheckpoint": "_checkpoint", "device_name": "_device", "fit": "_training",
+    "BadCheckpoint": "_checkpoint", "device_name": "_device", "fit": "_training", "aligned": "_coral",
 }  # fmt: skip
 
 

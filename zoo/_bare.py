@@ -19,7 +19,7 @@ from zoo._inputs import cut, placed
 from zoo._preprocess import fit_preprocess
 from zoo._streams import INIT, generator, split
 from zoo._team import team
-from zoo._training import start
+from zoo._training import begin
 
 Epoch = tuple[list[np.ndarray], list[np.ndarray]]  # rows of its batches, of training and of validation
 
@@ -64,7 +64,7 @@ def pace(
     preprocess = fit_preprocess(config.preprocess, features, rows)
     n_steps, numbers = len(cut(rows, config.batch_size)), itertools.count(1)
     with torch_threads(1), torch.random.fork_rng(devices=[]), reproducible(mine.device):
-        run = start(family, config, placed(features, labels, preprocess, mine.device), seed, mine)
+        run = begin(family, config, placed(features, labels, preprocess, mine.device), seed, mine)
         with FlopCounterMode(display=False) as counted:
             run.epoch(next(numbers), rows)
         epochs = per_second(lambda: run.epoch(next(numbers), rows), mine.device, seconds)
