@@ -92,7 +92,7 @@ def fit(
     fit = f"{name_of(family)}, fitted in batches of {config.batch_size} on {device}"
     with torch_threads(threads), torch.random.fork_rng(devices=[]), reproducible(mine.device), named(fit):
         data = placed(features, labels, preprocess, mine.device)
-        run = _start(family, config, data, seed, mine)
+        run = begin(family, config, data, seed, mine)
         if start:
             run.module.load_state_dict(start.module.state_dict())
         if watched is not None:
@@ -217,7 +217,7 @@ class _Run:
         return explain(f"{name_of(self.family)}, in {where}", rows, values)
 
 
-def _start(family: ModuleType, config: Any, data: TrainingData, seed: int, team: Team) -> _Run:
+def begin(family: ModuleType, config: Any, data: TrainingData, seed: int, team: Team) -> _Run:
     """The module and optimiser before the first step."""
     generator(seed, INIT)
     module = family.build(config, data.features.shape[1]).to(team.device)

@@ -296,8 +296,11 @@ class EventPlan:
     def _fit_item(self, model: Model) -> str:
         inputs = [shard.item for shard in self.training(model)]
         seed = self.study.seed_of(model)
-        config = zoo.identity(declared(model.name), model.config)
+        family = declared(model.name)
+        config = zoo.identity(family, model.config)
         fields = {"family": plugins.identity("zoo", model.name), "config": config, "seed": seed}
+        if version := getattr(family, "VERSION", None):
+            fields["version"] = version
         if watched := self.watched(model):
             fields["watched"] = [shard.item for shard in watched]
         if model.adapt:
@@ -329,6 +332,8 @@ class EventPlan:
         fields = {"representation": plugins.identity("engine.physics.representations", self.view(role))}
         if n_latent := self.fitted[role].n_latent:
             fields["n_latent"] = n_latent
+        if (device := self.study.score.device) != "cpu":
+            fields["device"] = device
         return lineage.digest("scores", VERSIONS["scores"], fields, [shard.item, self.models[role]])
 
     def score_items(self, shards: list[Shard]) -> list[str]:

@@ -158,7 +158,7 @@ class Study(Section):
     def _tuning_fits(self) -> "Study":
         if self.tune:
             self.tune.check(self.toys.statistic, self.toys.statistics, self.signal.axes)
-            self.tune.check_search(self.models, self.training)
+            self.tune.check_search(self.models, self.training, self.score)
         return self
 
     @property
