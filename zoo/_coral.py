@@ -8,7 +8,7 @@ without a label are: among others the share of nuclear recoils would be aligned.
 
 The same authors' loss (Deep CORAL, arXiv:1607.01719) has one network find values that are alike in both domains. A
 detector that is off moves the ratio of S2 and S1 itself, which a network cannot ignore and tell recoils: with that loss
-it leaked more, not less (scans/RESULTS.md).
+it leaked no less (scans/RESULTS.md).
 """
 
 import copy
