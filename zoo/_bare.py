@@ -1,8 +1,10 @@
 """The loop and the scoring with nothing around them, as a script would write them: twins for `recoilscan bench`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -48,3 +50,16 @@ def bare_terms(fitted: Fitted, x: np.ndarray, batch_size: int) -> list[dict[str,
 def torch_adamax(parameters, config: Any) -> torch.optim.Optimizer:
     """Adamax as torch has it."""
     return torch.optim.Adamax(parameters, lr=config.learning_rate)
+
+
+@contextmanager
+def torch_convolutions(family: ModuleType) -> Iterator[None]:
+    """The autoencoder of images by torch's convolutions and its enlargement, in place of products of matrices."""
+
+    def painted(layer: torch.nn.ConvTranspose2d, x: torch.Tensor) -> torch.Tensor:
+        larger = torch.nn.functional.interpolate(x, layer.nearest) if layer.nearest else x
+        return torch.nn.ConvTranspose2d.forward(layer, larger)
+
+    with (patch.object(family.Strided, "forward", torch.nn.Conv2d.forward),
+          patch.object(family.Painted, "forward", painted)):  # fmt: skip
+        yield

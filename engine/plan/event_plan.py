@@ -292,8 +292,11 @@ class EventPlan:
     def _fit_item(self, model: Model) -> str:
         inputs = [shard.item for shard in self.training(model)]
         seed = self.study.seed_of(model)
-        config = zoo.identity(declared(model.name), model.config)
+        family = declared(model.name)
+        config = zoo.identity(family, model.config)
         fields = {"family": plugins.identity("zoo", model.name), "config": config, "seed": seed}
+        if version := getattr(family, "VERSION", None):
+            fields["version"] = version
         if watched := self.watched(model):
             fields["watched"] = [shard.item for shard in watched]
         return lineage.digest("models", VERSIONS["models"], fields | self.study.training.of_each_fit, inputs)
