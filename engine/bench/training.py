@@ -3,6 +3,7 @@
 The bare loops are given what the zoo makes itself: events in float32, scaled, and the rows of every batch.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -75,7 +76,8 @@ def problem(name: str, fields: dict[str, Any], n_events: int) -> Problem:
     family = plugins.load("zoo", name)
     labels = np.arange(n_events) % len(family.TRAINS_ON)
     fall = np.where(labels, 300, 400)[:, None]
-    features = rng.poisson(20 * np.exp(-np.arange(N_FEATURES) / fall)).astype(np.uint16)
+    width = math.prod(getattr(family, "INPUT_SHAPE", (N_FEATURES,)))
+    features = rng.poisson(20 * np.exp(-np.arange(width) / fall)).astype(np.uint16)
     return Problem(family, zoo.configure(family, fields), features, labels)
 
 
