@@ -57,11 +57,12 @@ def check(config: Config, n_features: int) -> None:
     """Raise ValueError, one sentence, unless the features are slots of two pulses in their own units."""
     if n_features % (2 * PULSES * NUMBERS) != PULSES * NUMBERS:
         raise ValueError(f"channel_transformer: {n_features} values are not two pulses, and an even number of tubes of "
-                         f"each, by {NUMBERS} numbers")  # fmt: skip
+                         f"each, by {NUMBERS} numbers, as `channels` has them")  # fmt: skip
     if config.width % (4 * config.heads):
         raise ValueError(f"channel_transformer: width = {config.width} is no multiple of 4 heads = {4 * config.heads}")
     if config.preprocess != "raw":
-        raise ValueError(f"channel_transformer: preprocess = {config.preprocess!r} is not 'raw': cm, PE and ns")
+        raise ValueError(f"channel_transformer: preprocess = {config.preprocess!r} is not accepted; it must be 'raw', "
+                         "for it reads cm, PE and ns")  # fmt: skip
 
 
 class Block(nn.Module):

@@ -114,7 +114,7 @@ class TestChannelTransformer:
             zoo.check_input(channel_transformer, n_features, zoo.configure(channel_transformer, fields))
 
         checked(650)
-        lab.one_line_error(lambda: checked(3835), "3835 values", "two pulses")
+        lab.one_line_error(lambda: checked(3835), "3835 values", "two pulses", "`channels`")
         lab.one_line_error(lambda: checked(640), "640 values", "two pulses")
         lab.one_line_error(lambda: checked(650, width=20), "width = 20", "4 heads = 8")
         lab.one_line_error(lambda: checked(650, preprocess="max"), "'max'", "'raw'")
