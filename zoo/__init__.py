@@ -65,6 +65,7 @@ __all__ = [
     "NonFiniteLoss",
     "OutOfMemory",
     "averaged",
+    "check_compiler",
     "check_input",
     "configure",
     "declared",
@@ -94,7 +95,7 @@ _FITTED = (
     "terms",
 )  # fmt: skip
 _OF_TORCH = dict.fromkeys(_FITTED, "_fitted") | {
-    "BadCheckpoint": "_checkpoint", "device_name": "_device", "fit": "_training",
+    "BadCheckpoint": "_checkpoint", "check_compiler": "_device", "device_name": "_device", "fit": "_training",
 }  # fmt: skip
 
 
