@@ -52,7 +52,17 @@ def test_without_a_gpu_the_cpu_is_measured_alone():
 
 
 def test_what_is_counted_is_every_event_of_every_epoch():
-    fit, large, score = training.sides()
+    fit, large, images, score = training.sides()
     assert large.fast.units == large.slow.units == 21
+    assert images.fast.units == images.slow.units == 2
     assert fit.fast.units == fit.slow.units == 5 * 700
     assert score.fast.units == score.slow.units == training.N_SCORED
+
+
+def test_a_fit_to_images_ends_with_the_weights_of_torchs_convolutions():
+    problem = training.images(filters=4)
+    ours, theirs = problem.bare_fit().state_dict(), training.by_convolutions(problem).state_dict()
+    for name, weights in ours.items():
+        torch.testing.assert_close(weights, theirs[name], rtol=1e-3, atol=1e-5)
+    other = training.images(filters=4, learning_rate=0.01).bare_fit().state_dict()
+    assert not torch.allclose(ours["encoder.0.weight"], other["encoder.0.weight"], rtol=1e-3, atol=1e-5)

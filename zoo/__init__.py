@@ -7,6 +7,7 @@ own `.py` file. The caller looks the module up and passes the module object, cal
 - `INPUT_SHAPE`, only if it takes events of one shape: (75, 75, 3) for images, flattened in C order. It is what a
   family declares of the representations it takes: `check_input` refuses any other before events are simulated;
 - `MOST_FEATURES`, only if it takes events of no more values;
+- `VERSION`, only of a family whose arithmetic has changed since it was first shipped: its fits have another name;
 - `check(config, n_features)`, only if what it takes depends on its configuration: raises ValueError;
 - `TRAINS_ON`, the kinds of event it is trained on: `("ER",)` or `("ER", "NR")`; a regressor may be fitted to any;
 - `Config`, a frozen dataclass whose defaults are the paper's table as printed; of a family of no paper a recipe that
@@ -64,6 +65,7 @@ __all__ = [
     "Fitted",
     "NonFiniteLoss",
     "OutOfMemory",
+    "aligned",
     "averaged",
     "check_compiler",
     "check_input",
@@ -95,7 +97,8 @@ _FITTED = (
     "terms",
 )  # fmt: skip
 _OF_TORCH = dict.fromkeys(_FITTED, "_fitted") | {
-    "BadCheckpoint": "_checkpoint", "check_compiler": "_device", "device_name": "_device", "fit": "_training",
+    "BadCheckpoint": "_checkpoint", "aligned": "_coral", "check_compiler": "_device", "device_name": "_device",
+    "fit": "_training",
 }  # fmt: skip
 
 

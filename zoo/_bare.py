@@ -3,9 +3,11 @@ them, and how fast loop and scoring are on a device."""
 
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -17,7 +19,7 @@ from zoo._inputs import cut, placed
 from zoo._preprocess import fit_preprocess
 from zoo._streams import INIT, generator, split
 from zoo._team import team
-from zoo._training import start
+from zoo._training import begin
 
 Epoch = tuple[list[np.ndarray], list[np.ndarray]]  # rows of its batches, of training and of validation
 
@@ -65,8 +67,8 @@ def pace(
     with torch_threads(1), torch.random.fork_rng(devices=[]), reproducible(mine.device):
         data = placed(features, labels, preprocess, mine.device)
         with FlopCounterMode(display=False) as counted:
-            start(family, config, data, seed, team(device, "float32")).epoch(1, rows)
-        run = start(family, config, data, seed, mine)
+            begin(family, config, data, seed, team(device, "float32")).epoch(1, rows)
+        run = begin(family, config, data, seed, mine)
         epochs = per_second(lambda: run.epoch(next(numbers), rows), mine.device, seconds)
     return epochs * n_steps, counted.get_total_flops() / n_steps
 
@@ -100,3 +102,16 @@ def per_second(call: Callable[[], object], device: torch.device, seconds: float)
 def torch_adamax(parameters, config: Any) -> torch.optim.Optimizer:
     """Adamax as torch has it."""
     return torch.optim.Adamax(parameters, lr=config.learning_rate)
+
+
+@contextmanager
+def torch_convolutions(family: ModuleType) -> Iterator[None]:
+    """The autoencoder of images by torch's convolutions and its enlargement, in place of products of matrices."""
+
+    def painted(layer: torch.nn.ConvTranspose2d, x: torch.Tensor) -> torch.Tensor:
+        larger = torch.nn.functional.interpolate(x, layer.nearest) if layer.nearest else x
+        return torch.nn.ConvTranspose2d.forward(layer, larger)
+
+    with (patch.object(family.Strided, "forward", torch.nn.Conv2d.forward),
+          patch.object(family.Painted, "forward", painted)):  # fmt: skip
+        yield

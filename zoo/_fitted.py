@@ -100,7 +100,7 @@ def terms(
 
 def _terms(fitted: Fitted, features: np.ndarray, batch_size: int, device: str) -> dict[str, np.ndarray]:
     of_batch = partial(fitted.family.terms, n_latent=fitted.n_latent) if fitted.n_latent else fitted.family.terms
-    batches = _evaluate(fitted, of_batch, features, batch_size, device)
+    batches = evaluate(fitted, of_batch, features, batch_size, device)
     return {name: torch.cat([batch[name] for batch in batches]).double().cpu().numpy() for name in batches[0]}
 
 
@@ -113,13 +113,13 @@ def averaged(fits: Sequence[Fitted]) -> Fitted:
 def encode(fitted: Fitted, features: np.ndarray) -> np.ndarray:
     """mu of q(z|x), float32 of shape (n, latent). Raises ValueError for a classifier."""
     _require_autoencoder(fitted)
-    return torch.cat(_evaluate(fitted, fitted.family.encode, features)).numpy()
+    return torch.cat(evaluate(fitted, fitted.family.encode, features)).numpy()
 
 
 def reconstruct(fitted: Fitted, features: np.ndarray) -> np.ndarray:
     """mu_D at z = mu in the features' own unit, float32 of shape (n, n_features). Raises as `encode`."""
     _require_autoencoder(fitted)
-    batches = _evaluate(fitted, fitted.family.reconstruct, features)
+    batches = evaluate(fitted, fitted.family.reconstruct, features)
     return torch.cat([fitted.preprocess.invert(batch) for batch in batches]).numpy()
 
 
@@ -127,7 +127,7 @@ def resample(fitted: Fitted, features: np.ndarray, seed: int) -> np.ndarray:
     """(n, n_features) reconstructions at one z of each event, drawn from q(z|x) by a generator with this seed."""
     _require_autoencoder(fitted)
     noise = torch.Generator().manual_seed(state(seed, RESAMPLE))
-    batches = _evaluate(fitted, lambda module, x: fitted.family.resample(module, x, noise), features)
+    batches = evaluate(fitted, lambda module, x: fitted.family.resample(module, x, noise), features)
     return torch.cat([fitted.preprocess.invert(batch) for batch in batches]).numpy()
 
 
@@ -142,7 +142,7 @@ def quantiles(fitted: Fitted, features: np.ndarray, levels: Sequence[float]) -> 
     def of(module: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
         return fitted.family.quantiles(module, x, at)
 
-    of_members = [torch.cat(_evaluate(one, of, features)).double().numpy() for one in fitted.members]
+    of_members = [torch.cat(evaluate(one, of, features)).double().numpy() for one in fitted.members]
     return sum(of_members) / len(of_members)
 
 
@@ -159,7 +159,7 @@ def _require_autoencoder(fitted: Fitted) -> None:
         )
 
 
-def _evaluate(
+def evaluate(
     fitted: Fitted, function: Callable, features: np.ndarray, size: int = BATCH_SIZE, device: str = "cpu"
 ) -> list:
     """function(module, x) of every batch of scaled features; an empty event list gives one empty batch."""

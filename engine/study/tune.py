@@ -72,6 +72,8 @@ class Tune(Section):
                            f"{score.gpus_per_task:g} asks for a GPU there, give training.gpus_per_worker")  # fmt: skip
         if self.search and any(model.watch_nr for model in models.values()):
             raise BadInput("tune.search: its fits are not watched; leave watch_nr out")
+        if self.search and any(model.adapt for model in models.values()):
+            raise BadInput("tune.search: its fits are not adapted; leave adapt out")
         if self.pruning and not self.search:
             raise BadInput("tune.pruning goes with tune.search: a scan over R alone fits nothing")
         self.dimensions(models)
