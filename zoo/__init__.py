@@ -67,6 +67,7 @@ __all__ = [
     "OutOfMemory",
     "aligned",
     "averaged",
+    "check_compiler",
     "check_input",
     "configure",
     "declared",
@@ -96,7 +97,8 @@ _FITTED = (
     "terms",
 )  # fmt: skip
 _OF_TORCH = dict.fromkeys(_FITTED, "_fitted") | {
-    "BadCheckpoint": "_checkpoint", "device_name": "_device", "fit": "_training", "aligned": "_coral",
+    "BadCheckpoint": "_checkpoint", "aligned": "_coral", "check_compiler": "_device", "device_name": "_device",
+    "fit": "_training",
 }  # fmt: skip
 
 
