@@ -35,6 +35,7 @@ import torch
 from torch import nn
 
 from zoo import _fields as fields
+from zoo import _sizes as sizes
 from zoo._choices import IMAGE_LENGTH, IMAGE_SHAPE, KINDS
 from zoo._layers import LEAKY_SLOPE, as_features, as_images, bounded, dense, glorot
 from zoo._losses import latents
@@ -62,6 +63,16 @@ class Config(fields.Stopping):
     learning_rate: float = fields.real(0.001, above=0)
     validation_fraction: float = fields.real(0.2, above=0, below=1)
     preprocess: str = fields.choice("byte", KINDS)
+
+
+def size(config: Config, n_features: int) -> sizes.Size:
+    """How large the network is."""
+    filters, n_flat, colours = config.filters, config.filters * INNER**2, IMAGE_SHAPE[2]
+    layers = ((colours, filters, 25), (filters, filters, 4), (filters, filters, INNER))
+    encoder = [sizes.convolution(n_in, n_out, 9, side**2) for n_in, n_out, side in layers]
+    decoder = [sizes.convolution(n_out, n_in, 9, side**2) for n_in, n_out, side in layers]
+    latent = [sizes.dense(n_flat, n_flat)] if config.latent_layer == "dense" else []
+    return sizes.summed(*encoder, *latent, sizes.dense(n_flat // 2, n_flat), *decoder)
 
 
 class ConvVAE(nn.Module):

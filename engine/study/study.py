@@ -277,7 +277,8 @@ class Study(Section):
                 dumped[section] = _renamed(inner, "size", self.signal.size.name)
         return dumped
 
-    def _n_features(self, view: str) -> int:
+    def n_features(self, view: str) -> int:
+        """How many values a representation makes of an event."""
         module = plugins.load("engine.physics.representations", view)
         return sum(module.sections(self.detector.constants).values())
 
@@ -291,7 +292,7 @@ class Study(Section):
             if hasattr(table, "read"):
                 n_features = table.n_features(options)
                 for view in sorted({self.view(model) for model in self.all_fitted.values()}):
-                    if n_features != (wanted := self._n_features(view)):
+                    if n_features != (wanted := self.n_features(view)):
                         raise BadInput(f"{place}: {options.path} has {n_features} features per event; "
                                        f"{view} in {self.detector.name} has {wanted}")  # fmt: skip
                 table.weights(options, self.backgrounds.ces_keVee)
@@ -364,7 +365,7 @@ class Study(Section):
         for place, model in self.all_fitted.items():
             family, view = declared(model.name), self.view(model)
             try:
-                zoo.check_input(family, self._n_features(view), zoo.configure(family, model.config))
+                zoo.check_input(family, self.n_features(view), zoo.configure(family, model.config))
             except ValueError as error:
                 would_do = ", ".join(self._taken_by(family)) or "none that ships"
                 seen = f"it reads the representation {view!r} of {self.detector.name!r}; would do: {would_do}"
@@ -380,7 +381,7 @@ class Study(Section):
         """The representations that ship and that a family takes in this detector."""
         for view in plugins.names("engine.physics.representations"):
             with suppress(ValueError):
-                zoo.check_input(family, self._n_features(view))
+                zoo.check_input(family, self.n_features(view))
                 yield view
 
 
