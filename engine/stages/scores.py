@@ -32,7 +32,7 @@ def _of(plan: EventPlan, shard: Shard, roles: Iterable[str]) -> list[str]:
 def shards(plan: EventPlan) -> list[Shard]:
     """Those of the plan's purposes, and of pools that are thrown for systematics or the battery alone."""
     of_purposes = [shard for purpose in plan.scored for shard in plan.shards[purpose]]
-    return of_purposes + plan.varied_shards + (plan.battery_shards if "pool" in plan.scored else [])
+    return of_purposes + plan.varied_shards + plan.battery_shards
 
 
 def amounts(plan: EventPlan, missing: set[str]) -> dict[str, float]:

@@ -36,7 +36,7 @@ from engine.study.sources import (
     with_own_defaults,
 )
 from engine.study.systematics import Systematics
-from engine.study.tune import Tune
+from engine.study.tune import BATTERY, Tune
 
 
 class Study(Section):
@@ -158,6 +158,9 @@ class Study(Section):
         if self.tune:
             self.tune.check(self.toys.statistic, self.toys.statistics, self.signal.axes)
             self.tune.check_search(self.models, self.training)
+            if self.tune.objective == BATTERY and not self.battery:
+                raise BadInput("tune.objective = 'battery': the study has no [battery]; at least: [battery.signals] "
+                               "and b8 = { spectrum = 'b8' }")  # fmt: skip
         return self
 
     @property
