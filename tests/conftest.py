@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scanned
-from studies import STUDIES
+from studies import LIGHT, STUDIES
 from threadpoolctl import threadpool_limits
 
 os.environ["OMP_NUM_THREADS"] = "1"  # of processes that tests start
@@ -27,13 +27,18 @@ STARTERS = {"hosts", "own", "ray_cluster", "recoilscan", "reference", "slurm_job
 SCANNERS = {"comparison", "pipeline", "search"}  # modules of engine.run, of which a test's file has imported one
 
 
+@pytest.hookimpl(trylast=True)  # when what is slow has left
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that start processes come first, then those that scan here, then those of many tests: two test processes
-    end together where the last files are short."""
+    end together where the last files are short. One of them makes the reference, for which no other has to wait."""
     starting = {item.path for item in items if STARTERS.intersection(item.fixturenames)}
     scanning = {item.path for item in items if SCANNERS.intersection(vars(item.module))}
+    waiting = {item.path for item in items if "reference" in item.fixturenames}
     n_tests = Counter(item.path for item in items)
-    items.sort(key=lambda item: (item.path not in starting, item.path not in scanning, -n_tests[item.path]))
+    items.sort(key=lambda item: (item.path not in starting, item.path in waiting, item.path not in scanning,
+                                 -n_tests[item.path]))  # fmt: skip
+    first = next((item.path for item in items if item.path in waiting), None)
+    items.sort(key=lambda item: item.path != first)
 
 
 @pytest.fixture(scope="session")
@@ -62,6 +67,17 @@ def reference(tmp_path_factory) -> scanned.Scanned:
 def scored(reference, tmp_path) -> Path:
     """A store in which the tiny study is simulated, fitted and scored, so that its scan takes seconds."""
     return scanned.scored(reference, tmp_path / "scored")
+
+
+@pytest.fixture(scope="session")
+def light(reference, tiny, tmp_path_factory) -> Path:
+    """The table of an undisturbed scan of the tiny study in its light form, on the scores of `reference`."""
+    from engine import study
+    from engine.run import pipeline
+    from engine.store.store import Store
+
+    store = scanned.scored(reference, tmp_path_factory.mktemp("light") / "store")
+    return Path(pipeline.run(study.load(str(tiny), LIGHT), Store(str(store)), workers=0).path)
 
 
 @pytest.fixture

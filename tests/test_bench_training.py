@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from engine.bench import training
+from engine.bench import device, training
+from zoo import _bare
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +25,42 @@ def test_a_bare_forward_pass_gives_the_terms(problem):
     np.testing.assert_array_equal(problem.terms()["logit"], bare)
 
 
+def test_operations_are_those_of_the_layers(problem):
+    """Forwards and of the weights' gradients a product per layer; of the inputs' one for all but the first."""
+    _, flops = _bare.pace(problem.family, problem.config, problem.features, problem.labels, 1, "cpu", 0.0)
+    batch, layers = problem.config.batch_size, [training.N_FEATURES * 16, 16]
+    assert flops == 2 * batch * (2 * sum(layers) + layers[1])
+
+
+def test_every_network_has_a_line_on_every_device(monkeypatch):
+    monkeypatch.setattr(device, "NETWORKS", ("mlp_classifier",))
+    monkeypatch.setattr(device, "N_STEPS", 3)
+    monkeypatch.setattr(device, "N_SCORED", 20)
+    lines = list(device.rows(0.01, {"cpu": "a core", "cpu:0": "a device"}))
+    assert [line[:2] for line in lines] == [("mlp_classifier", "a core"), ("mlp_classifier", "a device")]
+    for steps, events, share, scored in (line[2:] for line in lines):
+        steps, events, scored = (float(number.replace(",", "")) for number in (steps, events, scored))
+        assert events == pytest.approx(10 * steps, abs=1) and scored > 0
+        assert 0 < float(share.removesuffix(" %")) < 200
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_without_a_gpu_the_cpu_is_measured_alone():
+    assert [*device.devices()] == ["cpu"]
+
+
 def test_what_is_counted_is_every_event_of_every_epoch():
-    fit, large, score = training.sides()
+    fit, large, images, score = training.sides()
     assert large.fast.units == large.slow.units == 21
+    assert images.fast.units == images.slow.units == 2
     assert fit.fast.units == fit.slow.units == 5 * 700
     assert score.fast.units == score.slow.units == training.N_SCORED
+
+
+def test_a_fit_to_images_ends_with_the_weights_of_torchs_convolutions():
+    problem = training.images(filters=4)
+    ours, theirs = problem.bare_fit().state_dict(), training.by_convolutions(problem).state_dict()
+    for name, weights in ours.items():
+        torch.testing.assert_close(weights, theirs[name], rtol=1e-3, atol=1e-5)
+    other = training.images(filters=4, learning_rate=0.01).bare_fit().state_dict()
+    assert not torch.allclose(ours["encoder.0.weight"], other["encoder.0.weight"], rtol=1e-3, atol=1e-5)

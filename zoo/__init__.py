@@ -7,6 +7,7 @@ own `.py` file. The caller looks the module up and passes the module object, cal
 - `INPUT_SHAPE`, only if it takes events of one shape: (75, 75, 3) for images, flattened in C order. It is what a
   family declares of the representations it takes: `check_input` refuses any other before events are simulated;
 - `MOST_FEATURES`, only if it takes events of no more values;
+- `VERSION`, only of a family whose arithmetic has changed since it was first shipped: its fits have another name;
 - `check(config, n_features)`, only if what it takes depends on its configuration: raises ValueError;
 - `size(config, n_features)` -> `zoo._sizes.Size`, only of a network that `--plan` is to price by how large it is;
 - `TRAINS_ON`, the kinds of event it is trained on: `("ER",)` or `("ER", "NR")`; a regressor may be fitted to any;
@@ -38,7 +39,8 @@ own `.py` file. The caller looks the module up and passes the module object, cal
 - a regressor also `quantiles(module, x, levels)` -> (n, levels) of p(label | x), with levels in (0, 1).
 
 `x` is float32 of shape (n, n_features) after preprocessing, `label` float32 of shape (n,), 0 for ER, 1 for
-NR; of a regressor it is the truth, a finite number, whose distribution in training is the prior. A module acts on
+NR; of a regressor it is the truth, a finite number, whose distribution in training is the prior. Both, and the module,
+may lie on a GPU, where what `terms` and `loss` make besides must lie too (`device=x.device`). A module acts on
 each event by itself: no batch normalisation. Inside `fit` torch's global generator is the `generator` handed to
 `loss`, seeded anew at every step, so a layer that draws by itself (dropout) is reproducible too; outside `fit` it is
 left as it was found. Where several processes share a batch, or on a GPU, `randn`, `rand`, their `_like` forms and
@@ -64,10 +66,12 @@ __all__ = [
     "Fitted",
     "NonFiniteLoss",
     "OutOfMemory",
+    "aligned",
     "averaged",
     "check_input",
     "configure",
     "declared",
+    "device_name",
     "encode",
     "fit",
     "identity",
@@ -92,7 +96,9 @@ _FITTED = (
     "Fitted", "averaged", "encode", "joined", "load", "n_parameters", "quantiles", "reconstruct", "resample", "save",
     "terms",
 )  # fmt: skip
-_OF_TORCH = dict.fromkeys(_FITTED, "_fitted") | {"BadCheckpoint": "_checkpoint", "fit": "_training"}
+_OF_TORCH = dict.fromkeys(_FITTED, "_fitted") | {
+    "BadCheckpoint": "_checkpoint", "device_name": "_device", "fit": "_training", "aligned": "_coral",
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> object:

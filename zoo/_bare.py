@@ -1,14 +1,25 @@
-"""The loop and the scoring with nothing around them, as a script would write them: twins for `recoilscan bench`."""
+"""What `recoilscan bench` measures: twins of the loop and the scoring with nothing around them, as a script would write
+them, and how fast loop and scoring are on a device."""
 
-from collections.abc import Callable
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
-from zoo._fitted import Fitted, torch_threads
-from zoo._streams import INIT, generator
+from zoo._device import reproducible, there
+from zoo._fitted import Fitted, terms, torch_threads
+from zoo._inputs import cut, placed
+from zoo._preprocess import fit_preprocess
+from zoo._streams import INIT, generator, split
+from zoo._team import team
+from zoo._training import begin
 
 Epoch = tuple[list[np.ndarray], list[np.ndarray]]  # rows of its batches, of training and of validation
 
@@ -45,6 +56,60 @@ def bare_terms(fitted: Fitted, x: np.ndarray, batch_size: int) -> list[dict[str,
         return [fitted.family.terms(fitted.module, events) for events in torch.from_numpy(x).split(batch_size)]
 
 
+def pace(
+    family: ModuleType, config: Any, features: np.ndarray, labels: np.ndarray, seed: int, device: str, seconds: float
+) -> tuple[float, float]:
+    """(steps per second, floating-point operations of a step) of the loop of `fit`, after an epoch that warms up."""
+    mine, (rows, _) = team(device, "float32"), split(len(features), config.validation_fraction, seed)
+    preprocess = fit_preprocess(config.preprocess, features, rows)
+    n_steps, numbers = len(cut(rows, config.batch_size)), itertools.count(1)
+    with torch_threads(1), torch.random.fork_rng(devices=[]), reproducible(mine.device):
+        run = begin(family, config, placed(features, labels, preprocess, mine.device), seed, mine)
+        with FlopCounterMode(display=False) as counted:
+            run.epoch(next(numbers), rows)
+        epochs = per_second(lambda: run.epoch(next(numbers), rows), mine.device, seconds)
+    return epochs * n_steps, counted.get_total_flops() / n_steps
+
+
+def scored_per_s(fitted: Fitted, features: np.ndarray, device: str, seconds: float) -> float:
+    """Events per second that a model scores on a device, from counts to columns."""
+    return len(features) * per_second(lambda: terms(fitted, features, device=device), there(device), seconds)
+
+
+def peak_flops(device: str, seconds: float) -> float:
+    """Floating-point operations per second of products of large float32 matrices, on a CPU by one core."""
+    where = there(device)
+    n = 1024 if where.type == "cpu" else 8192
+    matrix = torch.ones((n, n), device=where)
+    with torch.inference_mode(), torch_threads(1), reproducible(where):
+        return 2 * n**3 * per_second(lambda: (matrix @ matrix)[0, 0].item(), where, seconds)
+
+
+def per_second(call: Callable[[], object], device: torch.device, seconds: float) -> float:
+    """Calls per second, each of which waits for the device, after a first one: of a CPU's own time, which a busy
+    neighbour does not lengthen, else of the clock's."""
+    clock = time.process_time if device.type == "cpu" else time.perf_counter
+    call()
+    done, begun = 0, clock()
+    while not done or clock() - begun < seconds:
+        call()
+        done += 1
+    return done / (clock() - begun)
+
+
 def torch_adamax(parameters, config: Any) -> torch.optim.Optimizer:
     """Adamax as torch has it."""
     return torch.optim.Adamax(parameters, lr=config.learning_rate)
+
+
+@contextmanager
+def torch_convolutions(family: ModuleType) -> Iterator[None]:
+    """The autoencoder of images by torch's convolutions and its enlargement, in place of products of matrices."""
+
+    def painted(layer: torch.nn.ConvTranspose2d, x: torch.Tensor) -> torch.Tensor:
+        larger = torch.nn.functional.interpolate(x, layer.nearest) if layer.nearest else x
+        return torch.nn.ConvTranspose2d.forward(layer, larger)
+
+    with (patch.object(family.Strided, "forward", torch.nn.Conv2d.forward),
+          patch.object(family.Painted, "forward", painted)):  # fmt: skip
+        yield

@@ -1,4 +1,4 @@
-"""What a fit asks of a GPU, where none of it is the default: the same sums in the same order, and none in TF32."""
+"""What is asked of a GPU, where none of it is the default: the same sums in the same order, and none in TF32."""
 
 import os
 import re
@@ -9,6 +9,20 @@ from contextlib import contextmanager
 import torch
 
 NOT_DETERMINISTIC = re.compile(r"(\S+) does not have a deterministic implementation")
+
+
+def there(name: str) -> torch.device:
+    """A device by its name; raises ValueError, one sentence, for a GPU that torch does not find."""
+    device = torch.device(name)
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device = {name!r}: torch {torch.__version__} finds no GPU here.")
+    return device
+
+
+def device_name(name: str) -> str:
+    """A device with its maker's name, as "cuda, NVIDIA H200"."""
+    device = there(name)
+    return f"{device.type}, {torch.cuda.get_device_name(device)}" if device.type == "cuda" else device.type
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """A fitted model: what is asked of it, and its one form in bytes."""
 
+import copy
 import dataclasses
 import json
 import struct
@@ -16,6 +17,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch.overrides import TorchFunctionMode
 
+from zoo._device import reproducible, sent, there
 from zoo._fields import configure, identity, name_of
 from zoo._memory import named
 from zoo._preprocess import Preprocess
@@ -78,25 +80,28 @@ def check_features(features: np.ndarray, n_features: int | None = None) -> None:
         )
 
 
-def terms(fitted: Fitted, features: np.ndarray, batch_size: int = BATCH_SIZE) -> dict[str, np.ndarray]:
+def terms(
+    fitted: Fitted, features: np.ndarray, batch_size: int = BATCH_SIZE, device: str = "cpu"
+) -> dict[str, np.ndarray]:
     """Per-event columns, float64 of shape (n,): `recon` and `kl` of an autoencoder, `logit` of a classifier.
 
     `recon` (with the Gaussian's full constant, at z = mu or averaged, see `Fitted`) and `kl` (unweighted) are summed
     in float64. The layers are float32, and a matrix product may round differently in a batch of another size: the same
     event then agrees to about 1e-6 of a term, not to the bit. Keep `batch_size` and the shards fixed where
-    bytes matter. Runs on one torch thread. Raises ValueError for features of the wrong shape, and OutOfMemory.
+    bytes matter. Runs on one torch thread; on a GPU in float32 as it is, without TF32. Raises ValueError for features
+    of the wrong shape and for a device that is not there, and OutOfMemory.
 
     An ensemble gives the mean of its members' terms, so that its logit, its -ELBO and its ln p are means of theirs
     (Lakshminarayanan, Pritzel & Blundell, arXiv:1612.01474, average p; of logits the mean does not saturate).
     """
-    of_members = [_terms(one, features, batch_size) for one in fitted.members]
+    of_members = [_terms(one, features, batch_size, device) for one in fitted.members]
     return {name: sum(terms[name] for terms in of_members) / len(of_members) for name in of_members[0]}
 
 
-def _terms(fitted: Fitted, features: np.ndarray, batch_size: int) -> dict[str, np.ndarray]:
+def _terms(fitted: Fitted, features: np.ndarray, batch_size: int, device: str) -> dict[str, np.ndarray]:
     of_batch = partial(fitted.family.terms, n_latent=fitted.n_latent) if fitted.n_latent else fitted.family.terms
-    batches = _evaluate(fitted, of_batch, features, batch_size)
-    return {name: np.concatenate([batch[name].double().numpy() for batch in batches]) for name in batches[0]}
+    batches = evaluate(fitted, of_batch, features, batch_size, device)
+    return {name: torch.cat([batch[name] for batch in batches]).double().cpu().numpy() for name in batches[0]}
 
 
 def averaged(fits: Sequence[Fitted]) -> Fitted:
@@ -108,13 +113,13 @@ def averaged(fits: Sequence[Fitted]) -> Fitted:
 def encode(fitted: Fitted, features: np.ndarray) -> np.ndarray:
     """mu of q(z|x), float32 of shape (n, latent). Raises ValueError for a classifier."""
     _require_autoencoder(fitted)
-    return torch.cat(_evaluate(fitted, fitted.family.encode, features)).numpy()
+    return torch.cat(evaluate(fitted, fitted.family.encode, features)).numpy()
 
 
 def reconstruct(fitted: Fitted, features: np.ndarray) -> np.ndarray:
     """mu_D at z = mu in the features' own unit, float32 of shape (n, n_features). Raises as `encode`."""
     _require_autoencoder(fitted)
-    batches = _evaluate(fitted, fitted.family.reconstruct, features)
+    batches = evaluate(fitted, fitted.family.reconstruct, features)
     return torch.cat([fitted.preprocess.invert(batch) for batch in batches]).numpy()
 
 
@@ -122,7 +127,7 @@ def resample(fitted: Fitted, features: np.ndarray, seed: int) -> np.ndarray:
     """(n, n_features) reconstructions at one z of each event, drawn from q(z|x) by a generator with this seed."""
     _require_autoencoder(fitted)
     noise = torch.Generator().manual_seed(state(seed, RESAMPLE))
-    batches = _evaluate(fitted, lambda module, x: fitted.family.resample(module, x, noise), features)
+    batches = evaluate(fitted, lambda module, x: fitted.family.resample(module, x, noise), features)
     return torch.cat([fitted.preprocess.invert(batch) for batch in batches]).numpy()
 
 
@@ -137,7 +142,7 @@ def quantiles(fitted: Fitted, features: np.ndarray, levels: Sequence[float]) -> 
     def of(module: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
         return fitted.family.quantiles(module, x, at)
 
-    of_members = [torch.cat(_evaluate(one, of, features)).double().numpy() for one in fitted.members]
+    of_members = [torch.cat(evaluate(one, of, features)).double().numpy() for one in fitted.members]
     return sum(of_members) / len(of_members)
 
 
@@ -154,14 +159,17 @@ def _require_autoencoder(fitted: Fitted) -> None:
         )
 
 
-def _evaluate(fitted: Fitted, function: Callable, features: np.ndarray, size: int = BATCH_SIZE) -> list:
+def evaluate(
+    fitted: Fitted, function: Callable, features: np.ndarray, size: int = BATCH_SIZE, device: str = "cpu"
+) -> list:
     """function(module, x) of every batch of scaled features; an empty event list gives one empty batch."""
-    features = np.asarray(features)
+    features, where = np.asarray(features), there(device)
     check_features(features, fitted.n_features)
-    starts = range(0, max(len(features), 1), size)
-    with torch.inference_mode(), torch_threads(1), named(f"{name_of(fitted.family)}, in batches of {size}"):
-        batches = (fitted.preprocess.apply(features[start : start + size]) for start in starts)
-        return [function(fitted.module, x) for x in batches]
+    starts, what = range(0, max(len(features), 1), size), f"{name_of(fitted.family)}, in batches of {size} on {device}"
+    with torch.inference_mode(), torch_threads(1), reproducible(where), named(what):
+        module = fitted.module if where.type == "cpu" else copy.deepcopy(fitted.module).to(where)
+        batches = (sent(fitted.preprocess.apply(features[start : start + size]), where) for start in starts)
+        return [function(module, x) for x in batches]
 
 
 def save(fitted: Fitted) -> bytes:

@@ -31,7 +31,7 @@ def latents(mean: torch.Tensor, log_variance: torch.Tensor, n: int) -> list[torc
     if n == 0:
         return [mean]
     noise = torch.randn((n // 2, 1, mean.shape[1]), generator=torch.Generator().manual_seed(LATENT_SEED))
-    away = noise * torch.exp(0.5 * log_variance)
+    away = noise.to(mean.device) * torch.exp(0.5 * log_variance)
     return [*(mean + away), *(mean - away)]
 
 

@@ -29,3 +29,9 @@ def convolution(n_in: int, n_out: int, kernel: int, places: int) -> Size:
     """A convolution with biases of so many numbers a kernel, which lies at so many places of what goes in or comes out,
     whichever is the smaller."""
     return Size((n_in * kernel + 1) * n_out, 0, n_in * kernel * n_out * places)
+
+
+def patches(n_in: int, n_out: int, kernel: int, places: int) -> Size:
+    """A convolution whose places do not overlap, which is a product of matrices."""
+    weights, _, products = convolution(n_in, n_out, kernel, places)
+    return Size(weights, products)

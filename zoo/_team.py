@@ -14,7 +14,7 @@ from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.overrides import TorchFunctionMode
 
-from zoo._device import sent
+from zoo._device import sent, there
 
 PRECISIONS = ("float32", "bf16")
 
@@ -131,12 +131,14 @@ class Team:
 
 
 def team(device: str, precision: str) -> Team:
-    """This process in torch's process group, or alone where there is none. Raises ValueError for a precision."""
+    """This process in torch's process group, or alone where there is none. Raises ValueError for a precision, and for a
+    device that is not there."""
     if precision not in PRECISIONS:
         raise ValueError(f"precision = {precision!r} is not accepted; it must be one of {', '.join(PRECISIONS)}.")
     grouped = distributed.is_available() and distributed.is_initialized()
     rank, size = (distributed.get_rank(), distributed.get_world_size()) if grouped else (0, 1)
-    return Team(rank, size, torch.device(device), precision, waits=torch.device(device).type == "cpu")
+    where = there(device)
+    return Team(rank, size, where, precision, waits=where.type == "cpu")
 
 
 class _Objective(nn.Module):

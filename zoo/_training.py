@@ -44,6 +44,7 @@ def fit(
     device: str = "cpu",
     precision: str = "float32",
     watched: np.ndarray | None = None,
+    start: Fitted | None = None,
 ) -> Fitted:
     """Train a family for `config.epochs` epochs and keep the weights of the last, as the papers do.
 
@@ -73,6 +74,9 @@ def fit(
     `watched` are features (m, n_features) of other events, which change nothing: their mean loss after every epoch is
     the curve `watched_loss`, beside those of its parts.
 
+    `start` is another fit of the family, whose weights and preprocessing are those before the first step, where else
+    they would be drawn and fitted.
+
     A family with `grow` has no batches: of it `save`, `resume` and `watched` are not used, see `zoo._grown`.
     """
     features, labels = np.asarray(features), np.asarray(labels)
@@ -80,7 +84,7 @@ def fit(
     train, validation = split(len(features), config.validation_fraction, seed)
     if not hasattr(family, "grow"):
         check_batch(family, config.batch_size, len(train))
-    preprocess = fit_preprocess(config.preprocess, features, train)
+    preprocess = start.preprocess if start else fit_preprocess(config.preprocess, features, train)
     if hasattr(family, "grow"):
         rows = train, validation
         return fit_grown(family, config, features, labels, rows, preprocess, seed, threads, report, until)
@@ -88,7 +92,9 @@ def fit(
     fit = f"{name_of(family)}, fitted in batches of {config.batch_size} on {device}"
     with torch_threads(threads), torch.random.fork_rng(devices=[]), reproducible(mine.device), named(fit):
         data = placed(features, labels, preprocess, mine.device)
-        run = _start(family, config, data, seed, mine)
+        run = begin(family, config, data, seed, mine)
+        if start:
+            run.module.load_state_dict(start.module.state_dict())
         if watched is not None:
             unseen = placed(np.asarray(watched), np.ones(len(watched), np.float32), preprocess, mine.device)
             run = dataclasses.replace(run, watched=unseen)
@@ -211,7 +217,7 @@ class _Run:
         return explain(f"{name_of(self.family)}, in {where}", rows, values)
 
 
-def _start(family: ModuleType, config: Any, data: TrainingData, seed: int, team: Team) -> _Run:
+def begin(family: ModuleType, config: Any, data: TrainingData, seed: int, team: Team) -> _Run:
     """The module and optimiser before the first step."""
     generator(seed, INIT)
     module = family.build(config, data.features.shape[1]).to(team.device)

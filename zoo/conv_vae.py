@@ -41,6 +41,7 @@ from zoo._layers import LEAKY_SLOPE, as_features, as_images, bounded, dense, glo
 from zoo._losses import latents
 
 KIND = "autoencoder"
+VERSION = 2  # products of matrices, whose last bits are not those of convolutions
 TRAINS_ON = ("ER",)
 INPUT_SHAPE = IMAGE_SHAPE
 LOG_VARIANCE_RANGE = (-10.0, 10.0)  # the identity well inside; keeps exp(log sigma^2) finite
@@ -68,11 +69,10 @@ class Config(fields.Stopping):
 def size(config: Config, n_features: int) -> sizes.Size:
     """How large the network is."""
     filters, n_flat, colours = config.filters, config.filters * INNER**2, IMAGE_SHAPE[2]
-    layers = ((colours, filters, 25), (filters, filters, 4), (filters, filters, INNER))
-    encoder = [sizes.convolution(n_in, n_out, 9, side**2) for n_in, n_out, side in layers]
-    decoder = [sizes.convolution(n_out, n_in, 9, side**2) for n_in, n_out, side in layers]
+    inner = [sizes.patches(filters, filters, 9, side**2) for side in (4, INNER)]
+    encoder, decoder = sizes.patches(colours, filters, 9, 25**2), sizes.patches(filters, colours, 9, 12**2)
     latent = [sizes.dense(n_flat, n_flat)] if config.latent_layer == "dense" else []
-    return sizes.summed(*encoder, *latent, sizes.dense(n_flat // 2, n_flat), *decoder)
+    return sizes.summed(encoder, *inner, *latent, sizes.dense(n_flat // 2, n_flat), *inner, decoder)
 
 
 class ConvVAE(nn.Module):
@@ -106,14 +106,52 @@ class ConvVAE(nn.Module):
         return (log_variance.exp() + mu.square() - logarithm - 1).sum(dim=1, dtype=dtype)
 
 
+class Strided(nn.Conv2d):
+    """A convolution whose stride is its side: patches do not overlap, and it is one product of matrices."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(n, channels, side, side) as (n, filters, side', side'), channels last in memory."""
+        (step, _), (edge, _) = self.stride, self.padding
+        x = nn.functional.pad(x, (edge,) * 4).permute(0, 2, 3, 1)
+        side = x.shape[1] // step
+        patches = x[:, : side * step, : side * step].unflatten(1, (side, step)).unflatten(3, (side, step))
+        rows = patches.transpose(2, 3).reshape(-1, step * step * self.in_channels)
+        weight = self.weight.permute(2, 3, 1, 0).reshape(-1, self.out_channels)
+        return torch.addmm(self.bias, rows, weight).view(-1, side, side, self.out_channels).permute(0, 3, 1, 2)
+
+
+class Painted(nn.ConvTranspose2d):
+    """A transposed convolution whose stride is its side: each value paints pixels of its own.
+
+    nearest: pixels on a side to which its input is first enlarged by the nearest value. It is the product that is
+    enlarged, of which every pixel would have been the same.
+    """
+
+    def __init__(self, n_in: int, n_out: int, step: int, padding: int, nearest: int | None = None):
+        super().__init__(n_in, n_out, step, stride=step, padding=padding)
+        self.nearest = nearest
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(n, channels, side, side) as (n, filters, side', side'), channels last in memory."""
+        (step, _), (edge, _) = self.stride, self.padding
+        weight = self.weight.permute(0, 2, 3, 1).reshape(self.in_channels, -1)
+        blocks = (x.permute(0, 2, 3, 1) @ weight).permute(0, 3, 1, 2)
+        if self.nearest:
+            blocks = nn.functional.interpolate(blocks, self.nearest)
+        side = blocks.shape[2]
+        pixels = blocks.permute(0, 2, 3, 1).unflatten(3, (step, step, self.out_channels)).transpose(2, 3)
+        pixels = pixels.reshape(-1, side * step, side * step, self.out_channels) + self.bias
+        return pixels[:, edge : side * step - edge, edge : side * step - edge].permute(0, 3, 1, 2)
+
+
 def _encoder(filters: int) -> nn.Sequential:
     """75-25-12-4-2, flattened; "same" asks for a padding of one pixel at 4, and for none at 75 and 12."""
     first, second, third = (
-        glorot(nn.Conv2d(n_in, filters, 3, stride=3, padding=padding))
+        glorot(Strided(n_in, filters, 3, stride=3, padding=padding))
         for n_in, padding in ((IMAGE_SHAPE[2], 0), (filters, 0), (filters, 1))
     )
     return nn.Sequential(
-        first, nn.LeakyReLU(LEAKY_SLOPE), nn.MaxPool2d(2),
+        first, nn.MaxPool2d(2), nn.LeakyReLU(LEAKY_SLOPE),  # in either order: the slope changes no maximum's place
         second, nn.LeakyReLU(LEAKY_SLOPE),
         third, nn.LeakyReLU(LEAKY_SLOPE), nn.Flatten(),
     )  # fmt: skip
@@ -122,14 +160,14 @@ def _encoder(filters: int) -> nn.Sequential:
 def _decoder(filters: int, output: str) -> nn.Sequential:
     """The reflection, 2-4-12-25-75: a transposed convolution gets the size that its convolution took."""
     third, second, first = (
-        glorot(nn.ConvTranspose2d(filters, n_out, 3, stride=3, padding=padding))
-        for n_out, padding in ((filters, 1), (filters, 0), (IMAGE_SHAPE[2], 0))
+        glorot(Painted(filters, n_out, 3, padding, nearest))
+        for n_out, padding, nearest in ((filters, 1, None), (filters, 0, None), (IMAGE_SHAPE[2], 0, 25))
     )
     n_flat = filters * INNER**2
     return nn.Sequential(
         dense(n_flat // 2, n_flat), nn.LeakyReLU(LEAKY_SLOPE), nn.Unflatten(1, (filters, INNER, INNER)),
         third, nn.LeakyReLU(LEAKY_SLOPE),
-        second, nn.LeakyReLU(LEAKY_SLOPE), nn.Upsample(size=(25, 25), mode="nearest"),
+        second, nn.LeakyReLU(LEAKY_SLOPE),
         first, nn.Sigmoid() if output == "sigmoid" else nn.Identity(),
     )  # fmt: skip
 

@@ -3,6 +3,7 @@
 The bare loops are given what the zoo makes itself: events in float32, scaled, and the rows of every batch.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -22,7 +23,7 @@ from zoo._streams import ORDER, permutation, split
 
 SEED = 1
 N_FEATURES = 3835  # of DARWIN's vector
-N_TRAIN, N_LARGE, N_SCORED = 1000, 300, 2048
+N_TRAIN, N_LARGE, N_SCORED, N_IMAGES = 1000, 300, 2048, 250
 
 
 @dataclass(frozen=True)
@@ -75,20 +76,38 @@ def problem(name: str, fields: dict[str, Any], n_events: int) -> Problem:
     family = plugins.load("zoo", name)
     labels = np.arange(n_events) % len(family.TRAINS_ON)
     fall = np.where(labels, 300, 400)[:, None]
-    features = rng.poisson(20 * np.exp(-np.arange(N_FEATURES) / fall)).astype(np.uint16)
+    width = math.prod(getattr(family, "INPUT_SHAPE", (N_FEATURES,)))
+    features = rng.poisson(20 * np.exp(-np.arange(width) / fall)).astype(np.uint16)
     return Problem(family, zoo.configure(family, fields), features, labels)
 
 
+def images(**fields) -> Problem:
+    """An epoch of the autoencoder of images, as printed but for these fields."""
+    family = plugins.load("zoo", "conv_vae")
+    features = np.random.default_rng(SEED).integers(256, size=(N_IMAGES, *family.INPUT_SHAPE), dtype=np.uint8)
+    config = zoo.configure(family, {"epochs": 1} | fields)
+    return Problem(family, config, features.reshape(N_IMAGES, -1), np.zeros(N_IMAGES, int))
+
+
+def by_convolutions(problem: Problem):
+    """The bare fit of images with torch's own convolutions."""
+    with _bare.torch_convolutions(problem.family):
+        return problem.bare_fit()
+
+
 def sides() -> list[Side]:
-    """Training as printed, five epochs in batches of 10, and scoring; steps of Table 1's 26 million weights."""
+    """Training as printed, epochs in batches of 10; steps of Table 1's 26 million weights, and of images; scoring."""
     training = problem("mlp_classifier", {}, N_TRAIN)
     large = problem("dense_vae", {"epochs": 1}, N_LARGE)
-    steps = len(large.epochs[0][0])
+    of_images = images()
+    steps, of_image_steps = (len(one.epochs[0][0]) for one in (large, of_images))
     scoring = problem("mlp_classifier", {"epochs": 1}, N_SCORED)
     done = sum(len(rows) for batches, _ in training.epochs for rows in batches)
     return [
         Side("training, bare torch", "events / s", Work(training.fit, done), Work(training.bare_fit, done)),
         Side("training Table 1, torch's Adamax", "steps / s", Work(large.bare_fit, steps),
              Work(partial(large.bare_fit, _bare.torch_adamax), steps)),
+        Side("training images, torch's convolutions", "steps / s", Work(of_images.bare_fit, of_image_steps),
+             Work(partial(by_convolutions, of_images), of_image_steps)),
         Side("scoring, bare torch", "events / s", Work(scoring.terms, N_SCORED), Work(scoring.bare_terms, N_SCORED)),
     ]  # fmt: skip

@@ -12,7 +12,7 @@ import ray
 
 from engine.cluster import nodes
 from engine.cluster.grain import Grain
-from engine.errors import AS_IT_IS, ScanStalled, StoreFault, TaskFailed, said
+from engine.errors import AS_IT_IS, BadInput, ScanStalled, StoreFault, TaskFailed, said
 from engine.store.parts import Entry, Failure, Part
 from engine.store.store import Store
 from engine.store.units import Done, Shared, Unit, called, ended, perform
@@ -25,9 +25,16 @@ BIG_BYTES = 2**30  # a process that held more has its memory declared, so that t
 TOO_BIG = (ray.exceptions.OutOfMemoryError, ray.exceptions.WorkerCrashedError)  # the kernel's killer says nothing
 
 
-@ray.remote(num_cpus=1, max_retries=20, retry_exceptions=[OSError, StoreFault], scheduling_strategy="SPREAD")
+HOW = {"num_cpus": 1, "max_retries": 20, "retry_exceptions": [OSError, StoreFault], "scheduling_strategy": "SPREAD"}
+
+
+@ray.remote(**HOW)
 def _attempt(work: Callable, store: Store, units: list[Unit], tolerant: bool, *shared: object) -> Done:
     return perform(work, store, units, shared, tolerant)
+
+
+# one task a process: it keeps to the GPU that it was first given, and keeps memory there
+_attempt_on_gpu = ray.remote(**HOW, max_calls=1)(_attempt._function)
 
 
 def fan_out(
@@ -38,6 +45,7 @@ def fan_out(
     *,
     stage: str = "",
     n_items: int = 0,
+    gpus: float = 0.0,
     tolerant: bool = False,
     stall_s: float | None = STALL_S,
     nodes_s: float = nodes.NODES_S,
@@ -46,15 +54,17 @@ def fan_out(
 
     A task carries as many units as `Grain` says of a stage of n_items items (0: one each). Tasks may run more than once
     (a worker dies); their commits are idempotent. At most WINDOW_PER_CPU tasks per CPU are in flight, and units are
-    made as the window empties; Ray calls them by the stage and their first unit. A task that its host kills for its
-    memory is halved. If `tolerant`, a unit without an
-    answer (`errors.UNANSWERED`) is a Failure beside the entries.
+    made as the window empties; Ray calls them by the stage and their first unit. Each asks for a CPU and `gpus` of a
+    GPU. A task that its host kills for its memory is halved. If `tolerant`, a unit without an answer
+    (`errors.UNANSWERED`) is a Failure beside the entries.
 
-    Raises ScanStalled when nothing ends within `stall_s` (None: a task
-    may take as long as it takes), or when for `nodes_s` no node could run a task; what of AS_IT_IS `work` raised, and
-    TaskFailed with what else.
+    Raises BadInput where no node of a cluster that cannot grow has as much of a GPU; ScanStalled when nothing ends
+    within `stall_s` (None: a task may take as long as it takes), or when for `nodes_s` no node could run a task; what
+    of AS_IT_IS `work` raised, and TaskFailed with what else.
     """
-    tasks, watch = _Tasks(work, store, cpus, n_items, tolerant, stage), nodes.RayWatch()
+    if gpus and not nodes.may_grow() and all(node.get("GPU", 0) < gpus for node in nodes.alive()):
+        raise BadInput(f"score.gpus_per_task = {gpus:g}: the cluster has no GPU; give 0, which scores on CPUs")
+    tasks, watch = _Tasks(work, store, cpus, n_items, tolerant, stage, gpus), nodes.RayWatch()
     source, limits = iter(units), _Patience(stall_s, nodes_s)
     watch.look()
     try:
@@ -104,8 +114,10 @@ class _Patience:
 class _Tasks:
     """The tasks in flight, and the halves of those that were too big."""
 
-    def __init__(self, work, store: Store, cpus: int, n_items: int, tolerant: bool, stage: str = ""):
-        self.work, self.store, self.tolerant, self.stage = work, store, tolerant, stage
+    def __init__(
+        self, work, store: Store, cpus: int, n_items: int, tolerant: bool, stage: str = "", gpus: float = 0.0
+    ):
+        self.work, self.store, self.tolerant, self.stage, self.gpus = work, store, tolerant, stage, gpus
         self.window, self.grain = WINDOW_PER_CPU * cpus, Grain(cpus, n_items)
         self.memory_bytes = 0.0  # what tasks were seen to need, if much
         self.running: dict[ray.ObjectRef, list[Unit]] = {}
@@ -115,7 +127,8 @@ class _Tasks:
     @property
     def request(self) -> dict[str, float]:
         """What one task asks of a node."""
-        return {"CPU": 1.0} | ({"memory": self.memory_bytes} if self.memory_bytes else {})
+        beside = {"GPU": self.gpus, "memory": self.memory_bytes}
+        return {"CPU": 1.0} | {name: amount for name, amount in beside.items() if amount}
 
     def fill(self, source: Iterator[Unit]) -> bool:
         """Starts tasks until the window is full or nothing is left; whether any is running."""
@@ -128,8 +141,9 @@ class _Tasks:
 
     def _start(self, units: list[Unit]) -> None:
         light, shared = packed(units)
-        memory = {"memory": self.request["memory"]} if "memory" in self.request else {}
-        attempt = _attempt.options(name=": ".join(filter(None, (self.stage, called(units)))), **memory)
+        asked = {"memory": self.memory_bytes} if self.memory_bytes else {}
+        function, asked = (_attempt_on_gpu, asked | {"num_gpus": self.gpus}) if self.gpus else (_attempt, asked)
+        attempt = function.options(name=": ".join(filter(None, (self.stage, called(units)))), **asked)
         reference = attempt.remote(self.work, self.store, light, self.tolerant, *shared)
         self.running[reference] = units
         reference.future().add_done_callback(lambda _: self.told.put(reference))

@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import replace
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -38,7 +39,7 @@ def train(
     nodes_s: float = nodes.NODES_S,
 ) -> Iterator[list[Entry]]:
     """Runs `work(*arguments, device=...)` of each unit on all members of a process group, as many units side by side as
-    the cluster has room for; yields what the rank 0 of each committed, as it comes.
+    the cluster has room for; yields what the rank 0 of each committed, as it comes. Parts are made by all members.
 
     The unit's item names the run: it follows from all that makes the result. A member that dies has its whole group
     started anew, up to MAX_FAILURES times. Nodes that an autoscaler has yet to bring are asked for and waited for.
@@ -130,6 +131,8 @@ class _Fits:
         """Trains a unit, in a thread of its own."""
         from ray.train import TrainingFailedError
 
+        shared = (ray.get(one) if isinstance(one, ray.ObjectRef) else one for one in unit.arguments)
+        unit = replace(unit, arguments=tuple(shared))
         try:
             return _trainer(work, unit, store, group).fit().return_value
         except TrainingFailedError as error:
@@ -147,7 +150,8 @@ def _trainer(work: Callable, unit: Unit, store: Store, group: Group):
             num_workers=group.workers, use_gpu=gpus > 0,
             resources_per_worker={"CPU": 1} | ({"GPU": gpus} if gpus else {}),
         ),
-        torch_config=TorchConfig(backend="nccl" if gpus else "gloo", timeout_s=GROUP_TIMEOUT_S),
+        # one member has nobody to talk to
+        torch_config=TorchConfig(backend="nccl" if gpus and group.workers > 1 else "gloo", timeout_s=GROUP_TIMEOUT_S),
         run_config=RunConfig(
             name=unit.items[0], storage_path=store.where(FOLDER),
             failure_config=FailureConfig(max_failures=MAX_FAILURES),
@@ -161,7 +165,7 @@ def _member(work: Callable[..., Iterable[Part]], unit: Unit, store: Store) -> Ou
     from ray.train.torch import get_device
 
     try:
-        parts = work(*unit.arguments, device=str(get_device()))
+        parts = list(work(*unit.arguments, device=str(get_device())))
     except (ValueError, MemoryError) as error:  # of the task itself: to try again would be to fail again
         return told(store, [unit], error)
     except CorruptPart as error:  # the driver makes the part again

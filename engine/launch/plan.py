@@ -129,7 +129,7 @@ def on_slurm(
     if asked.array and study.training.workers > 1:
         raise BadInput(f"[training] workers = {study.training.workers} are of one fit, which an array has none for")
     if command.computes and needed > (asked.gpus or 0):
-        raise BadInput(f"[training] asks for {needed} GPUs at once, the job would have {asked.gpus or 0}: see --gpus")
+        raise BadInput(f"the study asks for {needed} GPUs at once, the job would have {asked.gpus or 0}: see --gpus")
     return Launch(job, store_uri, "", rendered, lambda: rendered, partial(SlurmJob, script))
 
 
@@ -163,23 +163,25 @@ def _unknown(option: str) -> str:
 
 
 def _fit_to_gpus(study: Study, objects: Manifests, overlay: str) -> None:
-    """Raises BadInput for fits that would wait for GPUs for ever, and for GPUs that would wait for a fit."""
+    """Raises BadInput for work that would wait for GPUs for ever, and for GPUs that would wait for work."""
     needed, there = _gpus(study), objects.gpus()
     if there < needed and there:
-        raise BadInput(f"[training] asks for {needed} GPUs at once, the job would have {there}: see --gpus")
+        raise BadInput(f"the study asks for {needed} GPUs at once, the job would have {there}: see --gpus")
     if there and not needed:
         raise BadInput(f"--overlay {overlay} asks for {there} GPUs and [training] uses none: take an overlay without, "
-                       "or set training.gpus_per_worker=1: as many fits as GPUs run side by side")  # fmt: skip
+                       "or set training.gpus_per_worker=1: as many fits as GPUs run side by side; and where its CPUs "
+                       "simulate, score.gpus_per_task=0.25 has four of them score on one")  # fmt: skip
 
 
 def _about_gpus(study: Study, objects: Manifests) -> tuple[str, ...]:
     """What does not quite fit between a study's fits and an overlay's nodes."""
     needed, there = _gpus(study), objects.gpus()
     if there < needed:
-        return (f"[training] asks for {needed} GPUs and this overlay has none: the job will end at the first fit",)
-    return (f"{there} GPUs, of which each fit uses {needed}: fits run side by side",) if there > needed else ()
+        return (f"the study asks for {needed} GPUs and this overlay has none: the job will end where it needs one",)
+    several = study.training.gpus_per_worker and there > needed
+    return (f"{there} GPUs, of which each fit uses {needed}: fits run side by side",) if several else ()
 
 
 def _gpus(study: Study) -> int:
-    """Whole GPUs that one fit needs."""
-    return study.training.workers * math.ceil(study.training.gpus_per_worker)
+    """Whole GPUs that one fit needs, or a task that scores."""
+    return max(study.training.workers * math.ceil(study.training.gpus_per_worker), math.ceil(study.score.gpus_per_task))

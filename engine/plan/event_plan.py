@@ -30,7 +30,7 @@ BATTERIES = ("battery", "tune_battery")
 
 @dataclass(frozen=True)
 class Shard:
-    """Some events of one kind, thrown or read for one purpose: train, test, one of POOLS or of BATTERIES."""
+    """Some events of one kind, for one purpose: train, calibration, test, one of POOLS or of BATTERIES."""
 
     item: str
     purpose: str
@@ -88,20 +88,24 @@ class EventPlan:
         events = self.study.events
         n_train, n_test = ({kind: events.n_thrown(kind, n) for kind in KINDS}
                            for n in (events.train_per_kind, events.test_per_kind))  # fmt: skip
-        seen = [(view, kind) for view, kinds in self._trained_on.items() for kind in kinds]
+        seen = [(*how, kind) for how, kinds in self._trained_on.items() for kind in kinds]
+        adapting = [shard for model in self.fitted.values() for shard in self.adapting(model)]
         return {
-            "train": [s for view, kind in seen for s in self._shards("train", kind, n_train[kind], view=view)],
+            "train": [s for view, shift, kind in seen
+                      for s in self._shards("train", kind, n_train[kind], shift, view)],
+            "calibration": list({shard.item: shard for shard in adapting}.values()),
             "test": [s for kind in KINDS for s in self._shards("test", kind, n_test[kind])],
         } | {purpose: self.pool_shards(purpose) for purpose in POOLS}
 
     @property
-    def _trained_on(self) -> dict[str, list[str]]:
-        """The kinds of events that models are trained on, by what they see of them."""
+    def _trained_on(self) -> dict[tuple[str, variations.Shift], list[str]]:
+        """The kinds of events that models are trained on, by what they see of them and how far off the simulation is.
+        """
         wanted = {}
         for model in self.fitted.values():
             seen = (*declared(model.name).TRAINS_ON, *(["NR"] if model.watch_nr else []))
-            wanted.setdefault(self.study.view(model), set()).update(seen)
-        return {view: [kind for kind in KINDS if kind in kinds] for view, kinds in wanted.items()}
+            wanted.setdefault((self.study.view(model), model.shift), set()).update(seen)
+        return {how: [kind for kind in KINDS if kind in kinds] for how, kinds in wanted.items()}
 
     def pool_shards(self, purpose: str = "pool", shift: variations.Shift = ()) -> list[Shard]:
         """Shards of a scoring pool, thrown in a detector that is not quite the one assumed if there is a shift."""
@@ -220,7 +224,7 @@ class EventPlan:
         """How a purpose's events are thrown in energy; the test events always as the papers' population."""
         if purpose in POOLS:
             return self.study.pool.proposal
-        return {"train": self.study.events.train_proposal, "test": "uniform"}[purpose]
+        return "uniform" if purpose == "test" else self.study.events.train_proposal
 
     def _thrown_on(self, purpose: str, kind: str) -> str | list:
         """What a digest takes for how a purpose's events are thrown in energy."""
@@ -295,28 +299,44 @@ class EventPlan:
     def _fit_item(self, model: Model) -> str:
         inputs = [shard.item for shard in self.training(model)]
         seed = self.study.seed_of(model)
-        config = zoo.identity(declared(model.name), model.config)
+        family = declared(model.name)
+        config = zoo.identity(family, model.config)
         fields = {"family": plugins.identity("zoo", model.name), "config": config, "seed": seed}
+        if version := getattr(family, "VERSION", None):
+            fields["version"] = version
         if watched := self.watched(model):
             fields["watched"] = [shard.item for shard in watched]
+        if model.adapt:
+            fields["adapt"] = [model.adapt, [shard.item for shard in self.adapting(model)]]
         return lineage.digest("models", VERSIONS["models"], fields | self.study.training.of_each_fit, inputs)
 
     def training(self, model: Model) -> list[Shard]:
         """The shards a model is trained on: only the kinds that its family asks for, as it sees them."""
-        kinds, view = declared(model.name).TRAINS_ON, self.study.view(model)
-        return [shard for shard in self.shards["train"] if shard.kind in kinds and shard.representation == view]
+        kinds = declared(model.name).TRAINS_ON
+        return [shard for shard in self._seen_by(model) if shard.kind in kinds]
 
     def watched(self, model: Model) -> list[Shard]:
         """The shards whose loss is noted while a model is fitted to others."""
+        return [shard for shard in self._seen_by(model) if model.watch_nr and shard.kind == "NR"]
+
+    def _seen_by(self, model: Model) -> list[Shard]:
+        """Training events as a model sees them, of the simulation that it is trained on."""
+        how = self.study.view(model), model.shift
+        return [shard for shard in self.shards["train"] if (shard.representation, shard.shift) == how]
+
+    def adapting(self, model: Model) -> list[Shard]:
+        """Events of the detector itself by which a fit to a simulation that is off is brought to it."""
         view = self.study.view(model)
-        return [shard for shard in self.shards["train"]
-                if model.watch_nr and shard.kind == "NR" and shard.representation == view]  # fmt: skip
+        return [shard for kind, n in (model.adapt.events if model.adapt else {}).items()
+                for shard in self._shards("calibration", kind, n, view=view)]  # fmt: skip
 
     def score_item(self, shard: Shard, role: str) -> str:
         """Item of one model's terms on one shard."""
         fields = {"representation": plugins.identity("engine.physics.representations", self.view(role))}
         if n_latent := self.fitted[role].n_latent:
             fields["n_latent"] = n_latent
+        if (device := self.study.score.device) != "cpu":
+            fields["device"] = device
         return lineage.digest("scores", VERSIONS["scores"], fields, [shard.item, self.models[role]])
 
     def score_items(self, shards: list[Shard]) -> list[str]:

@@ -74,8 +74,9 @@ def render(figure: Figure, format: str) -> bytes:
     """The figure as `png` or `pdf` bytes, without dates. Raises BadInput for another format."""
     if format not in METADATA:
         raise BadInput(f"figure format {format!r}; accepted: {', '.join(METADATA)}")
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # constrained layout moves a little with every drawing
+    if layout := figure.get_layout_engine():
+        layout.execute(figure)
+        figure.set_layout_engine(None)  # constrained layout moves a little with every drawing, and would draw twice
     buffer = io.BytesIO()
     figure.savefig(buffer, format=format, dpi=130, metadata=METADATA[format])
     return buffer.getvalue()

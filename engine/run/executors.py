@@ -24,7 +24,7 @@ class Job:
     """Units of one stage, by its name: what does them, where their parts go, and how they may end.
 
     tolerant: a unit without an answer is a Failure, and the others go on; stalls: that no task ends for STALL_S is an
-    error; group: processes that share a unit.
+    error; group: processes that share a unit; gpus: of a GPU, what a task asks for.
     """
 
     work: Work
@@ -35,6 +35,7 @@ class Job:
     tolerant: bool = False
     stalls: bool = True
     group: Group | None = None
+    gpus: float = 0.0
 
 
 class Executor(Protocol):
@@ -66,6 +67,8 @@ class InProcess:
         if job.group:
             raise BadInput(f"training.workers = {job.group.workers}, training.gpus_per_worker = "
                            f"{job.group.gpus_per_worker} need Ray: give --workers 1 or more")  # fmt: skip
+        if job.gpus:
+            raise BadInput(f"score.gpus_per_task = {job.gpus:g} needs Ray: give --workers 1 or more")
         source = iter(job.units)
         while units := list(islice(source, AT_ONCE)):
             done = self._done(job, units)
@@ -122,7 +125,8 @@ class OnRay:
             return trainer.train(job.work, job.units, job.store, job.group)
         return fan_out.fan_out(
             job.work, job.units, job.store, cpus,
-            stage=job.stage, n_items=job.n_items, tolerant=job.tolerant, stall_s=STALL_S if job.stalls else None,
+            stage=job.stage, n_items=job.n_items, gpus=job.gpus, tolerant=job.tolerant,
+            stall_s=STALL_S if job.stalls else None,
         )  # fmt: skip
 
     def close(self) -> None:

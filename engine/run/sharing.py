@@ -55,7 +55,7 @@ class InShares(InProcess):
 
     def do(self, job: Job) -> Iterator[list[Entry | Failure]]:
         """As an executor does; ends when all units are done, by whomever, and yields its own and nothing else."""
-        if job.group:
+        if job.group or job.gpus:
             yield from super().do(job)  # says that it needs Ray
         left, grain = list(job.units), Grain(self.part.of, job.n_items)
         while left := self._open(left):

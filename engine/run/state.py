@@ -59,6 +59,7 @@ class Run(Inputs):
             items if stages.trait(stage, "FITS") else (), self.price and partial(self.price, stage, self.plan),
             tolerant=stages.trait(stage, "MAY_FAIL"),
             stalls=stages.trait(stage, "STALLS"), group=group,
+            gpus=stage.gpus(self.plan) if hasattr(stage, "gpus") else 0.0,
         )  # fmt: skip
         if hasattr(stage, "finish"):
             stage.finish(self)

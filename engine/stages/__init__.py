@@ -16,7 +16,8 @@ stage may be such a table alone (`tables`).
 What is not said has its default. `OF_ALL` (False): made once for all members of a comparison; `MAY_FAIL` (False): the
 scan goes on where items have no answer, and says so at its end; `STALLS` (True): where no task ends for long, the
 cluster is taken for dead; `FITS` (False): its items are fits, which say how far they are; `REREAD` (False): what shows
-a finished scan reads its parts again; `group(plan)`: processes that share a unit; `finish(inputs)`: done when the stage
+a finished scan reads its parts again; `group(plan)`: processes that share a unit; `gpus(plan)`: of a GPU, what a task
+asks for; `finish(inputs)`: done when the stage
 has ended; `result(inputs)`: what lines, metrics and figures are made of, by default the table; `lines(result, study)`,
 `metrics(result, study)`.
 """

@@ -16,25 +16,31 @@ NAME, VERSION, SCHEMA = "events", VERSIONS["events"], schemas.EVENTS
 OF_ALL = True
 
 
+def shards(plan: EventPlan) -> list[Shard]:
+    """What fits are made to: training events, and those by which fits are adapted."""
+    return plan.shards["train"] + plan.shards["calibration"]
+
+
 def items(plan: EventPlan) -> list[str]:
-    """The shards of training events."""
-    return [shard.item for shard in plan.shards["train"]]
+    """The shards of what fits are made to."""
+    return [shard.item for shard in shards(plan)]
 
 
 def amounts(plan: EventPlan, missing: set[str]) -> dict[str, float]:
     """Events to be thrown, by what is made of them."""
-    shards = [shard for shard in plan.shards["train"] if shard.item in missing]
-    return totals((shard.representation, shard.n_thrown) for shard in shards)
+    lacking = [shard for shard in shards(plan) if shard.item in missing]
+    return totals((shard.representation, shard.n_thrown) for shard in lacking)
 
 
 def units(inputs: Inputs, missing: set[str]) -> Iterable[Unit]:
     """Shards of training events, those together that show the same events."""
     plan, same = inputs.share(inputs.plan), {}
-    for shard in inputs.plan.shards["train"]:
+    for shard in shards(inputs.plan):
         if shard.item in missing:
-            same.setdefault((shard.kind, shard.number), []).append(shard)
-    return [Unit((plan, *shards), items=tuple(shard.item for shard in shards), name=shards[0].words)
-            for shards in same.values()]  # fmt: skip
+            alike = shard.purpose, shard.kind, shard.number, shard.n_thrown, shard.shift
+            same.setdefault(alike, []).append(shard)
+    return [Unit((plan, *some), items=tuple(shard.item for shard in some), name=some[0].words)
+            for some in same.values()]  # fmt: skip
 
 
 def work(plan: EventPlan, *shards: Shard) -> Iterator[Part]:

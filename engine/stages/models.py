@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from engine.study.models import Model, declared
 NAME, VERSION, SCHEMA = "models", VERSIONS["models"], None
 OF_ALL, STALLS, FITS = True, False, True
 TIMED = 512  # events that are scored to see how fast that is: a batch
+GENTLER = 0.1  # of the learning rate, with which a fit goes on with calibration events
 
 
 def items(plan: EventPlan) -> list[str]:
@@ -50,6 +52,9 @@ def _of_fit(model: Model, n_features: int, n: int, n_watched: int) -> list[tuple
     n_train = n * (1 - config.validation_fraction)
     steps = math.ceil(n_train / config.batch_size) * config.epochs
     passes = (3 * n_train + n - n_train + n_watched) * config.epochs  # the way back takes as much as two ways through
+    if adapt := model.adapt:
+        steps += math.ceil(2 * adapt.calibration / config.batch_size) * adapt.epochs
+        passes += 6 * adapt.calibration * adapt.epochs + adapt.unlabelled
     weights = family.size(config, n_features).weights
     return [("steps taken", steps), ("weights moved", steps * weights), *of_passes(model, n_features, passes)]
 
@@ -71,10 +76,10 @@ def units(inputs: Inputs, missing: set[str]) -> Iterable[Unit]:
     """A fit each."""
     for item, model in inputs.plan.fits.items():
         if item in missing:
-            entries, watched = ([inputs.ledger.entries[shard.item] for shard in shards]
-                                for shards in (inputs.plan.training(model), inputs.plan.watched(model)))  # fmt: skip
-            name = f"fit of {words(inputs.plan, item)}"
-            yield Unit((inputs.plan, item, inputs.store, entries, watched), items=(item,), name=name)
+            plan = inputs.plan
+            shown = [[inputs.ledger.entries[shard.item] for shard in shards]
+                     for shards in (plan.training(model), plan.watched(model), plan.adapting(model))]  # fmt: skip
+            yield Unit((plan, item, inputs.store, *shown), items=(item,), name=f"fit of {words(plan, item)}")
 
 
 def group(plan: EventPlan) -> Group | None:
@@ -84,15 +89,17 @@ def group(plan: EventPlan) -> Group | None:
 
 
 def work(
-    plan: EventPlan, item: str, store: Store, entries: list[Entry], watched: Sequence[Entry] = (), device: str = "cpu"
-) -> list[Part]:
+    plan: EventPlan, item: str, store: Store, entries: list[Entry], watched: Sequence[Entry] = (),
+    adapting: Sequence[Entry] = (), device: str = "cpu",
+) -> list[Part]:  # fmt: skip
     """Makes a fit to the training parts, and notes beside it how fast that was."""
     features, labels = training.gather(store, entries)
     checkpoint = Checkpoint(store, item)
     goes_on = checkpoint.read() is not None
     with timings.stopwatch() as timing:
         seen = training.gather(store, watched)[0] if watched else None
-        fitted = train(plan, item, features, labels, checkpoint, device=device, watched=seen)
+        by = training.gather(store, adapting) if adapting else None
+        fitted = train(plan, item, features, labels, checkpoint, device=device, watched=seen, by=by)
     training_s = None if goes_on else timing.training_s
     timings.write(store, item, Timing(training_s, scored_per_s(fitted, features)))
     return [Part(f"{NAME}/{item}.safetensors", (item,), zoo.save(fitted))]
@@ -101,8 +108,9 @@ def work(
 def train(
     plan: EventPlan, item: str, features: np.ndarray, labels: np.ndarray, checkpoint: Checkpoint, *,
     until: int | None = None, device: str = "cpu", watched: np.ndarray | None = None,
+    by: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> "zoo.Fitted":  # fmt: skip
-    """A fit of the plan, up to an epoch if one is given, on one torch thread.
+    """A fit of the plan, up to an epoch if one is given, on one torch thread; adapted `by` features and labels.
 
     Goes on from the checkpoint of a fit that was killed; one that cannot be read is set aside.
     """
@@ -117,10 +125,32 @@ def train(
             watched=watched,
         )  # fmt: skip
         try:
-            return fit_from(resume=checkpoint.read())
+            fitted = fit_from(resume=checkpoint.read())
         except zoo.BadCheckpoint:
             checkpoint.set_aside()
-            return fit_from()
+            fitted = fit_from()
+    return adapted(plan, item, fitted, features, labels, *by, device=device) if by else fitted
+
+
+def adapted(
+    plan: EventPlan, item: str, fitted: "zoo.Fitted", features: np.ndarray, labels: np.ndarray,
+    own_features: np.ndarray, own_labels: np.ndarray, *, device: str = "cpu",
+) -> "zoo.Fitted":  # fmt: skip
+    """A fit to the features and labels of a simulation, brought to a detector by those of its own events."""
+    adapt, config = plan.fits[item].adapt, fitted.config
+    er, nr = (np.flatnonzero(own_labels == label) for label in (0, 1))
+    if adapt.unlabelled:
+        fitted = zoo.aligned(fitted, features, labels, own_features[er[: adapt.unlabelled]])
+    if not adapt.calibration:
+        return fitted
+    listed = np.concatenate([some[: adapt.calibration] for some in (er, nr)])
+    gentler = replace(config, epochs=adapt.epochs, learning_rate=GENTLER * config.learning_rate)
+    tuned = zoo.fit(
+        fitted.family, gentler, own_features[listed], own_labels[listed], seed=fitted.seed, threads=1, device=device,
+        precision=plan.study.training.precision, start=fitted,
+    )  # fmt: skip
+    history = {name: values + tuned.history[name] for name, values in fitted.history.items()}
+    return replace(tuned, config=config, history=history)
 
 
 def words(plan: EventPlan, item: str) -> str:

@@ -63,6 +63,11 @@ def units(inputs: Inputs, missing: set[str]) -> Iterable[Unit]:
             yield Unit((shared, shard, roles, models), items=made, name=shard.words)
 
 
+def gpus(plan: EventPlan) -> float:
+    """Of a GPU, what a task asks for."""
+    return plan.study.score.gpus_per_task
+
+
 def work(plan: EventPlan, shard: Shard, roles: list[str], models: dict[str, bytes]) -> list[Part]:
     """A shard of test or pool events, made and scored in one stream: its features are never stored.
 
@@ -78,12 +83,17 @@ def scored(
     schema = schemas.EVENTS if shard.enrichment is None else schemas.ENRICHED
     parts = [Part(f"events/{shard.item}.parquet", (shard.item,), schemas.table(schema, columns))]
     for role in roles:
-        terms = evaluate(fitted(plan, role, models[role]), features[plan.view(role)][columns["selected"]])
+        seen = features[plan.view(role)][columns["selected"]]
+        terms = evaluate(fitted(plan, role, models[role]), seen, plan.study.score.device)
         item = plan.score_item(shard, role)
         parts.append(Part(f"{NAME}/{item}.parquet", (item,), terms))
     return parts
 
 
-def evaluate(model: "zoo.Fitted", features: np.ndarray) -> pa.Table:
-    """One row per event: `recon` and `kl` (without beta) of an autoencoder, `logit` of a classifier."""
-    return schemas.table(schemas.TERMS[model.family.KIND], zoo.terms(model, features))
+def evaluate(model: "zoo.Fitted", features: np.ndarray, device: str) -> pa.Table:
+    """One row per event: `recon` and `kl` (without beta) of an autoencoder, `logit` of a classifier.
+
+    A table that was not made on a CPU has in its metadata, as `device`, on what.
+    """
+    table = schemas.table(schemas.TERMS[model.family.KIND], zoo.terms(model, features, device=device))
+    return table if device == "cpu" else table.replace_schema_metadata({"device": zoo.device_name(device)})

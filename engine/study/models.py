@@ -11,8 +11,39 @@ import zoo
 from engine import plugins
 from engine.errors import BadInput
 from engine.study.section import Section, named
+from engine.study.sources import check_moved
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]+$", max_length=100)]
+
+
+Moved = Annotated[float, Field(ge=-0.5, le=0.5)]
+
+
+class Adapt(Section):
+    """How a classifier of a simulation that is off is brought to the detector, by events of the detector itself.
+
+    `unlabelled`: so many electron recoils, as background is, by which CORAL changes its last layer (`zoo.aligned`);
+    `calibration`: so many events of each kind with their label, which the fit then goes on with, `epochs` times, at a
+    tenth of its learning rate.
+    """
+
+    unlabelled: int = Field(0, ge=0, le=1_000_000)
+    calibration: int = Field(0, ge=0, le=1_000_000)
+    epochs: int = Field(10, ge=1, le=1000)
+
+    @model_validator(mode="after")
+    def _says_how(self) -> "Adapt":
+        if not self.events:
+            raise BadInput("adapt: expected a number of unlabelled electron recoils, or of calibration events of each "
+                           "kind, or both, like { unlabelled = 8000 }")  # fmt: skip
+        return self
+
+    @property
+    def events(self) -> dict[str, int]:
+        """How many events of the detector are thrown, by kind; those without a label are the calibration's, and more.
+        """
+        wanted = {"ER": max(self.unlabelled, self.calibration), "NR": self.calibration}
+        return {kind: n for kind, n in wanted.items() if n}
 
 
 class Model(Section):
@@ -21,7 +52,9 @@ class Model(Section):
     `representation`: what it sees of a readout, the study's unless said; `seed`: of its weights and the order of its
     events, the study's unless said; `ensemble`: fits with that seed and those after it, whose terms are averaged;
     `watch_nr`: whether its loss of nuclear recoils, of which it has seen none, is noted after every epoch of its fit;
-    `n_latent`: of an autoencoder, z of q(z|x) over which the score averages its reconstruction; 0: at z = mu.
+    `n_latent`: of an autoencoder, z of q(z|x) over which the score averages its reconstruction; 0: at z = mu;
+    `simulation`: relative amounts by which constants of the detector are off in its training events, of which
+    corrections know nothing; `adapt`: how it is brought from there to the detector.
     """
 
     name: str
@@ -31,6 +64,8 @@ class Model(Section):
     ensemble: int = Field(1, ge=1, le=100)
     watch_nr: bool = Field(False, exclude_if=lambda watched: not watched)
     n_latent: int = Field(0, ge=0, le=1000, multiple_of=2, exclude_if=lambda n: n == 0)
+    simulation: dict[str, Moved] = Field(default_factory=dict, exclude_if=lambda moved: not moved)
+    adapt: Adapt | None = Field(None, exclude_if=lambda adapt: adapt is None)
 
     @model_validator(mode="before")
     @classmethod
@@ -50,6 +85,34 @@ class Model(Section):
         if isinstance(view := own.get("representation"), str):
             plugins.load("engine.physics.representations", view, "features", "sections")
         return own | {"name": name, "config": asdict(zoo.configure(family, fields))}
+
+    @field_validator("simulation")
+    @classmethod
+    def _known(cls, simulation: dict[str, float]) -> dict[str, float]:
+        check_moved(simulation)
+        return simulation
+
+    @model_validator(mode="after")
+    def _can_be_adapted(self) -> "Model":
+        if self.adapt is None:
+            return self
+        family = declared(self.name)
+        if not self.shift:
+            raise BadInput("adapt: its training events are the detector's own; say how far off the simulation is, like "
+                           "simulation = { g1 = 0.03 }")  # fmt: skip
+        if family.KIND != "classifier" or hasattr(family, "grow"):
+            raise BadInput(f"adapt: expected a classifier that is trained in batches; {self.name!r} is none")
+        batch = self.config["batch_size"]
+        n_train = int(2 * self.adapt.calibration * (1 - self.config["validation_fraction"]))
+        if self.adapt.calibration and n_train < batch:
+            raise BadInput(f"adapt.calibration = {self.adapt.calibration}: {n_train} events beside those of validation "
+                           f"are less than a batch of {batch}; expected more, or a smaller batch_size")  # fmt: skip
+        return self
+
+    @property
+    def shift(self) -> tuple[tuple[str, float], ...]:
+        """How far off its simulation is: constants that are moved, by name, and by which relative amounts."""
+        return tuple(sorted((name, amount) for name, amount in self.simulation.items() if amount))
 
 
 def declared(name: str) -> ModuleType:

@@ -23,6 +23,9 @@ class Score(Section):
     `roles.ROLE`: the name of a model in [models], the role's own unless said; `options`: those of the score; R: its
     weights, where it has one. `bandwidth` of f0 is a factor on Silverman's rule, which is made for one bump: a score
     that spans decades has its peak and the fall of its tail within a small part of them.
+
+    `gpus_per_task`: of a GPU, what each task that simulates and scores events asks for; of 0.25 each, four share one.
+    Networks are then run on it, in float32: the terms are those of a CPU to its rounding, under another digest.
     """
 
     name: str = "elbo_and_classifier"
@@ -31,6 +34,7 @@ class Score(Section):
     R: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Distinct] = Field((), validate_default=False)
     bandwidth: float = Field(0.3, gt=0)
     relative_floor: float = Field(1e-12, gt=0, lt=1)
+    gpus_per_task: float = Field(0.0, ge=0, le=1, exclude_if=lambda share: share == 0)
 
     @model_validator(mode="before")
     @classmethod
@@ -52,6 +56,11 @@ class Score(Section):
                 raise unknown("role of the score", role, roles)
         _ = self.configured
         return self
+
+    @property
+    def device(self) -> str:
+        """Where networks give their terms: "cpu" or "cuda"."""
+        return "cuda" if self.gpus_per_task else "cpu"
 
     @cached_property
     def module(self) -> ModuleType:

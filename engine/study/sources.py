@@ -1,6 +1,6 @@
 """What is simulated: the detector and how it is seen, events, backgrounds and the signal."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from pydantic import Field, field_validator, model_validator
 from engine import plugins
 from engine.errors import BadInput, unknown
 from engine.inference.pools import KINDS
-from engine.physics import proposals, selection, spectra
+from engine.physics import events, proposals, selection, spectra
 from engine.physics.detectors import TPC, _field, darwin
 from engine.size import Size
 from engine.study.leakage import Leakage
@@ -25,6 +25,26 @@ FACTOR, LARGEST_FACTOR = "rate_factor", 1e3
 MOST_KEVEE = 1e6  # beyond all energies; a digest takes no infinity
 NestEnergy = Annotated[float, Field(ge=proposals.NEST_RANGE_KEV[0], le=proposals.NEST_RANGE_KEV[1])]  # keV
 NestRange = Annotated[tuple[NestEnergy, NestEnergy], Ascending]
+
+
+def check_moved(names: Iterable[str]) -> None:
+    """Raises BadInput for what is no number among the constants of a detector."""
+    numbers = {key for key, field in TPC.model_fields.items() if field.annotation is float}
+    for name in names:
+        if name not in numbers:
+            raise unknown("detector constant to vary", name, numbers)
+
+
+def check_shift(place: str, tpc: TPC, name: str, amount: float) -> None:
+    """Raises BadInput where a constant is 0, or leaves what is valid when it is moved by a relative amount."""
+    value = getattr(tpc, name)
+    if amount and value == 0:
+        raise BadInput(f"{place}.{name} = {amount:g}: the detector's is 0, which a relative shift leaves as it is; "
+                       "give the detector one")  # fmt: skip
+    try:
+        events.moved(tpc, {name: amount})
+    except ValueError as error:
+        raise BadInput(f"{place}.{name} = {amount:g}: {value * (1 + amount):g} is not valid") from error
 
 
 class Detector(Section):
@@ -47,10 +67,7 @@ class Detector(Section):
         name = overrides.pop("name", "darwin")
         nuisance = overrides.pop("nuisance", {})
         module = plugins.load("engine.physics.detectors", name, "CONSTANTS")
-        numbers = {key for key, field in TPC.model_fields.items() if field.annotation is float}
-        for key in nuisance if isinstance(nuisance, dict) else ():
-            if key not in numbers:
-                raise unknown("detector constant to vary", key, numbers)
+        check_moved(nuisance if isinstance(nuisance, dict) else ())
         for key in overrides:
             if key not in TPC.model_fields:
                 raise unknown("detector constant", key, TPC.model_fields)

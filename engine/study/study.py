@@ -33,6 +33,7 @@ from engine.study.sources import (
     Representation,
     Signal,
     SignalPoint,
+    check_shift,
     with_own_defaults,
 )
 from engine.study.systematics import Systematics
@@ -157,7 +158,7 @@ class Study(Section):
     def _tuning_fits(self) -> "Study":
         if self.tune:
             self.tune.check(self.toys.statistic, self.toys.statistics, self.signal.axes)
-            self.tune.check_search(self.models, self.training)
+            self.tune.check_search(self.models, self.training, self.score)
             if self.tune.objective == BATTERY and not self.battery:
                 raise BadInput("tune.objective = 'battery': the study has no [battery]; at least: [battery.signals] "
                                "and b8 = { spectrum = 'b8' }")  # fmt: skip
@@ -373,6 +374,13 @@ class Study(Section):
                 would_do = ", ".join(self._taken_by(family)) or "none that ships"
                 seen = f"it reads the representation {view!r} of {self.detector.name!r}; would do: {would_do}"
                 raise BadInput(f"{place}: {error} ({seen})") from error
+        return self
+
+    @model_validator(mode="after")
+    def _simulations_are_detectors(self) -> "Study":
+        for place, model in self.all_fitted.items():
+            for name, amount in model.shift:
+                check_shift(f"{place}.simulation", self.detector.constants, name, amount)
         return self
 
     @model_validator(mode="after")

@@ -5,10 +5,10 @@ from typing import Annotated
 from pydantic import Field, field_validator
 
 from engine.errors import BadInput, unknown
-from engine.physics import events, spectra
+from engine.physics import spectra
 from engine.physics.detectors import TPC
 from engine.study.section import Range, Section
-from engine.study.sources import Backgrounds
+from engine.study.sources import Backgrounds, check_moved, check_shift
 
 Relative = Annotated[float, Field(ge=0, le=0.3)]
 LEAST_TOYS = 5000  # some seven beyond a threshold of three sigma
@@ -34,10 +34,7 @@ class Systematics(Section):
     @field_validator("constants")
     @classmethod
     def _known(cls, constants: dict[str, float]) -> dict[str, float]:
-        numbers = {key for key, field in TPC.model_fields.items() if field.annotation is float}
-        for name in constants:
-            if name not in numbers:
-                raise unknown("detector constant to vary", name, numbers)
+        check_moved(constants)
         return constants
 
     def check_components(self, backgrounds: Backgrounds) -> None:
@@ -63,12 +60,5 @@ class Systematics(Section):
             raise BadInput(f"systematics: {', '.join(by_toys)} have no exact law: false alarms are counted in "
                            f"toys: toys.null = {n_toys}, at least {LEAST_TOYS} are needed")  # fmt: skip
         for name, amount in self.constants.items():
-            if amount and getattr(tpc, name) == 0:
-                raise BadInput(f"systematics.constants.{name} = {amount:g}: the detector's is 0, which a relative "
-                               "shift leaves as it is; give the detector one")  # fmt: skip
             for sign in (1, -1):
-                try:
-                    events.moved(tpc, {name: sign * amount})
-                except ValueError as error:
-                    value = getattr(tpc, name) * (1 + sign * amount)
-                    raise BadInput(f"systematics.constants.{name} = {amount:g}: {value:g} is not valid") from error
+                check_shift("systematics.constants", tpc, name, sign * amount)

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from engine.errors import BadInput, unknown
 from engine.study.models import Models, Training
+from engine.study.scan import Score
 from engine.study.search import Dimension, Pruning, Space, dimensions, flat
 from engine.study.section import Axis, Distinct, Positive, Section
 
@@ -66,14 +67,15 @@ class Tune(Section):
                 raise unknown("tune.t3_of", name, chosen)
             _check_objective("objective" if name == self.objective else "t3_of", name, statistic(name)[0])
 
-    def check_search(self, models: Models, training: Training) -> None:
+    def check_search(self, models: Models, training: Training, score: Score) -> None:
         """Raises BadInput where these models cannot be searched."""
-        if self.search and not training.in_process:
-            raise BadInput("tune.search: every trial is fitted by one process without a GPU, as training.workers = 1 "
-                           f"and training.gpus_per_worker = 0 say; given: {training.workers} and "
-                           f"{training.gpus_per_worker}")  # fmt: skip
+        if self.search and score.gpus_per_task and not training.gpus_per_worker:
+            raise BadInput("tune.search: a trial scores where it is fitted: score.gpus_per_task = "
+                           f"{score.gpus_per_task:g} asks for a GPU there, give training.gpus_per_worker")  # fmt: skip
         if self.search and any(model.watch_nr for model in models.values()):
             raise BadInput("tune.search: its fits are not watched; leave watch_nr out")
+        if self.search and any(model.adapt for model in models.values()):
+            raise BadInput("tune.search: its fits are not adapted; leave adapt out")
         if self.pruning and not self.search:
             raise BadInput("tune.pruning goes with tune.search: a scan over R alone fits nothing")
         self.dimensions(models)

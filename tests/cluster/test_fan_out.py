@@ -259,6 +259,11 @@ def test_a_task_that_no_node_can_run_is_an_error_and_not_a_wait(cpus, store, mon
     assert time.monotonic() - start < 100  # not the minutes after which a stage counts as stalled
 
 
+def test_a_gpu_that_no_node_has_is_said_at_once(cpus, store):
+    with pytest.raises(BadInput, match=r"score.gpus_per_task = 0.5: the cluster has no GPU; give 0"):
+        list(fan_out(square, [(1,)], store, cpus, gpus=0.5))
+
+
 def test_a_process_that_held_much_has_its_memory_declared(cpus, store, monkeypatch):
     monkeypatch.setattr(module, "BIG_BYTES", 1000)
     tasks = module._Tasks(square, store, cpus, 0, False)

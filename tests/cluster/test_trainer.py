@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -146,7 +147,7 @@ def test_a_cluster_too_small_is_said_before_anything_waits(cluster, tmp_path):
         train(refuse, str(tmp_path), workers=5)
 
 
-def meet(folder: str, name: str, device: str) -> list[Part]:
+def meet(folder: str, name: str, device: str) -> Iterator[Part]:
     """A fit that waits, for a while, until all of the other fit's members have begun as well."""
     open(f"{folder}/begun.{name}.{os.getpid()}", "w").close()
     until = time.monotonic() + 120
@@ -156,12 +157,12 @@ def meet(folder: str, name: str, device: str) -> list[Part]:
         file.write(f"{len(glob.glob(f'{folder}/begun.*'))}\n")
     os.makedirs(f"{folder}/{name}", exist_ok=True)
     (part,) = fit(f"{folder}/{name}", 0.0, device)
-    return [Part(f"models/{name}.safetensors", (name,), part.content)]
+    yield Part(f"models/{name}.safetensors", (name,), part.content)
 
 
 def test_fits_side_by_side_are_those_of_one_after_the_other(disturbed, tmp_path):
     store = Store(str(tmp_path))
-    units = [Unit((str(tmp_path), name), items=(name,)) for name in ("one", "other")]
+    units = [Unit((nodes.share(str(tmp_path)), name), items=(name,)) for name in ("one", "other")]
     entries = [entry for ended in trainer.train(meet, units, store, Group(2, 0)) for entry in ended]
     assert {entry.items for entry in entries} == {("one",), ("other",)}
     assert (tmp_path / "met").read_text().split() == 4 * ["4"]

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from pod_rules import locked, restricted
 
+from engine import study
+
 K8S = Path(__file__).parents[2] / "k8s"
 UNITS = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 OBJECT_STORE = 0.3  # of the memory, Ray's default
@@ -148,6 +150,21 @@ def guided_secrets() -> set[tuple[str, str]]:
     text = (K8S / "README.md").read_text().replace("\\\n", " ")
     lines = re.findall(r"create secret generic (\S+)(.*)", text)
     return {(name, key) for name, rest in lines for key in re.findall(r"--from-literal=([\w-]+)=", rest)}
+
+
+@pytest.mark.parametrize("name", ["overlays/gpu", "overlays/spot-gpu"])
+def test_nodes_with_gpus_have_a_fit_for_each_and_all_their_cpus_score_on_them(build, name):
+    entrypoint, used = (thing["spec"]["entrypoint"] for folder in ("base", name) for thing in build(folder)
+                        if thing["kind"] == "RayJob")  # fmt: skip
+    options, settings = (used.removeprefix(entrypoint).split()[at::2] for at in (0, 1))
+    parsed = study.load(str(K8S / "base" / "study.toml"), tuple(settings))
+    (rayjob,) = (thing for thing in build(name) if thing["kind"] == "RayJob")
+    *_, nodes = rayjob["spec"]["rayClusterSpec"]["workerGroupSpecs"]
+    limits = nodes["template"]["spec"]["containers"][0]["resources"]["limits"]
+
+    assert used.startswith(entrypoint) and set(options) == {"--set"}
+    assert (parsed.training.workers, parsed.training.gpus_per_worker) == (1, 1)
+    assert int(limits["cpu"]) * parsed.score.gpus_per_task == int(limits["nvidia.com/gpu"])
 
 
 @pytest.mark.parametrize("name", ["overlays/spot", "overlays/spot-gpu"])

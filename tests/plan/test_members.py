@@ -158,3 +158,12 @@ class TestEnsembles:
         (second,) = plan.siblings
         assert [model.seed for model in second.fits_of("classifier").values()] == [4, 5, 6]
         assert second.study.seed_of(second.study.models["vae"]) == 2
+
+
+def test_only_fits_of_a_family_whose_arithmetic_changed_have_another_name(monkeypatch):
+    models = {"vae": {"name": "conv_vae"}, "classifier": CNN}
+    fields = {"compare": None, "representation": {"name": "image"}, "models": models}
+    before = Plan(parsed(**copy.deepcopy(fields))).models
+    monkeypatch.setattr(zoo.declared("conv_vae"), "VERSION", 3)
+    after = Plan(parsed(**fields)).models
+    assert before["vae"] != after["vae"] and before["classifier"] == after["classifier"]

@@ -13,9 +13,13 @@ TINY = (
     "preset=small", "events={train_per_kind=100, test_per_kind=100}", "pool={er_events=1000, nr_events=600}",
     "models.vae.hidden=[8]", "models.vae.latent=2", "models.vae.epochs=2", "models.vae.batch_size=20",
     "models.classifier.hidden=[4]", "models.classifier.batch_size=20", "models.classifier.epochs=2",
-    "grid.exposure_ty=[5, 20]", "figures.exposure_ty=[20]",
+    "grid.exposure_ty=[20]", "figures.exposure_ty=[20]",
     "toys.null=200", "toys.signal=200", "reach.enabled=false", "limits.enabled=false",
 )  # fmt: skip
+OWN = {  # what a figure needs beside
+    "darwin_plane": ("grid.m_chi_GeV=[20, 100]", "grid.sigma_si_cm2=[1e-48, 1e-47, 1e-46]"),
+    "darwin_exposure": ("grid.exposure_ty=[5, 20]",),
+}
 SCANS = {  # what the name of each figure begins with
     "darwin_plane": {"plane"},
     "darwin_exposure": {"p_against_exposure"},
@@ -33,7 +37,7 @@ def store(tmp_path_factory):
 
 @pytest.mark.parametrize("name", SCANS)
 def test_a_scan_ends_with_the_figures_of_its_paper_and_resumes(name, store):
-    tiny = study.load(name, TINY)
+    tiny = study.load(name, (*TINY, *OWN.get(name, ())))
     outcome = pipeline.run(tiny, store, workers=0)
     files = figures.draw(outcome.plan, outcome)
     drawn = {figures.kind(name.removesuffix(".png")) for name in files if name.endswith(".png")}
@@ -52,7 +56,7 @@ def test_fits_are_shared(store):
 
 
 @pytest.mark.parametrize(("name", "settings", "figure"), [
-    ("darwin_weight", ("tune.R={log=[1, 1e7], n=3}", "tune.more_trials=0"), "p_against_R"),
+    ("darwin_weight", ("tune.R={log=[1, 1e7], n=3}", "tune.more_trials=0", "tune.m_chi_GeV=[50]"), "p_against_R"),
     ("darwin_beta", ("tune.trials=2", "tune.R=[1, 100]"), "objective_against_fields"),
 ])  # fmt: skip
 def test_a_tuning_ends_with_its_figure(name, settings, figure, store):

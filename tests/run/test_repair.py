@@ -142,10 +142,11 @@ def test_a_part_of_other_items_is_no_such_part(run):
 # --- a fit that is made anew
 
 
-@pytest.fixture
-def fitted(run, tiny):
-    """A tiny study's run with a part of every stage, whose contents are of no concern here, and one of its fits."""
-    run.plan = Plan(study.load(str(tiny)))
+@pytest.fixture(params=[0.0, 0.25])
+def fitted(run, tiny, request):
+    """A tiny study's run with a part of every stage, whose contents are of no concern here, and one of its fits; scores
+    by a CPU, and by a GPU."""
+    run.plan = Plan(study.load(str(tiny), (f"score.gpus_per_task={request.param}",)))
     for folder, items in stages.items(run.plan).items():
         for item in items if folder != "models" else ():
             run.commit(Part(f"{folder}/{item}.parquet", (item,), part(item).content))

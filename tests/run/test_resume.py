@@ -4,6 +4,7 @@ import time
 
 import pytest
 from scanned import computed, run_scan, tracked
+from studies import LIGHT
 
 from engine import study
 from engine.run import pipeline
@@ -13,8 +14,8 @@ from engine.store.store import Store
 KILLS = [[(1, "events", 0.3), (2, "cells", 0.0)], [(2, "scores", 0.1)]]
 
 
-def of(tiny, store) -> Status:
-    return status(study.load(str(tiny)), Store(str(store)))
+def of(tiny, store, settings: tuple[str, ...]) -> Status:
+    return status(study.load(str(tiny), settings), Store(str(store)))
 
 
 def kill(process, stage: str, store, delay_s: float) -> None:
@@ -39,30 +40,31 @@ def test_one_worker_gives_the_bytes_of_two(reference, tiny, tmp_path):
     assert sum(outcome.computed.values()) == computed(reference.log)[1]
 
 
-def test_a_driver_that_is_killed_resumes_to_the_same_bytes(reference, tiny, scored, start, run_here):
+def test_a_driver_that_is_killed_resumes_to_the_same_bytes(light, tiny, scored, start, run_here, undrawn):
     """With two workers, while they make cells of a store in which the rest is there; it goes on without Ray."""
-    check(reference, tiny, scored, start, [(2, "cells", 0.0)],
-          lambda: run_here("scan", tiny, "--store", scored, "--workers", 0).stdout)  # fmt: skip
+    words = [word for one in LIGHT for word in ("--set", one)]
+    check(light, tiny, scored, start, [(2, "cells", 0.0)],
+          lambda: run_here("scan", tiny, "--store", scored, "--workers", 0, *words).stdout, LIGHT)  # fmt: skip
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kills", KILLS)
 def test_a_driver_that_is_killed_again_and_again_resumes_to_the_same_bytes(reference, tiny, tmp_path, start, kills):
     store = tmp_path / "store"
-    check(reference, tiny, store, start, kills, lambda: run_scan(tiny, store, "--workers", 2))
+    check(reference.table, tiny, store, start, kills, lambda: run_scan(tiny, store, "--workers", 2))
 
 
-def check(reference, tiny, store, start, kills, resume) -> None:
+def check(table, tiny, store, start, kills, resume, settings: tuple[str, ...] = ()) -> None:
     """Each kill is after so many seconds of a stage's first part, with so many workers."""
-    done = [0]
+    done, words = [0], [word for one in settings for word in ("--set", one)]
     for workers, stage, delay_s in kills:
-        kill(start("scan", tiny, "--store", store, "--workers", workers), stage, store, delay_s)
-        found = of(tiny, store)
+        kill(start("scan", tiny, "--store", store, "--workers", workers, *words), stage, store, delay_s)
+        found = of(tiny, store, settings)
         assert found.done > done[-1] and found.missing and not found.corrupt and not found.by_stage["tables"].done
         done.append(found.done)
     made, total, corrupt = computed(resume())
     assert 0 < made <= total - done[-1] < total and corrupt == 0
-    assert (store / "tables" / reference.table.name).read_bytes() == reference.table.read_bytes()
+    assert (store / "tables" / table.name).read_bytes() == table.read_bytes()
     client, runs = tracked(store)
     (scan,) = (run for run in runs if run.data.tags["stage"] == "scan")  # the killed ones', gone on with
     assert scan.info.status == "FINISHED" and len(runs) == 3

@@ -8,6 +8,7 @@ import time
 
 import pytest
 from scanned import SECONDS
+from studies import LIGHT
 
 from engine.store import heartbeat
 from engine.store.store import Store
@@ -19,17 +20,18 @@ from engine import study
 from engine.progress import reporter
 from engine.run import pipeline
 from engine.store.store import Store
-parsed, store = study.load(sys.argv[1]), Store(sys.argv[2])
-while not Path(sys.argv[3]).exists():
+at, store, gate, *settings = sys.argv[1:]
+parsed, store = study.load(at, tuple(settings)), Store(store)
+while not Path(gate).exists():
     time.sleep(0.05)
 pipeline.run(parsed, store, progress=reporter(False), workers=0)
 """
 
 
-def test_the_second_names_the_first_and_the_table_is_that_of_one(reference, tiny, start, scored, tmp_path):
+def test_the_second_names_the_first_and_the_table_is_that_of_one(light, tiny, start, scored, tmp_path):
     """They meet in the store alone: without Ray, of which neither would see the other's, and without figures."""
     gates = [tmp_path / name for name in ("first", "second")]
-    first, second = (start(tiny, scored, gate, program=("-c", SCAN)) for gate in gates)
+    first, second = (start(tiny, scored, gate, *LIGHT, program=("-c", SCAN)) for gate in gates)
     gates[0].touch()
     until(first, "nulls:")
     first.send_signal(signal.SIGSTOP)  # or it might end before the second begins
@@ -40,7 +42,7 @@ def test_the_second_names_the_first_and_the_table_is_that_of_one(reference, tiny
     assert (second.returncode, first.returncode) == (0, 0), said
     assert not list((scored / "drivers").rglob("*.json"))
     (table,) = (scored / "tables").glob("*")
-    assert table.name == reference.table.name and table.read_bytes() == reference.table.read_bytes()
+    assert table.name == light.name and table.read_bytes() == light.read_bytes()
     assert not (scored / "aside").exists()
 
 

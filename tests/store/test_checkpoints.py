@@ -14,7 +14,7 @@ from studies import TINY
 from engine import study
 from engine.errors import BadInput
 from engine.plan.plan import Plan
-from engine.stages import events, models
+from engine.stages import events, models, scores
 from engine.store import checkpoints
 from engine.store.checkpoints import Checkpoint, discard
 from engine.store.store import Store
@@ -124,7 +124,18 @@ def test_a_model_is_that_of_a_gpu_whatever_part_of_one_it_had(tiny, given):
     assert json.dumps(loaded.training.of_each_fit) == as_ever
 
 
+def test_where_scores_are_made_is_part_of_them_and_not_by_which_share_of_it(tiny):
+    plain, part, whole = (Plan(study.load(str(tiny), (f"score.gpus_per_task={share}",))) for share in (0, 0.25, 1))
+    shard = plain.shards["pool"][0]
+    assert [scores.gpus(plan) for plan in (plain, part, whole)] == [0, 0.25, 1]
+    assert plain.score_item(shard, "vae") == Plan(study.load(str(tiny))).score_item(shard, "vae")
+    assert part.score_item(shard, "vae") == whole.score_item(shard, "vae") != plain.score_item(shard, "vae")
+    assert part.table == whole.table != plain.table
+    assert part.models == plain.models and part.score == plain.score
+
+
 @pytest.mark.parametrize(("settings", "said"), [
+    (("score.gpus_per_task=1.5",), "less than or equal to 1"),
     (("training.gpus_per_worker=2",), "2: a process trains on one GPU"),
     (("training.gpus_per_worker=-0.5",), "greater than or equal to 0"),
     (("training.gpus_per_worker=0.5", "training.workers=2"), "gpus_per_worker = 0.5 with workers = 2"),

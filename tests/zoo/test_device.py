@@ -1,7 +1,10 @@
 """The way that a fit takes on a GPU, on a CPU: data laid on the device, and losses read once per epoch."""
 
+import contextlib
+import copy
 import dataclasses
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +16,7 @@ from zoo._device import reproducible
 from zoo._inputs import ResidentData, TrainingData, placed
 from zoo._memory import named
 from zoo._preprocess import fit_preprocess
+from zoo._team import BatchShare, WholeBatchNoise
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
@@ -67,6 +71,54 @@ def test_events_lie_on_a_gpu_where_they_take_half_of_what_is_free(monkeypatch):
     monkeypatch.setattr("zoo._inputs.ResidentData", lambda *given: "resident")
     monkeypatch.setattr("zoo._inputs.free_bytes", lambda device: 4 * features.size * 2)
     assert placed(features, labels, preprocess, GPU) == "resident"
+
+
+# --- what lies where
+
+
+def test_what_a_network_computes_lies_on_its_device(network, lab):
+    """On torch's device of shapes alone, which refuses much of what a GPU refuses."""
+    config, x = lab.small(network), torch.empty(5, lab.width(network), device="meta")
+    module = network.build(config, x.shape[1]).to("meta")
+    several = {"n_latent": 2} if network.KIND == "autoencoder" else {}
+    for term in (*network.terms(module, x).values(), *network.terms(module, x, **several).values()):
+        assert term.device.type == "meta" and term.shape == (5,) and term.dtype == torch.float64
+    with WholeBatchNoise(BatchShare(0, 5, 5), x.device):
+        loss, parts = network.loss(module, x, torch.empty(5, device="meta"), torch.default_generator, config)
+    loss.backward()
+    assert {part.device.type for part in (loss, *parts.values())} == {"meta"}
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_said(mlp, lab):
+    fitted = lab.fitted(mlp)
+    for call in (
+        lambda: zoo.terms(fitted, lab.events(mlp, 5), device="cuda"),
+        lambda: zoo.fit(mlp, lab.small(mlp), *lab.training_set(mlp), seed=1, device="cuda"),
+        lambda: zoo.device_name("cuda:0"),
+    ):
+        lab.one_line_error(call, "device = 'cuda", "finds no GPU here")
+
+
+def test_a_device_scores_with_a_copy_of_the_network(mlp, lab, monkeypatch):
+    fitted, copied = lab.fitted(mlp), []
+    plain = zoo.terms(fitted, lab.events(mlp, 7))["logit"]
+
+    def doubled(module):
+        copied.append(copy.deepcopy(module))
+        with torch.no_grad():
+            copied[-1][-1].weight.mul_(2)
+            copied[-1][-1].bias.mul_(2)
+        return copied[-1]
+
+    monkeypatch.setattr("zoo._fitted.there", lambda name: CPU if name == "cpu" else SimpleNamespace(type="cuda"))
+    monkeypatch.setattr("zoo._fitted.reproducible", lambda device: contextlib.nullcontext())
+    monkeypatch.setattr("zoo._fitted.sent", lambda tensor, device: tensor)
+    monkeypatch.setattr("zoo._fitted.copy", SimpleNamespace(deepcopy=doubled))
+    monkeypatch.setattr(torch.nn.Module, "to", lambda self, device: self)
+    np.testing.assert_array_equal(zoo.terms(fitted, lab.events(mlp, 7), device="cuda")["logit"], 2 * plain)
+    assert len(copied) == 1
+    np.testing.assert_array_equal(zoo.terms(fitted, lab.events(mlp, 7))["logit"], plain)
 
 
 # --- what a GPU is asked for
@@ -125,7 +177,7 @@ def greedy(*_):
 def test_a_fit_and_a_scoring_say_whose_memory_it_was(mlp, lab, monkeypatch):
     fitted = lab.fitted(mlp)
     for name, call, words in (
-        ("terms", lambda: zoo.terms(fitted, lab.events(mlp, 5)), "mlp_classifier, in batches of 512"),
+        ("terms", lambda: zoo.terms(fitted, lab.events(mlp, 5)), "mlp_classifier, in batches of 512 on cpu"),
         ("loss", lambda: lab.fitted(mlp), "mlp_classifier, fitted in batches of 16 on cpu"),
     ):
         monkeypatch.setattr(mlp, name, greedy)

@@ -11,7 +11,7 @@ import zoo
 from zoo._losses import kl_to_standard_normal
 
 SIDE, COLOURS = 75, 3
-SIDES_IN, SIDES_OUT = [75, 25, 12, 4, 2], [2, 4, 12, 25, 75]
+SIDES_IN, SIDES_OUT = [75, 25, 12, 4, 2], [2, 4, 12, 75]
 
 
 @pytest.fixture
@@ -117,6 +117,33 @@ def transposed(image, layer, n):
         canvas[:, 3 * i : 3 * i + 3, 3 * j : 3 * j + 3] += np.tensordot(image[:, i, j], weight, 1)
     inside = slice(before, before + n)
     return canvas[:, inside, inside] + layer.bias.detach().numpy()[:, None, None]
+
+
+@pytest.mark.parametrize(("side", "padding"), [(75, 0), (12, 0), (4, 1)])
+def test_a_strided_convolution_is_that_of_torch_with_its_gradients(conv, side, padding):
+    layer, slow = (make(5, 7, 3, stride=3, padding=padding).double() for make in (conv.Strided, torch.nn.Conv2d))
+    hold(layer, slow, torch.randn(2, 5, side, side, dtype=torch.float64), slow)
+
+
+@pytest.mark.parametrize(("side", "padding", "nearest"), [(2, 1, None), (4, 0, None), (12, 0, 25)])
+def test_a_painted_convolution_is_that_of_torch_with_its_gradients(conv, side, padding, nearest):
+    layer, slow = conv.Painted(5, 7, 3, padding, nearest), torch.nn.ConvTranspose2d(5, 7, 3, stride=3, padding=padding)
+    larger = torch.nn.Upsample(nearest) if nearest else torch.nn.Identity()
+    hold(layer.double(), slow.double(), torch.randn(2, 5, side, side, dtype=torch.float64),
+         torch.nn.Sequential(larger, slow))  # fmt: skip
+
+
+def hold(layer, slow, x, chain):
+    """A layer has the values and the gradients of a chain around one with its weights."""
+    slow.load_state_dict(layer.state_dict())
+    values, inputs = [], [x.clone().requires_grad_() for _ in range(2)]
+    for module, one in zip((layer, chain), inputs, strict=True):
+        values.append(module(one))
+        values[-1].pow(2).sum().backward()
+    ours, theirs = ([value, one.grad, *(weight.grad for weight in made.parameters())]
+                    for value, one, made in zip(values, inputs, (layer, slow), strict=True))  # fmt: skip
+    for mine, wanted in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(mine, wanted, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("output", ["linear", "sigmoid"])

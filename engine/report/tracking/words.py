@@ -32,6 +32,7 @@ def changed(model: Model) -> dict[str, object]:
     """The fields of a model that are not what its family has by default."""
     usual = {field.name: field.default for field in dataclasses.fields(declared(model.name).Config)}
     own = {} if model.ensemble == 1 else {"ensemble": model.ensemble}
+    own |= {key: model.model_dump()[key] for key in ("simulation", "adapt") if getattr(model, key)}
     differs = {name: value for name, value in model.config.items() if value != usual[name]}
     return own | {name: list(value) if isinstance(value, tuple) else value for name, value in differs.items()}
 

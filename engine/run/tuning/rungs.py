@@ -29,7 +29,7 @@ from engine.stages import battery, events, models, scores
 from engine.store.checkpoints import Checkpoint
 from engine.store.parts import Entry, Part, decode
 from engine.store.store import Store, read
-from engine.store.units import Unit
+from engine.store.units import Group, Unit
 
 NAME, STALLS = "rungs", False
 COMPLETE, DIVERGED, UNDERWAY = "complete", "diverged", "underway"
@@ -58,7 +58,8 @@ def prepare(run: Run) -> RungInputs:
     plan, ledger = run.plan, run.ledger
     run.stage(events)
     run.stage(models)
-    run.compute("features", [*scores.items(plan), *plan.beside["features"]], keep, partial(_shards, run))
+    run.compute("features", [*scores.items(plan), *plan.beside["features"]], keep, partial(_shards, run),
+                gpus=scores.gpus(plan) if plan.fixed else 0.0)  # fmt: skip
     pool, signals = _anomalies(run) if plan.oracles else _signals(run)
     return RungInputs(
         plan,
@@ -110,6 +111,11 @@ def _shards(run: Run, missing: set[str]) -> Iterable[Unit]:
             yield Unit((shared, shard, roles, fitted), items=made, name=f"tuning events of {shard.kind}")
 
 
+def group(plan: SearchPlan) -> Group | None:
+    """The processes that share a trial: those that share a fit."""
+    return models.group(plan)
+
+
 def n_rungs(plan: SearchPlan) -> int:
     """How often a trial is looked at."""
     return len(plan.fractions)
@@ -138,14 +144,17 @@ def keep(plan: SearchPlan, shard: Shard, roles: list[str], fitted: dict[str, byt
     return parts
 
 
-def work(inputs: RungInputs, store: Store, values: Values, rung: int, finished: dict[str, Entry]) -> Iterator[Part]:
+def work(
+    inputs: RungInputs, store: Store, values: Values, rung: int, finished: dict[str, Entry], device: str = "cpu"
+) -> Iterator[Part]:
     """One row (`search_tables.RUNGS`) for a trial at a rung, after the models whose last epoch that was.
 
-    finished: stored fits of this trial by item. A fit that diverges is an answer, and no failure.
+    finished: stored fits of this trial by item; device: where they are fitted. A fit that diverges is an answer, and no
+    failure.
     """
     plan = inputs.plan.of(values)
     try:
-        fitted = {role: _fitted(plan, role, rung, inputs, store, finished) for role in plan.searched}
+        fitted = {role: _fitted(plan, role, rung, inputs, store, finished, device) for role in plan.searched}
         worth = _worth(plan, rung, inputs, _terms(plan, fitted, store, inputs.features))
         for role, model in fitted.items():
             for item, member in zip(plan.fits_of(role), model.members, strict=True):
@@ -164,16 +173,18 @@ def _is_last(plan: SearchPlan, role: str, rung: int) -> bool:
 
 
 def _fitted(
-    plan: SearchPlan, role: str, rung: int, inputs: RungInputs, store: Store, finished: dict[str, Entry]
+    plan: SearchPlan, role: str, rung: int, inputs: RungInputs, store: Store, finished: dict[str, Entry], device: str
 ) -> "zoo.Fitted":
     """The model of a role at a rung, with all its members."""
-    of_members = [_fit(plan, role, item, rung, inputs, store, finished.get(item)) for item in plan.fits_of(role)]
+    of_members = [_fit(plan, role, item, rung, inputs, store, finished.get(item), device)
+                  for item in plan.fits_of(role)]  # fmt: skip
     return zoo.averaged(of_members).averaging(plan.fitted[role].n_latent)
 
 
 def _fit(
-    plan: SearchPlan, role: str, item: str, rung: int, inputs: RungInputs, store: Store, finished: Entry | None
-) -> "zoo.Fitted":
+    plan: SearchPlan, role: str, item: str, rung: int, inputs: RungInputs, store: Store, finished: Entry | None,
+    device: str,
+) -> "zoo.Fitted":  # fmt: skip
     """A fit for a role at a rung: of its last epoch the stored one, else fitted on from the rung before."""
     if finished and _is_last(plan, role, rung):
         return zoo.load(read(store, finished), plan.family(role))
@@ -183,7 +194,7 @@ def _fit(
     every_s = None if _is_last(plan, role, rung) else 0  # a rung before the last ends with its state written
     checkpoint = Checkpoint(store, f"{item}-{epochs[-1]}", every_s, before)
     features, labels = training.gather(store, inputs.training[role])
-    return models.train(plan, item, features, labels, checkpoint, until=epochs[-1])
+    return models.train(plan, item, features, labels, checkpoint, until=epochs[-1], device=device)
 
 
 def _terms(
@@ -195,7 +206,7 @@ def _terms(
         column = decode(read(store, entry), ["features"])["features"].combine_chunks()
         features = column.flatten().to_numpy().reshape(len(column), column.type.list_size)
         for role in (role for role in fitted if plan.view(role) == view):
-            parts[role].append(scores.evaluate(fitted[role], features))
+            parts[role].append(scores.evaluate(fitted[role], features, plan.study.score.device))
     terms = {role: {name: np.concatenate([part[name].to_numpy() for part in some]) for name in some[0].column_names}
              for role, some in parts.items()}  # fmt: skip
     for name, values in (pair for of_role in terms.values() for pair in of_role.items()):

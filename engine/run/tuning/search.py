@@ -97,7 +97,7 @@ class Evaluation:
         for entry in ledger.check([*of_item, *self.begun]):
             self.run.put_aside(entry)
         self.run.compute(kind.NAME, list(of_item), kind.work, lambda missing: self._units(of_item, rung, missing),
-                         self.begun, stalls=kind.STALLS)  # fmt: skip
+                         self.begun, stalls=kind.STALLS, group=kind.group(plan))  # fmt: skip
         return [kind.evaluated(plan, ledger.table(plan.trial_item(one, rung))) for one in values]
 
     def forget(self) -> None:

@@ -45,6 +45,11 @@ def prepare(run: Run) -> TrialInputs:
     return TrialInputs(run.plan, pool, assembled.signals(run.plan, pool, run.plan.points))
 
 
+def group(plan: TunePlan) -> None:
+    """A trial fits nothing: it is one task."""
+    return None
+
+
 def n_rungs(plan: TunePlan) -> int:
     """A trial is evaluated once."""
     return 1

@@ -10,6 +10,7 @@ import optuna
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from engine import study
 from engine.cluster.sampler import Trial
@@ -24,7 +25,7 @@ from engine.run.tuning import rungs, search
 from engine.stages import models, scores
 from engine.store.checkpoints import FOLDER
 from engine.store.store import Ledger, Store
-from engine.store.units import commit
+from engine.store.units import Group, commit
 
 SMALL = (
     "events.train_per_kind=150", "pool.er_events=1500", "pool.nr_events=1000", "tune.R={log=[1,10],n=2}",
@@ -193,6 +194,33 @@ def plain(values):
 def best_of(found):
     (row,) = (row for row in found.table.to_pylist() if row["best"])
     return row
+
+
+def test_trials_are_fitted_by_groups_and_score_on_the_device_that_these_have(undisturbed, store, load, monkeypatch):
+    """On a CPU in the place of a GPU, which therefore finds what a CPU finds."""
+    asked, do = [], InProcess.do
+
+    def by_groups(self, job):
+        asked.append((job.stage, job.group, job.gpus))
+        if not job.group:
+            yield from do(self, replace(job, gpus=0.0))
+        for unit in job.units if job.group else ():
+            yield commit(job.store, list(job.work(*unit.arguments, device="cpu")))
+
+    monkeypatch.setattr(InProcess, "do", by_groups)
+    monkeypatch.setattr("zoo._fitted.there", lambda name: torch.device("cpu"))
+    monkeypatch.setattr(models.zoo, "device_name", "{}, of a test".format, raising=False)
+    found = run(load("training.gpus_per_worker=0.5", "score.gpus_per_task=0.25", "tune.trials=2"), store)
+    assert asked == [("models", Group(1, 0.5), 0.0), ("features", None, 0.25), *2 * [("rungs", Group(1, 0.5), 0.0)]]
+    known = {json.dumps(of_row(row)): row for row in undisturbed.table.to_pylist()}
+    for row in found.table.to_pylist():
+        there = known[json.dumps(of_row(row))]
+        assert (row["er_leakage"], row["R"]) == (there["er_leakage"], there["R"])
+    assert found.item != undisturbed.item
+    scored = [entry for item, entry in Ledger(store).entries.items() if item in scores.items(found.plan)]
+    metadata = [pq.read_schema(store.folder() / entry.path).metadata for entry in scored]
+    devices = [one[b"device"] for one in metadata if b"device" in one]
+    assert devices == len(found.plan.shards["tune"]) * [b"cuda, of a test"]
 
 
 class TestSearch:

@@ -54,7 +54,7 @@ def test_what_cannot_be_searched_is_refused_with_the_reason(tiny, setting, said)
 
 @pytest.mark.parametrize(("setting", "said"), [
     ("tune.objective='er_leakge'", "did you mean 'er_leakage'"),
-    ("training.workers=2", "training.workers = 1"),
+    ("score.gpus_per_task=0.5", "score.gpus_per_task = 0.5 asks for a GPU there, give training.gpus_per_worker"),
     ("tune.pruning={prunr='median'}", "did you mean 'pruner'"),
     ("tune.pruning={rungs=[0.5,0.2]}", "must ascend"),
 ])  # fmt: skip

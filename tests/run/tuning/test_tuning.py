@@ -1,8 +1,9 @@
 """The scan over R: a pool of its own, the best R of a case that is known, and a second run that computes nothing."""
 
+import contextlib
+import io
 import re
 import shutil
-import subprocess
 import sys
 import tomllib
 
@@ -27,6 +28,8 @@ SMALL = (
     "tune.R={log=[1,1e6],n=4}", "tune.more_trials=2", "tune.m_chi_GeV=[30,100]", "tune.exposure_ty=20",
     "toys.null=1000", "toys.signal=1000",
 )  # fmt: skip
+FEW = (*SMALL, "events.train_per_kind=150", "pool.er_events=1500", "pool.nr_events=1000", "models.vae.epochs=1",
+       "models.classifier.epochs=1")  # fmt: skip
 
 
 def load(tiny, *settings) -> study.Study:
@@ -177,16 +180,22 @@ def _R_of(said: str) -> str:
 
 
 def words(tiny) -> list:
-    return ["tune", tiny, "--workers", 0, *(word for setting in SMALL for word in ("--set", setting))]
+    return ["tune", tiny, "--workers", 0, *(word for setting in FEW for word in ("--set", setting))]
 
 
 @pytest.fixture(scope="module")
 def tuned(tiny, tmp_path_factory):
     """A finished scan over R of the tiny study: its folder and its output."""
-    folder, command = tmp_path_factory.mktemp("tuned"), [sys.executable, "-m", "engine", *words(tiny)]
-    done = subprocess.run(list(map(str, command)), cwd=folder, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder, done.stdout
+    folder, said = tmp_path_factory.mktemp("tuned"), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(said):
+        patch.chdir(folder)
+        patch.setattr(sys, "argv", ["recoilscan", *map(str, words(tiny))])
+        from engine.cli import app
+
+        with pytest.raises(SystemExit) as ended:
+            app.main()
+    assert not ended.value.code, said.getvalue()
+    return folder, said.getvalue()
 
 
 class TestCommand:
@@ -223,7 +232,7 @@ class TestCommand:
         (own,), (chosen,) = study.load(str(tiny)).score.R, found.score.R
         assert chosen in (best, own) and ("ties with it" in tuned[1]) == (chosen != best)
         assert "30, 100 GeV at 6.5e-48 cm2, 20 t y, worst tail_count" in found.tuned_on
-        expected = study.read(str(tiny), SMALL)
+        expected = study.read(str(tiny), FEW)
         raw = tomllib.loads((tuned[0] / "tuned.toml").read_text())
         del raw["tuned_on"], raw["score"], expected["score"]
         assert raw == expected
@@ -238,7 +247,7 @@ class TestCommand:
         assert (tuned[0] / "tuned.toml").read_bytes() == before
 
     def test_status_tells_the_trials_and_the_best_so_far(self, tuned, tiny, tmp_path):
-        parsed = study.load(str(tiny), tuple(SMALL))
+        parsed = study.load(str(tiny), FEW)
         whole = search.status(parsed, Store(str(tuned[0] / "recoilscan-store")))
         assert whole.missing == 0 and whole.by_stage["trials"] == StageStatus(6, 6, 0, 0, 0)
         assert whole.table == str(self.table(tuned[0])[0])
