@@ -89,7 +89,7 @@ def _anomalies(run: Run) -> tuple[Population, Anomalies]:
                 of_unit = run.share(arenas.of_oracle(arena, target.signal))
                 yield Unit((shared, of_unit, [(item, target)]), items=(item,), name=f"oracle of {target.signal}")
 
-    run.compute(battery.NAME, list(plan.oracles), battery.work, units)
+    run.compute(battery.NAME, list(plan.oracles), battery.work, units, stalls=battery.STALLS)
     rows = ledger.rows(list(plan.oracles), "lineage").to_pylist()
     found = {plan.oracles[row["lineage"]].signal: row["t3_ty"] for row in rows if row["status"] == reach.FOUND}
     if not found:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import zoo
 from engine import study
 from engine.assembly.battery import Arena
 from engine.assembly.samples import sample
@@ -14,7 +15,7 @@ from engine.report import tuned
 from engine.run.state import Run
 from engine.run.tuning import objectives, rungs, search
 from engine.store.scratch import Scratch
-from engine.store.store import Ledger
+from engine.store.store import Ledger, read
 
 SIGNALS = {
     "wimp": {"spectrum": "wimp_si", "m_chi_GeV": 50, "size": 1e-47},
@@ -59,11 +60,13 @@ def test_no_event_is_one_that_the_scan_scores():
 
 def test_a_trial_is_worth_the_median_of_what_each_signal_takes_by_itself(finished):
     store, found = finished
-    inputs = rungs.prepare(Run(found.plan, store, Ledger(store)))
+    ledger = Ledger(store)
+    inputs = rungs.prepare(Run(found.plan, store, ledger))
     assert set(inputs.signals.oracle_ty) == {"wimp", "neutrons"}, "what no oracle finds has no ratio"
     for row in found.table.to_pylist():
         plan = found.plan.of({"models.vae.beta": row["models.vae.beta"]})
-        fitted = {role: rungs._fitted(plan, role, 0, inputs, store, Ledger(store).entries) for role in plan.searched}
+        fitted = {role: zoo.load(read(store, ledger.entries[item]), plan.family(role))
+                  for role in plan.searched for item in plan.fits_of(role)}  # fmt: skip
         terms = inputs.population.pool.terms | rungs._terms(plan, fitted, store, inputs.features)
         arena = Arena(inputs.population, inputs.signals.alternatives).on(row["R"], plan.ts(terms, row["R"]))
         aim = reach.Aim(0.01, 0.5)
