@@ -33,14 +33,16 @@ def test_operations_are_those_of_the_layers(problem):
 
 
 def test_every_network_has_a_line_on_every_device(monkeypatch):
-    monkeypatch.setattr(device, "NETWORKS", ("mlp_classifier",))
+    monkeypatch.setattr(device, "NETWORKS", [("mlp_classifier", {}), ("mlp_classifier", {"precision": "bf16"})])
     monkeypatch.setattr(device, "N_STEPS", 3)
     monkeypatch.setattr(device, "N_SCORED", 20)
     lines = list(device.rows(0.01, {"cpu": "a core", "cpu:0": "a device"}))
-    assert [line[:2] for line in lines] == [("mlp_classifier", "a core"), ("mlp_classifier", "a device")]
-    for steps, events, share, scored in (line[2:] for line in lines):
-        steps, events, scored = (float(number.replace(",", "")) for number in (steps, events, scored))
-        assert events == pytest.approx(10 * steps, abs=1) and scored > 0
+    names = "mlp_classifier", "mlp_classifier, precision = bf16"
+    assert [line[:2] for line in lines] == [(name, place) for name in names for place in ("a core", "a device")]
+    assert all(float(scored.replace(",", "")) > 0 for *_, scored in lines[:2]) and lines[2][-1] == lines[3][-1] == ""
+    for steps, events, share, _ in (line[2:] for line in lines):
+        steps, events = (float(number.replace(",", "")) for number in (steps, events))
+        assert events == pytest.approx(10 * steps, abs=1)
         assert 0 < float(share.removesuffix(" %")) < 200
 
 

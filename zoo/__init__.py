@@ -32,8 +32,8 @@ own `.py` file. The caller looks the module up and passes the module object, cal
   its mean over so many z of `zoo._losses.latents`; and `kl` without beta,
   the two that its loss adds as recon + beta kl: where its decoder is a density, -log N(x; mu_D, diag
   sigma_D^2) with its full constant and KL(q(z|x) || N(0, 1)); else what its file says. A classifier gives
-  `logit`, before the sigmoid, a density `log_density`, ln p of the scaled features, a regressor `mean` and `sd` of
-  what it estimates, in the unit of the labels;
+  `logit`, before the sigmoid, a density `log_density`, ln p of the scaled features or, where its file says so, of some
+  under others, a regressor `mean` and `sd` of what it estimates, in the unit of the labels;
 - autoencoders also `encode(module, x)` -> mu of shape (n, latent), `reconstruct(module, x)` -> mu_D at z = mu, and
   `resample(module, x, generator)` -> mu_D at one z of each event, drawn from q(z|x) with `generator`;
 - a regressor also `quantiles(module, x, levels)` -> (n, levels) of p(label | x), with levels in (0, 1).
@@ -68,6 +68,7 @@ __all__ = [
     "OutOfMemory",
     "aligned",
     "averaged",
+    "check_compiler",
     "check_input",
     "configure",
     "declared",
@@ -97,7 +98,8 @@ _FITTED = (
     "terms",
 )  # fmt: skip
 _OF_TORCH = dict.fromkeys(_FITTED, "_fitted") | {
-    "BadCheckpoint": "_checkpoint", "device_name": "_device", "fit": "_training", "aligned": "_coral",
+    "BadCheckpoint": "_checkpoint", "aligned": "_coral", "check_compiler": "_device", "device_name": "_device",
+    "fit": "_training",
 }  # fmt: skip
 
 

@@ -57,16 +57,18 @@ def bare_terms(fitted: Fitted, x: np.ndarray, batch_size: int) -> list[dict[str,
 
 
 def pace(
-    family: ModuleType, config: Any, features: np.ndarray, labels: np.ndarray, seed: int, device: str, seconds: float
-) -> tuple[float, float]:
+    family: ModuleType, config: Any, features: np.ndarray, labels: np.ndarray, seed: int, device: str, seconds: float,
+    precision: str = "float32", compiled: bool = False,
+) -> tuple[float, float]:  # fmt: skip
     """(steps per second, floating-point operations of a step) of the loop of `fit`, after an epoch that warms up."""
-    mine, (rows, _) = team(device, "float32"), split(len(features), config.validation_fraction, seed)
+    mine, (rows, _) = team(device, precision, compiled), split(len(features), config.validation_fraction, seed)
     preprocess = fit_preprocess(config.preprocess, features, rows)
     n_steps, numbers = len(cut(rows, config.batch_size)), itertools.count(1)
     with torch_threads(1), torch.random.fork_rng(devices=[]), reproducible(mine.device):
-        run = begin(family, config, placed(features, labels, preprocess, mine.device), seed, mine)
+        data = placed(features, labels, preprocess, mine.device)
         with FlopCounterMode(display=False) as counted:
-            run.epoch(next(numbers), rows)
+            begin(family, config, data, seed, team(device, "float32")).epoch(1, rows)
+        run = begin(family, config, data, seed, mine)
         epochs = per_second(lambda: run.epoch(next(numbers), rows), mine.device, seconds)
     return epochs * n_steps, counted.get_total_flops() / n_steps
 

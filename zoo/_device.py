@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,13 @@ def device_name(name: str) -> str:
     """A device with its maker's name, as "cuda, NVIDIA H200"."""
     device = there(name)
     return f"{device.type}, {torch.cuda.get_device_name(device)}" if device.type == "cuda" else device.type
+
+
+def check_compiler() -> None:
+    """Raises ValueError, one sentence, where torch has no compiler to hand its code to."""
+    name = os.environ.get("CXX", "g++")
+    if shutil.which(name) is None:
+        raise ValueError(f"to compile a fit takes a C++ compiler, and {name!r} is not there; install one, or set CXX.")
 
 
 @contextmanager

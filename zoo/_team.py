@@ -4,6 +4,8 @@ The numbers are those of one process: the order of events and the noise are draw
 rank alike, and sliced. What differs is the order of sums, about 1e-7 of a gradient.
 """
 
+import os
+import warnings
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from types import ModuleType
@@ -75,7 +77,7 @@ class Team:
     """This process among those that train one model, its device, and the precision of its matrix products.
 
     waits: whether losses are read at every step, before weights move; else once per epoch, so that the host need not
-    wait for the device between two steps.
+    wait for the device between two steps. compiled: whether training steps are.
     """
 
     rank: int
@@ -83,6 +85,7 @@ class Team:
     device: torch.device
     precision: str
     waits: bool = True
+    compiled: bool = False
 
     def share(self, n: int) -> BatchShare:
         """This rank's slice of a batch of n events."""
@@ -95,11 +98,14 @@ class Team:
             stack.enter_context(WholeBatchNoise(share, self.device))
         if precision == "bf16":
             stack.enter_context(torch.autocast(self.device.type, torch.bfloat16))
+        if self.compiled:
+            stack.enter_context(warnings.catch_warnings())
+            warnings.filterwarnings("ignore", message="The .grad attribute")  # at which torch looks while it compiles
         return stack
 
-    def objective(self, family: ModuleType, module: nn.Module) -> nn.Module:
+    def objective(self, family: ModuleType, module: nn.Module, config: Any) -> nn.Module:
         """(x, label, generator, config) -> the family's loss; its backward averages the gradients of the ranks."""
-        alone = _Objective(family, module)
+        alone = _Objective(family, module, config, self.compiled)
         return alone if self.size == 1 else DistributedDataParallel(alone, broadcast_buffers=False)
 
     def scaled(self, loss: torch.Tensor, share: BatchShare) -> torch.Tensor:
@@ -130,7 +136,7 @@ class Team:
         return held.cpu().numpy().tobytes() or None
 
 
-def team(device: str, precision: str) -> Team:
+def team(device: str, precision: str, compiled: bool = False) -> Team:
     """This process in torch's process group, or alone where there is none. Raises ValueError for a precision, and for a
     device that is not there."""
     if precision not in PRECISIONS:
@@ -138,16 +144,25 @@ def team(device: str, precision: str) -> Team:
     grouped = distributed.is_available() and distributed.is_initialized()
     rank, size = (distributed.get_rank(), distributed.get_world_size()) if grouped else (0, 1)
     where = there(device)
-    return Team(rank, size, where, precision, waits=where.type == "cpu")
+    return Team(rank, size, where, precision, where.type == "cpu", compiled)
 
 
 class _Objective(nn.Module):
-    """A family's loss as a module's forward, which is where gradients are averaged."""
+    """A family's loss as a module's forward, which is where gradients are averaged.
 
-    def __init__(self, family: ModuleType, module: nn.Module):
+    Compiled, if so asked, for `config` alone: each step of a warm-up has another, and would be compiled anew. And for
+    each size of a batch alone: what a size is computed by must not depend on those that came before, as they do not in
+    a fit that goes on.
+    """
+
+    def __init__(self, family: ModuleType, module: nn.Module, config: Any, compiled: bool):
         super().__init__()
-        self.family, self.module = family, module
+        self.family, self.module, self.usual = family, module, config
+        if compiled:
+            os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")  # else a process for each CPU of the host
+        self.loss = torch.compile(family.loss, dynamic=False) if compiled else family.loss
 
     def forward(self, x: torch.Tensor, label: torch.Tensor, generator: torch.Generator, config: Any):
         """The family's loss of a batch."""
-        return self.family.loss(self.module, x, label, generator, config)
+        loss = self.loss if config is self.usual else self.family.loss
+        return loss(self.module, x, label, generator, config)

@@ -13,7 +13,7 @@ import torch
 
 from zoo._checkpoint import Progress, pack, restore
 from zoo._curves import Curves
-from zoo._device import reproducible
+from zoo._device import check_compiler, reproducible
 from zoo._fields import identity, name_of
 from zoo._fitted import BATCH_SIZE, Fitted, torch_threads
 from zoo._grown import fit_grown
@@ -43,6 +43,7 @@ def fit(
     lineage: str = "",
     device: str = "cpu",
     precision: str = "float32",
+    compiled: bool = False,
     watched: np.ndarray | None = None,
     start: Fitted | None = None,
 ) -> Fitted:
@@ -65,11 +66,12 @@ def fit(
 
     Inside an initialised process group of `torch.distributed`, each member trains on its slice of every batch
     and returns the same fit; only rank 0 calls `report` and `save`, and only its `resume` counts. With
-    `precision` "bf16" the training steps multiply matrices in bfloat16; weights and validation stay float32.
+    `precision` "bf16" the training steps multiply matrices in bfloat16; weights and validation stay float32. `compiled`
+    has torch compile the training steps, which takes a minute and other last bits.
 
-    Raises ValueError for features, labels or a seed that do not fit and for a batch larger than the training
-    part, BadCheckpoint, NonFiniteLoss naming family, epoch, step, events and part of the loss, and OutOfMemory naming
-    family, batch and the memory asked for. On a GPU losses are read once per epoch, see `Team`.
+    Raises ValueError for features, labels or a seed that do not fit, for a batch larger than the training part and
+    where nothing can be compiled; BadCheckpoint; NonFiniteLoss naming family, epoch, step, events and part of the loss;
+    and OutOfMemory naming family, batch and the memory asked for. On a GPU losses are read once per epoch, see `Team`.
 
     `watched` are features (m, n_features) of other events, which change nothing: their mean loss after every epoch is
     the curve `watched_loss`, beside those of its parts.
@@ -88,7 +90,9 @@ def fit(
     if hasattr(family, "grow"):
         rows = train, validation
         return fit_grown(family, config, features, labels, rows, preprocess, seed, threads, report, until)
-    mine = team(device, precision)
+    if compiled:
+        check_compiler()
+    mine = team(device, precision, compiled)
     fit = f"{name_of(family)}, fitted in batches of {config.batch_size} on {device}"
     with torch_threads(threads), torch.random.fork_rng(devices=[]), reproducible(mine.device), named(fit):
         data = placed(features, labels, preprocess, mine.device)
@@ -133,7 +137,7 @@ class _Run:
             "family": name_of(self.family), "config": identity(self.family, dataclasses.asdict(self.config)),
             "n_events": n_events, "n_features": n_features, "seed": self.seed, "precision": self.team.precision,
             "lineage": lineage,
-        }  # fmt: skip
+        } | ({"compiled": True} if self.team.compiled else {})  # fmt: skip
 
     def epoch(self, number: int, rows: np.ndarray) -> dict[str, float]:
         """One pass over the training rows in an order of its own; the mean loss while the weights moved."""
@@ -222,7 +226,7 @@ def begin(family: ModuleType, config: Any, data: TrainingData, seed: int, team: 
     generator(seed, INIT)
     module = family.build(config, data.features.shape[1]).to(team.device)
     optimizer = family.optimizer(module.parameters(), config)
-    return _Run(family, config, module, team.objective(family, module), optimizer, data, seed, team)
+    return _Run(family, config, module, team.objective(family, module, config), optimizer, data, seed, team)
 
 
 def _epochs(

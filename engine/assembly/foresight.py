@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+import zoo
 from engine.errors import BadInput
 from engine.inference.pools import KINDS
 from engine.physics import spectra
@@ -36,6 +37,15 @@ def refuse_store(study: Study, uri: str) -> None:
     if not study.training.in_process and scheme not in OF_RAY_TRAIN:
         raise BadInput(f"the store is {scheme}://, where Ray Train cannot keep its notes: fits of several workers or "
                        "on GPUs need a folder, s3:// or gs://; or give training.workers = 1 and no GPU")  # fmt: skip
+
+
+def refuse_compiling(study: Study) -> None:
+    """Raises BadInput for fits to be compiled where nothing compiles; on another host the fit itself finds out."""
+    if study.training.compile:
+        try:
+            zoo.check_compiler()
+        except ValueError as error:
+            raise BadInput(f"training.compile = true: {error}") from error
 
 
 def remarks(study: Study) -> Iterator[str]:

@@ -19,6 +19,7 @@ from engine.plan.plan import Plan
 
 Columns = dict[str, np.ndarray]  # of `engine.schemas.EVENTS`
 Features = dict[str, np.ndarray]  # (n, length) by the name of a representation
+Light = dict[str, bool]  # of `events.simulate`: whether pulses are made, and times of channels
 PILOT = 20_000  # recoils of each kind, as far as S1 and S2
 FEWEST = 100  # of them that are in the window, of either kind
 
@@ -34,13 +35,14 @@ def sample(plan: Plan, shard: Shard, representations: Iterable[str] = ()) -> tup
         columns, features = _of_table(plan, shard, module, options)
         return columns, dict.fromkeys(representations, features)
     views = {name: plugins.load("engine.physics.representations", name) for name in representations}
-    pulses = any(getattr(view, "PULSES", True) for view in views.values())
+    light = {"pulses": any(getattr(view, "PULSES", True) for view in views.values()),
+             "channel_times": any(getattr(view, "CHANNEL_TIMES", False) for view in views.values())}  # fmt: skip
     if module is None:
-        columns, readout = _recoils(plan, shard, pulses)
+        columns, readout = _recoils(plan, shard, light)
     elif hasattr(module, "throw"):
-        columns, readout = _thrown(plan, shard, module, options, pulses)
+        columns, readout = _thrown(plan, shard, module, options, light)
     else:
-        columns, readout = _of_rate(plan, shard, pulses)
+        columns, readout = _of_rate(plan, shard, light)
     return columns, {name: view.features(readout, plan.study.detector.constants) for name, view in views.items()}
 
 
@@ -51,11 +53,11 @@ def _spectrum(plan: Plan, shard: Shard) -> tuple[ModuleType | None, Options | No
     return (None, None) if shard.kind in KINDS else plan.study.backgrounds.spectrum(shard.kind)
 
 
-def _recoils(plan: Plan, shard: Shard, pulses: bool) -> tuple[Columns, Readout]:
+def _recoils(plan: Plan, shard: Shard, light: Light) -> tuple[Columns, Readout]:
     energy, density = _energies(plan, shard)
     if shard.enrichment is not None:
-        return _enriched(plan, shard, energy, density, pulses)
-    return _simulated(plan, shard, shard.kind, energy, density, pulses)
+        return _enriched(plan, shard, energy, density, light)
+    return _simulated(plan, shard, shard.kind, energy, density, light)
 
 
 def _energies(plan: Plan, shard: Shard) -> tuple[np.ndarray, np.ndarray]:
@@ -73,7 +75,7 @@ def _energies(plan: Plan, shard: Shard) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _thrown(
-    plan: Plan, shard: Shard, module: ModuleType, options: Options, pulses: bool
+    plan: Plan, shard: Shard, module: ModuleType, options: Options, light: Light
 ) -> tuple[Columns, Readout]:  # fmt: skip
     """Events of a spectrum that throws its own."""
     key, n = _key(plan, shard), shard.n_thrown
@@ -82,10 +84,10 @@ def _thrown(
     how = {"charge_yield_ratio": ratio, "paired": getattr(module, "PAIRED", False)}
     if hasattr(module, "charge_kept"):
         how["charge_kept"] = module.charge_kept(n, lineage.stream("charge", *key), options)
-    return _simulated(plan, shard, module.KIND, energy, density, pulses, **how)
+    return _simulated(plan, shard, module.KIND, energy, density, light, **how)
 
 
-def _of_rate(plan: Plan, shard: Shard, pulses: bool) -> tuple[Columns, Readout]:
+def _of_rate(plan: Plan, shard: Shard, light: Light) -> tuple[Columns, Readout]:
     """Recoils of a signal of the battery, by the root of its rate: where that is steep, few are where few pass."""
     signal = plan.study.battery.signals[shard.kind]
     low, high = plan.energy_range("pool", signal.kind)
@@ -94,21 +96,21 @@ def _of_rate(plan: Plan, shard: Shard, pulses: bool) -> tuple[Columns, Readout]:
         raise BadInput(f"battery.signals.{shard.kind}: no rate within {low:g} to {high:g} keV, where the pool's "
                        f"{signal.kind} are thrown")  # fmt: skip
     energy = drawn.draw(shard.n_thrown, lineage.stream("energy", *_key(plan, shard)))
-    return _simulated(plan, shard, signal.kind, energy, drawn.density_per_keV(energy), pulses)
+    return _simulated(plan, shard, signal.kind, energy, drawn.density_per_keV(energy), light)
 
 
 def _simulated(
-    plan: Plan, shard: Shard, recoil: str, energy_keV: np.ndarray, density_per_keV: np.ndarray, pulses: bool, **how
+    plan: Plan, shard: Shard, recoil: str, energy_keV: np.ndarray, density_per_keV: np.ndarray, light: Light, **how
 ) -> tuple[Columns, Readout]:  # fmt: skip
     """how: what of `engine.physics.events.simulate` is not as usual."""
     key, tpc, assumed = _key(plan, shard), _true(plan, shard), plan.study.detector.constants
-    columns, readout = events.simulate(tpc, recoil, energy_keV, key, assumed, pulses=pulses, **how)
+    columns, readout = events.simulate(tpc, recoil, energy_keV, key, assumed, **light, **how)
     places = np.arange(shard.n_thrown)
     return _columns(plan, shard, recoil, columns, places, energy_keV, density_per_keV), readout
 
 
 def _enriched(
-    plan: Plan, shard: Shard, energy_keV: np.ndarray, density_per_keV: np.ndarray, pulses: bool
+    plan: Plan, shard: Shard, energy_keV: np.ndarray, density_per_keV: np.ndarray, light: Light
 ) -> tuple[Columns, Readout]:
     """Those of the shard's events that are kept: density_per_keV falls with the probability, as weights rise."""
     keep = tail(plan, shard)
@@ -119,7 +121,7 @@ def _enriched(
 
     assumed, tpc = plan.study.detector.constants, _true(plan, shard)
     places, chance, columns, readout = events.enriched(
-        tpc, shard.kind, energy_keV, _key(plan, shard), probability, assumed, pulses
+        tpc, shard.kind, energy_keV, _key(plan, shard), probability, assumed, **light
     )
     kept = energy_keV[places], density_per_keV[places] * chance
     return _columns(plan, shard, shard.kind, columns, places, *kept), readout

@@ -11,7 +11,7 @@ from engine.cli.options import console
 def bench(
     seconds: Annotated[float, typer.Option(min=0.1, max=3600, help="Time given to each kernel.")] = 2.0,
     of_driver: Annotated[bool, typer.Option("--driver", help="What the driver costs instead; some minutes.")] = False,
-    on_gpu: Annotated[bool, typer.Option("--gpu", help="Networks on the GPU, if there is one, and on a core.")] = False,
+    on_gpu: Annotated[bool, typer.Option("--gpu", help="Networks on a GPU, if any, and on a core; minutes.")] = False,
     of_peers: Annotated[bool, typer.Option("--peers", help="Beside blueice (of alea) and pyhf instead.")] = False,
 ) -> None:
     """Speed of the fast kernels beside their slow, obvious twins, in the same run; and where an event's time goes."""

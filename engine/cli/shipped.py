@@ -21,7 +21,7 @@ def zoo_list() -> None:
     for name in zoo.names():
         family = zoo.declared(name)
         summary = (family.__doc__ or "").strip().splitlines()[0]
-        say(f"{name:<16} {family.KIND:<12} {summary}")
+        say(f"{name:<20} {family.KIND:<12} {summary}")
 
 
 @scans_app.command("list")

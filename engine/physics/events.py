@@ -8,7 +8,18 @@ import numpy as np
 from engine import lineage
 from engine.errors import BadInput
 from engine.physics import proposals
-from engine.physics.detectors import TPC, Readout, _collection, _electronics, _field, _pulses, _quanta, _s1_light, _s2
+from engine.physics.detectors import (
+    TPC,
+    Readout,
+    _channel_times,
+    _collection,
+    _electronics,
+    _field,
+    _pulses,
+    _quanta,
+    _s1_light,
+    _s2,
+)
 
 Columns = dict[str, np.ndarray]
 
@@ -54,6 +65,7 @@ def simulate(
     pulses: bool = True,
     charge_kept: np.ndarray | None = None,
     paired: bool = False,
+    channel_times: bool = False,
 ) -> tuple[Columns, Readout]:
     """Simulates one event per energy; `key` names the random streams, and nothing else enters.
 
@@ -65,16 +77,17 @@ def simulate(
     Returns the columns (x_cm, y_cm, z_cm, s1_pe, s2_pe, cs1_pe, cs2_pe, drift_us, ces_keVee, registered), each of
     the length of `energy_keV`, and the readout. S1 and S2 carry the charge of every photon once. Without `pulses` all
     numbers are the same, and the readout's waveforms and hits are empty, (n, 0): that takes a tenth of the time.
+    With `channel_times` the pulses have a time in every tube, too, and all else is as without.
     Raises BadInput for energies outside NEST's range, of which it would make numbers that mean nothing.
     """
     rng = lineage.stream("detector", key)
     recoils = _recoils(tpc, kind, energy_keV, key, rng, assumed or tpc, charge_yield_ratio, charge_kept)
-    return _readout(tpc, assumed or tpc, recoils.paired() if paired else recoils, rng, pulses)
+    return _readout(tpc, assumed or tpc, recoils.paired() if paired else recoils, rng, pulses, channel_times)
 
 
 def enriched(
     tpc: TPC, kind: str, energy_keV: np.ndarray, key: object, probability: Callable[[Columns], np.ndarray],
-    assumed: TPC | None = None, pulses: bool = True,
+    assumed: TPC | None = None, pulses: bool = True, channel_times: bool = False,
 ) -> tuple[np.ndarray, np.ndarray, Columns, Readout]:  # fmt: skip
     """Throws one event per energy, and goes on with those that are kept for what they look like.
 
@@ -87,7 +100,7 @@ def enriched(
     recoils, columns = _charged(tpc, kind, energy_keV, key, assumed or tpc)
     chance = np.where(columns["registered"], probability(columns), 0.0)
     kept = np.flatnonzero(lineage.stream("kept", key).random(len(chance)) < chance)
-    made = _readout(tpc, assumed or tpc, recoils.only(kept), lineage.stream("pulses", key), pulses)
+    made = _readout(tpc, assumed or tpc, recoils.only(kept), lineage.stream("pulses", key), pulses, channel_times)
     return kept, chance[kept], *made
 
 
@@ -178,7 +191,7 @@ def mean_charge(tpc: TPC) -> float:
 
 
 def _readout(
-    tpc: TPC, assumed: TPC, recoils: Recoils, rng: np.random.Generator, pulses: bool
+    tpc: TPC, assumed: TPC, recoils: Recoils, rng: np.random.Generator, pulses: bool, channel_times: bool
 ) -> tuple[Columns, Readout]:
     """Recoils' columns and what is recorded of them; `rng` gives the S1's photons their times, then dark counts."""
     n, owner = len(recoils.energy_keV), np.repeat(np.arange(len(recoils.energy_keV)), recoils.detected)
@@ -187,40 +200,52 @@ def _readout(
         _pulses.s1_times_ns(tpc, recoils.kind, recoils.energy_keV[owner], is_exciton, rng), _offsets(recoils.detected)
     )  # fmt: skip
     if pulses:
-        light, charge = _pulses_of(tpc, recoils, s1_times, s1_first, rng)
+        light, times, charge = _pulses_of(tpc, recoils, s1_times, s1_first, rng, channel_times)
     else:
-        light, charge = [np.zeros((n, 0), np.float32)] * 6, _charges(tpc, recoils)
+        light, times, charge = [np.zeros((n, 0), np.float32)] * 6, _no_times(n), _charges(tpc, recoils)
     coincident = _pulses.in_coincidence(s1_times, s1_first, tpc.s1_coincidence, tpc.s1_coincidence_ns)
     registered, areas = coincident & (charge[1] >= tpc.s2_threshold_pe), charge / mean_charge(tpc) * recoils.noise
     columns = _columns(tpc, assumed, recoils, areas)
     reconstructed = (columns[name] for name in ("cs1_pe", "cs2_pe", "drift_us"))
     detected = recoils.detected, _pulses.mean_times_ns(s1_times, s1_first), recoils.extracted
-    return columns | {"registered": registered}, Readout(*light, *areas, registered, *reconstructed, *detected)
+    return columns | {"registered": registered}, Readout(*light, *areas, registered, *reconstructed, *times, *detected)
 
 
 def _pulses_of(
-    tpc: TPC, recoils: Recoils, s1_times: np.ndarray, s1_first: np.ndarray, rng: np.random.Generator
-) -> tuple[list[np.ndarray], np.ndarray]:
-    """Waveforms and hits, in the order of a `Readout`, and (2, n) charge of S1 and S2 in PE."""
+    tpc: TPC, recoils: Recoils, s1_times: np.ndarray, s1_first: np.ndarray, rng: np.random.Generator,
+    channel_times: bool,
+) -> tuple[list[np.ndarray], list[np.ndarray], np.ndarray]:  # fmt: skip
+    """Waveforms and hits, and times of channels, in the order of a `Readout`, and (2, n) charge of S1 and S2 in PE."""
     n, charges = len(recoils.energy_keV), _pulses.charge_table(tpc.double_pe_probability, tpc.spe_resolution)
     n_top, n_bottom = (len(tpc.pmt_positions_cm(array)) for array in ("top", "bottom"))
     s1_top, s1_bottom = np.zeros((n, n_top), np.float32), np.zeros((n, n_bottom), np.float32)
     s1_waveform, s1_charge = np.zeros((n, tpc.s1_samples), np.float32), np.zeros(n)
+    moments = np.zeros((n if channel_times else 0, n_top + n_bottom, 2))
     places, tubes = _s1_light.optics(tpc, recoils.x, recoils.y, recoils.z)
     _pulses.fill_s1(
         s1_times, s1_first, recoils.keys[0], charges, tpc.s1_sample_ns, _s1_light.bottom_share(tpc),
         places if tpc.s1_direct_efficiency else places[:0], tubes, s1_waveform, s1_top, s1_bottom, s1_charge,
+        moments,
     )  # fmt: skip
     s2_waveform, s2_top, s2_bottom, s2_charge = _s2.pulses(
         tpc, recoils.drift_us, recoils.extracted, recoils.x, recoils.y, recoils.keys[1]
     )
-    _electronics.add_dark_counts(tpc, tpc.s1_sample_ns, s1_waveform, (s1_top, s1_bottom), rng)
-    _electronics.add_dark_counts(tpc, tpc.s2_sample_ns, s2_waveform, (s2_top, s2_bottom), rng)
+    s1_hits, s2_hits = (s1_top, s1_bottom), (s2_top, s2_bottom)
+    _electronics.add_dark_counts(tpc, tpc.s1_sample_ns, s1_waveform, s1_hits, rng, moments if channel_times else None)
+    _electronics.add_dark_counts(tpc, tpc.s2_sample_ns, s2_waveform, s2_hits, rng)
+    times = _no_times(n)
+    if channel_times:
+        drawn_from = s2_waveform, s2_hits, recoils.keys[1], tpc.s2_sample_ns, mean_charge(tpc)
+        times = [_channel_times.of_moments(moments, *s1_hits), _channel_times.of_waveforms(*drawn_from)]
     waveforms = [
         _electronics.digitise(tpc, tpc.s1_sample_ns, s1_waveform, recoils.keys[0]),
         _electronics.digitise(tpc, tpc.s2_sample_ns, s2_waveform, recoils.keys[1]),
     ]
-    return [*waveforms, s1_top, s1_bottom, s2_top, s2_bottom], np.stack([s1_charge, s2_charge])
+    return [*waveforms, *s1_hits, *s2_hits], times, np.stack([s1_charge, s2_charge])
+
+
+def _no_times(n: int) -> list[np.ndarray]:
+    return [np.zeros((n, 0, 2), np.float32)] * 2
 
 
 def _noise(tpc: TPC, name: str, n: int, key: object) -> np.ndarray:

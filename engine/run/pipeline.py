@@ -107,6 +107,7 @@ def opened(
     """
     foresight.refuse_full_toys(plan.study)
     foresight.refuse_store(plan.study, store.uri)
+    foresight.refuse_compiling(plan.study)
     store.check_writable()
     progress = progress or Silent()
     ledger = Ledger(store)

@@ -122,7 +122,7 @@ def train(
         fit_from = partial(
             zoo.fit, family, config, features, labels, seed=plan.study.seed_of(model), threads=1, report=tell,
             save=checkpoint.offer, until=until, lineage=item, device=device, precision=plan.study.training.precision,
-            watched=watched,
+            compiled=plan.study.training.compile, watched=watched,
         )  # fmt: skip
         try:
             fitted = fit_from(resume=checkpoint.read())

@@ -134,7 +134,8 @@ def _article(kind: str) -> str:
 
 
 class Training(Section):
-    """How networks are fitted: by how many processes, on GPUs or not, in which precision of matrix products.
+    """How networks are fitted: by how many processes, on GPUs or not, in which precision of matrix products, and with
+    training steps compiled, but those of a warm-up, or as they are.
 
     One worker without a GPU trains in its task's own process. More share each batch and average their gradients: the
     curves agree to 1e-5, the bits do not, so that all of this is part of a model's identity. `n_seeds`: fits of each
@@ -146,6 +147,7 @@ class Training(Section):
     workers: int = Field(1, ge=1, le=1024)
     gpus_per_worker: int | float = Field(0, ge=0)
     precision: Literal["float32", "bf16"] = "float32"
+    compile: bool = Field(False, exclude_if=lambda on: not on)
     n_seeds: int = Field(1, ge=1, le=100)
     seed_error: Literal["fits", "members"] = "fits"
 

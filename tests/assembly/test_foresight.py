@@ -1,5 +1,7 @@
 """What is told of a study before any of its events exists: toys that cannot be drawn, what its spectra leave out."""
 
+import sys
+
 import pytest
 from studies import TINY
 
@@ -60,6 +62,16 @@ def test_energies_of_a_table_that_no_event_is_made_of_are_said(tmp_path):
     assert line.startswith("wide: ") and "3 energies outside NEST's range, 0.05 to 300 keV (0.01 to 350)" in line
     path.write_text("energy_keV,rate\n1,1\n299,1\n")
     assert not list(foresight.remarks(study.load(str(TINY), wide)))
+
+
+def test_what_cannot_be_compiled_is_refused_before_any_work(monkeypatch):
+    compiled = study.load(str(TINY), ("training.compile=true",))
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(BadInput, match="training.compile = true: .*'no-such-compiler' is not there"):
+        foresight.refuse_compiling(compiled)
+    foresight.refuse_compiling(study.load(str(TINY)))
+    monkeypatch.setenv("CXX", sys.executable)
+    foresight.refuse_compiling(compiled)
 
 
 @pytest.mark.parametrize("settings", [("training.workers=2",), ("training.gpus_per_worker=1",)])

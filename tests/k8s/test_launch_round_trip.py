@@ -18,6 +18,7 @@ from pathlib import Path
 
 import obstore
 import pytest
+import tomlkit
 from cluster_api import Api, Cluster
 from cluster_operator import Operator
 from cluster_ray import free_ports
@@ -25,6 +26,7 @@ from cluster_rules import cluster_faults, faults, job_faults, raycluster, schema
 from launching import PATIENCE_S, launch, own_study, said, until
 from moto.server import ThreadedMotoServer
 from obstore.store import S3Store
+from studies import LIGHT
 
 import engine
 from engine import study as studies
@@ -126,7 +128,9 @@ def site(crds, s3, mlflow, tiny, tmp_path_factory):
     bucket = S3Store(BUCKET, endpoint=s3, region="us-east-1", access_key_id="x", secret_access_key="x",
                      client_options={"allow_http": True})  # fmt: skip
     _make_bucket(s3)
-    yield Site(tiny, cluster, operator, bucket, mlflow[1], environment, folder, s3)
+    study = folder / "light.toml"
+    study.write_text(tomlkit.dumps(studies.document(str(tiny), LIGHT)))
+    yield Site(study, cluster, operator, bucket, mlflow[1], environment, folder, s3)
     left = operator.close()
     server.close()
     assert not left, f"{len(left)} processes outlived their cluster"
@@ -163,7 +167,7 @@ def fill(site: Site, store: str, scored: Path) -> None:
         obstore.put(site.bucket, key, path.read_bytes())
 
 
-def test_a_launch_is_left_and_followed_again_to_the_bytes_of_a_laptop(site, asked, reference, scored):
+def test_a_launch_is_left_and_followed_again_to_the_bytes_of_a_laptop(site, asked, light, scored):
     name, store = lineage(site.study)
     fill(site, store, scored)
     first = site.launch()
@@ -175,7 +179,7 @@ def test_a_launch_is_left_and_followed_again_to_the_bytes_of_a_laptop(site, aske
 
     followed = said(site.launch(), beside=site.operator.errors)
 
-    assert site.table(store) == reference.table.read_bytes()
+    assert site.table(store) == light.read_bytes()
     assert "runs already" in followed and f"table: {store}/tables/" in followed, "the driver's log is handed on"
     assert f"job {name}: Complete SUCCEEDED" in followed and f"store: {store}" in followed
     assert "Complete SUCCEEDED" in asked("--status")
@@ -192,7 +196,7 @@ def test_a_launch_is_left_and_followed_again_to_the_bytes_of_a_laptop(site, aske
 
 
 @pytest.mark.slow
-def test_a_head_that_dies_costs_an_attempt_and_changes_no_byte(site, reference):
+def test_a_head_that_dies_costs_an_attempt_and_changes_no_byte(site, light):
     name, store = lineage(site.study)
     for path in site.paths("store"):
         obstore.delete(site.bucket, path)
@@ -205,7 +209,7 @@ def test_a_head_that_dies_costs_an_attempt_and_changes_no_byte(site, reference):
 
     assert process.returncode == 0, (out, err, site.operator.errors)
     assert site.operator.attempts[name] == 2 and "failed attempts: 1" in err
-    assert site.table(store) == reference.table.read_bytes()
+    assert site.table(store) == light.read_bytes()
     assert finished.items() <= site.objects("store").items() and finished, "what was finished is as it was"
 
 

@@ -204,7 +204,8 @@ def test_photons_follow_the_shares():
     ones = np.ones(_pulses.TABLE_SIZE, np.float32)
     samples, area = np.zeros((1, 9), np.float32), np.zeros(1)
     _pulses.fill_s1(
-        np.zeros(n), np.array([0, n]), keys(1), ones, 10.0, 0.7, places, tubes, samples, top, bottom, area
+        np.zeros(n), np.array([0, n]), keys(1), ones, 10.0, 0.7, places, tubes, samples, top, bottom, area,
+        np.zeros((0, 0, 2)),
     )  # fmt: skip
     expected = straight(tpc, *place)
     rest = 1 - sum(each.sum() for each in expected)

@@ -15,6 +15,7 @@ DARWIN = darwin.CONSTANTS
 TUBES = len(DARWIN.pmt_positions_cm())
 PHOTONS, S1 = REFERENCES["photons"], REFERENCES["s1_times"]
 ONES = np.ones(_pulses.TABLE_SIZE, np.float32)
+NO_MOMENTS = np.zeros((0, 0, 2))
 CHARGES = _pulses.charge_table(DARWIN.double_pe_probability, DARWIN.spe_resolution)
 
 
@@ -35,7 +36,8 @@ def s1_pulses(times, counts, charges=CHARGES, samples=200, event_keys=None, bott
     event_keys = keys(n) if event_keys is None else event_keys
     waveform, area, hits = np.zeros((n, samples), np.float32), np.zeros(n), np.zeros((2, n, TUBES), np.float32)
     even = np.zeros((0, 6)), (np.zeros((2, TUBES)), np.zeros((2, TUBES)))
-    _pulses.fill_s1(times, offsets(counts), event_keys, charges, 10.0, bottom, *even, waveform, hits[0], hits[1], area)
+    filled = waveform, hits[0], hits[1], area, NO_MOMENTS
+    _pulses.fill_s1(times, offsets(counts), event_keys, charges, 10.0, bottom, *even, *filled)
     return waveform, area, *hits
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from engine.physics import events, representations
 from engine.physics.detectors import TPC, Readout, darwin
-from engine.physics.representations import corrected, summary, vector
+from engine.physics.representations import channels, corrected, summary, vector
 
 REFERENCES = tomllib.loads((Path(__file__).parents[1] / "references" / "darwin.toml").read_text())
 REPRESENTATIONS = {
@@ -27,7 +27,8 @@ DETECTORS = {"darwin": darwin.CONSTANTS, "small": TPC(**darwin.CONSTANTS.model_d
 
 @cache
 def readout_of(detector, n=12):
-    return events.simulate(DETECTORS[detector], "ER", np.linspace(1, 100, n), "representation")[1]
+    tpc, energy_keV = DETECTORS[detector], np.linspace(1, 100, n)
+    return events.simulate(tpc, "ER", energy_keV, "representation", channel_times=True)[1]
 
 
 def constant(**parts):
@@ -153,3 +154,80 @@ def test_summary_is_what_the_columns_say():
     plain = events.simulate(tpc, "NR", np.linspace(3, 60, 20), "summary")[0]
     np.testing.assert_array_equal(features[:, 0], plain["cs1_pe"].astype(np.float32))
     assert np.all(features[:, 1] > plain["cs2_pe"])
+
+
+# Channels
+
+
+def slots(tpc, n=60, kind="ER", **constants):
+    """Slots (n, pulse, slot, number) of events of 2 to 100 keV, and the readout they are of."""
+    tpc = TPC(**tpc.model_dump() | constants)
+    readout = events.simulate(tpc, kind, np.linspace(2, 100, n), "channels", channel_times=True)[1]
+    return channels.features(readout, tpc).reshape(n, 2, 1 + channels.BRIGHTEST, len(channels.NUMBERS)), readout
+
+
+def test_slots_are_the_brightest_tubes_by_area_and_the_first_of_equal_ones():
+    tpc = DETECTORS["small"]
+    n_top, n_bottom = (len(tpc.pmt_positions_cm(array)) for array in ("top", "bottom"))
+    areas, times = np.zeros((3, n_top + n_bottom), np.float32), np.zeros((3, n_top + n_bottom, 2), np.float32)
+    areas[0, [2, 5, n_top + 1]] = [1.0, 3.0, 1.0]
+    times[0, :, 0] = np.arange(n_top + n_bottom)
+    areas[1] = np.random.default_rng(1).permutation(n_top + n_bottom) + 1.0
+    tubes = channels._slots(np.column_stack([np.arange(n_top + n_bottom)] * 2).astype(float), areas, times)
+    np.testing.assert_array_equal(tubes[0, 1:5, [0, 2, 3]], [[5, 2, n_top + 1, 0], [3, 1, 1, 0], [5, 2, n_top + 1, 0]])
+    np.testing.assert_array_equal(tubes[1, 1:, 0], np.argsort(-areas[1])[: channels.BRIGHTEST])
+    mean = (5 * 3 + 2 + n_top + 1) / 5
+    assert tubes[0, 0, 2] == 5 and tubes[0, 0, 0] == tubes[0, 0, 3] == pytest.approx(mean) and tubes[0, 0, 4] > 0
+    assert not tubes[0, 4:].any() and not tubes[2].any()
+
+
+def test_arrays_lie_side_by_side():
+    tpc, places = darwin.CONSTANTS, channels._places(darwin.CONSTANTS)
+    top = len(tpc.pmt_positions_cm("top"))
+    assert places.min() >= 0 and places[:, 0].max() <= 4 * tpc.radius_cm and places[:, 1].max() <= 2 * tpc.radius_cm
+    assert np.hypot(*np.subtract(places[:top].mean(axis=0), places[top:].mean(axis=0))) == pytest.approx(260)
+    np.testing.assert_allclose(places[:top] - places[0], tpc.pmt_positions_cm("top") - tpc.pmt_positions_cm("top")[0])
+
+
+@pytest.mark.parametrize("origin", ["pulse_start", "s1_trigger"])
+def test_times_of_channels_are_those_of_the_waveforms(origin):
+    """Without noise and pulse shapes; an S2's tubes scatter about its mean as so many photons do."""
+    quiet = dict.fromkeys(("baseline_noise_pe", "dark_count_rate_hz", "spe_rise_ns", "spe_fall_ns"), 0.0)
+    quiet |= {"s1_samples": 300}
+    quiet |= {"s2_origin": origin, "s2_samples": 180_000 if origin == "s1_trigger" else 1725}
+    seen, readout = slots(DETECTORS["small"], 30, **quiet)
+    for pulse, name, rough_ns in ((0, "s1", 10), (1, "s2", 60)):
+        waveform = getattr(readout, f"{name}_waveform").astype(float)
+        samples = 10.0 * (np.arange(waveform.shape[1]) + 0.5)
+        mean = waveform @ samples / waveform.sum(axis=1)
+        spread = np.sqrt(np.maximum(waveform @ samples**2 / waveform.sum(axis=1) - mean**2, 0))
+        expected = mean if pulse == 0 else readout.drift_us * 1e3
+        np.testing.assert_allclose(seen[:, pulse, 0, 3], expected, atol=rough_ns, rtol=1e-6)
+        np.testing.assert_allclose(seen[:, pulse, 0, 4], spread, atol=rough_ns, rtol=0.03)
+    tubes, charge = seen[:, 1, 1:], events.mean_charge(darwin.CONSTANTS)
+    pull = (tubes[:, :, 3] - seen[:, 1, :1, 3]) * np.sqrt(tubes[:, :, 2] / charge) / seen[:, 1, :1, 4]
+    assert pull.std() == pytest.approx(1, abs=0.08)
+
+
+def test_slots_hold_what_a_small_s1_lights():
+    seen, readout = slots(DETECTORS["darwin"], 8)
+    hits = np.hstack([readout.s1_top, readout.s1_bottom])
+    few = np.count_nonzero(hits, axis=1) <= channels.BRIGHTEST
+    assert few.any() and not few.all()
+    held, area = seen[:, 0, 1:, 2].sum(axis=1), hits.sum(axis=1)
+    np.testing.assert_allclose(held[few], area[few], rtol=1e-5)
+    assert np.all(held[~few] < 0.95 * area[~few])
+    np.testing.assert_allclose(seen[:, 0, 0, 2], area, rtol=1e-5)
+
+
+def test_times_of_channels_change_nothing_else():
+    tpc, energy_keV = DETECTORS["small"], np.linspace(1, 100, 12)
+    columns, without = events.simulate(tpc, "ER", energy_keV, "times")
+    again, readout = events.simulate(tpc, "ER", energy_keV, "times", channel_times=True)
+    for name, column in columns.items():
+        np.testing.assert_array_equal(again[name], column)
+    for name, part in vars(without).items():
+        if name.endswith("channel_ns"):
+            assert part.shape == (12, 0, 2) and getattr(readout, name).any()
+        else:
+            np.testing.assert_array_equal(getattr(readout, name), part)

@@ -190,9 +190,11 @@ class TestInProcess:
         assert len(made) == 4
         assert len(list(found)) == 2 and len(made) == 12
 
-    def test_a_group_of_processes_needs_a_cluster(self, store):
+    def test_a_group_of_processes_needs_a_cluster_and_so_does_a_gpu(self, store):
         with pytest.raises(BadInput, match=r"training.workers = 2, .* need Ray: give --workers 1 or more"):
             list(InProcess().do(Job(inverse, units(1), store, 1, group=Group(2, 0))))
+        with pytest.raises(BadInput, match=r"score.gpus_per_task = 0.5 needs Ray: give --workers 1 or more"):
+            list(InProcess().do(Job(inverse, units(1), store, 1, gpus=0.5)))
 
 
 def test_no_workers_and_a_cluster_exclude_each_other():

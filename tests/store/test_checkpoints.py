@@ -111,10 +111,12 @@ def test_only_what_was_committed_is_removed(store):
 
 def test_how_a_model_is_trained_is_part_of_it_where_it_moves_bits(tiny):
     plain = Plan(study.load(str(tiny))).models
-    settings = "training.precision='bf16'", "training.workers=2", "training.gpus_per_worker=1"
+    settings = ("training.precision='bf16'", "training.workers=2", "training.gpus_per_worker=1",
+                "training.compile=true")  # fmt: skip
     others = [Plan(study.load(str(tiny), (setting,))).models["vae"] for setting in settings]
-    assert len({plain["vae"], *others}) == 4
-    assert Plan(study.load(str(tiny), ("training.workers=1",))).models == plain
+    assert len({plain["vae"], *others}) == 5
+    for same in ("training.workers=1", "training.compile=false"):
+        assert Plan(study.load(str(tiny), (same,))).models == plain
 
 
 @pytest.mark.parametrize("given", ["1", "1.0", "0.5", "0.125"])

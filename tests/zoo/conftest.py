@@ -16,6 +16,7 @@ N_FEATURES = 30
 IMAGE_LENGTH = 75 * 75 * 3
 SMALL = {
     "boosted_trees": {"leaves": 8, "epochs": 5, "events_per_leaf": 5},
+    "channel_transformer": {"width": 8, "heads": 1, "epochs": 2, "batch_size": 40},
     "cnn_classifier": {"filters": [4, 4], "epochs": 2, "batch_size": 8},
     "conv_vae": {"filters": 4, "epochs": 2, "batch_size": 8, "learning_rate": 0.01},
     "dense_vae": {"hidden": [16, 8], "latent": 4, "epochs": 3, "batch_size": 16, "learning_rate": 0.01},

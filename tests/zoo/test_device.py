@@ -183,3 +183,55 @@ def test_a_fit_and_a_scoring_say_whose_memory_it_was(mlp, lab, monkeypatch):
         monkeypatch.setattr(mlp, name, greedy)
         with pytest.raises(zoo.OutOfMemory, match=f"^{words}: out of memory, 20.00 MiB asked for"):
             call()
+
+
+# --- compiled steps
+
+OF_TORCH = pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated:DeprecationWarning")
+
+
+@pytest.fixture
+def seen(monkeypatch):
+    """What is compiled, for which shapes, by a compiler that changes nothing."""
+    shapes = []
+
+    def compiled(function, *, dynamic):
+        assert dynamic is False
+
+        def call(module, x, *rest):
+            shapes.append(tuple(x.shape))
+            return function(module, x, *rest)
+
+        return call
+
+    monkeypatch.setattr(torch, "compile", compiled)
+    return shapes
+
+
+def compiled_fit(family, lab, **fields):
+    return zoo.fit(family, lab.small(family, **fields), *lab.training_set(family), seed=1, compiled=True)
+
+
+def test_the_steps_are_compiled_and_nothing_else(mlp, lab, seen):
+    assert zoo.save(compiled_fit(mlp, lab, epochs=2)) == zoo.save(lab.fitted(mlp, epochs=2))
+    assert [len(shape) for shape in seen] == [2] * 2 * -(-len(lab.training_rows(mlp)) // 16)
+
+
+def test_steps_of_a_warm_up_are_not(vae, lab, seen):
+    n_steps = -(-len(lab.training_rows(vae)) // 16)
+    compiled_fit(vae, lab, epochs=3, warm_up_epochs=2)
+    assert len(seen) == n_steps
+
+
+@pytest.mark.slow
+@OF_TORCH
+def test_a_compiled_fit_is_the_same_twice_and_that_of_other_steps_to_rounding(vae, lab):
+    one, other = (compiled_fit(vae, lab, epochs=2) for _ in range(2))
+    assert zoo.save(one) == zoo.save(other)
+    for name, curve in lab.fitted(vae, epochs=2).history.items():
+        np.testing.assert_allclose(one.history[name], curve, rtol=1e-4, err_msg=name)
+
+
+def test_without_a_compiler_nothing_begins(mlp, lab, monkeypatch):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    lab.one_line_error(lambda: compiled_fit(mlp, lab), "a C++ compiler", "'no-such-compiler' is not there", "CXX")

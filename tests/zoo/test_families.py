@@ -9,7 +9,7 @@ from scipy.special import logit as log_odds
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 import zoo
-from zoo import boosted_trees, flow, summary_classifier, waveform_classifier
+from zoo import boosted_trees, channel_transformer, flow, summary_classifier, waveform_classifier
 from zoo._losses import cross_entropy
 from zoo._streams import split
 
@@ -58,6 +58,66 @@ def test_a_flow_takes_no_more_than_a_summary_and_needs_something_that_is_not_giv
         zoo.check_input(flow, n, zoo.configure(flow, {"given": n - 1}))
         lab.one_line_error(lambda n=n: zoo.check_input(flow, n, zoo.configure(flow, {"given": n})), "leaves nothing")
     lab.one_line_error(lambda: zoo.check_input(flow, 4), "at most 3 values, not 4")
+
+
+class TestChannelTransformer:
+    def events(self, n, seed, s2_lost=1.0):
+        """Slots of two pulses of 4 tubes at places of their own; the S2 is ten times the S1, within a tenth."""
+        rng = np.random.default_rng(seed)
+        slots = np.zeros((n, 2, 5, 5))
+        slots[..., :2] = rng.uniform(0, 100, (n, 2, 5, 2))
+        s1 = rng.uniform(20, 200, n)
+        area = np.stack([s1, s2_lost * 10 * s1 * rng.lognormal(0, 0.1, n)], axis=1)
+        slots[..., 1:, 2] = area[..., None] * rng.dirichlet([5] * 4, (n, 2))
+        slots[..., 0, 2] = area
+        slots[..., 3] = rng.normal(50, 5, (n, 2, 5)) + [[0], [1e5]]
+        slots[..., 4] = rng.uniform(20, 30, (n, 2, 5))
+        return slots.reshape(n, 50).astype(np.float32)
+
+    def test_an_s2_that_does_not_follow_from_its_s1_is_found(self):
+        fields = {"width": 16, "heads": 1, "epochs": 8, "batch_size": 20, "learning_rate": 0.01}
+        config = zoo.configure(channel_transformer, fields)
+        fit = zoo.fit(channel_transformer, config, self.events(600, 1), np.zeros(600), seed=1)
+        usual, odd = (zoo.terms(fit, self.events(200, 2, lost))["log_density"] for lost in (1.0, 0.5))
+        assert (odd[:, None] < usual).mean() > 0.9
+
+    def test_what_is_masked_is_not_seen(self, monkeypatch):
+        """What is said of a token depends on its contents by nothing, and on those of each that is seen."""
+        monkeypatch.setattr(channel_transformer, "gaussian_nll", lambda x, mean, log_variance: mean + log_variance)
+        torch.manual_seed(1)
+        module = channel_transformer.build(channel_transformer.Config(), 50)
+        slots = torch.from_numpy(self.events(1, 3)).reshape(1, 2, 5, 5)
+        slots[0, 0, 4] = 0  # a tube without light
+        place, content, lit, drift = channel_transformer._tokens(slots)
+        content.requires_grad_()
+        seen, asked = torch.tensor([[0, 2, 4, 5]]), torch.tensor([[1, 3, 6]])
+        module._asked(place, content, lit, drift, seen, asked).sum().backward()
+        felt = content.grad[0].abs().sum(dim=1)
+        assert (felt[[0, 2, 5]] > 0).all() and not felt[asked[0]].any() and not felt[[7, 8, 9]].any()
+        assert felt[4] == 0, "a dark tube is none"
+
+    def test_attention_sees_the_way_between_two_places(self):
+        module = channel_transformer.build(channel_transformer.Config(), 50)
+        query, key = torch.randn(2, 1, 1, 1, 16, generator=torch.Generator().manual_seed(1))
+        there, other = torch.tensor([[[0.4, 1.1]]]), torch.tensor([[[2.0, 0.3]]])
+
+        def product(shift):
+            turned = (channel_transformer.rotated(one, module._turns(at + torch.tensor(shift)))
+                      for one, at in ((query, there), (key, other)))  # fmt: skip
+            return torch.mul(*turned).sum().item()
+
+        assert product([1.3, 0.7]) == pytest.approx(product([0.0, 0.0]), abs=1e-4)
+        assert abs(product([0.0, 0.0]) - (query * key).sum().item()) > 0.1
+
+    def test_slots_are_two_pulses_in_their_own_units(self, lab):
+        def checked(n_features, **fields):
+            zoo.check_input(channel_transformer, n_features, zoo.configure(channel_transformer, fields))
+
+        checked(650)
+        lab.one_line_error(lambda: checked(3835), "3835 values", "two pulses", "`channels`")
+        lab.one_line_error(lambda: checked(640), "640 values", "two pulses")
+        lab.one_line_error(lambda: checked(650, width=20), "width = 20", "4 heads = 8")
+        lab.one_line_error(lambda: checked(650, preprocess="max"), "'max'", "'raw'")
 
 
 class TestTrees:

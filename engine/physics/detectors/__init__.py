@@ -152,6 +152,8 @@ class Readout:
     that array); s1_area, s2_area (n,): charge over the mean charge of a photon, in photons detected;
     registered (n,) bool: an S1 of enough photons within the window, with an S2 of at least the threshold.
     cs1_pe, cs2_pe (n,): charge corrected for light collection and electron lifetime; drift_us (n,): drift time.
+    s1_channel_ns, s2_channel_ns (n, PMTs, 2), of the top and then of the bottom array: mean and standard deviation of
+    the times of a tube's charge after its waveform's start, 0 without any; (n, 0, 2) unless asked for.
     s1_photons, s1_mean_time_ns (after the first photon, 0 without any), s2_electrons (n,): what was detected of a
     simulated event's quanta, which no experiment records.
     """
@@ -168,6 +170,8 @@ class Readout:
     cs1_pe: np.ndarray
     cs2_pe: np.ndarray
     drift_us: np.ndarray
+    s1_channel_ns: np.ndarray
+    s2_channel_ns: np.ndarray
     s1_photons: np.ndarray
     s1_mean_time_ns: np.ndarray
     s2_electrons: np.ndarray

@@ -35,18 +35,26 @@ def spe_kernel(rise_ns: float, fall_ns: float, sample_ns: float) -> np.ndarray:
 
 
 def add_dark_counts(
-    tpc: TPC, sample_ns: float, waveform: np.ndarray, hits: tuple[np.ndarray, np.ndarray], rng: np.random.Generator
-) -> None:
-    """Adds single photoelectrons anywhere in the window, in any tube; draws nothing where there are none."""
+    tpc: TPC, sample_ns: float, waveform: np.ndarray, hits: tuple[np.ndarray, np.ndarray], rng: np.random.Generator,
+    moments: np.ndarray | None = None,
+) -> None:  # fmt: skip
+    """Adds single photoelectrons anywhere in the window, in any tube; draws nothing where there are none.
+
+    Their charge times their time, and times its square, is added to `moments` (n, tubes, 2).
+    """
     if not tpc.dark_count_rate_hz:
         return
     (n, samples), tubes = waveform.shape, hits[0].shape[1] + hits[1].shape[1]
     event = np.repeat(np.arange(n), rng.poisson(tpc.dark_count_rate_hz * tubes * samples * sample_ns * 1e-9, n))
     charge = rng.choice(_pulses.charge_table(0.0, tpc.spe_resolution), len(event))
-    np.add.at(waveform, (event, rng.integers(samples, size=len(event))), charge)
+    sample = rng.integers(samples, size=len(event))
+    np.add.at(waveform, (event, sample), charge)
     tube, first = rng.integers(tubes, size=len(event)), hits[0].shape[1]
     for array, chosen, shift in ((hits[0], tube < first, 0), (hits[1], tube >= first, first)):
         np.add.at(array, (event[chosen], tube[chosen] - shift), charge[chosen])
+    if moments is not None:
+        time_ns = (sample + 0.5) * sample_ns
+        np.add.at(moments, (event, tube), charge[:, None] * np.stack([time_ns, time_ns**2], axis=1))
 
 
 def digitise(tpc: TPC, sample_ns: float, waveform: np.ndarray, keys: np.ndarray) -> np.ndarray:

@@ -97,12 +97,15 @@ def _coincide(times, fold, window):
 
 
 @njit(cache=True)
-def fill_s1(times, first, keys, charges, sample_ns, bottom, places, tubes, waveform, hits_top, hits_bottom, area):
+def fill_s1(
+    times, first, keys, charges, sample_ns, bottom, places, tubes, waveform, hits_top, hits_bottom, area, moments
+):
     """Gives every S1 photon a PMT and a charge; the waveform starts with the event's first photon.
 
     One 64-bit draw per photon: 12 bits for the charge, 40 for the channel. `places` (n, 6) and `tubes` say which
     light goes straight to which tube (`_s1_light.optics`), none if places is (0, 6); of the rest, `bottom` is the
-    bottom array's share, and each array's tubes have it evenly.
+    bottom array's share, and each array's tubes have it evenly. `moments` (n, tubes, 2), or (0, tubes, 2) for none:
+    charge times time after the first photon, and times its square, are added there.
     """
     mask, n_top = np.uint64(len(charges) - 1), hits_top.shape[1]
     straight = np.zeros(n_top + hits_bottom.shape[1])
@@ -123,16 +126,20 @@ def fill_s1(times, first, keys, charges, sample_ns, bottom, places, tubes, wavef
             u = (bits >> np.uint64(24)) / 2.0**40
             if u < straight[-1]:
                 tube = np.searchsorted(straight, u, side="right")
-                if tube < n_top:
-                    hits_top[event, tube] += charge
-                else:
-                    hits_bottom[event, tube - n_top] += charge
-                continue
-            u = (u - straight[-1]) / (1 - straight[-1])
-            if u < bottom:
-                hits_bottom[event, _even(u / bottom, hits_bottom.shape[1])] += charge
             else:
-                hits_top[event, _even((u - bottom) / (1 - bottom), hits_top.shape[1])] += charge
+                u = (u - straight[-1]) / (1 - straight[-1])
+                if u < bottom:
+                    tube = n_top + _even(u / bottom, hits_bottom.shape[1])
+                else:
+                    tube = _even((u - bottom) / (1 - bottom), n_top)
+            if tube < n_top:
+                hits_top[event, tube] += charge
+            else:
+                hits_bottom[event, tube - n_top] += charge
+            if len(moments):
+                time = times[i] - origin
+                moments[event, tube, 0] += charge * time
+                moments[event, tube, 1] += charge * time * time
 
 
 @njit(cache=True)
