@@ -29,8 +29,8 @@ from engine.store.scratch import Scratch
 from engine.store.store import Ledger
 
 KNOWN = {
-    "battery": (1, "354ebf"),
-    "battery_tables": (1, "03ea89"),
+    "battery": (2, "92a30c"),
+    "battery_tables": (1, "546f1d"),
     "cells": (5, "4517a7"),
     "combined": (1, "ceb44f"),
     "combined_tables": (1, "ffdb9f"),

@@ -9,6 +9,7 @@ own `.py` file. The caller looks the module up and passes the module object, cal
 - `MOST_FEATURES`, only if it takes events of no more values;
 - `VERSION`, only of a family whose arithmetic has changed since it was first shipped: its fits have another name;
 - `check(config, n_features)`, only if what it takes depends on its configuration: raises ValueError;
+- `size(config, n_features)` -> `zoo._sizes.Size`, only of a network that `--plan` is to price by how large it is;
 - `TRAINS_ON`, the kinds of event it is trained on: `("ER",)` or `("ER", "NR")`; a regressor may be fitted to any;
 - `Config`, a frozen dataclass whose defaults are the paper's table as printed; of a family of no paper a recipe that
   trains, without units that die. Its fields include `epochs`, `batch_size`,
@@ -49,8 +50,8 @@ be the batch's.
 
 `recon` is that of the *preprocessed* features: `preprocess` changes its offset and its scale.
 
-`declared(name)` is a built-in family whose constants, `Config` and `check` are read without torch: these, then, use
-nothing that needs it.
+`declared(name)` is a built-in family whose constants, `Config`, `check` and `size` are read without torch: these, then,
+use nothing that needs it.
 """
 
 import importlib

@@ -20,6 +20,7 @@ import torch
 from torch import nn
 
 from zoo import _fields as fields
+from zoo import _sizes as sizes
 from zoo._choices import IMAGE_SHAPE, KINDS
 from zoo._layers import LEAKY_SLOPE, as_images, dense, glorot
 from zoo._losses import cross_entropy
@@ -40,6 +41,16 @@ class Config(fields.FalsePositives, fields.Stopping):
     learning_rate: float = fields.real(0.001, above=0)
     validation_fraction: float = fields.real(0.2, above=0, below=1)
     preprocess: str = fields.choice("byte", KINDS)
+
+
+def size(config: Config, n_features: int) -> sizes.Size:
+    """How large the network is."""
+    side, parts = IMAGE_SHAPE[0], []
+    for n_in, n_out in pairwise((IMAGE_SHAPE[2], *config.filters)):
+        parts.append(sizes.convolution(n_in, n_out, 9, (side - 2) ** 2))
+        side = (side - 2) // 2
+    hidden = (config.hidden,) if config.hidden else ()
+    return sizes.summed(*parts, sizes.dense(config.filters[-1] * side**2, *hidden, 1))
 
 
 class CNN(nn.Module):

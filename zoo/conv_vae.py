@@ -35,6 +35,7 @@ import torch
 from torch import nn
 
 from zoo import _fields as fields
+from zoo import _sizes as sizes
 from zoo._choices import IMAGE_LENGTH, IMAGE_SHAPE, KINDS
 from zoo._layers import LEAKY_SLOPE, as_features, as_images, bounded, dense, glorot
 from zoo._losses import latents
@@ -63,6 +64,15 @@ class Config(fields.Stopping):
     learning_rate: float = fields.real(0.001, above=0)
     validation_fraction: float = fields.real(0.2, above=0, below=1)
     preprocess: str = fields.choice("byte", KINDS)
+
+
+def size(config: Config, n_features: int) -> sizes.Size:
+    """How large the network is."""
+    filters, n_flat, colours = config.filters, config.filters * INNER**2, IMAGE_SHAPE[2]
+    inner = [sizes.patches(filters, filters, 9, side**2) for side in (4, INNER)]
+    encoder, decoder = sizes.patches(colours, filters, 9, 25**2), sizes.patches(filters, colours, 9, 12**2)
+    latent = [sizes.dense(n_flat, n_flat)] if config.latent_layer == "dense" else []
+    return sizes.summed(encoder, *inner, *latent, sizes.dense(n_flat // 2, n_flat), *inner, decoder)
 
 
 class ConvVAE(nn.Module):

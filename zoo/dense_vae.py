@@ -26,6 +26,7 @@ import torch
 from torch import nn
 
 from zoo import _fields as fields
+from zoo import _sizes as sizes
 from zoo._adamax import Adamax
 from zoo._choices import ACTIVATIONS, KINDS
 from zoo._layers import bounded, mlp
@@ -50,6 +51,12 @@ class Config(fields.Stopping):
     learning_rate: float = fields.real(0.0005, above=0)
     validation_fraction: float = fields.real(0.3, above=0, below=1)
     preprocess: str = fields.choice("max", KINDS)
+
+
+def size(config: Config, n_features: int) -> sizes.Size:
+    """How large the network is."""
+    head = sizes.dense(config.latent, *reversed(config.hidden), n_features)
+    return sizes.summed(sizes.dense(n_features, *config.hidden, 2 * config.latent), head, head)
 
 
 class DenseVAE(nn.Module):

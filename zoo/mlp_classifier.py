@@ -21,6 +21,7 @@ import torch
 from torch import nn
 
 from zoo import _fields as fields
+from zoo import _sizes as sizes
 from zoo._choices import KINDS
 from zoo._layers import mlp
 from zoo._losses import cross_entropy
@@ -39,6 +40,11 @@ class Config(fields.FalsePositives, fields.Stopping):
     learning_rate: float = fields.real(0.01, above=0)
     validation_fraction: float = fields.real(0.3, above=0, below=1)
     preprocess: str = fields.choice("max", KINDS)
+
+
+def size(config: Config, n_features: int) -> sizes.Size:
+    """How large the network is."""
+    return sizes.dense(n_features, *config.hidden, 1)
 
 
 def build(config: Config, n_features: int) -> nn.Module:

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from zoo import _fields as fields
+from zoo import _sizes as sizes
 from zoo._choices import KINDS
 from zoo._layers import LEAKY_SLOPE, glorot, mlp
 from zoo._losses import cross_entropy
@@ -35,6 +36,16 @@ class Config(fields.FalsePositives, fields.Stopping):
     learning_rate: float = fields.real(0.002, above=0)
     validation_fraction: float = fields.real(0.3, above=0, below=1)
     preprocess: str = fields.choice("raw", KINDS)
+
+
+def size(config: Config, n_features: int) -> sizes.Size:
+    """How large the network is."""
+    sections, parts = config.sections or (n_features,), []
+    for length in sections:
+        for n_in, n_out in pairwise((1, *config.filters)):
+            length = (length + 2 * (KERNEL // 2) - KERNEL) // STRIDE + 1
+            parts.append(sizes.convolution(n_in, n_out, KERNEL, length))
+    return sizes.summed(*parts, sizes.dense(len(sections) * (config.filters[-1] + 1), config.hidden, 1))
 
 
 class Waveforms(nn.Module):

@@ -38,10 +38,10 @@ class Arena:
 
 
 def arena(plan: Plan, ledger: Ledger, nominal: Population) -> Arena:
-    """The nominal pool with the events of every signal; it has no scores."""
+    """The nominal pool with the events of every signal, with terms of the same models; it has no scores."""
     signals = plan.study.battery.signals
     kinds = (*nominal.pool.kinds, *signals)
-    truth, thrown, terms = assembled.scored_events(plan, ledger, plan.battery_shards, tuple(plan.fitted), kinds)
+    truth, thrown, terms = assembled.scored_events(plan, ledger, plan.battery_shards, tuple(nominal.pool.terms), kinds)
     pool, n_more = nominal.pool, len(truth["kind"])
     columns = {name: np.concatenate([getattr(pool, name), truth[name]])
                for name in ("kind", "energy_keV", "proposal_per_keV", "cs1_pe", "cs2_pe")}  # fmt: skip
@@ -78,6 +78,12 @@ def two_dimensional(x: np.ndarray, population: Population) -> np.ndarray:
     Every event by the density of the half that it is not in, so that none makes itself less rare.
     """
     return -np.log(_crossed(x, population.weights, population))
+
+
+def of_oracle(arena: Arena, name: str) -> Arena:
+    """One signal alone on the score of the oracle that knows no network."""
+    alone = arena.only(name)
+    return alone.on(0.0, known_plane(alone, name))
 
 
 def known_plane(arena: Arena, name: str) -> np.ndarray:

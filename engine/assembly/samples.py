@@ -14,7 +14,7 @@ from engine.physics import events, proposals, selection, tails
 from engine.physics.detectors import TPC, Readout
 from engine.physics.tails import Tail
 from engine.plan import variations
-from engine.plan.event_plan import BATTERY, POOLS, Shard
+from engine.plan.event_plan import BATTERIES, POOLS, Shard
 from engine.plan.plan import Plan
 
 Columns = dict[str, np.ndarray]  # of `engine.schemas.EVENTS`
@@ -48,7 +48,7 @@ def sample(plan: Plan, shard: Shard, representations: Iterable[str] = ()) -> tup
 
 def _spectrum(plan: Plan, shard: Shard) -> tuple[ModuleType | None, Options | None]:
     """What a shard's events are thrown on, or read by; None of recoils that serve every spectrum."""
-    if shard.purpose == BATTERY:
+    if shard.purpose in BATTERIES:
         return plan.study.battery.signals[shard.kind].module
     return (None, None) if shard.kind in KINDS else plan.study.backgrounds.spectrum(shard.kind)
 
@@ -170,7 +170,7 @@ def _columns(
     """What was simulated as `engine.schemas.EVENTS`; places (n,): of these events in the shard."""
     columns["energy_keV"] = energy_keV
     selected = columns["registered"]
-    if shard.purpose in (*POOLS, BATTERY):
+    if shard.purpose in (*POOLS, *BATTERIES):
         selected, kept = _selected(plan, recoil, columns)
         # so many fewer are as good as proposed: each counts that much less
         density_per_keV = density_per_keV / np.where(selected, kept, 1.0)

@@ -85,7 +85,7 @@ def _scan(
     with tracked.followed(stem(study), Plan(parsed), opened_store, tracking, progress, later) as watched:
         outcome = pipeline.run(parsed, opened_store, progress=watched, name=stem(study), **how)
         if outcome.n_failed:
-            files = _partial(outcome, opened_store, again("scan", study, store, settings))
+            files = _partial(study, settings, outcome, opened_store, again("scan", study, store, settings))
             tracked.send_partial(stem(study), outcome, opened_store, files, tracking, progress, later)
     if outcome.n_failed:  # beyond the watch, which would take it for a failure
         raise typer.Exit(PARTIAL)
@@ -165,8 +165,9 @@ def _tell(outcome, progress) -> None:
     say(f"table: {outcome.path}")
 
 
-def _partial(outcome, store, again: str) -> dict[str, bytes]:
-    """Says what has no answer, and where the rest is, with figures of it; returns these by name."""
+def _partial(study: str, settings: list[str] | None, outcome, store, again: str) -> dict[str, bytes]:
+    """Says what has no answer, and where the rest is, with figures of it and a report; returns these by name."""
+    from engine.report import scan_report
     from engine.report.partial import draw
 
     for stage, failed in outcome.failed.items():
@@ -177,8 +178,11 @@ def _partial(outcome, store, again: str) -> dict[str, bytes]:
     for name, data in files.items():
         store.put(f"{folder}/{name}", data)
     say(f"figures: {store.where(folder)}")
+    one = scanned(study, settings, outcome, store, files)
+    store.put(scan_report.partial_path(one), made := scan_report.partial_html(one))
+    say(f"report: {store.where(scan_report.partial_path(one))}")
     say(f"try them again: {again}; which they are: {again.replace(' scan ', ' status ', 1)}")
-    return files
+    return files | {"report.html": made}
 
 
 def _curves(paths: list[Path] | None, study) -> tuple:

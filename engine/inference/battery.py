@@ -76,9 +76,24 @@ def readings(
     return {name: _z(pair, aim) for name, *pair in laws(null, choice, population, alternatives)}
 
 
+def climbed(
+    population: Population, choice: Choice, alternatives: Alternatives, aim: Aim, wanted_z: tuple[float, ...],
+    low_ty: float, high_ty: float,
+) -> Readings:  # fmt: skip
+    """Readings of every signal on the rungs that it needs: see `climb`."""
+
+    def read(exposure_ty: float, names: list[str]) -> dict[str, float]:
+        return readings(population, choice, {one: alternatives[one] for one in names}, exposure_ty, aim)
+
+    return climb(read, alternatives, wanted_z, low_ty, high_ty)
+
+
 def _z(pair: list[Distribution], aim: Aim) -> float:
-    """Z of a median experiment, across steps; where both ends of one are infinite, their difference is no number."""
-    return float(np.clip(np.nan_to_num(reading(*pair, aim).smooth_z, nan=MOST_Z), LEAST_Z, MOST_Z))
+    """Z of a median experiment, across steps. One without any event says nothing, however near the next step is; where
+    both ends of a step are infinite, their difference is no number."""
+    found = reading(*pair, aim)
+    smooth_z = LEAST_Z if found.z == -np.inf else np.nan_to_num(found.smooth_z, nan=MOST_Z)
+    return float(np.clip(smooth_z, LEAST_Z, MOST_Z))
 
 
 def climb(
@@ -143,6 +158,16 @@ def passed(z: dict[float, float], wanted: float) -> Crossing:
     share = (wanted - z[a]) / (z[b] - z[a])
     exposure_ty = float(a * (b / a) ** share)
     return Crossing(FOUND, exposure_ty, float(slope), a if share < 0.5 else b)
+
+
+def t3_errors(
+    population: Population, choice: Choice, alternatives: Alternatives, found: dict[str, Crossing], aim: Aim,
+    groups: int,
+) -> dict[str, float]:  # fmt: skip
+    """Jack-knife errors of the exposures that were found, in t y: that of Z on the nearest rung over its slope."""
+    at_ty = {name: one.rung_ty for name, one in found.items() if one.status == FOUND}
+    errors = z_errors(population, choice, alternatives, at_ty, aim, groups)
+    return {name: found[name].exposure_ty * error / found[name].slope for name, error in errors.items()}
 
 
 def z_errors(

@@ -63,17 +63,21 @@ def shards_of(plan: Plan, signal: str) -> list[Shard]:
 
 def item(plan: Plan, version: int, target: Target) -> str:
     """The digest of an exposure that is sought."""
+    events = plan.score_items(shards_of(plan, target.signal))
+    return lineage.digest("battery", version, fields(plan, target), [plan.scored_pool, *events])
+
+
+def fields(plan: Plan, target: Target) -> dict:
+    """What an exposure that is sought follows from, beside the events and their terms."""
     study, signal = plan.study, plan.study.battery.signals[target.signal]
     module, options = signal.module
-    fields = {
+    return {
         "numbers": study.reach.model_dump(include={"exposure_ty", "p", "power", "groups"}),
         "law": plan.law(None, target.R, target.statistic) | {"score": _score(plan, target.score)},
         "density": study.score.density, "n_choices": n_choices(plan),
         "signal": [plugins.identity("engine.physics.spectra", signal.spectrum), spectra.identity(module, options),
                    signal.m_chi_GeV, signal.value, signal.replaces],
     }  # fmt: skip
-    events = plan.score_items(shards_of(plan, target.signal))
-    return lineage.digest("battery", version, fields, [plan.scored_pool, *events])
 
 
 def _score(plan: Plan, name: str | None) -> list | str | None:

@@ -24,12 +24,13 @@ FIELD, FIELD_MOVES_DRIFT = "drift_field_V_cm", "drift velocity, diffusion and tr
 SHARD = 2000  # events thrown per shard, and about as many kept of an enriched one: a second or two of work
 MOST_THROWN = 50_000  # of an enriched shard: some 10 MB of numbers
 POOLS = ("pool", "tune")  # scored events of the scan, and those on which R is chosen: alike, and none in common
-BATTERY = "battery"  # the purpose of a battery's events, whose kind is the name of a signal
+# purposes of a battery's events, whose kind is the name of a signal: the scan's, and those that models are chosen on
+BATTERIES = ("battery", "tune_battery")
 
 
 @dataclass(frozen=True)
 class Shard:
-    """Some events of one kind, thrown or read for one purpose: train, calibration, test, pool or tune."""
+    """Some events of one kind, for one purpose: train, calibration, test, one of POOLS or of BATTERIES."""
 
     item: str
     purpose: str
@@ -69,6 +70,7 @@ class EventPlan:
     scored = ("test", "pool")  # the purposes whose events are scored
     stages = None  # names of the stages that it asks for; None: of all
     tabled = True  # whether rows of its stages become tables
+    battery_purpose = BATTERIES[0]  # of the events of the battery's signals; None: there are none
 
     def has(self, stage: str) -> bool:
         """Whether the plan asks for a stage."""
@@ -126,8 +128,9 @@ class EventPlan:
     @cached_property
     def battery_shards(self) -> list[Shard]:
         """Shards of the events of every signal of the battery, thrown or read for it alone."""
-        battery = self.study.battery
-        return [shard for name in battery.signals for shard in self._of_signal(name)] if battery else []
+        if not (self.study.battery and self.battery_purpose):
+            return []
+        return [shard for name in self.study.battery.signals for shard in self._of_signal(name)]
 
     def _of_signal(self, name: str) -> list[Shard]:
         study, signal = self.study, self.study.battery.signals[name]
@@ -140,10 +143,10 @@ class EventPlan:
             source += [signal.m_chi_GeV, self.energy_range("pool", signal.kind)]
 
         def item(number: int, n: int) -> str:
-            fields = {"purpose": BATTERY, "name": name, "source": source, "number": number, "n": n}
+            fields = {"purpose": self.battery_purpose, "name": name, "source": source, "number": number, "n": n}
             return lineage.digest("events", VERSIONS["events"], fields)
 
-        return self._cut(BATTERY, name, n_events, item, ())
+        return self._cut(self.battery_purpose, name, n_events, item, ())
 
     @property
     def kinds(self) -> tuple[str, ...]:

@@ -4,11 +4,14 @@ from functools import cached_property
 
 from engine import lineage, plugins
 from engine.errors import BadInput
+from engine.plan import battery_plan
+from engine.plan.battery_plan import KNOWN_PLANE, Target
 from engine.plan.event_plan import VERSIONS, Shard
 from engine.plan.tune_plan import TunePlan, Values
 from engine.study import Study
+from engine.study.battery import ORACLE
 from engine.study.search import Dimension, changed, epochs_at
-from engine.study.tune import T3
+from engine.study.tune import BATTERY, T3
 
 
 class SearchPlan(TunePlan):
@@ -95,11 +98,33 @@ class SearchPlan(TunePlan):
         """What an objective follows from, beside the pool and its scores."""
         tune, name = self.tune, self.tune.ranked_by
         measured = {"name": tune.objective}
+        if tune.objective == BATTERY:
+            own = [Target(one, self.study.score.name, None, name) for one in self.study.battery.signals]
+            sought = [battery_plan.item(self, VERSIONS["rungs"], target) for target in own]
+            return measured | {"law": self.law(tune.exposure_ty, None, name), "sought": sought}
         if tune.ranked_by:
             measured["law"] = [self.law(tune.exposure_ty, None, name), [self.place(point) for point in self.points]]
         if tune.objective == T3:
             measured["reach"] = self.study.reach.model_dump(include={"exposure_ty", "p", "power", "groups"})
         return measured
+
+    @cached_property
+    def oracles(self) -> dict[str, Target]:
+        """What a battery's exposures are held against, which no trial changes, by item; none for other objectives."""
+        if not self.battery_purpose:
+            return {}
+        found = [Target(signal, KNOWN_PLANE, 0.0, ORACLE) for signal in self.study.battery.signals]
+        return {self._oracle_item(target): target for target in found}
+
+    def _oracle_item(self, target: Target) -> str:
+        shards = self.shards["tune"] + battery_plan.shards_of(self, target.signal)
+        fields = battery_plan.fields(self, target)
+        return lineage.digest("oracles", VERSIONS["rungs"], fields, [shard.item for shard in shards])
+
+    @property
+    def pool(self) -> list[Shard]:
+        """The events that trials are compared on, those of a battery's signals behind the others."""
+        return self.shards["tune"] + self.battery_shards
 
     @cached_property
     def search_item(self) -> str:
@@ -119,9 +144,10 @@ class SearchPlan(TunePlan):
 
     @property
     def beside(self) -> dict[str, list[str]]:
-        """Features of the pool; which rungs there are follows from those before."""
-        features = [self.feature_item(shard, view) for view in self.views for shard in self.shards["tune"]]
-        return {"features": features, "rungs": [], "tables": []}
+        """Features of the pool, and oracles; which rungs there are follows from those before."""
+        features = [self.feature_item(shard, view) for view in self.views for shard in self.pool]
+        oracles = {"battery": list(self.oracles)} if self.oracles else {}
+        return {"features": features, **oracles, "rungs": [], "tables": []}
 
 
 def tuning_plan(study: Study) -> TunePlan:

@@ -6,10 +6,10 @@ from typing import Any
 from engine import lineage
 from engine.errors import BadInput
 from engine.inference.cells import Choice
-from engine.plan.event_plan import VERSIONS
+from engine.plan.event_plan import BATTERIES, VERSIONS
 from engine.plan.plan import Plan, Point, Wanted
 from engine.study.search import Dimension, Space
-from engine.study.tune import Tune
+from engine.study.tune import BATTERY, Tune
 
 WEIGHT = "score.R"  # the whole name of the field that a scan over R changes
 
@@ -27,6 +27,11 @@ class TunePlan(Plan):
     stages = ("events", "models", "scores")
 
     @property
+    def battery_purpose(self) -> str | None:
+        """That of a battery's events where the objective asks for them, which are thrown anew too."""
+        return BATTERIES[1] if self.tune.objective == BATTERY else None
+
+    @property
     def tune(self) -> Tune:
         """The section; raises BadInput where a study has none."""
         if self.study.tune is None:
@@ -42,6 +47,10 @@ class TunePlan(Plan):
             if hasattr(backgrounds.spectrum(name)[0], "read"):
                 raise BadInput(f"tune: the events of {name!r} come from a table, and would choose R and then be scored "
                                "with it; tune without it: --set backgrounds.components=[...]")  # fmt: skip
+        for name, signal in self.study.battery.signals.items() if self.battery_purpose else ():
+            if hasattr(signal.module[0], "read"):
+                raise BadInput(f"tune.objective = 'battery': the events of battery.signals.{name} come from a table, "
+                               "and would choose the models and then be scored; tune without it")  # fmt: skip
 
     @cached_property
     def statistics(self) -> tuple[str, ...]:

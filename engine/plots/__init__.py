@@ -5,9 +5,12 @@ pyplot figure, shows, or writes: `render` gives the bytes, the caller puts them 
 """
 
 import io
+import re
+from collections.abc import Sequence
 
 import matplotlib
 import mplhep
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
@@ -29,6 +32,7 @@ STYLE = mplhep.style.ROOT | {
     "ytick.minor.size": 4,
 }
 METADATA = {"png": {"Software": None}, "pdf": {"CreationDate": None}}  # no dates: same figure, same bytes
+MATH = re.compile(r"\$.*?\$")  # of a label
 LEAN_PX = 1600  # twice what a page shows
 styled = matplotlib.rc_context(STYLE)  # decorates: draw in our style, leave rcParams alone
 
@@ -39,12 +43,23 @@ def canvas() -> tuple[Figure, Axes]:
     return figure, figure.subplots()
 
 
+def columns_that_fit(figure: Figure, labels: Sequence[str], most: int) -> int:
+    """Columns of a legend, so many at most, in which these labels do not reach beyond the figure."""
+    em, shown = STYLE["legend.fontsize"], [MATH.sub("mmmm", label) for label in labels]
+
+    def width(n: int) -> float:  # half an em a letter; handle and gaps take five
+        return sum(em * (0.52 * max(map(len, some)) + 5) for some in np.array_split(shown, n))
+
+    return next((n for n in range(min(most, len(shown)), 1, -1) if width(n) <= 72 * figure.get_figwidth()), 1)
+
+
 def legend_below(figure: Figure, columns: int = 3) -> None:
     """A legend under the axes, where it hides nothing, each label once; none if nothing has a label."""
     handles = {label: handle for axes in figure.axes
                for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}  # fmt: skip
     if handles:
-        figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=columns)
+        fitting = columns_that_fit(figure, list(handles), columns)
+        figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=fitting)
 
 
 def plain_numbers(axis: Axis) -> None:

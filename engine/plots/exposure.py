@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from engine.plots import plain_numbers, styled
+from engine.plots import columns_that_fit, plain_numbers, styled
 from engine.plots._rows import column, describe, number, place_words, select, setting, words, wrapped
 from engine.size import Size
 
@@ -67,8 +67,9 @@ def p_against_exposure(
         figure.suptitle(title, fontsize=13, x=0.02, ha="left")
     else:
         panels[0, 0].set_title(title)
-    columns = 1 if beside else 2 + (n_columns > 1)
-    figure.legend(*_legend(panels, rows, combined), loc="outside lower center", ncols=columns)
+    handles, labels = _legend(panels, rows, combined)
+    columns = columns_that_fit(figure, labels, 1 if beside else 2 + (n_columns > 1))
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns)
     return figure
 
 

@@ -82,8 +82,9 @@ def _tails(rows: list[dict]) -> list[str]:
         if row["pool_limited"]:
             disagree = halves_disagree(row["half_z_shift"] or 0.0, row["z_pool_error"] or np.inf)
             (apart if disagree else names).add(row_label(row["statistic"], row["R"]))
-    said = (("too few pool events behind", names), ("its halves disagree beyond the error of", apart))
-    return [f"pool_limited, {why}: {', '.join(sorted(who))}" for why, who in said if who]
+    said = (("too few simulated events decide", names), ("the halves of the pool disagree beyond the error of", apart))
+    return [f"{why} {', '.join(sorted(who))} (pool_limited): quote no Z of it before pool.er_events is raised"
+            for why, who in said if who]  # fmt: skip
 
 
 def _signal(rows: list[dict]) -> list[str]:

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from engine.assembly import results
 from engine.lineage import row_label
-from engine.report import headline, page, scan_report
-from engine.report.comparison_report import significance
+from engine.report import captions, headline, page, scan_report
+from engine.report.comparison_report import by_weight, significance
 from engine.report.page import Figure, PageSection, Part, Report, Words
 from engine.run.comparison import Comparison
 
@@ -48,7 +48,13 @@ def lines(comparison: Comparison) -> tuple[str, str, str]:
 def _ranking(comparison: Comparison, figure: bytes) -> Iterator[Part]:
     yield Figure("ranking", "Z of every pair, and the differences between them", figure)
     ranking = comparison.ranking
-    yield page.stored(ranking, [name for name in ranking.column_names if name != "lineage"], "All pairs")
+    yield page.stored(ranking, [name for name in ranking.column_names if name != "lineage"], "All pairs",
+                      glossary=captions.glossary())  # fmt: skip
+    head, rows = by_weight(comparison)
+    if rows:
+        title = "By R, the weight of the classifier against the autoencoder in the score"
+        note = "R = 0 is the autoencoder alone. +- is the finite pool's error, (seed) the spread of trainings."
+        yield page.plain(head, rows, title, note)
 
 
 def _differences(comparison: Comparison) -> Iterator[Part]:

@@ -15,6 +15,7 @@ from engine.assembly.results import Result
 from engine.inference.reach import FOUND
 from engine.lineage import row_label
 from engine.plots import comparison as figures
+from engine.report import results_page
 from engine.report.tracking import Record, metrics, records, words
 from engine.report.tracking.journal import environment, in_words
 from engine.report.tracking.record import HEADLINE
@@ -49,6 +50,12 @@ def shown(comparison: Comparison) -> Iterator[Table]:
         shares = (f"{row[name]:.1%}" for name in ("better", "tied", "bound"))
         of_two.add_row(row["pair"], row["other"], more, *shares)
     yield of_two
+    heads, rows = by_weight(comparison)
+    if rows:
+        of_weights = Table(*heads, title=f"by the weight of the classifier: {by.statistic}, {by.exposure_ty:g} t y")
+        for row in rows:
+            of_weights.add_row(*row)
+        yield of_weights
     at_benchmark = results.rows_at(comparison.together, comparison.plan.study.at)
     if at_benchmark:
         smallest = Table("exposure / t y", "tried", "Z", "trial factor", "best one, alone", "its Z",
@@ -58,6 +65,19 @@ def shown(comparison: Comparison) -> Iterator[Table]:
             numbers = f"{row['z_median']:.2f}", f"{row['trial_factor']:.3g}", best, f"{row['z_best']:.2f}"
             smallest.add_row(f"{row['exposure_ty']:g}", str(row["n_choices"]), *numbers)
         yield smallest
+
+
+def by_weight(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
+    """Z of every pair at every R of the study, by the statistic and at the exposure of the ranking, in its order: names
+    of columns, and rows of text. Nothing where there is one R."""
+    study, by = comparison.plan.study, comparison.plan.study.ranking
+    weights, rows = study.score.R, []
+    for pair in comparison.ranking["pair"].to_pylist() if len(weights) > 1 else ():
+        table, at = comparison.outcomes[pair].table, study.at | vars(by)
+        found = [results.rows_at(table, at | {"R": R})[0] for R in weights]
+        seeds = ["" if row["z_seed_error"] is None else f" +- {row['z_seed_error']:.2g} (seed)" for row in found]
+        rows.append([pair, *(results_page.significance(row) + seed for row, seed in zip(found, seeds, strict=True))])
+    return ["pair", *(f"Z at R = {R:g}" for R in weights)], rows
 
 
 def significance(row: dict) -> str:

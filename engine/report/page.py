@@ -3,7 +3,7 @@
 import base64
 import importlib.resources
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import jinja2
@@ -47,12 +47,13 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A PNG with what it shows in words."""
+    """A PNG with what it shows in a line, which stands for it where it is not seen, and how it is read (below it)."""
 
     name: str
     alt: str
     data: bytes = field(repr=False)
     folded: bool = False
+    told: str = ""
     kind: str = "figure"
 
     @property
@@ -107,11 +108,15 @@ def plain(head: Iterable[str], rows: Iterable[Iterable[str]], title: str = "", n
     return Table(title, tuple(map(TableColumn, head)), cells, note)
 
 
-def stored(table: pa.Table, names: Iterable[str], title: str, note: str = "", folded: bool = False) -> Table:
-    """Columns of a stored table, with unit and meaning as its schema has them; no number is changed but in how it is
-    written, and each cell keeps the stored one beside it. A column without any value is left out."""
+def stored(
+    table: pa.Table, names: Iterable[str], title: str, note: str = "", folded: bool = False,
+    glossary: Mapping[str, str] | None = None,
+) -> Table:  # fmt: skip
+    """Columns of a stored table, with unit and meaning as its schema has them, or the meaning as a glossary does; no
+    number is changed but in how it is written, and each cell keeps the stored one beside it. A column without any value
+    is left out."""
     names = [name for name in names if table[name].null_count < len(table)]
-    heads = tuple(_column(table.schema.field(name)) for name in names)
+    heads = tuple(_column(table.schema.field(name), glossary or {}) for name in names)
     rows = tuple(tuple(cell(row[name]) for name in names) for row in table.select(names).to_pylist())
     return Table(title, heads, rows, note, folded)
 
@@ -128,11 +133,11 @@ def cell(value: object) -> TableCell:
     return TableCell(str(value))
 
 
-def _column(column: pa.Field) -> TableColumn:
+def _column(column: pa.Field, glossary: Mapping[str, str]) -> TableColumn:
     told = {key.decode(): value.decode() for key, value in (column.metadata or {}).items()}
     unit = told.get("unit", "")
     name = column.name.removesuffix(f"_{unit.partition('/')[0].replace(' ', '')}")
-    return TableColumn(name.replace("_", " "), unit, told.get("meaning", ""))
+    return TableColumn(name.replace("_", " "), unit, glossary.get(column.name, told.get("meaning", "")))
 
 
 def _first_number(text: str) -> float | None:
@@ -161,7 +166,7 @@ def _fitted(reports: list[Report], room: float) -> list[Report]:
     for place, report in enumerate(reports):
         share, kept = room / (len(reports) - place), set()
         for figure in sorted(_figures(report), key=lambda one: one.folded):  # stable: in the page's order
-            needed = OF_BASE64 * len(figure.data) + 1000  # its words and tags
+            needed = OF_BASE64 * len(figure.data) + 2000  # its words and tags
             if needed <= share:
                 kept.add(figure.name)
                 share, room = share - needed, room - needed

@@ -2,14 +2,15 @@
 
 import itertools
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from engine import plots
+from engine import plots, stages
 from engine.assembly import battery_rows, results
 from engine.lineage import label, row_label
-from engine.report import figures, headline, page, references, results_page, summary
+from engine.report import captions, figures, headline, page, references, results_page, summary
 from engine.report.page import Figure, PageSection, Part, Report, Table, TableCell, TableColumn, Verbatim, Words
 from engine.report.tracking import records
 from engine.report.tracking.journal import pages
@@ -19,31 +20,6 @@ from engine.study import Study
 from engine.study.layers import AS_IT_STANDS
 
 FOLDER = "reports"
-FIGURES = {  # by what a figure's name begins with: the section that shows it, and what it shows
-    "plane": ("plane", "Median significance over the plane of mass and signal strength, with contours"),
-    "p_against_exposure": ("answer", "p of the median experiment at the benchmark against exposure"),
-    "t3_against_mass": ("answer", "Exposure for three sigma against mass"),
-    "battery": ("battery", "Exposure for three sigma over the oracle's: signals by statistics on scores"),
-    "leakage": ("networks", "Z and the exposure for three sigma by how well the leakage is known"),
-    "roc": ("networks", "ROC: nuclear recoils kept against electron recoils let through, beside the floor"),
-    "sic": ("networks", "nuclear recoils kept over the root of electron recoils let through, beside the floor"),
-    "confusion": ("networks", "Confusion of electron and nuclear recoils by each classifier"),
-    "scores": ("scores", "Expected events by anomaly score under background and with signals"),
-    "pure_scores": ("scores", "The anomaly score of each kind of recoil, of area one"),
-    "test_scores": ("scores", "The anomaly score of test events of each kind, of area one"),
-    "injected_scores": ("scores", "Expected events by anomaly score, of background and with each signal on top"),
-    "p_against_R": ("answer", "p of the median experiment against R"),
-    "size_against_exposure": ("answer", "From which size of the signal on, against exposure"),
-    "reduction": ("autoencoder", "Events as recorded, and the image that networks see of them"),
-    "losses": ("autoencoder", "Losses of every epoch, of training and validation"),
-    "q_panels": ("scores", "Test statistics in toys without and with signal, side by side"),
-    "q": ("scores", "The test statistic in toys without and with signal"),
-    "posterior_predictive": ("autoencoder", "Posterior predictive check of the autoencoder"),
-    "elbo_energy": ("autoencoder", "-ELBO against true energy"),
-    "latent": ("autoencoder", "Map of the latent space"),
-    "reconstruction": ("autoencoder", "Events and what the autoencoder makes of them"),
-    "systematics": ("systematics", "False alarms and power under shifted assumptions"),
-}
 TERMS = (
     "Z is the significance, one-sided and in standard deviations, with which the median experiment rejects background "
     "alone when this signal is there; T3 is the exposure from which on it is three. The anomaly score TS of an event "
@@ -94,6 +70,35 @@ def html(one: Scanned, *others: Scanned) -> bytes:
                for name, scan in zip(names, scans, strict=True)]  # fmt: skip
     before = (_beside(names, scans),) if others else ()
     return page.rendered(" beside ".join(names), reports, before)
+
+
+def partial_path(one: Scanned) -> str:
+    """Where in its store the report of a scan without all answers is."""
+    return f"partial/{one.outcome.plan.table}/{one.name}.html"
+
+
+def partial_html(one: Scanned) -> bytes:
+    """The report of a scan some of whose items have no answer, which has no headline: how far it came, and why no
+    further."""
+    outcome, study = one.outcome, one.outcome.plan.study
+    total = sum(map(len, stages.items(outcome.plan).values()))
+    said = (f"Partial: {outcome.n_failed} of {total} items have no answer. What is shown is of the others; before a "
+            "number is quoted, run the scan again, which computes what is missing alone.")  # fmt: skip
+    why = [(stage, reason, str(n)) for stage, failed in outcome.failed.items()
+           for reason, n in Counter(failed.values()).items()]  # fmt: skip
+    drawn = [Figure(name, alt, plots.lean(data), told=told)
+             for name, data in ((file.removesuffix(".png"), data) for file, data in sorted(one.figures.items()))
+             for _, alt, told in [captions.of(name, headline.place(study))]]  # fmt: skip
+    rows = results.at(outcome.table, study.at)
+    sections = (
+        in_short((said,), one.text),
+        PageSection("failed", "What has no answer", (page.plain(("stage", "why", "items"), why),)),
+        PageSection("plane", "How far it came", tuple(drawn)),
+        PageSection("answer", f"At {headline.place(study)}",
+                    (_stored(rows, (*SIGNIFICANCE, "reason"), "Z in detail"),)),
+        of_study(study, one.text, one.settings),
+    )
+    return page.rendered(one.name, [Report(one.name, question(one.name, one.text), sections)])
 
 
 def question(name: str, text: str) -> str:
@@ -149,8 +154,8 @@ def _sections(one: Scanned) -> Iterator[PageSection]:
     )
     yield of_study(outcome.plan.study, one.text, one.settings)
     yield PageSection("made", "How it was made", tuple(_made(one)))
-    if shown["more"]:
-        yield PageSection("more", "More figures", tuple(shown["more"]))
+    if shown[captions.MORE]:
+        yield PageSection(captions.MORE, "More figures", tuple(shown[captions.MORE]))
 
 
 def _of_preset(study: Study) -> Iterator[str]:
@@ -160,15 +165,19 @@ def _of_preset(study: Study) -> Iterator[str]:
 
 def _by_section(one: Scanned) -> dict[str, list[Figure]]:
     """The PNGs by section. The plane of the headline comes first; other statistics' and exposures' are folded."""
-    row, shown = headline.chosen(one.outcome), {place: [] for place, _ in FIGURES.values()} | {"more": []}
+    row, kinds = headline.chosen(one.outcome), [*captions.captions(), ""]
+    shown = {caption.section: [] for caption in captions.captions().values()} | {captions.MORE: []}
     main = f"plane_{row_label(row['statistic'], row['R'])}_{label(row['exposure_ty'])}ty"
     names = [file.removesuffix(".png") for file in one.figures if file.endswith(".png")]
-    for name in sorted(names, key=lambda name: (name != main, [*FIGURES, ""].index(figures.kind(name)), name)):
-        kind = figures.kind(name)
-        (place, what), rest = FIGURES.get(kind, ("more", "")), name.removeprefix(kind).replace("_", " ")
-        alt, folded = ": ".join(filter(None, (what, rest.strip()))), place == "plane" and name != main
-        shown[place].append(Figure(name, alt, plots.lean(one.figures[f"{name}.png"]), folded))
+    for name in sorted(names, key=lambda name: (name != main, kinds.index(figures.kind(name)), name)):
+        section, alt, told = captions.of(name, headline.place(one.outcome.plan.study))
+        folded = section == "plane" and name != main
+        shown[section].append(Figure(name, alt, plots.lean(one.figures[f"{name}.png"]), folded, told))
     return shown
+
+
+def _stored(*table: object, **how: object) -> Table:
+    return page.stored(*table, **how, glossary=captions.glossary())
 
 
 def _answers(outcome: Outcome) -> Iterator[Part]:
@@ -178,7 +187,7 @@ def _answers(outcome: Outcome) -> Iterator[Part]:
     yield page.plain(head, rows, title=f"At {headline.place(study)}", note=note)
     names = dict.fromkeys(row[0].strip("`") for row in rows)
     yield Words(tuple(f"{name}: {_about(study, name)}" for name in names), listed=True)
-    yield page.stored(results.at(outcome.table, study.at), SIGNIFICANCE, "Z in detail", folded=True)
+    yield _stored(results.at(outcome.table, study.at), SIGNIFICANCE, "Z in detail", folded=True)
     reached = outcome["reach"].table
     if not len(reached):
         yield Words(("The exposure for three sigma was not asked for ([reach] enabled = false).",))
@@ -186,7 +195,7 @@ def _answers(outcome: Outcome) -> Iterator[Part]:
     columns = ["statistic", "R", "m_chi_GeV", study.signal.size.name, "t3_ty", "t3_error_ty", "t3_seed_error_ty",
                "t3_low_ty", "t3_high_ty", "t3_oracle_ty", "t3_count_ty", "status", "from_ty", "to_ty", "p_false_alarm",
                "power", "method", "pool_limited"]  # fmt: skip
-    yield page.stored(reached, columns, "T3, the exposure for three sigma, in detail", folded=True)
+    yield _stored(reached, columns, "T3, the exposure for three sigma, in detail", folded=True)
 
 
 def _about(study: Study, name: str) -> str:
@@ -202,11 +211,11 @@ def _limits(outcome: Outcome) -> Iterator[Part]:
         columns = ["m_chi_GeV", "exposure_ty", *map(size.named, ("90", "90_error", "low", "high", "lower_end")),
                    "interval", "level", "method", "n_toys", "z_discovery", "discovery_tail", "n_signal",
                    "pool_limited"]  # fmt: skip
-        yield page.stored(table, columns, "Median upper limits without signal, and discovery at the benchmark")
+        yield _stored(table, columns, "Median upper limits without signal, and discovery at the benchmark")
     else:
         yield Words(("Limits were not asked for ([limits] enabled = false).",))
     if len(tried := results.at(outcome["combined"].table, study.at)):
-        yield page.stored(tried, COMBINED, "The smallest p of all that was tried, and its price")
+        yield _stored(tried, COMBINED, "The smallest p of all that was tried, and its price")
 
 
 def _battery(outcome: Outcome) -> Iterator[Part]:
@@ -217,13 +226,13 @@ def _battery(outcome: Outcome) -> Iterator[Part]:
     columns = ["signal", "kind", "m_chi_GeV", "size", "size_name", "replaces", "n_signal_per_ty", "score", "R",
                "statistic", "t3_ty", "t3_error_ty", "t3_oracle_ty", "ratio", "ratio_error", "ratio_is", "t3_priced_ty",
                "n_choices", "status", "from_ty", "to_ty", "signal_pool_size", "pool_limited"]  # fmt: skip
-    yield page.stored(found, columns, "Every exposure of the battery", folded=True)
+    yield _stored(found, columns, "Every exposure of the battery", folded=True)
 
 
 def _networks(outcome: Outcome) -> Iterator[Part]:
     rows = outcome["diagnostics"].table
     if len(rows):
-        yield page.stored(rows, QUALITY, "On events that no fit has seen",
+        yield _stored(rows, QUALITY, "On events that no fit has seen",
                           "The floor sees cS1, cS2 and drift time alone: what a network must beat.")  # fmt: skip
     else:
         yield Words(("The score has no classifier.",))
@@ -298,9 +307,9 @@ def _made(one: Scanned) -> Iterator[Part]:
     made = passes[-1].environment
     versions = [[name.removeprefix("version."), value] for name, value in made.items()]
     yield page.plain(("what", "value"), versions, "Versions and machine")
-    stages = list(dict.fromkeys(stage for one_pass in passes for stage in one_pass.seconds))
+    names = list(dict.fromkeys(stage for one_pass in passes for stage in one_pass.seconds))
     head = (TableColumn("stage"), *(TableColumn(_begun(one_pass.began_s), "s") for one_pass in passes))
-    rows = [(TableCell(stage), *(page.cell(one_pass.seconds.get(stage)) for one_pass in passes)) for stage in stages]
+    rows = [(TableCell(stage), *(page.cell(one_pass.seconds.get(stage)) for one_pass in passes)) for stage in names]
     rows.append((TableCell("all"), *(page.cell(sum(one_pass.seconds.values())) for one_pass in passes)))
     yield Table("Time by stage, of every pass that computed something", head, tuple(rows),
                 f"Wall time; the driver's machine has {made.get('cpus', 'an unknown number of')} cores.")  # fmt: skip

@@ -16,7 +16,7 @@ from engine.run.tuning.rungs import cell, is_study
 from engine.run.tuning.search import Tuned
 from engine.run.tuning.trials import objective
 from engine.store.parts import Part, encode
-from engine.study.tune import ER_LEAKAGE
+from engine.study.tune import BATTERY, ER_LEAKAGE
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,10 @@ def tuned_on(tuned: Tuned) -> str:
     if not plan.tune.ranked_by:
         where = " at 30 % of nuclear recoils" if plan.tune.objective == ER_LEAKAGE else ""
         return f"{names}: {plan.tune.objective}{where}, on a pool of its own"
-    return f"{names}: {signals(plan)}, {_rows(tuned)[1]['objective_is']}, on a pool of its own"
+    where = signals(plan)
+    if plan.tune.objective == BATTERY:
+        where = f"{len(plan.study.battery.signals)} signals of the battery"
+    return f"{names}: {where}, {_rows(tuned)[1]['objective_is']}, on a pool of its own"
 
 
 def signals(plan: TunePlan) -> str:

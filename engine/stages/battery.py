@@ -26,7 +26,7 @@ from engine.store.store import Ledger
 from engine.store.units import Unit, totals
 from engine.study import Study
 
-NAME, VERSION, SCHEMA = "battery", 1, battery_schemas.BATTERY_ROW
+NAME, VERSION, SCHEMA = "battery", 2, battery_schemas.BATTERY_ROW
 MAY_FAIL, STALLS = True, False  # a unit is the search of all signals by one statistic
 TABLES, table_schema, TABLE_VERSION = "battery_tables", battery_schemas.battery, 1
 
@@ -58,10 +58,7 @@ def units(inputs: Inputs, missing: set[str]) -> Iterable[Unit]:
     wanted = [(item, target) for item, target in places(plan).items() if item in missing]
     for (score, statistic, alone), some in groupby(wanted, lambda pair: _together(pair[1])):
         mine, name = list(some), f"battery: {statistic}, {score or 'no score'}{f', {alone}' if alone else ''}"
-        if score == KNOWN_PLANE:
-            of_unit = inputs.share(arena.only(alone).on(0.0, arenas.known_plane(arena.only(alone), alone)))
-        else:
-            of_unit = on_score[score]
+        of_unit = inputs.share(arenas.of_oracle(arena, alone)) if score == KNOWN_PLANE else on_score[score]
         yield Unit((shared, of_unit, mine), items=tuple(item for item, _ in mine), name=name)
 
 
@@ -84,13 +81,9 @@ def _sought(plan: Plan, population: Population, choice: Choice, alternatives: Al
     section, k = plan.study.reach, n_choices(plan)
     aim = reach.Aim(section.p, section.power)
     of_k = aim.z if choice.module.MODEL_DEPENDENT else battery.priced_z(section.p, k)
-
-    def read(exposure_ty: float, names: list[str]) -> dict[str, float]:
-        return battery.readings(population, choice, {one: alternatives[one] for one in names}, exposure_ty, aim)
-
-    z = battery.climb(read, alternatives, (aim.z, of_k), *section.exposure_ty)
+    z = battery.climbed(population, choice, alternatives, aim, (aim.z, of_k), *section.exposure_ty)
     alone = {name: battery.passed(one, aim.z) for name, one in z.items()}
-    errors = _errors(population, choice, alternatives, alone, aim, section.groups)
+    errors = battery.t3_errors(population, choice, alternatives, alone, aim, section.groups)
     low, high = section.exposure_ty
     limited = _limited(population, choice, {name: one.rung_ty or high for name, one in alone.items()})
     shared = {
@@ -109,16 +102,6 @@ def _sought(plan: Plan, population: Population, choice: Choice, alternatives: Al
 
 def _finite(found: Crossing) -> float | None:
     return found.exposure_ty if np.isfinite(found.exposure_ty) else None
-
-
-def _errors(
-    population: Population, choice: Choice, alternatives: Alternatives, found: dict[str, Crossing], aim: reach.Aim,
-    groups: int,
-) -> dict[str, float]:  # fmt: skip
-    """Jack-knife errors of the exposures that were found, in t y: that of Z on the nearest rung over its slope."""
-    at_ty = {name: one.rung_ty for name, one in found.items() if one.status == reach.FOUND}
-    errors = battery.z_errors(population, choice, alternatives, at_ty, aim, groups)
-    return {name: found[name].exposure_ty * error / found[name].slope for name, error in errors.items()}
 
 
 def _limited(population: Population, choice: Choice, at_ty: dict[str, float]) -> dict[str, bool]:

@@ -1,5 +1,6 @@
 """The models behind the score, each fitted to the training events that its family asks for."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -18,7 +19,7 @@ from engine.store.parts import Entry, Part
 from engine.store.store import Store
 from engine.store.timings import Timing
 from engine.store.units import Group, Unit, totals
-from engine.study import Model
+from engine.study.models import Model, declared
 
 NAME, VERSION, SCHEMA = "models", VERSIONS["models"], None
 OF_ALL, STALLS, FITS = True, False, True
@@ -32,15 +33,43 @@ def items(plan: EventPlan) -> list[str]:
 
 
 def amounts(plan: EventPlan, missing: set[str]) -> dict[str, float]:
-    """Events times epochs, by family; an early stop saves some."""
-    return totals((model.name, _visits(plan, model)) for item, model in plan.fits.items() if item in missing)
+    """Steps, and what they and the events of every epoch take of a network of that size; of a family that does not say
+    how large it is, events times epochs. An early stop saves some."""
+    made = []
+    for item, model in plan.fits.items():
+        if item in missing:
+            seen = (sum(shard.n_thrown for shard in shards) for shards in (plan.training(model), plan.watched(model)))
+            made += _of_fit(model, plan.study.n_features(plan.study.view(model)), *seen)
+    return totals(made)
 
 
-def _visits(plan: EventPlan, model: Model) -> float:
-    """Events times epochs of a fit, and of how it is adapted."""
-    n_events, adapt = sum(shard.n_thrown for shard in plan.training(model)), model.adapt
-    more = adapt.unlabelled + 2 * adapt.calibration * adapt.epochs if adapt else 0
-    return n_events * model.config.get("epochs", 1) + more
+def _of_fit(model: Model, n_features: int, n: int, n_watched: int) -> list[tuple[str, float]]:
+    """n: events, of which some are set aside for validation; n_watched: those that are looked at beside."""
+    family = declared(model.name)
+    if not hasattr(family, "size"):
+        return [(model.name, n * model.config.get("epochs", 1))]
+    config = zoo.configure(family, model.config)
+    n_train = n * (1 - config.validation_fraction)
+    steps = math.ceil(n_train / config.batch_size) * config.epochs
+    passes = (3 * n_train + n - n_train + n_watched) * config.epochs  # the way back takes as much as two ways through
+    if adapt := model.adapt:
+        steps += math.ceil(2 * adapt.calibration / config.batch_size) * adapt.epochs
+        passes += 6 * adapt.calibration * adapt.epochs + adapt.unlabelled
+    weights = family.size(config, n_features).weights
+    return [("steps taken", steps), ("weights moved", steps * weights), *of_passes(model, n_features, passes)]
+
+
+def of_passes(model: Model, n_features: int, n: float) -> list[tuple[str, float]]:
+    """What so many events take on their way through a network, by what costs are known for; of a family that does not
+    say how large it is, events."""
+    family = declared(model.name)
+    if not hasattr(family, "size"):
+        return [(model.name, n)]
+    size = family.size(zoo.configure(family, model.config), n_features)
+    decoded = n_features if family.KIND == "autoencoder" else 0
+    made = {"products made": size.products, "products convolved": size.convolved, "values read": n_features,
+            "values decoded": decoded}  # fmt: skip
+    return [(name, n * amount) for name, amount in made.items() if amount]
 
 
 def units(inputs: Inputs, missing: set[str]) -> Iterable[Unit]:

@@ -11,6 +11,7 @@ from engine.assembly.fits import blob, fitted
 from engine.assembly.inputs import Inputs
 from engine.assembly.samples import Columns, Features, sample
 from engine.plan.event_plan import VERSIONS, EventPlan, Shard
+from engine.stages.models import of_passes
 from engine.store.parts import Part
 from engine.store.units import Unit, totals
 
@@ -31,17 +32,21 @@ def _of(plan: EventPlan, shard: Shard, roles: Iterable[str]) -> list[str]:
 def shards(plan: EventPlan) -> list[Shard]:
     """Those of the plan's purposes, and of pools that are thrown for systematics or the battery alone."""
     of_purposes = [shard for purpose in plan.scored for shard in plan.shards[purpose]]
-    return of_purposes + plan.varied_shards + (plan.battery_shards if "pool" in plan.scored else [])
+    return of_purposes + plan.varied_shards + plan.battery_shards
 
 
 def amounts(plan: EventPlan, missing: set[str]) -> dict[str, float]:
-    """Events to be simulated, by what is made of them, and to be scored, by family; and those thrown to keep few."""
+    """Events to be simulated, by what is made of them; what networks take to score them, or events, of a family that
+    does not say how large it is; and those thrown to keep few."""
     made = []
     for shard in shards(plan):
         roles = [role for role in plan.roles if plan.score_item(shard, role) in missing]
         views = {plan.view(role) for role in roles} or ({"events"} if shard.item in missing else set())
-        families = [model.name for role in roles for model in plan.fits_of(role).values()]
-        made += [(name, shard.n_whole) for name in (*views, *families)]
+        made += [(name, shard.n_whole) for name in views]
+        for role in roles:
+            n = shard.n_whole * max(plan.fitted[role].n_latent, 1)
+            for model in plan.fits_of(role).values():
+                made += of_passes(model, plan.study.n_features(plan.view(role)), n)
         if views and shard.enrichment is not None:
             made.append((THROWN, shard.n_thrown))
     return totals(made)

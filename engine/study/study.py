@@ -37,7 +37,7 @@ from engine.study.sources import (
     with_own_defaults,
 )
 from engine.study.systematics import Systematics
-from engine.study.tune import Tune
+from engine.study.tune import BATTERY, Tune
 
 
 class Study(Section):
@@ -159,6 +159,9 @@ class Study(Section):
         if self.tune:
             self.tune.check(self.toys.statistic, self.toys.statistics, self.signal.axes)
             self.tune.check_search(self.models, self.training, self.score)
+            if self.tune.objective == BATTERY and not self.battery:
+                raise BadInput("tune.objective = 'battery': the study has no [battery]; at least: [battery.signals] "
+                               "and b8 = { spectrum = 'b8' }")  # fmt: skip
         return self
 
     @property
@@ -278,7 +281,8 @@ class Study(Section):
                 dumped[section] = _renamed(inner, "size", self.signal.size.name)
         return dumped
 
-    def _n_features(self, view: str) -> int:
+    def n_features(self, view: str) -> int:
+        """How many values a representation makes of an event."""
         module = plugins.load("engine.physics.representations", view)
         return sum(module.sections(self.detector.constants).values())
 
@@ -292,7 +296,7 @@ class Study(Section):
             if hasattr(table, "read"):
                 n_features = table.n_features(options)
                 for view in sorted({self.view(model) for model in self.all_fitted.values()}):
-                    if n_features != (wanted := self._n_features(view)):
+                    if n_features != (wanted := self.n_features(view)):
                         raise BadInput(f"{place}: {options.path} has {n_features} features per event; "
                                        f"{view} in {self.detector.name} has {wanted}")  # fmt: skip
                 table.weights(options, self.backgrounds.ces_keVee)
@@ -365,7 +369,7 @@ class Study(Section):
         for place, model in self.all_fitted.items():
             family, view = declared(model.name), self.view(model)
             try:
-                zoo.check_input(family, self._n_features(view), zoo.configure(family, model.config))
+                zoo.check_input(family, self.n_features(view), zoo.configure(family, model.config))
             except ValueError as error:
                 would_do = ", ".join(self._taken_by(family)) or "none that ships"
                 seen = f"it reads the representation {view!r} of {self.detector.name!r}; would do: {would_do}"
@@ -388,7 +392,7 @@ class Study(Section):
         """The representations that ship and that a family takes in this detector."""
         for view in plugins.names("engine.physics.representations"):
             with suppress(ValueError):
-                zoo.check_input(family, self._n_features(view))
+                zoo.check_input(family, self.n_features(view))
                 yield view
 
 

@@ -13,7 +13,8 @@ from engine.study.search import Dimension, Pruning, Space, dimensions, flat
 from engine.study.section import Axis, Distinct, Positive, Section
 
 MASSES_GEV = (30.0, 50.0, 100.0)
-ER_LEAKAGE, ARGOS, T3 = "er_leakage", "argos", "t3"  # objectives of a search that are no Z of a statistic
+# objectives of a search that are no Z of a statistic
+ER_LEAKAGE, ARGOS, T3, BATTERY = OF_SEARCH = "er_leakage", "argos", "t3", "battery"
 
 
 class Tune(Section):
@@ -26,8 +27,9 @@ class Tune(Section):
 
     `search`: fields of the models beside R, like `"models.vae.beta" = { log = [0.1, 100] }`; `trials`: fits, each with
     the best R of the grid. Its objective may also be `er_leakage` (least at 30 % acceptance of nuclear recoils) or
-    `argos` (largest excess of nuclear recoils over the root of the leakage, at any cut), which know no signal, or `t3`
-    (least exposure for three sigma by the statistic `t3_of`, at the signal that needs most).
+    `argos` (largest excess of nuclear recoils over the root of the leakage, at any cut), which know no signal, `t3`
+    (least exposure for three sigma by the statistic `t3_of`, at the signal that needs most), or `battery` (least median
+    over the signals of [battery], which must be there, of the same exposure over the oracle's).
     """
 
     R: Axis
@@ -57,7 +59,7 @@ class Tune(Section):
         for name in chosen:
             if "score" not in statistic(name)[0].NEEDS:
                 raise BadInput(f"tune.statistics: {name!r} does not look at the score, and R does nothing to it")
-        beside = (ER_LEAKAGE, ARGOS, T3) if self.search else ()
+        beside = OF_SEARCH if self.search else ()
         if self.objective not in (*chosen, *beside):
             raise unknown("tune.objective", self.objective, (*chosen, *beside))
         if name := self.ranked_by:
@@ -85,7 +87,8 @@ class Tune(Section):
     @property
     def ranked_by(self) -> str | None:
         """The statistic whose law says the objective; None where none does."""
-        return {ER_LEAKAGE: None, ARGOS: None, T3: self.t3_of}.get(self.objective, self.objective)
+        named = {ER_LEAKAGE: None, ARGOS: None, T3: self.t3_of, BATTERY: self.t3_of}
+        return named.get(self.objective, self.objective)
 
     def names(self, statistic: Callable, names: tuple[str, ...]) -> tuple[str, ...]:
         """The statistics of every trial; `names`: the study's."""

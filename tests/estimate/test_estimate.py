@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 from studies import PAIRS, TINY
 
-from engine import estimate, stages, study
+import zoo
+from engine import estimate, plugins, stages, study
 from engine.estimate import calibration, costs, measure
 from engine.estimate.costs import Cost, Costs
 from engine.estimate.estimate import of_stage
@@ -103,6 +104,29 @@ class TestPrice:
                     if hasattr(stage, "items") and part.has(stage.NAME) and hasattr(part, "cells"):
                         amounts = of_stage(stage, part, set(stage.items(part)))
                         assert not known.of(stage.NAME, amounts, 1)[1], stage.NAME
+
+    def test_every_representation_and_family_has_a_cost(self, known):
+        views = {*plugins.names("engine.physics.representations"), "events"}
+        assert views - {"events"} == set(known.known["events"]) and views - {"events"} < set(known.known["scores"])
+        kinds = {name: zoo.declared(name).KIND for name in zoo.names()}
+        unsized = {name for name in kinds if not hasattr(zoo.declared(name), "size")}
+        for stage in ("models", "scores"):
+            alone = {name for name in known.known[stage] if " " not in name} - views - {"thrown"}
+            assert alone == {name for name in unsized if kinds[name] != "regressor"}
+
+    def test_a_fit_is_priced_by_steps_and_by_how_large_it_is(self, of):
+        def models(**vae):
+            whole = {"name": "dense_vae", "hidden": [2000, 500], "latent": 128, "batch_size": 10, "epochs": 30} | vae
+            changed = [f"models.vae.{key}={json.dumps(value)}" for key, value in whole.items()]
+            return of(load(*CHEAP, "events.train_per_kind=20000", *changed))
+
+        printed = models()
+        assert not printed["models"].priced_as and not printed["scores"].priced_as
+        for smaller in ({"batch_size": 100}, {"hidden": [256, 64]}):
+            assert models(**smaller)["models"].core_s < 0.5 * printed["models"].core_s
+        assert models(hidden=[256, 64])["scores"].core_s < 0.5 * printed["scores"].core_s
+        watched, less = models(watch_nr=True)["models"], models(epochs=15)["models"]
+        assert less.core_s < printed["models"].core_s < watched.core_s < 2 * printed["models"].core_s
 
     def test_what_has_no_cost_is_priced_as_the_dearest_and_said(self, known):
         known = replace(known, known={"exact": {"a": 1.0, "b": 2.0, "a by toys": 50.0}}, item_bytes={"exact": 8.0})

@@ -62,7 +62,7 @@ class Page(HTMLParser):
             self.tables[-1].rows[-1][-1] = (text + data, value)
         elif inside == "th":
             self.tables[-1].heads[-1] += data
-        elif inside == "caption":
+        elif "caption" in self.open:
             self.tables[-1].title += data
         elif inside == "summary":
             self.summary += data

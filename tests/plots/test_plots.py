@@ -13,7 +13,7 @@ from scipy.stats import norm
 from engine.assembly.contours import contours
 from engine.errors import BadInput
 from engine.physics.spectra.wimp_si import SIZE
-from engine.plots import render
+from engine.plots import canvas, legend_below, render
 from engine.plots.exposure import p_against_exposure
 from engine.plots.plane import log_edges, plane
 from engine.plots.scores import score_distribution
@@ -160,6 +160,20 @@ def test_no_title_is_cut(table):
         for text in [figure._suptitle, *(axes._left_title for axes in figure.axes)]:
             if text is not None and text.get_text():
                 assert text.get_window_extent(canvas.get_renderer()).x1 <= figure.bbox.x1
+
+
+@pytest.mark.parametrize("labels", [
+    ["short", "as short"], [f"a long name of a statistic, number {i}" for i in range(7)],
+    [rf"$\sigma_{{SI}}$ of signal {i}" for i in range(9)],
+])  # fmt: skip
+def test_a_legend_does_not_reach_beyond_its_figure(labels):
+    figure, axes = canvas()
+    for label in labels:
+        axes.plot([0, 1], [0, 1], label=label)
+    legend_below(figure, columns=3)
+    figure.draw(FigureCanvasAgg(figure).get_renderer())
+    box, whole = figure.legends[0].get_window_extent(), figure.bbox
+    assert whole.x0 <= box.x0 and box.x1 <= whole.x1
 
 
 def test_the_plane_without_bounds_has_no_hatch_and_no_legend():

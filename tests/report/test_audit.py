@@ -27,8 +27,8 @@ def test_nothing_is_said_where_nothing_is_wrong():
     [
         ({"events_per_pool_event": 0.4, "exposure_ty": 200.0}, "0.4 expected events per pool event at 200 t y"),
         ({"half_shift": -0.7}, "the mean q of tail_count_R10000 at 5 t y by -0.7 of its sd (1 rows above 0.3)"),
-        ({"pool_limited": True}, "behind: tail_count_R10000"),
-        ({"pool_limited": True, "half_z_shift": -1.0, "z_pool_error": 0.2}, "error of: tail_count_R10000"),
+        ({"pool_limited": True}, "too few simulated events decide tail_count_R10000 (pool_limited)"),
+        ({"pool_limited": True, "half_z_shift": -1.0, "z_pool_error": 0.2}, "the error of tail_count_R10000"),
         ({"signal_pool_size": 12.0}, "only 12 effective pool events"),
         ({"pull_median": 5.0}, "disagree by 0.3 and 5.0 sigma: tail_count_R10000 at 5 t y"),
     ],

@@ -13,14 +13,15 @@ from PIL import Image
 from scanned import tracked
 from studies import TINY
 
-from engine import stages, study
+from engine import schemas, stages, study
 from engine.assembly import results
 from engine.assembly.results import Result
-from engine.report import figures, headline, page, references, results_page, scan_report
+from engine.report import captions, figures, headline, page, references, results_page, scan_report
 from engine.report.tracking.journal import pages
 from engine.run import pipeline
-from engine.stages import leakage, limits, reach
+from engine.stages import battery, leakage, limits, reach
 from engine.store.store import Store
+from engine.study.figures import KINDS
 
 SECTIONS = ["headline", "plane", "answer", "limits", "networks", "scores", "autoencoder", "published", "audit",
             "simulated", "lines", "study", "made"]  # fmt: skip
@@ -81,7 +82,8 @@ class TestOfAFinishedScan:
             with Image.open(io.BytesIO(data)) as picture:
                 assert picture.format == "PNG" and picture.size[0] > 300
             assert len(image["alt"].split()) >= 3
-        assert images[0]["alt"].endswith("tail count R10000 50ty")
+        assert images[0]["alt"].endswith("tail count, R = 10000, 50 t y")
+        assert "The star is the benchmark (50 GeV, 6.5e-48 cm2)" in found.words
 
     def test_its_size_and_its_bytes(self, scan, made):
         assert len(made) <= page.MOST_BYTES
@@ -181,6 +183,36 @@ class TestOfLess:
     def test_a_figure_that_no_section_knows_comes_last(self, scan):
         found = Page(scan_report.html(replace(scan, figures={"new_kind.png": scan.figures["roc.png"], "a.pdf": b"%"})))
         assert found.all("section")[-1]["id"] == "more" and [image["alt"] for image in found.all("img")] == ["new kind"]
+
+
+class TestWords:
+    def test_every_kind_of_figure_has_a_caption_of_sentences(self):
+        assert set(KINDS) <= captions.captions().keys() <= {*KINDS, "coverage"}
+        for name, caption in captions.captions().items():
+            assert caption.section in (*SECTIONS, "battery", "systematics") and caption.told[-1] in ".:" and (
+                len(caption.told.split()) > 15), name
+
+    @pytest.mark.parametrize(("name", "which"), [
+        ("plane_tail_count_R2.5e+05_200ty", "tail count, R = 2.5e+05, 200 t y"), ("q_count_0.5ty", "count, 0.5 t y"),
+        ("p_against_exposure_2", "part 2"), ("p_against_R_1e-45_5ty", "1e-45, 5 t y"),
+        ("size_against_exposure_50GeV_3sigma", "50 GeV 3 sigma"), ("q_panels_20ty_2", "20 t y, part 2"),
+        ("scores_R0", "R = 0"), ("roc", ""),
+    ])  # fmt: skip
+    def test_what_a_figure_is_of_is_read_off_its_name(self, name, which):
+        line = captions.captions()[figures.kind(name)].line
+        assert captions.of(name, "")[1] == (f"{line}: {which}" if which else line)
+
+    def test_columns_are_told_plainly_and_the_tables_keep_their_meaning(self, scan, found):
+        size = scan.outcome.plan.study.signal.size
+        shown = {*scan_report.SIGNIFICANCE, *scan_report.QUALITY, *scan_report.COMBINED}
+        stored = {*schemas.results(size).names, *schemas.DIAGNOSTICS.names, *reach.table_schema(size).names,
+                  *schemas.combined(size).names, *battery.table_schema(size).names}  # fmt: skip
+        assert set(captions.glossary()) <= stored
+        for name in shown & set(captions.glossary()) & set(schemas.results(size).names):
+            if scan.outcome.table[name].null_count < len(scan.outcome.table):
+                assert captions.glossary()[name] in found.words, name
+        field = scan.outcome.table.schema.field("monotone_invariant")
+        assert b"nor with any monotone map" in field.metadata[b"meaning"]
 
 
 class TestPublished:

@@ -63,6 +63,24 @@ class TestScan:
 
 
 class TestTables:
+    def test_of_several_weights_every_pair_has_a_z_at_each(self, scanned):
+        found, study = scanned[0], scanned[0].plan.study
+        assert comparison_report.by_weight(found)[1] == [], "this study has one"
+
+        def with_zero(table):
+            zero = pa.array([None if R is None else 0.0 for R in table["R"].to_pylist()], pa.float64())
+            place = table.schema.get_field_index("R")
+            return pa.concat_tables([table, table.set_column(place, table.schema.field(place), zero)])
+
+        said = SimpleNamespace(score=SimpleNamespace(R=(0.0, 1e4)), ranking=study.ranking, at=study.at)
+        outcomes = {pair: SimpleNamespace(table=with_zero(one.table)) for pair, one in found.outcomes.items()}
+        several = SimpleNamespace(plan=SimpleNamespace(study=said), ranking=found.ranking, outcomes=outcomes)
+        heads, rows = comparison_report.by_weight(several)
+        assert heads == ["pair", "Z at R = 0", "Z at R = 10000"]
+        assert [row[0] for row in rows] == found.ranking["pair"].to_pylist()
+        for row, z in zip(rows, found.ranking["z"].to_pylist(), strict=True):
+            assert row[1] == row[2] and row[2].startswith(f"{z:.2f} +- ") and row[2].endswith("(seed)")
+
     def test_ranked_by_z_and_the_floor_is_a_row(self, scanned):
         ranking = scanned[0].ranking
         assert ranking.schema.equals(pair_schemas.comparison(("vae", "classifier")))

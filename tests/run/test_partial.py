@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from pages import Page
 
 from engine import schemas, study
 from engine.report.partial import draw
@@ -132,7 +133,12 @@ def test_it_is_tried_again_and_again_until_the_table_is_that_of_an_undisturbed_s
     assert not list((place / "store").glob("figures/*"))  # a finished scan's would be taken for whole
     run = the_run(place)
     assert run.info.status == "RUNNING" and run.data.tags["partial"] == "1"
-    assert artifacts(place, run) == {f"partial/{name}" for name in figures | {"table.parquet"}}
+    assert artifacts(place, run) == {f"partial/{name}" for name in figures | {"table.parquet", "report.html"}}
+    (report,) = (place / "store").glob("partial/*/*.html")
+    assert f"report: {report}" in done.stdout
+    found = Page(report.read_bytes())
+    assert "1 of " in found.words and len(found.all("img")) == len(figures)
+    assert found.table("").rows[0] == [("cells", None), ("ValueError: more events than I can count", None), ("1", 1.0)]
     (place / "flag").unlink()
     run_here("scan", tiny, "--store", place / "store", "--workers", 0, "--quiet", *words)
     assert not list((place / "store").glob("errors/*")), "what has an answer now is not explained any more"

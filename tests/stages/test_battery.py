@@ -10,7 +10,7 @@ from engine.errors import BadInput
 from engine.inference import battery as laws
 from engine.inference import reach
 from engine.inference.cells import Choice
-from engine.plan.battery_plan import targets
+from engine.plan.battery_plan import chosen_scores, targets
 from engine.plan.plan import Plan
 from engine.plots import render
 from engine.plots.battery import ratios
@@ -136,6 +136,15 @@ def test_an_exposure_is_that_of_a_search_of_one_signal_by_itself(outcome, rows, 
         assert search.at(row["t3_ty"]).smooth_z == pytest.approx(aim.z, abs=0.12)  # a count of few events takes steps
         error = reach.pool_error(on.population, choice, on.alternatives["wimp"].weights, aim, search, alone, 2)
         assert 0.2 < row["t3_error_ty"] / error < 5, "of two groups: an error of an error"
+
+
+def test_a_median_experiment_without_an_event_says_nothing(outcome, arena):
+    (score,) = (one for one in chosen_scores(outcome.plan) if one.name == "elbo")
+    on = arena.on(0.0, arenas.ts(outcome.plan, arena.population, score))
+    choice = Choice(0.0, *outcome.plan.study.toys.statistic("tail_count"))
+    for exposure_ty in (1e-3, 1e-2):  # a twelfth of an event of the line, of which none is above the threshold yet
+        found = laws.readings(on.population, choice, on.alternatives, exposure_ty, reach.Aim(0.01, 0.5))
+        assert set(found.values()) == {0.0}
 
 
 def test_signals_have_events_of_their_own_which_stand_for_no_background(outcome, rows, arena):

@@ -10,18 +10,22 @@ import pyarrow as pa
 
 import zoo
 from engine import schemas
+from engine.assembly import battery as arenas
 from engine.assembly import population as assembled
 from engine.assembly import training
 from engine.assembly.fits import blob
 from engine.assembly.samples import sample
 from engine.cluster.sampler import Objective, Trial
+from engine.errors import BadInput
+from engine.inference import reach
 from engine.inference.population import Population
 from engine.plan.event_plan import Shard
 from engine.plan.search_plan import SearchPlan, Values
 from engine.run.state import Run
 from engine.run.tuning import objectives, search_tables
 from engine.run.tuning.objectives import er_leakage
-from engine.stages import events, models, scores
+from engine.run.tuning.objectives.battery import Anomalies
+from engine.stages import battery, events, models, scores
 from engine.store.checkpoints import Checkpoint
 from engine.store.parts import Entry, Part, decode
 from engine.store.store import Store, read
@@ -34,13 +38,14 @@ COMPLETE, DIVERGED, UNDERWAY = "complete", "diverged", "underway"
 @dataclass(frozen=True)
 class RungInputs:
     """What all trials share. training: stored parts by role; features: by representation, in the order of the pool;
-    population: with the terms of the models that no trial changes; signals: weights (pool,) by mass."""
+    population: with the terms of the models that no trial changes; signals: weights (pool,) by mass, or those of a
+    battery, whose events are behind the others."""
 
     plan: SearchPlan
     training: dict[str, list[Entry]]
     features: dict[str, list[Entry]]
     population: Population
-    signals: dict[float | None, np.ndarray]
+    signals: dict[float | None, np.ndarray] | Anomalies
 
 
 class Diverged(ValueError):
@@ -55,22 +60,50 @@ def prepare(run: Run) -> RungInputs:
     run.stage(models)
     run.compute("features", [*scores.items(plan), *plan.beside["features"]], keep, partial(_shards, run),
                 gpus=scores.gpus(plan) if plan.fixed else 0.0)  # fmt: skip
-    pool = assembled.population(plan, ledger, "tune", (), roles=plan.fixed)
+    pool, signals = _anomalies(run) if plan.oracles else _signals(run)
     return RungInputs(
         plan,
         {role: [ledger.entries[s.item] for s in plan.training(plan.fitted[role])] for role in plan.searched},
-        {view: [ledger.entries[plan.feature_item(shard, view)] for shard in plan.shards["tune"]]
-         for view in plan.views},
+        {view: [ledger.entries[plan.feature_item(shard, view)] for shard in plan.pool] for view in plan.views},
         pool,
-        assembled.signals(plan, pool, plan.points),
+        signals,
     )  # fmt: skip
+
+
+def _signals(run: Run) -> tuple[Population, dict[float | None, np.ndarray]]:
+    pool = assembled.population(run.plan, run.ledger, "tune", (), roles=run.plan.fixed)
+    return pool, assembled.signals(run.plan, pool, run.plan.points)
+
+
+def _anomalies(run: Run) -> tuple[Population, Anomalies]:
+    """The pool with the events of a battery's signals, and those of them that the oracle finds. Raises BadInput where
+    it finds none."""
+    plan, ledger = run.plan, run.ledger
+    nominal = assembled.population(plan, ledger, "tune", (), roles=plan.fixed)
+    arena = arenas.arena(plan, ledger, nominal)
+
+    def units(missing: set[str]) -> Iterable[Unit]:
+        shared = run.share(plan)
+        for item, target in plan.oracles.items():
+            if item in missing:
+                of_unit = run.share(arenas.of_oracle(arena, target.signal))
+                yield Unit((shared, of_unit, [(item, target)]), items=(item,), name=f"oracle of {target.signal}")
+
+    run.compute(battery.NAME, list(plan.oracles), battery.work, units, stalls=battery.STALLS)
+    rows = ledger.rows(list(plan.oracles), "lineage").to_pylist()
+    found = {plan.oracles[row["lineage"]].signal: row["t3_ty"] for row in rows if row["status"] == reach.FOUND}
+    if not found:
+        low, high = plan.study.reach.exposure_ty
+        raise BadInput(f"tune.objective = 'battery': the oracle finds none of {', '.join(arena.alternatives)} within "
+                       f"reach.exposure_ty = [{low:g}, {high:g}]; widen that range, or take other sizes")  # fmt: skip
+    return arena.population, Anomalies({name: arena.alternatives[name] for name in found}, found)
 
 
 def _shards(run: Run, missing: set[str]) -> Iterable[Unit]:
     """Shards of the pool that lack their features, or the terms of a model that stays."""
     plan, shared = run.plan, run.share(run.plan)
     fitted = run.share({role: blob(plan, run.ledger, role) for role in plan.fixed})
-    for shard in plan.shards["tune"]:
+    for shard in plan.pool:
         roles = [role for role in plan.fixed if plan.score_item(shard, role) in missing]
         made = shard.item, *(plan.feature_item(shard, view) for view in plan.views)
         if roles or not missing.isdisjoint(made):

@@ -7,7 +7,8 @@ alone, which no monotone map of TS changes. Each is a file of this package with
 - `rank(plan, population, signals, R)` -> float, large where this R is good: by it R is chosen;
 - `measure(plan, population, signals, R)` -> `Measure`, at the R that was chosen.
 
-The population holds the scores of this R; signals: weights (pool,) by mass, at the reference of the signal's size.
+The population holds the scores of this R; signals: weights (pool,) by mass, at the reference of the signal's size, or
+of `battery` its `Anomalies`.
 An objective that is the name of a statistic is `worst_z`.
 """
 
@@ -20,7 +21,7 @@ import numpy as np
 from engine import plugins
 from engine.inference.population import Population
 from engine.plan.tune_plan import TunePlan
-from engine.study.tune import ARGOS, ER_LEAKAGE, T3
+from engine.study.tune import ARGOS, BATTERY, ER_LEAKAGE, T3
 
 
 @dataclass(frozen=True)
@@ -59,5 +60,6 @@ def scored(plan: TunePlan, population: Population, R: float) -> Population:
 def words(plan: TunePlan) -> str:
     """What the objective of a study is, for a column."""
     tune = plan.tune
-    named = {ER_LEAKAGE: "er_leakage", ARGOS: "argos", T3: f"t3 of {tune.t3_of} (t y)"}
+    named = {ER_LEAKAGE: "er_leakage", ARGOS: "argos", T3: f"t3 of {tune.t3_of} (t y)",
+             BATTERY: f"battery: median t3 of {tune.t3_of} over the oracle's"}  # fmt: skip
     return named.get(tune.objective, f"worst Z of {tune.objective} (sigma)")
