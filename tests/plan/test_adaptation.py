@@ -80,7 +80,11 @@ def test_training_events_are_of_the_simulation_and_calibration_of_the_detector()
     assert [(s.kind, s.n_thrown, s.shift) for s in off.shards["calibration"]] == [("ER", 300, ()), ("NR", 100, ())]
     assert {shard.item for shard in off.shards["train"]}.isdisjoint(shard.item for shard in plan().shards["train"])
     assert events.items(off) == [shard.item for some in ("train", "calibration") for shard in off.shards[some]]
-    assert models.amounts(off, {fit(off)}) == {"summary_classifier": 2 * 2 * 400 + 300 + 2 * 100 * 10}
+    plain = plan(simulation=OFF)
+    more, less = (models.amounts(one, {fit(one)}) for one in (off, plain))
+    batch_size, epochs = off.fitted["classifier"].config["batch_size"], 10
+    assert more["steps taken"] - less["steps taken"] == -(-2 * 100 // batch_size) * epochs
+    assert more["values read"] - less["values read"] == 3 * (300 + 3 * 2 * 100 * epochs)
 
 
 def test_in_a_comparison_each_model_has_its_simulation():
