@@ -19,7 +19,7 @@ from engine.physics.events import simulate
 from engine.physics.representations import vector
 
 TOP = Path(__file__).parents[2]
-PAGES = [TOP / "README.md", TOP / "scans" / "README.md", TOP / "k8s" / "README.md",
+PAGES = [*(TOP / one / "README.md" for one in ("", "scans", "scans/reports", "k8s")),
          *sorted((TOP / "docs" / "pages").glob("*.md"))]  # fmt: skip
 BLOCK = re.compile(r"^( *)```(\w+)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
 IN_LINE = re.compile(r"`(recoilscan [^`]+)`")
