@@ -8,13 +8,14 @@ from typing import Protocol
 
 from threadpoolctl import threadpool_limits
 
+from engine.cluster.grain import TARGET_S
 from engine.errors import AS_IT_IS, BadInput
 from engine.store.parts import Entry, Failure, Part
 from engine.store.store import Store
 from engine.store.units import Done, Group, Unit, ended, perform
 
 STALL_S = 900.0  # without the end of any task, after which a scan is taken for dead
-AT_ONCE = 32  # units that one process does together: those with equal arguments share what is made of them
+AT_ONCE = 32  # units that one process does together, at most: those with equal arguments share what is made of them
 
 Work = Callable[..., Iterable[Part]]
 
@@ -69,10 +70,11 @@ class InProcess:
                            f"{job.group.gpus_per_worker} need Ray: give --workers 1 or more")  # fmt: skip
         if job.gpus:
             raise BadInput(f"score.gpus_per_task = {job.gpus:g} needs Ray: give --workers 1 or more")
-        source = iter(job.units)
-        while units := list(islice(source, AT_ONCE)):
+        source, n_units = iter(job.units), 1  # the first tells how long one takes: what has not ended a kill would cost
+        while units := list(islice(source, n_units)):
             done = self._done(job, units)
             yield [*done.entries, *done.failures]
+            n_units = min(max(int(TARGET_S * len(units) / max(done.seconds, 1e-9)), 1), AT_ONCE)
 
     def _done(self, job: Job, units: list[Unit]) -> Done:
         try:

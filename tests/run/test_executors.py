@@ -187,8 +187,14 @@ class TestInProcess:
         made = []
         found = InProcess().do(Job(inverse, (made.append(unit) or unit for unit in units(*range(1, 13))), store, 12))
         next(found)
-        assert len(made) == 4
+        assert len(made) == 1
+        next(found)
+        assert len(made) == 5
         assert len(list(found)) == 2 and len(made) == 12
+
+    def test_units_that_take_long_are_committed_one_by_one(self, store, monkeypatch):
+        monkeypatch.setattr(executors, "TARGET_S", 0.0)
+        assert [len(some) for some in InProcess().do(Job(inverse, units(*range(1, 6)), store, 5))] == [1] * 5
 
     def test_a_group_of_processes_needs_a_cluster_and_so_does_a_gpu(self, store):
         with pytest.raises(BadInput, match=r"training.workers = 2, .* need Ray: give --workers 1 or more"):
