@@ -96,4 +96,6 @@ def evaluate(model: "zoo.Fitted", features: np.ndarray, device: str) -> pa.Table
     A table that was not made on a CPU has in its metadata, as `device`, on what.
     """
     table = schemas.table(schemas.TERMS[model.family.KIND], zoo.terms(model, features, device=device))
-    return table if device == "cpu" else table.replace_schema_metadata({"device": zoo.device_name(device)})
+    if device == "cpu":
+        return table
+    return table.replace_schema_metadata((table.schema.metadata or {}) | {"device": zoo.device_name(device)})
