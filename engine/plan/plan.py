@@ -84,7 +84,8 @@ class Plan(EventPlan):
 
     def null_item(self, exposure_ty: float, hypothesis: str, block: int, R: float | None, statistic: str) -> str:
         """Item of one block of background toys of one statistic."""
-        fields = {"hypothesis": hypothesis, "block": block, "law": self.law(exposure_ty, R, statistic)}
+        law = {name: value for name, value in self.law(exposure_ty, R, statistic).items() if name != "version"}
+        fields = {"hypothesis": hypothesis, "block": block, "law": law}  # toys are drawn, whatever computes their law
         return lineage.digest("nulls", VERSIONS["nulls"], fields, [self.scored_pool])
 
     def law(self, exposure_ty: float | None, R: float | None, statistic: str) -> dict:
@@ -92,7 +93,8 @@ class Plan(EventPlan):
         study = self.study
         module, options = study.toys.statistic(statistic)
         name = plugins.identity("engine.inference.teststats", study.toys.statistic_name(statistic))
-        return {
+        version = getattr(module, "LAW_VERSION", None)
+        return ({} if version is None else {"version": version}) | {
             "seed": study.seed, "exposure_ty": exposure_ty, "R": R, "statistic": name, "options": options,
             "score": self.score if "score" in module.NEEDS else None,
             "density": study.score.density if "density" in module.NEEDS else None,

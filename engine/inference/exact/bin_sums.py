@@ -36,18 +36,21 @@ class BinSums:
         middle, half = self._range
         return np.maximum(middle[:, None] + half[:, None] * self._places, 1e-150) ** 2
 
-    def sum(self, values: np.ndarray) -> np.ndarray:
-        """(nodes, k): sums over bins, from values (bins, N_POINTS, k) at the points, real or complex."""
+    def sum(self, values: np.ndarray, kept: np.ndarray | None = None) -> np.ndarray:
+        """(nodes, k): sums over bins, from values (bins, N_POINTS, k) at the points, real or complex; of the
+        nodes in these places alone, if `kept` is given."""
         n_bins, _, k = values.shape
         transform = np.linalg.inv(np.polynomial.chebyshev.chebvander(self._places, N_POINTS - 1))
         coefficients = (transform @ values).transpose(1, 0, 2).reshape(-1, k)  # (degree, bins) by k
+        parts = coefficients.view(np.float64)  # a complex number is two columns of a product with a real basis
         middle, half = self._range
-        out = np.empty((len(self.means), k), dtype=values.dtype)
+        means = self.means if kept is None else self.means[kept]
+        out = np.empty((len(means), k), dtype=values.dtype)
         step = max(1, CHUNK // (n_bins * N_POINTS))
         for first in range(0, len(out), step):
-            at = np.clip((np.sqrt(self.means[first : first + step]) - middle) / half, -1, 1)
+            at = np.clip((np.sqrt(means[first : first + step]) - middle) / half, -1, 1)
             basis = np.concatenate(_chebyshev(at), axis=1)
-            out[first : first + step] = basis @ coefficients
+            out[first : first + step] = (basis @ parts).view(values.dtype)
         return out
 
 

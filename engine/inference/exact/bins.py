@@ -21,9 +21,9 @@ LARGEST_COUNT = 1e7  # a tilt whose likeliest count lies beyond is not used
 ALIKE = 1e-3  # relative difference up to which bins share their averages: q moves by 1e-5 of its deviation
 FEW_NODES = 2 * N_POINTS  # up to here each is taken by itself
 FEW_BINS = 8  # of fewer, one transform can pass zero where the product matters, and has no logarithm there
-SILENCE, SILENT = 64, 1e-20  # blocks in which a transform that stays below has died out
-SMOOTH_COUNT = 4.0  # expected in a bin: from here on q takes so many values that its transform does not come back
-DEAD = 1e-60  # a block of frequencies whose product falls below is left at what it has
+SILENCE = 64  # blocks in which a transform that stays negligible has died out
+SMOOTH_COUNT = 30.0  # expected in a bin: from here on it does not come back, to more than 1e-8 at single frequencies
+NEGLIGIBLE = 1e-10  # of the transform at its peak: what frequencies or nodes below it add, p does not show to 1e-7
 
 
 def deviance(counts: np.ndarray, expected: np.ndarray) -> np.ndarray:
@@ -93,8 +93,8 @@ class DevianceLaw:
         alive = [blocks[:0]]
         for some in np.array_split(blocks, 1 + len(blocks) // SILENCE):
             central = np.abs(_spectrum(*self._central, tilt, step, some)).max(axis=1)
-            alive.append(some[central > np.sqrt(DEAD)])
-            if self._expected.min() > SMOOTH_COUNT and central.max() < SILENT:
+            alive.append(some[central > NEGLIGIBLE])
+            if self._expected.min() > SMOOTH_COUNT and central.max() < NEGLIGIBLE:
                 break
         return np.concatenate(alive)
 
@@ -141,8 +141,9 @@ class _Together:
             phi = np.array([_spectrum(np.array([p]), np.array([m]), np.ones(1), tilt, step, blocks) for p in row])
             phi = phi.reshape(N_POINTS, -1)
             ln_phi[k] = np.log(np.maximum(abs(phi), 1e-30)) + 1j * np.unwrap(np.angle(phi), axis=0)
-        kept = shares > 1e-18
-        return (shares[kept] @ np.exp(self._sums.sum(ln_phi)[kept])).reshape(len(blocks), BLOCK)
+        rising = np.argsort(shares, kind="stable")
+        kept = np.sort(rising[np.cumsum(shares[rising]) > NEGLIGIBLE])
+        return (shares[kept] @ np.exp(self._sums.sum(ln_phi, kept))).reshape(len(blocks), BLOCK)
 
 
 def _distinct(means: np.ndarray, expected: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -219,5 +220,5 @@ def _spectrum(means, expected, repeats, tilt, step, blocks):
                     out[row, column] *= phase.sum() ** repeats[k]
                     largest = max(largest, abs(out[row, column]))
                     phase *= turn
-                alive[row] = largest > DEAD
+                alive[row] = largest > NEGLIGIBLE
     return out

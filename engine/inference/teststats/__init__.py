@@ -3,8 +3,9 @@
 Contract. Constants at the top: ADDITIVE (q follows from the number of events and sums over them), EXACT (its law is
 known: True, False, or "idealised" where rates must be), AFFINE_INVARIANT and MONOTONE_INVARIANT (q keeps its ranking of
 experiments under such maps of TS), MODEL_DEPENDENT (it looks at a signal model); and NEEDS, of "score" and "density"
-(f0): what it is made from, so that a study recomputes no more than it must. Toys serve what is ADDITIVE, by its sums,
-and what is neither ADDITIVE nor EXACT, by the events of each toy.
+(f0): what it is made from, so that a study recomputes no more than it must. LAW_VERSION (optional) is raised with the
+arithmetic of its law: what rests on that law gets another name, its toys do not. Toys serve what is ADDITIVE, by its
+sums, and what is neither ADDITIVE nor EXACT, by the events of each toy.
 
 `Options` (optional, derived from `engine.options.Options`) are its numbers. `prepare(null, options)` takes an
 `engine.inference.hypothesis.Null` and gives an object that has, where ADDITIVE,

@@ -20,6 +20,7 @@ AFFINE_INVARIANT = True
 MONOTONE_INVARIANT = True
 MODEL_DEPENDENT = False
 NEEDS = ("score",)
+LAW_VERSION = 2  # frequencies and nodes that add less than 1e-7 of p are left out
 
 
 class Options(options.Options):
