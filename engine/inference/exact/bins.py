@@ -15,7 +15,7 @@ from engine.inference.exact import rates, tilted
 from engine.inference.exact.bin_sums import N_POINTS, BinSums
 from engine.inference.exact.tilted import BLOCK
 
-DIVERGENCE = 0.5  # E[e^(s q)] of a Poisson count's deviance is finite below
+DIVERGENCE = 0.5  # E[e^(s q)] of a Poisson count's deviance is finite below; of rates that move, below `_divergence`
 LN_NEGLIGIBLE = -42.0  # counts less likely than e^-42 of the likeliest are left out
 LARGEST_COUNT = 1e7  # a tilt whose likeliest count lies beyond is not used
 ALIKE = 1e-3  # relative difference up to which bins share their averages: q moves by 1e-5 of its deviation
@@ -23,7 +23,14 @@ FEW_NODES = 2 * N_POINTS  # up to here each is taken by itself
 FEW_BINS = 8  # of fewer, one transform can pass zero where the product matters, and has no logarithm there
 SILENCE = 64  # blocks in which a transform that stays negligible has died out
 SMOOTH_COUNT = 30.0  # expected in a bin: from here on it does not come back, to more than 1e-8 at single frequencies
-NEGLIGIBLE = 1e-10  # of the transform at its peak: what frequencies or nodes below it add, p does not show to 1e-7
+NEGLIGIBLE = 1e-10  # of the transform at its peak: what frequencies below it add, p does not show to 1e-7
+LEFT_OUT = 1e-7  # of the nodes' shares, in the smallest of them; of p at most a hundred times as much
+CHUNK = 4_000_000  # numbers held at once
+WIDEST = 1.5  # half the range of a root of a mean, up to which the phase of a transform is followed from point to point
+CLOSE = 0.1  # in the root of the mean of q, about in its deviations, and in ln of its variance: nodes taken together
+GRID = 0.25  # in the root of a mean, half a deviation of a count: between means at which a transform is tabulated
+ALIKE_ROOT = 0.05  # in the root of what bins expect, up to which they share a table; the mean of q is each one's own
+RUN = 64  # frequencies that a product is taken of at a time
 
 
 def deviance(counts: np.ndarray, expected: np.ndarray) -> np.ndarray:
@@ -49,9 +56,8 @@ class DevianceLaw:
     def __init__(self, expected: np.ndarray, nodes: rates.Nodes):
         self._weights, self._expected = nodes.weights, np.asarray(expected, dtype=np.float64)
         self._central = _distinct(nodes.means[int(np.argmax(nodes.weights))], self._expected)
-        few = len(nodes.weights) <= FEW_NODES or len(expected) < FEW_BINS
-        self._nodes = (_Apart if few else _Together)(np.maximum(nodes.means, 1e-300), self._expected)
-        self._tail = tilted.SumTail(self._moments, self._spectrum, DIVERGENCE)
+        self._nodes = _by_size(np.maximum(nodes.means, 1e-300), self._expected)
+        self._tail = tilted.SumTail(self._moments, self._spectrum, _divergence(nodes))
         self._smallest_p = nodes.smallest_p
 
     @cached_property
@@ -141,9 +147,101 @@ class _Together:
             phi = np.array([_spectrum(np.array([p]), np.array([m]), np.ones(1), tilt, step, blocks) for p in row])
             phi = phi.reshape(N_POINTS, -1)
             ln_phi[k] = np.log(np.maximum(abs(phi), 1e-30)) + 1j * np.unwrap(np.angle(phi), axis=0)
-        rising = np.argsort(shares, kind="stable")
-        kept = np.sort(rising[np.cumsum(shares[rising]) > NEGLIGIBLE])
-        return (shares[kept] @ np.exp(self._sums.sum(ln_phi, kept))).reshape(len(blocks), BLOCK)
+        kept = _heaviest(shares)
+        some = np.array_split(kept, 1 + len(kept) * len(blocks) * BLOCK // CHUNK)
+        return sum(shares[one] @ np.exp(self._sums.sum(ln_phi, one)) for one in some).reshape(len(blocks), BLOCK)
+
+
+class _FarApart(_Together):
+    """Nodes so far apart that no polynomial follows the phase of a bin: its transform, turned back by its mean, is read
+    from a table close in the mean, and nodes whose q are alike in mean and variance are taken for one of them."""
+
+    def __init__(self, means: np.ndarray, expected: np.ndarray):
+        super().__init__(means, expected)
+        self._roots, self._expected = np.sqrt(means), expected
+
+    def spectrum(self, tilt: float, step: float, blocks: np.ndarray, shares: np.ndarray) -> np.ndarray:
+        """(blocks, BLOCK): the tilted transform, averaged over the nodes by their shares."""
+        kept = _heaviest(shares)
+        node, weight, mean = _alike(shares[kept], *self.moments(tilt)[kept, 1:].T)
+        roots, frequency = self._roots[kept[node]], (step * (BLOCK * blocks[:, None] + np.arange(BLOCK))).ravel()
+        rows, first, place = [], 0, np.empty(roots.shape)
+        kinds = np.round(np.sqrt(self._expected) / ALIKE_ROOT)
+        for kind in np.unique(kinds):
+            mine = np.flatnonzero(kinds == kind)
+            low = roots[:, mine].min() - GRID
+            grid = low + GRID * np.arange(4 + int(np.ptp(roots[:, mine]) / GRID))
+            rows += [_turned_back(max(one, 0.0) ** 2, self._expected[mine].mean(), tilt, step, blocks) for one in grid]
+            place[:, mine] = first + (roots[:, mine] - low) / GRID
+            first += len(grid)
+        return _products(np.array(rows), place, weight, mean, frequency).reshape(len(blocks), BLOCK)
+
+
+def _alike(shares: np.ndarray, mean: np.ndarray, variance: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of each group of nodes whose q are CLOSE in mean and variance: the place of the one in its middle, the sum of its
+    shares, and its mean."""
+    cells = np.floor(np.stack([np.sqrt(mean), np.log(variance)]) / CLOSE)
+    _, cell = np.unique(cells, axis=1, return_inverse=True)
+    weight = np.bincount(cell, shares)
+    centre = np.bincount(cell, shares * mean) / weight
+    order = np.lexsort([abs(mean - centre[cell]), cell])
+    _, first = np.unique(cell[order], return_index=True)
+    return order[first], weight, centre
+
+
+def _turned_back(mean: float, expected: float, tilt: float, step: float, blocks: np.ndarray) -> np.ndarray:
+    """The tilted transform of one bin's q about its mean, (blocks * BLOCK,)."""
+    bins = np.array([max(mean, 1e-300)]), np.array([expected]), np.ones(1)
+    frequency = (step * (BLOCK * blocks[:, None] + np.arange(BLOCK))).ravel()
+    return _spectrum(*bins, tilt, step, blocks).ravel() * np.exp(-1j * _moments(*bins, tilt)[1] * frequency)
+
+
+@njit(cache=True)
+def _products(rows, place, weight, mean, frequency):
+    """Weighted sum over nodes of the product over bins of transforms between these rows, each turned by its mean of q.
+
+    place (nodes, bins): in the rows, with a fraction, between the second and the last but one of a bin's own. Behind
+    RUN frequencies that are negligible nothing comes back that nodes near by would not cancel.
+    """
+    out = np.zeros(len(frequency), np.complex128)
+    for node in range(len(place)):
+        for start in range(0, len(frequency), RUN):
+            end = min(start + RUN, len(frequency))
+            product = weight[node] * np.exp(1j * mean[node] * frequency[start:end])
+            for k in range(place.shape[1]):
+                row = int(place[node, k])
+                x = place[node, k] - row
+                near = rows[row - 1 : row + 3]
+                a, b = -x * (x - 1) * (x - 2) / 6, (x + 1) * (x - 1) * (x - 2) / 2  # Lagrange's, of four rows
+                c, d = -(x + 1) * x * (x - 2) / 2, (x + 1) * x * (x - 1) / 6
+                for i in range(start, end):
+                    product[i - start] *= a * near[0, i] + b * near[1, i] + c * near[2, i] + d * near[3, i]
+            out[start:end] += product
+            if np.abs(product).max() < NEGLIGIBLE * weight[node]:
+                break
+    return out
+
+
+def _divergence(nodes: rates.Nodes) -> float:
+    """Where E[e^(s q)] ends for rates that are Gaussian in standard deviations S of the counts' own: q falls as
+    e^(-q / 2 (1 + S^2)) in the direction of the largest. Beyond, the transform is of the outermost nodes."""
+    mean = nodes.weights @ nodes.means
+    moves = (nodes.means - mean) / np.sqrt(np.maximum(mean, 1e-300))
+    return DIVERGENCE / (1 + np.linalg.eigvalsh((moves * nodes.weights[:, None]).T @ moves)[-1])
+
+
+def _by_size(means: np.ndarray, expected: np.ndarray) -> "_Apart | _Together":
+    """What sums over (nodes, bins) means."""
+    if len(means) <= FEW_NODES or len(expected) < FEW_BINS:
+        return _Apart(means, expected)
+    half = np.ptp(np.sqrt(means), axis=0) / 2
+    return (_Together if half.max() <= WIDEST else _FarApart)(means, expected)
+
+
+def _heaviest(shares: np.ndarray) -> np.ndarray:
+    """Places of the nodes without those that matter least."""
+    rising = np.argsort(shares, kind="stable")
+    return np.sort(rising[np.cumsum(shares[rising]) > LEFT_OUT])
 
 
 def _distinct(means: np.ndarray, expected: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

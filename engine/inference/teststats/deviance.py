@@ -20,7 +20,7 @@ AFFINE_INVARIANT = True
 MONOTONE_INVARIANT = True
 MODEL_DEPENDENT = False
 NEEDS = ("score",)
-LAW_VERSION = 2  # frequencies and nodes that add less than 1e-7 of p are left out
+LAW_VERSION = 2  # the first was wrong where rates move a bin by more than some three of its count's deviations
 
 
 class Options(options.Options):

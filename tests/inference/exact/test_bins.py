@@ -150,3 +150,37 @@ def test_rates_drawn_against_toys():
     for level in np.quantile(q, [0.1, 0.5, 0.9, 0.99, 0.9985]):
         p = float(law.sf(level))
         assert np.mean(q >= level) == pytest.approx(p, abs=4 * np.sqrt(p * (1 - p) / n))
+
+
+def test_rates_that_move_bins_by_many_deviations_against_toys():
+    """900 events in each of 16 bins that move by some 5 %: q has many times the width of its chi-square, and its tail
+    falls as slowly as that of the rates."""
+    x, sd = (np.arange(16) + 0.5) / 16, np.array([0.05, 0.1])
+    means = 900 * np.array([1.5 - x, x]) / (1.5 - x + x)
+    expected, nodes = means.sum(axis=0), rates.nodes(means, sd)
+    law = bins.DevianceLaw(expected * (1 + 1e-3 * np.sin(np.arange(16))), nodes)
+    assert isinstance(law._nodes, bins._FarApart)
+    rng, n = np.random.default_rng(4), 40_000
+    theta = stats.truncnorm.ppf(rng.random((n, 2)), -1 / sd, np.inf, loc=1, scale=sd)
+    q = bins.deviance(rng.poisson(theta @ means), expected)
+    for level in [*np.quantile(q, [0.02, 0.3, 0.8, 0.9985]), law.median()]:
+        p = float(law.sf(level))
+        assert np.mean(q >= level) == pytest.approx(p, abs=4 * np.sqrt(p * (1 - p) / n) + 1e-3 * p)
+    p = law.sf(law.median() * np.array([0.1, 1.0, 5.0, 20.0]))
+    assert (np.diff(p) < 0).all() and p[0] > 0.98 and 0 < p[-1] < 1e-4
+
+
+@pytest.mark.slow
+def test_nodes_far_apart_are_each_by_itself(monkeypatch):
+    """A table in the means, and nodes that stand for others, against every node alone: to 2e-3 of p from 1 to 1e-4."""
+    x = (np.arange(16) + 0.5) / 16
+    means = 300 * np.array([1.5 - x, x]) / 1.5
+    nodes = rates.nodes(means, np.array([0.08, 0.1]), z=3, step=2.5)
+    assert len(nodes.weights) > bins.FEW_NODES
+    far = bins.DevianceLaw(means.sum(axis=0), nodes)
+    assert isinstance(far._nodes, bins._FarApart)
+    monkeypatch.setattr(bins, "FEW_NODES", 10**9)
+    apart = bins.DevianceLaw(means.sum(axis=0), nodes)
+    q = far.median() * np.array([0.3, 1.0, 3.0, 12.0])
+    assert far.sf(q) == pytest.approx(apart.sf(q), rel=2e-3) and far.median() == pytest.approx(apart.median(), rel=1e-3)
+    assert far.sf(q)[-1] < 1e-4
