@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from engine.assembly import results
 from engine.lineage import row_label
 from engine.report import captions, headline, page, scan_report
-from engine.report.comparison_report import by_weight, significance
+from engine.report.comparison_report import by_weight, mean_of_seeds, significance
 from engine.report.page import Figure, PageSection, Part, Report, Words
 from engine.run.comparison import Comparison
 
@@ -38,10 +38,12 @@ def lines(comparison: Comparison) -> tuple[str, str, str]:
     if not others:
         return simulated, f"{ranked}.", "How sure: there is no second pair to hold it against."
     (row,) = results.rows_at(comparison.differences, {"pair": first["pair"], "other": others[0]["pair"]})
+    seeds = mean_of_seeds(row, "z_mean_difference")
+    of_seeds = f"; mean over them of Z minus Z: {seeds}" if row["z_mean_difference"] is not None else ""
     return simulated, f"{ranked}; last of {len(others) + 1}: {others[-1]['pair']}, Z {significance(others[-1])}.", (
         f"How sure: on the same toys Z of the first minus that of the second, {row['other']}, is "
         f"{row['z_difference']:+.3f} +- {row['z_difference_error']:.3f} (the toys' error; bounds in {row['bound']:.0%} "
-        f"of them); training seeds: {first['n_seeds']}."
+        f"of them); training seeds: {first['n_seeds']}{of_seeds}."
     )  # fmt: skip
 
 

@@ -25,8 +25,9 @@ from engine.store.parts import Part, encode
 from engine.store.store import Store
 
 # of a row, by their names in it and in MLflow
-METRICS = ("z", "z_pool_error", "z_seed_error", "t3_ty", "t3_error_ty", "t3_seed_error_ty", "auc", "accuracy",
-           "er_leakage_30", "er_leakage_50")  # fmt: skip
+METRICS = ("z", "z_pool_error", "z_seed_error", "z_mean", "z_mean_error", "t3_ty", "t3_error_ty", "t3_seed_error_ty",
+           "auc", "accuracy", "er_leakage_30", "er_leakage_50")  # fmt: skip
+OF_TWO = ("z_difference", "z_difference_error", "z_mean_difference", "z_mean_difference_error", "better")
 OF_MODELS = ("parameters", "training_s", "scored_per_s")
 MISSING = "-"
 
@@ -35,20 +36,21 @@ def shown(comparison: Comparison) -> Iterator[Table]:
     """The ranking, the networks behind it and the differences, for a terminal."""
     by = comparison.plan.study.ranking
     title = f"{by.statistic}, R = {by.R:g}, {by.exposure_ty:g} t y"
-    ranking = Table("", "pair", "Z", "exposure for three sigma / t y", title=title)
+    ranking = Table("", "pair", "Z", "mean of seeds", "exposure for three sigma / t y", title=title)
     networks, listed = Table("", "AUC", "accuracy", "ER, 30, 50 % NR", "parameters", "fit / s", "scored / s"), {}
     for row in comparison.ranking.to_pylist():
-        ranking.add_row(str(row["rank"]), row["pair"], significance(row), _t3(row))
+        ranking.add_row(str(row["rank"]), row["pair"], significance(row), mean_of_seeds(row), _t3(row))
         listed |= {(role, row[role]): _network(row, role, kind) for role, kind in comparison.plan.study.kinds.items()}
     for (_, name), cells in sorted(listed.items()):
         networks.add_row(name, *cells)
     yield ranking
     yield networks
-    of_two = Table("pair", "minus", "mean of Z - Z", "smaller p in", "same in", "bound in", title="on the same toys")
+    of_two = Table("pair", "minus", "mean of Z - Z", "smaller p in", "same in", "bound in", "mean of seeds",
+                   title="on the same toys")  # fmt: skip
     for row in comparison.differences.to_pylist():
         more = f"{row['z_difference']:+.3f} +- {row['z_difference_error']:.3f}"
         shares = (f"{row[name]:.1%}" for name in ("better", "tied", "bound"))
-        of_two.add_row(row["pair"], row["other"], more, *shares)
+        of_two.add_row(row["pair"], row["other"], more, *shares, mean_of_seeds(row, "z_mean_difference"))
     yield of_two
     heads, rows = by_weight(comparison)
     if rows:
@@ -84,6 +86,11 @@ def significance(row: dict) -> str:
     """Z of a row of the ranking with its errors, `>` before a bound."""
     sign = "> " if row["z_tail"] == "bound" else ""
     return sign + _with_errors(row, "z", "z_pool_error", "z_seed_error")
+
+
+def mean_of_seeds(row: dict, column: str = "z_mean") -> str:
+    """A mean over training seeds with its error from their number."""
+    return MISSING if row[column] is None else f"{row[column]:.2f} +- {row[f'{column}_error']:.2f}"
 
 
 def _t3(row: dict) -> str:
@@ -172,7 +179,7 @@ def _record(name: str, comparison: Comparison, made: dict[str, bytes], note: tup
         numbers |= {f"{column}/{row['pair']}": row[column] for column in columns}
     for row in comparison.differences.to_pylist():
         of_two = f"{row['pair']}_minus_{row['other']}"
-        numbers |= {f"{column}/{of_two}": row[column] for column in ("z_difference", "z_difference_error", "better")}
+        numbers |= {f"{column}/{of_two}": row[column] for column in OF_TWO}
     numbers |= combined.metrics(Result(comparison.together, None), plan.study)
     tags = {"stage": "compare", "study": name} | in_words(environment())
     parameters = vars(plan.study.ranking) | {"pairs": ", ".join(plan.members)}

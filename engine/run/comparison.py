@@ -14,9 +14,10 @@ from engine.plan.plan import Plan
 from engine.run import pipeline
 from engine.run.pipeline import Outcome
 from engine.run.state import Run, to_its_end
-from engine.stages import models, pair_schemas, paired, together
+from engine.stages import models, pair_schemas, paired, tables, together
 from engine.store.store import Ledger, Store
 from engine.study import Study
+from engine.study.compare import Ranking
 
 
 @dataclass(frozen=True)
@@ -83,31 +84,52 @@ def _compared(
     ranking = schemas.of_rows(pair_schemas.comparison(roles), ranked)
     names = [row["pair"] for row in rows]
     toys = {name: ledger.table(item) for name, item in plan.paired.items()}
-    differences = [_difference(one, other, toys, plan) for i, one in enumerate(names) for other in names[i + 1 :]]
+    z = {name: _z_of_seeds(outcome, plan.study.ranking, ledger) for name, outcome in outcomes.items()}
+    differences = [_difference(one, other, toys, z, plan) for i, one in enumerate(names) for other in names[i + 1 :]]
     of_two = schemas.of_rows(pair_schemas.DIFFERENCES, differences)
     return Comparison(plan, outcomes, ranking, of_two, together.smallest(plan, ledger), computed, set_aside)
 
 
 def _order(row: dict) -> tuple[float, float]:
-    """By Z; pairs whose Z is the same bound by the exposure of three sigma."""
-    return -row["z"], np.inf if row["t3_ty"] is None else row["t3_ty"]
+    """By Z, its mean over seeds where there are any; pairs whose Z is the same bound by the exposure of three sigma."""
+    return -(row["z"] if row["z_mean"] is None else row["z_mean"]), np.inf if row["t3_ty"] is None else row["t3_ty"]
 
 
 def _row(name: str, outcome: Outcome, plan: JointPlan, ledger: Ledger, store: Store) -> dict:
     """What is known of one pair; `rank` is not yet."""
     by, study = plan.study.ranking, outcome.plan.study
     place = {"statistic": by.statistic, "R": by.R}
+    z_mean, z_mean_error = _mean(_z_of_seeds(outcome, by, ledger))
     (point,) = results.rows_at(outcome.table, place | study.at | {"exposure_ty": by.exposure_ty})
     reached = results.rows_at(outcome["reach"].table, place | study.at | _size(study))
     t3 = reached[0] if reached else dict.fromkeys(("status", "t3_ty", "t3_error_ty", "t3_seed_error_ty"))
     return {
         "pair": name, **place, "exposure_ty": by.exposure_ty, "z": point["z_exact"], "z_tail": point["exact_tail"],
         "z_pool_error": point["z_pool_error"], "z_seed_error": point["z_seed_error"],
+        "z_mean": z_mean, "z_mean_error": z_mean_error,
         "pool_limited": point["pool_limited"], "t3_status": t3["status"],
         **{column: t3[column] for column in ("t3_ty", "t3_error_ty", "t3_seed_error_ty")},
         "n_seeds": study.training.n_seeds, **_quality(outcome),
         **_of_models(name, outcome.plan, ledger, store), "lineage": outcome.plan.table,
     }  # fmt: skip
+
+
+def _z_of_seeds(outcome: Outcome, by: Ranking, ledger: Ledger) -> list[float | None]:
+    """Z by training seed, this one's first, by what pairs are ranked by; None where it is only a bound. Nothing of an
+    ensemble, which is none of its fits."""
+    plan, place = outcome.plan, outcome.plan.study.at | vars(by)
+    if not plan.is_one_of_siblings:
+        return []
+    (own,) = results.rows_at(outcome.table, place)
+    of_seeds = next((z for (point, R, name), z in tables.z_of_seeds(plan, ledger).items()
+                     if (point.exposure_ty, R, name) == (by.exposure_ty, by.R, by.statistic)), [])  # fmt: skip
+    return [own["z_exact"] if own["exact_tail"] == "exact" else None, *of_seeds]
+
+
+def _mean(z: list[float | None]) -> tuple[float | None, float | None]:
+    """Mean over seeds and its error; None of fewer than two, or where one is not known."""
+    sd = results.spread(z)
+    return (None, None) if sd is None else (float(np.mean(z)), sd / len(z) ** 0.5)
 
 
 def _quality(outcome: Outcome) -> dict[str, float | int | None]:
@@ -140,9 +162,14 @@ def _of_models(name: str, plan: Plan, ledger: Ledger, store: Store) -> dict[str,
     return columns
 
 
-def _difference(one: str, other: str, toys: dict[str, pa.Table], plan: JointPlan) -> dict:
+def _difference(
+    one: str, other: str, toys: dict[str, pa.Table], z: dict[str, list[float | None]], plan: JointPlan
+) -> dict:  # fmt: skip
     by, difference = plan.study.ranking, paired.difference(toys[one], toys[other])
+    known = len(z[one]) == len(z[other]) and None not in (*z[one], *z[other])
+    mean, error = _mean([mine - its for mine, its in zip(z[one], z[other], strict=True)] if known else [])
     return {
         "pair": one, "other": other, **vars(by), "z_difference": difference.z, "z_difference_error": difference.z_error,
+        "z_mean_difference": mean, "z_mean_difference_error": error,
         "better": difference.better, "tied": difference.tied, "bound": difference.bound, "n_toys": difference.n_toys,
     }  # fmt: skip

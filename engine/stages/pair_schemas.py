@@ -12,7 +12,7 @@ PAIRED = pa.schema([
 ])  # fmt: skip
 
 _RANKED = [
-    column("rank", pa.int64(), "", "place by Z, the largest first; of equal bounds by t3_ty"),
+    column("rank", pa.int64(), "", "place by z_mean, else by z, the largest first; of equal bounds by t3_ty"),
     column("pair", pa.string(), "", "name of the member: the names of its models by role, joined by -"),
 ]
 
@@ -27,6 +27,8 @@ _WORTH = [
     column("z_tail", pa.string(), "", "exact, or bound: z is at least this"),
     column("z_pool_error", pa.float64(), "sigma", "jack-knife error of z from the finite pool", True),
     column("z_seed_error", pa.float64(), "sigma", "sd of z over training seeds; null without any further", True),
+    column("z_mean", pa.float64(), "sigma", "mean of z over training seeds; null without any further", True),
+    column("z_mean_error", pa.float64(), "sigma", "its error from their number: their sd over its root", True),
     column("pool_limited", pa.bool_(), "", "too few pool events behind the statistic"),
     column("t3_status", pa.string(), "", "of the exposure for three sigma: see stages.reach_schemas", True),
     column("t3_ty", pa.float64(), "t y", "exposure for three sigma at the benchmark's mass", True),
@@ -65,6 +67,9 @@ DIFFERENCES = pa.schema([
     *_BY,
     column("z_difference", pa.float64(), "sigma", "mean of Z of the pair minus Z of the other on the same toy"),
     column("z_difference_error", pa.float64(), "sigma", "its error from the number of toys; not of pool or seed"),
+    column("z_mean_difference", pa.float64(), "sigma", "mean over training seeds of z of the pair minus z of the other "
+           "with the same seed; null without any further", True),
+    column("z_mean_difference_error", pa.float64(), "sigma", "its error from their number", True),
     column("better", pa.float64(), "", "share of toys with signal in which the pair has the smaller p"),
     column("tied", pa.float64(), "", "share of toys in which both have the same"),
     column("bound", pa.float64(), "", "share of toys in which the Z of either is only a lower bound"),

@@ -36,12 +36,12 @@ def table(plan: Plan, ledger: Ledger, failed: dict[str, str] | None = None, only
     columns = results.gathered(ledger, rows, failed)
     results.conclude(columns, rows.has_toys(failed), plan.study.toys.tail)
     results.limit(rows, columns)
-    columns["z_seed_error"] = results.seed_errors(rows, columns, _z_of_seeds(plan, ledger), plan.is_one_of_siblings)
+    columns["z_seed_error"] = results.seed_errors(rows, columns, z_of_seeds(plan, ledger), plan.is_one_of_siblings)
     return results.arranged(plan, rows, columns, failed)
 
 
-def _z_of_seeds(plan: Plan, ledger: Ledger) -> dict[Cell, list[float | None]]:
-    """Z by further training seeds; None where it is only a bound."""
+def z_of_seeds(plan: Plan, ledger: Ledger) -> dict[Cell, list[float | None]]:
+    """Z by further training seeds, in their order; None where it is only a bound."""
     z_of_cell = {}
     for sibling in plan.siblings:
         exact = ledger.rows(list(sibling.exact), "lineage").to_pylist() if sibling.exact else ()

@@ -106,6 +106,22 @@ class TestTables:
         expected = abs(row["z"] - z_one_sided(other["p_exact"])) / np.sqrt(2)
         assert row["z_seed_error"] == pytest.approx(expected, rel=1e-9) and expected > 0
 
+    def test_means_over_seeds_are_of_each_pair_and_of_the_differences_with_one_seed(self, scanned):
+        found, _, store = scanned
+        ledger, z = Ledger(store), {}
+        for row in found.ranking.to_pylist():
+            (sibling,) = found.plan.members[row["pair"]].siblings
+            (other,) = ledger.rows(list(sibling.exact), "lineage").to_pylist()
+            z[row["pair"]] = row["z"], z_one_sided(other["p_exact"])
+            assert row["z_mean"] == pytest.approx(np.mean(z[row["pair"]]), rel=1e-12)
+            assert row["z_mean_error"] == pytest.approx(row["z_seed_error"] / np.sqrt(2), rel=1e-12)
+        assert found.ranking["z_mean"].to_pylist() == sorted(found.ranking["z_mean"].to_pylist(), reverse=True)
+        (difference,) = found.differences.to_pylist()
+        a, b = (mine - its for mine, its in zip(z[difference["pair"]], z[difference["other"]], strict=True))
+        assert difference["z_mean_difference"] == pytest.approx((a + b) / 2, rel=1e-9)
+        assert difference["z_mean_difference_error"] == pytest.approx(abs(a - b) / 2, rel=1e-9)
+        assert f"mean over them of Z minus Z: {(a + b) / 2:.2f}" in comparison_page.lines(found)[-1]
+
     def test_both_were_put_to_the_toys_of_the_scan(self, scanned):
         """The lower median of q over these toys is, number by number, the one that the scan's cells hold."""
         found, _, store = scanned
