@@ -63,7 +63,8 @@ def _pool(rows: list[dict]) -> list[str]:
         return []
     worst = max(over, key=lambda row: row["events_per_pool_event"])
     return [f"{worst['events_per_pool_event']:.2g} expected events per pool event at {worst['exposure_ty']:g} t y "
-            f"(trust below {MOST_EVENTS_PER_POOL_EVENT:g}): raise pool.er_events"]  # fmt: skip
+            f"(trust below {MOST_EVENTS_PER_POOL_EVENT:g}; a row is 'pool limited' only where its own threshold has "
+            "too few behind it): raise pool.er_events"]  # fmt: skip
 
 
 def _halves(rows: list[dict]) -> list[str]:

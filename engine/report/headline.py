@@ -64,7 +64,7 @@ def _limit(outcome: Outcome, exposure_ty: float) -> str:
         if (row["m_chi_GeV"], row["exposure_ty"]) == at and (limit := row[size.named("90")]) is not None:
             error = row[size.named("90_error")]
             spread = "" if error is None else f" +- {error:.2g} by the number of toys"
-            poor = "; too few pool events behind it" if row["pool_limited"] else ""
+            poor = "; not to be quoted: too few pool events behind it" if row["pool_limited"] else ""
             words = f"; a search told the signal has a median limit of {limit:.3g} {size.unit}".rstrip()
             return f"{words} (90 % CL{spread}{poor})"
     return ""

@@ -31,7 +31,8 @@ def leakage(share: float, backgrounds: Backgrounds) -> str:
     """How many electron recoils leak by a plain cut in (cS1, cS2), and how well that is taken to be known."""
     if not share:
         return f"no electron recoil of the pool leaks, which is taken as {backgrounds.leakage.words}"
-    return f"the leakage of electron recoils, {share:.2g}, taken as {backgrounds.leakage.words}"
+    return (f"{share:.2g} of electron recoils leak by a plain cut that keeps 30 % of nuclear ones, "
+            f"taken as {backgrounds.leakage.words}")  # fmt: skip
 
 
 def benchmark(outcome: Outcome) -> tuple[list[str], list[list[str]]]:

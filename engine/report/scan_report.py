@@ -23,9 +23,12 @@ FOLDER = "reports"
 TERMS = (
     "Z is the significance, one-sided and in standard deviations, with which the median experiment rejects background "
     "alone when this signal is there; T3 is the exposure from which on it is three. The anomaly score TS of an event "
-    "is what its networks make of it; R weighs the classifier against the autoencoder in it, 0 leaves it out.",
+    "is what its networks make of it, by default -ELBO + R H_B: R weighs the classifier's term against the "
+    "autoencoder's, 0 leaves it out. A statistic whose 'monotone invariant' is no moves with the scale of TS: its rows "
+    "rank neither networks nor R.",
     "Toys are drawn from one half of a pool of simulated events; the density f0 of TS and all thresholds are made of "
-    "the other half. Where the halves differ, a signal may even seem to lower a count: 'half z shift' says how far. "
+    "the other half. Where the halves differ, or counts are few whole numbers, a signal may even seem to "
+    "lower a count: 'half z shift' says how far halves differ. "
     "+- is what a finite pool leaves open (a jack-knife), not the error of one training or of simulation. The floor "
     "is a small network on cS1, cS2 and drift time alone, fitted to the same events: what others must beat.",
 )
