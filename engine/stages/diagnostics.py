@@ -169,7 +169,7 @@ def units(inputs: Inputs, missing: set[str]) -> Iterable[Unit]:
         if not missing.isdisjoint(made):
             arguments = network, plan, role, blob(plan, inputs.ledger, role), sampled(plan)
             yield Unit(arguments, items=made, name=f"autoencoder {role}")
-    if named[FLOOR, CLASSIFIER] in missing:
+    if named.get((FLOOR, CLASSIFIER)) in missing:
         of_training = [entries[shard.item] for shard in training(plan)]
         events = {name: [entries[shard.item] for shard in shards] for name, shards in shards_of.items()}
         yield Unit((floor, plan, inputs.store, of_training, events), items=(named[FLOOR, CLASSIFIER],), name="floor")

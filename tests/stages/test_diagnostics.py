@@ -4,12 +4,16 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
+from studies import LIGHT, TINY
 
 from engine import schemas, study
 from engine.diagnostics import classification, latent, posterior
 from engine.plan.plan import Plan
+from engine.report import headline
+from engine.run import pipeline
 from engine.stages import diagnostics
 from engine.stages.diagnostics import CLASSIFIER, FLOOR, NETWORK
+from engine.store.store import Store
 
 OF_PARTS = {"population", "lineage"}
 FLOORS, CLASSIFIERS = (FLOOR, CLASSIFIER), ("classifier", CLASSIFIER)
@@ -189,3 +193,15 @@ class TestItems:
         assert list(found) == ["uniform_1.5_50_keV", "window_2_8_keVee"]
         assert {shard.purpose for shard in found["window_2_8_keVee"]} == {"pool"}
         assert [shard.kind for shard in diagnostics.sampled(plan)] == ["ER", "NR"]
+
+
+def test_an_autoencoder_alone_is_scanned_to_its_end(tmp_path):
+    """It is trained on electron recoils alone: no floor can be fitted to them, and none is named."""
+    raw = study.read(str(TINY), LIGHT)
+    del raw["models"]["classifier"]
+    raw |= {"score": {"name": "elbo"}, "events": {"train_per_kind": 100, "test_per_kind": 100},
+            "pool": {"er_events": 1500, "nr_events": 500}}  # fmt: skip
+    raw["representation"], raw["toys"] = {"name": "summary"}, raw["toys"] | {"null": 100, "signal": 100}
+    outcome = pipeline.run(study.parse(raw), Store(str(tmp_path / "store")), workers=0)
+    assert not len(outcome["diagnostics"].table) and len(outcome.table)
+    assert "floor" not in " ".join(headline.lines(outcome))
