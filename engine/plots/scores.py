@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from engine.inference.density import weighted_quantiles
 from engine.plots import canvas, styled
@@ -125,12 +126,15 @@ def points(axes: Axes, ts: np.ndarray, is_even: bool = False) -> np.ndarray:
 
 
 def spaced_ticks(axes: Axes) -> None:
-    """Zero and powers of ten, and between them 2 and 5 of each, where they stand apart; matplotlib's meet at zero."""
+    """Zero and powers of ten, and between them 2 and 5 of each, where they stand apart; matplotlib's meet at zero. Of a
+    range that holds fewer than three of these, even ones."""
     low, high = axes.get_xlim()
     transform = axes.xaxis.get_transform().transform
     ends = transform(np.array([low, high]))
     tens = 10.0 ** np.arange(np.floor(np.log10(max(abs(low), abs(high)))), -13, -1)
     candidates = [0.0, *(sign * step * ten for step in (1, 2, 5) for ten in tens for sign in (1, -1))]
+    if sum(low <= value <= high for value in candidates) < 3:
+        candidates = MaxNLocator(6).tick_values(low, high).tolist()
     kept: dict[float, float] = {}
     for value in (value for value in candidates if low <= value <= high and (value or low < 0 < high)):
         place = (transform(np.array([value]))[0] - ends[0]) / (ends[1] - ends[0])

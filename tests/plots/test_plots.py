@@ -288,6 +288,15 @@ def test_ticks_of_a_score_stand_apart(low):
     assert "to TS = $10^{9}$:\n" in axes.texts[-1].get_text()
 
 
+def test_a_score_that_varies_little_has_ticks_too():
+    """Between 150 and 350 one number alone is 1, 2 or 5 times a power of ten."""
+    ts = np.geomspace(150, 350, 1000)
+    axes = score_distribution(ts, {"ER": np.ones(1000)}, {}, exposure_ty=1.0, R=0.0).axes[0]
+    (low, high), ticks = axes.get_xlim(), axes.get_xticks()
+    assert sum(low <= x <= high for x in ticks) >= 3
+
+
+
 @pytest.mark.parametrize("ts", [[], [3.0], [0.0, 0.0]])
 def test_few_scores_still_make_a_figure(ts):
     weights = np.ones(len(ts))
