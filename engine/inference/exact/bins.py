@@ -171,7 +171,7 @@ class _FarApart(_Together):
             mine = np.flatnonzero(kinds == kind)
             low = roots[:, mine].min() - GRID
             grid = low + GRID * np.arange(4 + int(np.ptp(roots[:, mine]) / GRID))
-            rows += [_turned_back(max(one, 0.0) ** 2, self._expected[mine].mean(), tilt, step, blocks) for one in grid]
+            rows += [_turned_back(one**2, self._expected[mine].mean(), tilt, step, blocks) for one in grid]
             place[:, mine] = first + (roots[:, mine] - low) / GRID
             first += len(grid)
         return _products(np.array(rows), place, weight, mean, frequency).reshape(len(blocks), BLOCK)
