@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 RECIPE = yaml.safe_load((ROOT / "docs" / "conda" / "recipe.yaml").read_text())
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 ON_CONDA_FORGE = {"matplotlib": "matplotlib-base", "ray": "ray-core", "torch": "pytorch"}  # where the names differ
-BY_PIP = ("nestpy", "wimprates")
+BY_PIP = ("finufft", "nestpy", "wimprates")
 
 
 def named(requirement: str) -> tuple[str, str]:

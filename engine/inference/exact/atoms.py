@@ -36,7 +36,8 @@ class Few:
     """
 
     def __init__(self, law: EventSum):
-        p_none, mean, variance = _tilted_rates(law)
+        ln_none, mean, variance = law.without_events
+        p_none = np.exp(ln_none)
         none, one, self._two = np.asarray(law.penalty(np.arange(3)), dtype=np.float64)
         single = mean @ law.weights
         self._steps = Steps(np.append(one + law.values, none), p_none * np.append(single, 1.0))
@@ -60,14 +61,6 @@ class Few:
     def _tail(self, q: float) -> float:
         pairs = pair_tail(self._values, self._pairs, self._tails, self._factors, q - self._two)
         return float(self._steps.at_least(q)) + pairs
-
-
-def _tilted_rates(law: EventSum) -> tuple[float, np.ndarray, np.ndarray]:
-    """P(N = 0), and mean and variance of theta (components,) in experiments without an event."""
-    pairs = [(np.array(-b), s) for b, s in zip(law.expected, law.relative_sd, strict=True)]
-    ln_none = sum(float(np.real(generating.ln_mgf(x, s))) for x, s in pairs)
-    moments = np.array([generating.tilted_moments(x, s) for x, s in pairs])
-    return float(np.exp(ln_none)), moments[:, 0], moments[:, 1]
 
 
 @njit(cache=True)
@@ -101,7 +94,8 @@ class Counted:
     smallest_p = SMALLEST_P
 
     def __init__(self, law: EventSum):
-        p_none, mean, variance = _tilted_rates(law)
+        ln_none, mean, variance = law.without_events
+        p_none = np.exp(ln_none)
         one = mean @ law.expected
         two = (one**2 + variance @ law.expected**2) / 2
         counts, p = count_law(law)

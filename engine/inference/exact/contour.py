@@ -10,18 +10,22 @@ integral over a circle |z| = r. A circle has relative accuracy where r^N weighs 
 into shelves with circles of their own.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+import finufft
 import numpy as np
-from numba import njit
 from scipy import fft
 
 from engine.inference.exact import generating
-from engine.inference.exact.event_sum import LN_R, EventSum
+from engine.inference.exact.event_sum import LN_R, MOST_OF_FEW, EventSum
 
 ROWS = 64  # frequencies handled at once
+FIRST_STRETCH, LONGEST_STRETCH = 512, 8192  # frequencies transformed at once
+PRECISION = 1e-14  # of a transform, beside the sum of its weights
 MOST_FREQUENCIES = 1 << 16
 LEAST_FREQUENCIES = 1024
+MOST_OF_EVERY_N = 1 << 13  # frequencies, where none of them takes a circle
 MOST_NODES = 10_000_000  # frequencies times nodes of all circles times components, beyond LEAST_FREQUENCIES
 LN_COPIES = 45.0  # - ln of what the neighbouring copies of the law may add
 MOST_PHASES = 8_000_000  # values times frequencies: bounds the work where a transform does not die out
@@ -66,8 +70,8 @@ class Contour:
     """Phi along Re lambda = t, in units of exp(ln_scale).
 
     step: of tau; tau, phi (frequencies,); resolution: width by which the atoms of a discrete Q are blurred, 0
-    for none; kappa: of `EventSum.tilted`; turn (frequencies,): phase taken out of the background's events; tables:
-    (shelf, kernel, ln of the background's generating function) of each shelf, if kept.
+    for none; kappa: of `EventSum.tilted`; turn (frequencies,): phase taken out of the background's events; tables: (z
+    (frequencies or 1, nodes), kernel, ln of the background's generating function) of each shelf, if kept.
     """
 
     t: float
@@ -104,10 +108,10 @@ class Contour:
     def with_signal(self, values: np.ndarray, signal: np.ndarray) -> "Contour":
         """This line for the law with a further component, from the tables that were kept; both (k,)."""
         weights = signal * np.exp(self.t * values - self.kappa)
-        added = pool_transform(values, weights[None], self.tau)[0] * np.exp(-1j * self.turn)
+        added = pool_transform(values, weights[None], self.tau, self.step)[0] * np.exp(-1j * self.turn)
         phi = np.zeros(len(self.tau), dtype=np.complex128)
-        for shelf, kernel, ln_g in self.tables:
-            exponent = ln_g + shelf.z * added[:, None] - signal.sum()
+        for z, kernel, ln_g in self.tables:
+            exponent = ln_g + z * added[:, None] - signal.sum()
             phi += (kernel * np.exp(exponent)).sum(axis=1)
         return Contour(self.t, self.step, self.tau, phi, self.ln_scale, self.resolution, self.kappa, self.turn, ())
 
@@ -125,27 +129,26 @@ def copies_apart(t: np.ndarray, k: np.ndarray, index: int, ln_p: float) -> float
     return float(max(width, (LN_COPIES + ln_p) / abs(t[index])))
 
 
-@njit(cache=True)
-def _phases(values, first, step, real, imag):
-    """real, imag (rows, n): exp(i tau y) for tau = first + row * step; products start anew before their error grows."""
-    for i in range(len(values)):
-        turn = np.exp(1j * step * values[i])
-        phase = turn
-        for row in range(real.shape[0]):
-            phase = phase * turn if row % 8 else np.exp(1j * (first + row * step) * values[i])
-            real[row, i], imag[row, i] = phase.real, phase.imag
+def pool_transform(values: np.ndarray, weights: np.ndarray, tau: np.ndarray, step: float) -> np.ndarray:
+    """(components, frequencies): sum_i w_ji exp(i tau y_i), for tau that are multiples of `step`, ascending.
+
+    By a non-uniform fast transform (Barnett et al. 2019, SIAM J. Sci. Comput. 41, C479), to 1e-13 of the sum of w_j.
+    """
+    number = np.rint(tau / step).astype(int)
+    n, middle = number[-1] - number[0] + 1, number[0] + (number[-1] - number[0] + 1) // 2
+    turned = np.ascontiguousarray(weights * np.exp(1j * middle * step * values))
+    all_of_them = finufft.nufft1d1(step * values, turned, (n,), eps=PRECISION, isign=1, nthreads=1)
+    return all_of_them.reshape(len(weights), n)[:, number - number[0]]
 
 
-def pool_transform(values: np.ndarray, weights: np.ndarray, tau: np.ndarray) -> np.ndarray:
-    """(components, frequencies): sum_i w_ji exp(i tau y_i), for stretches of equidistant tau."""
-    out = np.empty((len(weights), len(tau)), dtype=np.complex128)
-    step = tau[1] - tau[0] if len(tau) > 1 else 0.0
-    for first in range(0, len(tau), ROWS):
-        rows = tau[first : first + ROWS]
-        real, imag = np.empty((2, len(rows), len(values)))
-        _phases(values, rows[0], step, real, imag)
-        out[:, first : first + ROWS] = weights @ real.T + 1j * (weights @ imag.T)
-    return out
+def transforms(values: np.ndarray, weights: np.ndarray, step: float, most: int) -> Iterator[np.ndarray]:
+    """`pool_transform` at tau = 0, step, 2 step, ... (components, ROWS), made in stretches that grow: most laws need
+    some hundreds of frequencies."""
+    first, n = 0, FIRST_STRETCH
+    while first < most:
+        stretch = pool_transform(values, weights, step * np.arange(first, min(first + n, most)), step)
+        yield from np.split(stretch, range(ROWS, stretch.shape[1], ROWS), axis=1)
+        first, n = first + n, min(2 * n, LONGEST_STRETCH)
 
 
 def shelves(law: EventSum, t: float, wanted: np.ndarray) -> tuple[list[Shelf], float, float, np.ndarray]:
@@ -184,17 +187,19 @@ def contour(law: EventSum, t: float, period: float, wanted: np.ndarray, *, keep:
 
     Frequencies are added until the transform has died out for good, or the work's bound is reached.
     """
+    if law.slope is not None and law.share_of_few(t) < MOST_OF_FEW:
+        return _over_every_n(law, t, period)
     floor, ln_scale, kappa, weights = shelves(law, t, wanted)
     step, n_values = 2 * np.pi / period, len(law.values)
     nodes = sum(len(shelf.z) for shelf in floor) * len(law.weights)
     most = min(MOST_FREQUENCIES, max(LEAST_FREQUENCIES, min(MOST_PHASES // n_values, MOST_NODES // nodes)))
     tau, phi, turn, tables = [], [], [], [([], []) for _ in floor]
     terms, quiet, silent = law.ln_terms(t)[wanted] - ln_scale, _quiet(law.penalties[wanted]), False
-    for first in range(0, most, ROWS):
-        rows = step * np.arange(first, first + ROWS)
+    for block, total in enumerate(transforms(law.values, weights, step, most)):
+        first = block * ROWS
+        rows = step * np.arange(first, first + total.shape[1])
         if silent and rows[-1] < quiet:
             continue
-        total = pool_transform(law.values, weights, rows)
         alive = _alive(law, floor, total, weights.sum(axis=1), terms)
         silent = not alive.any()
         if silent and first * n_values > LEAST_PHASES:
@@ -210,8 +215,28 @@ def contour(law: EventSum, t: float, period: float, wanted: np.ndarray, *, keep:
     resolution = _resolution(tau, phi, step, most)
     ties = resolution if n_values <= FEW_VALUES else 0.0
     phi = phi * _taper(t + 1j * tau, resolution, 1 if ties else BLURS)
-    kept = tuple((s, np.concatenate(k), np.concatenate(g)) for s, (k, g) in zip(floor, tables, strict=True) if k)
+    kept = tuple((s.z, np.concatenate(k), np.concatenate(g)) for s, (k, g) in zip(floor, tables, strict=True) if k)
     return Contour(t, step, tau, phi, ln_scale, ties, kappa, np.concatenate(turn), kept)
+
+
+def _over_every_n(law: EventSum, t: float, period: float) -> Contour:
+    """The line through t where the penalty is slope N: the generating function itself, less what N <= 2 have of it."""
+    kappa, tilt = law.tilted(t)
+    weights, step, n_values = law.weights * tilt, 2 * np.pi / period, len(law.values)
+    ln_scale, parts = law.cumulant(t), []
+    for block, total in enumerate(transforms(law.values, weights, step, MOST_OF_EVERY_N)):
+        tau = step * np.arange(block * ROWS, block * ROWS + total.shape[1])
+        z, ln_g = law.of_every_n(t, tau, total)
+        phi = np.exp(ln_g - ln_scale) - law.of_few(z, total) * np.exp(-ln_scale)
+        parts.append((tau, phi, z, ln_g - ln_scale))
+        if abs(phi).max() < np.exp(LN_SMALL) and block * ROWS * n_values > LEAST_PHASES:
+            break
+    tau, phi, z, ln_g = (np.concatenate(column) for column in zip(*parts, strict=True))
+    resolution = _resolution(tau, phi, step, MOST_OF_EVERY_N)
+    ties = resolution if n_values <= FEW_VALUES else 0.0
+    phi = phi * _taper(t + 1j * tau, resolution, 1 if ties else BLURS)
+    tables = ((z[:, None], np.ones((len(tau), 1)), ln_g[:, None]),)
+    return Contour(t, step, tau, phi, ln_scale, ties, kappa, np.zeros(len(tau)), tables)
 
 
 def _taper(line: np.ndarray, resolution: float, blurs: int) -> np.ndarray:

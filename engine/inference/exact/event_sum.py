@@ -10,6 +10,7 @@ from scipy.special import logsumexp
 from engine.inference.exact import generating
 
 LN_WINDOW = -115.0  # ln of the probability that N lies outside its window: 1e-50
+MOST_OF_FEW = 1 - 1e-4  # of a law's weight in experiments of two events or none, for what remains to be a difference
 LN_R = 1e-3 * np.sinh(np.linspace(-10, 10, 401))  # weights r^N that move the mean of N from next to 0 to beyond all use
 
 
@@ -18,13 +19,14 @@ class EventSum:
     """Q = penalty(N) + sum of y over the N events of an experiment.
 
     values (n,): y; weights (components, n): expected events; relative_sd (components,): of each rate;
-    penalty: integers (k,) -> (k,).
+    penalty: integers (k,) -> (k,); slope: where penalty(N) = slope N, None where it has another form.
     """
 
     values: np.ndarray
     weights: np.ndarray
     relative_sd: np.ndarray
     penalty: Callable
+    slope: float | None = None
 
     @cached_property
     def expected(self) -> np.ndarray:
@@ -47,6 +49,33 @@ class EventSum:
     @cached_property
     def _of_all(self) -> np.ndarray:
         return self.weights.sum(axis=0)
+
+    @cached_property
+    def without_events(self) -> tuple[float, np.ndarray, np.ndarray]:
+        """ln P(N = 0), and mean and variance of theta (components,) in experiments without an event."""
+        pairs = [(np.array(-b), s) for b, s in zip(self.expected, self.relative_sd, strict=True)]
+        moments = np.array([generating.tilted_moments(x, s) for x, s in pairs])
+        return sum(float(generating.ln_mgf(x, s)) for x, s in pairs), moments[:, 0], moments[:, 1]
+
+    def of_every_n(self, t: float, tau: np.ndarray, total: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Where the penalty is slope N: z (frequencies,) and ln E exp(lambda Q) over all N, at lambda = t + i tau.
+
+        total (components, frequencies): A_j over exp(kappa N). No circle is needed to weigh the N apart.
+        """
+        z = np.exp(self.tilted(t)[0] + (t + 1j * tau) * self.slope)
+        return z, generating.ln_generating(z, total, self.expected, self.relative_sd)
+
+    def of_few(self, z: np.ndarray, total: np.ndarray) -> np.ndarray:
+        """E[exp(lambda Q); N <= 2] of the same z (frequencies,) and total (components, frequencies)."""
+        ln_none, mean, variance = self.without_events
+        one = z * (mean @ total)
+        return np.exp(ln_none) * (1 + one + (one**2 + z**2 * (variance @ total**2)) / 2)
+
+    def share_of_few(self, t: float) -> float:
+        """E[exp(t Q); N <= 2] / E exp(t Q), where the penalty is slope N."""
+        total = self.totals(t)[1][:, None]
+        z, ln_g = self.of_every_n(t, np.zeros(1), total)
+        return float((self.of_few(z, total) * np.exp(-ln_g)).real[0])
 
     @cached_property
     def counts(self) -> np.ndarray:
@@ -79,7 +108,10 @@ class EventSum:
         return t * self.penalties + kappa * self.counts + np.interp(self.counts, mean, ln_weight)
 
     def cumulant(self, t: float) -> float:
-        """ln E[exp(t Q); N >= 3], approximately."""
+        """ln E[exp(t Q); N >= 3]; approximately, where the penalty is not slope N or most experiments hold nothing."""
+        if self.slope is not None and (few := self.share_of_few(t)) < MOST_OF_FEW:
+            ln_g = self.of_every_n(t, np.zeros(1), self.totals(t)[1][:, None])[1]
+            return float(ln_g.real[0] + np.log1p(-few))
         return float(logsumexp(self.ln_terms(t)))
 
     def scale(self) -> float:
@@ -97,7 +129,7 @@ class EventSum:
         weights[:-1, : len(self.values)] = self.weights
         weights[-1, len(self.values) :] = signal
         y = np.concatenate([self.values, values])
-        return EventSum(*merged(y, weights), np.append(self.relative_sd, 0.0), self.penalty)
+        return EventSum(*merged(y, weights), np.append(self.relative_sd, 0.0), self.penalty, self.slope)
 
 
 def merged(values: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

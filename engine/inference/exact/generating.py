@@ -16,10 +16,10 @@ SMOOTH = 6.0  # in units of sqrt(2) s: further from the cut than this, erfc is b
 
 
 def ln_mgf(x: np.ndarray, sd: float) -> np.ndarray:
-    """ln E exp(theta x) for complex x; theta is a Gaussian (1, sd) cut at 0, or exactly 1 for sd = 0.
+    """ln E exp(theta x) for real or complex x; theta is a Gaussian (1, sd) cut at 0, or exactly 1 for sd = 0.
 
     With u = (1 + sd^2 x) / (sqrt(2) sd): exp(x + sd^2 x^2 / 2) (1 - erfc(u) / 2) / Phi(1 / sd), whose second
-    form exp(-1 / (2 sd^2)) w(-i u) / 2 / Phi(1 / sd) does not overflow where u is negative (w: Faddeeva).
+    form exp(-1 / (2 sd^2)) erfcx(-u) / 2 / Phi(1 / sd) does not overflow where u is negative.
     """
     if sd == 0:
         return x
@@ -27,8 +27,8 @@ def ln_mgf(x: np.ndarray, sd: float) -> np.ndarray:
     near = u.real < SMOOTH
     out = x + 0.5 * sd**2 * x * x
     if near.any():
-        out = np.array(out, dtype=np.complex128)
-        out[near] = np.log(special.wofz(-1j * u[near]) / 2) - 0.5 / sd**2
+        out = np.array(out)
+        out[near] = np.log(special.erfcx(-u[near]) / 2) - 0.5 / sd**2
     return out - special.log_ndtr(1 / sd)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 from scipy.special import logsumexp
 
-from engine.inference.exact.contour import LN_COPIES, Contour, copies_apart, pool_transform
+from engine.inference.exact.contour import LN_COPIES, ROWS, Contour, copies_apart, transforms
 
 TILTS = np.concatenate([-np.geomspace(300, 1e-3, 120), [0.0], np.geomspace(1e-3, 300, 120)])
 LN_LAST = -150.0  # the tables end where the Chernoff bound falls below
@@ -15,7 +15,7 @@ LN_LOSS, LEAST_LN = 14.0, 0.5  # as for `Inverted`; of 36 e-folds, and lines are
 STEP_U = 0.1  # of the tables, in standard deviations of the sum
 LOWEST_U = -9.0
 LN_SILENT = -28.0
-ROWS, MOST_ROWS = 64, 32
+MOST_ROWS = 32
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,8 @@ class Shape:
         step = 2 * np.pi / copies_apart(TILTS, k, index, t * np.gradient(k, TILTS)[index] - k[index])
         tilted = (self.p * np.exp(t * self.y - self.cumulants[index]))[None]
         phi = []
-        for block in range(MOST_ROWS):
-            tau = step * (block * ROWS + np.arange(ROWS))
-            phi.append(pool_transform(self.y, tilted, tau)[0] ** n)
+        for total in transforms(self.y, tilted, step, MOST_ROWS * ROWS):
+            phi.append(total[0] ** n)
             if abs(phi[-1][-ROWS // 2 :]).max() < np.exp(LN_SILENT):
                 break
         phi = np.concatenate(phi)

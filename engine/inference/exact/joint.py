@@ -28,8 +28,8 @@ from engine.inference.exact.contour import (
     TAPER,
     Shelf,
     copies_apart,
-    pool_transform,
     shelves,
+    transforms,
 )  # fmt: skip
 from engine.inference.exact.event_sum import EventSum, merged, one_process
 from engine.inference.exact.inversion import tilts
@@ -192,9 +192,9 @@ class JointLaw:
         floor, ln_scale, _, weights = shelves(self._law, t, wanted)
         weight = np.exp(np.minimum(ln_weight[seen[0] : seen[-1] + 1] + ln_scale, LN_LARGEST))[:, None]
         parts = []
-        for block in range(MOST_BLOCKS):
+        for block, total in enumerate(transforms(self._law.values, weights, step, MOST_BLOCKS * ROWS)):
             tau = step * np.arange(block * ROWS, (block + 1) * ROWS)
-            parts.append(self._terms(floor, tau, pool_transform(self._law.values, weights, tau)))
+            parts.append(self._terms(floor, tau, total))
             left = (weight * abs(parts[-1][:, -ROWS // 2 :])).max() / (weight * abs(parts[0][:, :1])).max()
             if left < np.exp(LN_SILENT):
                 break

@@ -13,18 +13,21 @@ class Sums:
     """Laws of one statistic at one exposure, with and without signal.
 
     values (n,): v of the pool events; weights (components, n): expected background events; relative_sd
-    (components,): of each component's rate, a Gaussian cut at 0; penalty: c, from integers (k,) to (k,);
+    (components,): of each component's rate, a Gaussian cut at 0; penalty: c, from integers (k,) to (k,), None for none;
     factor: a.
     """
 
-    def __init__(self, values, weights, relative_sd, penalty: Callable, factor: float):
+    def __init__(self, values, weights, relative_sd, penalty: Callable | None, factor: float):
         self._y = factor * np.asarray(values, dtype=np.float64)
         weights = np.asarray(weights, dtype=np.float64)
         present = weights.sum(axis=1) > 0
         weights, sd = weights[present], np.asarray(relative_sd, dtype=np.float64)[present]
         weights, sd = one_process(weights, sd)
         self._centre = centre = _centre(self._y, weights, sd)
-        self._law = EventSum(*merged(self._y - centre, weights), sd, lambda n: penalty(n) + centre * n)
+        slope = centre if penalty is None else None
+        self._law = EventSum(
+            *merged(self._y - centre, weights), sd, lambda n: (penalty(n) if penalty else 0.0) + centre * n, slope
+        )
         self._null = exact(self._law)
 
     def distribution(self, signal=None) -> Inverted | WithSignal | Counted:

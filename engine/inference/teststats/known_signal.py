@@ -22,6 +22,7 @@ AFFINE_INVARIANT = True
 MONOTONE_INVARIANT = False
 MODEL_DEPENDENT = True
 NEEDS = ("score", "density")
+LAW_VERSION = 2  # the first blurred what lies next to a value that most experiments have, and medians there most
 
 
 class Options(options.Options):
@@ -40,7 +41,7 @@ class KnownSignal:
     def distributions(self, signal: np.ndarray) -> tuple[Distribution, Distribution]:
         """The law of q under background, and with the signal that the ratio is made for, of these expected events."""
         law = self.null.drawn.grouped
-        sums = Sums(np.log1p(self._ratio(signal)), law.weights, law.relative_sd, np.zeros_like, 1.0)
+        sums = Sums(np.log1p(self._ratio(signal)), law.weights, law.relative_sd, None, 1.0)
         return sums.distribution(), sums.distribution(signal)
 
     def _ratio(self, signal: np.ndarray) -> np.ndarray:
