@@ -32,7 +32,9 @@ MOST_PHASES = 8_000_000  # values times frequencies: bounds the work where a tra
 LEAST_PHASES = 1_000_000  # searched for a revival of the transform, as few distinct values have one
 LN_SMALL = -33.0  # ln of what does not matter beside the largest
 LN_SILENT = -26.0  # ln of the noise beside the largest, for N of some thousands
-HALF_SHELF = 4.0  # in standard deviations of N
+HALF_SHELF, BEYOND_SHELF = 4.0, 12.0  # in standard deviations of N; what is around the circle beyond a shelf
+OMEGA, MARGIN = np.geomspace(1e-6, np.pi, 400), 1.25
+ALIASES = 6.0  # how many arcs, each of omega to one side, two copies along omega are apart at least
 HEAVY_ATOMS = 1e-3  # root of the sum of squared atoms (Wiener) above which Q is treated as discrete
 FEW_VALUES = 128  # a pool with more has no ties that matter, and an honest q is not moved for their sake
 TAPER = 7.0  # a Gaussian factor exp(-TAPER^2 / 2) at the last frequency
@@ -43,26 +45,40 @@ BLURS = 3  # order of the blur of a law without ties: its second and fourth mome
 class Shelf:
     """A range of N and the nodes of its circle.
 
-    z (nodes,): r exp(i omega), at these places (nodes,) of n_circle around the circle; ln_top: ln of the generating
-    function at r; counts, penalties (k,); ln_weight (k,): t c(N) + (kappa - ln r) N + ln_top - ln_scale.
+    z (nodes,): r exp(i omega), at these places (nodes,) of n_circle around the circle; arc: the omega beyond which the
+    generating function is negligible; ln_top: ln of it at r; counts, penalties (k,); ln_weight (k,): t c(N) + (kappa -
+    ln r) N + ln_top - ln_scale; stride: of the N that may stand for all.
     """
 
     z: np.ndarray
     places: np.ndarray
+    arc: float
     ln_top: float
     counts: np.ndarray
     penalties: np.ndarray
     ln_weight: np.ndarray
     n_circle: int
+    stride: int
 
-    def kernel(self, tau: np.ndarray, turn: np.ndarray) -> np.ndarray:
-        """(frequencies, nodes): sum over N of the weight, exp(i (tau c(N) + turn N)) and the circle's phase.
+    def is_smooth(self, tau: np.ndarray, turn: np.ndarray) -> np.ndarray:
+        """(frequencies,) whether every `stride`-th N stands for all: terms have no phase that turns from one of these N
+        to the next as a phase does to which the arc belongs (Poisson's formula: the transform of the terms along N is
+        the generating function on the arc, and its copies are 2 pi / stride apart)."""
+        steepness = np.diff(self.penalties) if len(self.penalties) > 1 else np.zeros(1)
+        ends = tau[:, None] * np.array([steepness.min(), steepness.max()]) + turn[:, None]
+        return abs(ends).max(axis=1) < 2 * np.pi / self.stride - self.arc
+
+    def kernel(self, tau: np.ndarray, turn: np.ndarray, stride: int) -> np.ndarray:
+        """(frequencies, nodes): sum over every `stride`-th N of the weight, exp(i (tau c(N) + turn N)) and the circle's
+        phase.
 
         turn (frequencies,): the phase taken out of every event, so that the arc lies where the function is.
         """
-        phase = self.ln_weight + 1j * (tau[:, None] * self.penalties + turn[:, None] * self.counts)
-        around = fft.fft(np.exp(phase), self.n_circle, overwrite_x=True)[:, self.places]
-        return around * np.exp(-1j * self.counts[0] * np.angle(self.z)) / self.n_circle
+        some = slice(None, None, stride)
+        turned = tau[:, None] * self.penalties[some] + turn[:, None] * self.counts[some]
+        n_circle = self.n_circle // stride
+        around = fft.fft(np.exp(self.ln_weight[some] + 1j * turned), n_circle, overwrite_x=True)
+        return around[:, self.places % n_circle] * np.exp(-1j * self.counts[0] * np.angle(self.z)) / n_circle
 
 
 @dataclass(frozen=True)
@@ -157,29 +173,44 @@ def shelves(law: EventSum, t: float, wanted: np.ndarray) -> tuple[list[Shelf], f
     weights = law.weights * tilt
     mean, variance, _ = law.count_saddles(weights.sum(axis=1))
     ln_scale = float(law.ln_terms(t)[wanted].max())
-    counts, penalties, out = law.counts[wanted], law.penalties[wanted], []
-    while len(counts):
-        sd = np.sqrt(np.interp(counts[0], mean, variance))
-        middle = counts[0] + HALF_SHELF * sd
-        sd = np.sqrt(np.interp(middle, mean, variance))
-        n = min(int(2 * HALF_SHELF * sd) + 16, len(counts))
-        ln_r = np.interp((counts[0] + counts[n - 1]) / 2, mean, LN_R)
-        n_circle = fft.next_fast_len(int(20 * sd) + n + 64)
-        z, places, ln_top = _arc(law, weights.sum(axis=1), np.exp(ln_r), n_circle)
-        ln_weight = t * penalties[:n] + (kappa - ln_r) * counts[:n] + ln_top - ln_scale
-        out.append(Shelf(z, places, ln_top, counts[:n], penalties[:n], ln_weight, n_circle))
-        counts, penalties = counts[n:], penalties[n:]
+    counts, penalties = law.counts[wanted], law.penalties[wanted]
+    ranges = _ranges(counts, mean, variance, 1)
+    circles = [_circle(law, weights.sum(axis=1), np.exp(ln_r)) for _, _, ln_r in ranges]
+    stride = max(1, int(2 * np.pi / (ALIASES * max(arc for arc, _ in circles)))) if counts[0] > 3 else 1
+    if stride > 1:
+        ranges = _ranges(counts, mean, variance, stride)
+        circles = [_circle(law, weights.sum(axis=1), np.exp(ln_r)) for _, _, ln_r in ranges]
+    out = []
+    for (some, sd, ln_r), (arc, ln_top) in zip(ranges, circles, strict=True):
+        n_circle = stride * fft.next_fast_len(1 + int(BEYOND_SHELF * sd + (some.stop - some.start) + 64) // stride)
+        last = min(int(np.ceil(arc * n_circle / (2 * np.pi))) + 2, n_circle // 2)
+        k = np.arange(n_circle) if 2 * last >= n_circle - 1 else np.arange(-last, last + 1)
+        z = np.exp(ln_r + 2j * np.pi / n_circle * k)
+        ln_weight = t * penalties[some] + (kappa - ln_r) * counts[some] + ln_top - ln_scale
+        out.append(Shelf(z, k % n_circle, arc, ln_top, counts[some], penalties[some], ln_weight, n_circle, stride))
     return out, ln_scale, kappa, weights
 
 
-def _arc(law: EventSum, total: np.ndarray, r: float, n_circle: int) -> tuple[np.ndarray, np.ndarray, float]:
-    """The circle's nodes at which the generating function is not negligible, with a margin, and their places; ln of it
-    at r."""
-    omega = 2 * np.pi / n_circle * np.arange(n_circle // 2 + 1)
-    ln_g = generating.ln_generating(r * np.exp(1j * omega), total[:, None], law.expected, law.relative_sd).real
-    last = int(1.3 * np.flatnonzero(ln_g > ln_g[0] + LN_SMALL)[-1]) + 16
-    k = np.arange(n_circle) if 2 * last >= n_circle else np.arange(-last, last + 1)
-    return r * np.exp(2j * np.pi / n_circle * k), k % n_circle, float(ln_g[0])
+def _ranges(counts: np.ndarray, mean: np.ndarray, variance: np.ndarray, stride: int) -> list:
+    """(slice of the counts, sd of N in its middle, ln r) of each shelf; all but the last have multiples of `stride`."""
+    first, out = 0, []
+    while first < len(counts):
+        sd = np.sqrt(np.interp(counts[first], mean, variance))
+        sd = np.sqrt(np.interp(counts[first] + HALF_SHELF * sd, mean, variance))
+        n = -(-(int(2 * HALF_SHELF * sd) + 16) // stride) * stride
+        some = slice(first, min(first + n, len(counts)))
+        ln_r = np.interp((counts[some.start] + counts[some.stop - 1]) / 2, mean, LN_R)
+        out.append((some, float(sd), float(ln_r)))
+        first = some.stop
+    return out
+
+
+def _circle(law: EventSum, total: np.ndarray, r: float) -> tuple[float, float]:
+    """The omega beyond which the generating function at r exp(i omega) is negligible, with a margin; ln of it at r."""
+    z = r * np.exp(1j * np.append(0.0, OMEGA))
+    ln_g = generating.ln_generating(z, total[:, None], law.expected, law.relative_sd).real
+    last = np.flatnonzero(ln_g > ln_g[0] + LN_SMALL)[-1]
+    return min(MARGIN * OMEGA[min(last, len(OMEGA) - 1)], np.pi), float(ln_g[0])
 
 
 def contour(law: EventSum, t: float, period: float, wanted: np.ndarray, *, keep: bool = False) -> Contour:
@@ -278,9 +309,13 @@ def _alive(law: EventSum, floor: list[Shelf], total: np.ndarray, top: np.ndarray
 def _transform(law: EventSum, floor: list[Shelf], tau, turn, total: np.ndarray, tables) -> np.ndarray:
     """Phi at some frequencies (f,); total (components, f): A_j; turn (f,): the phase of their sum."""
     phi, total = np.zeros(len(tau), dtype=np.complex128), total * np.exp(-1j * turn)
+    smooth = np.all([shelf.is_smooth(tau, turn) for shelf in floor], axis=0)
     for number, shelf in enumerate(floor):
         ln_g = generating.ln_generating(shelf.z, total[:, :, None], law.expected, law.relative_sd) - shelf.ln_top
-        kernel = shelf.kernel(tau, turn)
+        kernel = np.empty((len(tau), len(shelf.z)), dtype=np.complex128)
+        for stride, some in ((shelf.stride, smooth), (1, ~smooth)):
+            if some.any():
+                kernel[some] = shelf.kernel(tau[some], turn[some], stride)
         phi += (kernel * np.exp(ln_g)).sum(axis=1)
         if tables is not None:
             tables[number][0].append(kernel)

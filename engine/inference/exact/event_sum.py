@@ -11,6 +11,7 @@ from engine.inference.exact import generating
 
 LN_WINDOW = -115.0  # ln of the probability that N lies outside its window: 1e-50
 MOST_OF_FEW = 1 - 1e-4  # of a law's weight in experiments of two events or none, for what remains to be a difference
+PER_DEVIATION = 8  # of N: counts to each standard deviation, where some stand for all
 LN_R = 1e-3 * np.sinh(np.linspace(-10, 10, 401))  # weights r^N that move the mean of N from next to 0 to beyond all use
 
 
@@ -103,16 +104,30 @@ class EventSum:
 
     def ln_terms(self, t: float) -> np.ndarray:
         """ln of E[exp(t Q); N] for every N of the window, by the saddle point in N."""
+        return self._ln_terms(t, (self.counts, self.penalties))
+
+    def _ln_terms(self, t: float, some: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+        counts, penalties = some
         kappa, totals = self.totals(t)
         mean, _, ln_weight = self.count_saddles(totals)
-        return t * self.penalties + kappa * self.counts + np.interp(self.counts, mean, ln_weight)
+        return t * penalties + kappa * counts + np.interp(counts, mean, ln_weight)
 
     def cumulant(self, t: float) -> float:
         """ln E[exp(t Q); N >= 3]; approximately, where the penalty is not slope N or most experiments hold nothing."""
         if self.slope is not None and (few := self.share_of_few(t)) < MOST_OF_FEW:
             ln_g = self.of_every_n(t, np.zeros(1), self.totals(t)[1][:, None])[1]
             return float(ln_g.real[0] + np.log1p(-few))
-        return float(logsumexp(self.ln_terms(t)))
+        return float(logsumexp(self._ln_terms(t, self._few_counts)) + np.log(self._stride))
+
+    @cached_property
+    def _stride(self) -> int:
+        """Every so many N stand for all in a sum of smooth terms that only has to be about right."""
+        variance = self.expected.sum() + np.square(self.expected * self.relative_sd).sum()
+        return max(1, int(np.sqrt(variance) / PER_DEVIATION)) if self.counts[0] > 3 else 1
+
+    @cached_property
+    def _few_counts(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.counts[:: self._stride], self.penalties[:: self._stride]
 
     def scale(self) -> float:
         """The standard deviation of Q over N >= 3, roughly."""
