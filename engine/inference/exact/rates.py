@@ -9,7 +9,8 @@ from functools import lru_cache, reduce
 
 import numpy as np
 import scipy
-from scipy.special import gammaln, log_ndtr, logsumexp, ndtr
+from numba import njit
+from scipy.special import gammaln, log_ndtr, ndtr
 
 from engine.inference import bisection
 
@@ -21,7 +22,7 @@ WINDOW = 9.0  # in widths of the integrand, either side of its peak
 CENTRAL_REACH = 4.0  # in standard deviations of a rate: what lies beyond moves no median
 WEAK = 0.7  # influence up to which Gauss's nodes are fewer than even ones
 OWN_AXIS = 0.3
-MOST_PRODUCTS = 200_000_000  # of a direct convolution
+MOST_PRODUCTS = 5_000_000  # of a direct convolution
 OF_SD, CLOSE = 12.0, 32  # places of a smooth table to its standard deviation; counts apart from which a spline pays
 SMALLEST_INFLUENCE = 0.02  # a direction's standard deviation over the Poisson noise, below which it is dropped
 
@@ -37,21 +38,31 @@ def ln_pmf(n: np.ndarray, mean: float, relative_sd: float) -> np.ndarray:
     n = np.asarray(n, dtype=np.float64)
     if relative_sd == 0 or mean == 0:
         return scipy.stats.poisson.logpmf(n, mean)
-    variance, at_least_one = relative_sd**2, np.maximum(n, 1.0)
-    drift = 1 - mean * variance
-    root = np.sqrt(drift**2 + 4 * at_least_one * variance)
-    # the same root twice: one form cancels where the other does not
-    peak = (drift + root) / 2 if drift > 0 else 2 * at_least_one * variance / (root - drift)
-    width = 1 / np.sqrt(1 / variance + at_least_one / peak**2)
-    low = np.maximum(peak - WINDOW * width, 0.0)
-    # a Gamma shape of few events falls slower than a Gaussian
-    high = peak + (WINDOW + 35 / np.sqrt(at_least_one)) * width
     x, w = _legendre(N_QUADRATURE)
-    theta = low[..., None] + (high - low)[..., None] * (x + 1) / 2
-    ln_density = -((theta - 1) ** 2) / (2 * variance) - np.log(relative_sd * np.sqrt(2 * np.pi))
-    ln_poisson = n[..., None] * np.log(mean * theta) - mean * theta
-    ln_integral = logsumexp(ln_density + ln_poisson, b=w * (high - low)[..., None] / 2, axis=-1)
-    return ln_integral - gammaln(n + 1) - log_ndtr(1 / relative_sd)
+    ln_integral = _ln_integrals(n.ravel(), float(mean), float(relative_sd) ** 2, x, w).reshape(n.shape)
+    return ln_integral - np.log(relative_sd * np.sqrt(2 * np.pi)) - gammaln(n + 1) - log_ndtr(1 / relative_sd)
+
+
+@njit(cache=True)
+def _ln_integrals(n, mean, variance, x, w):
+    """(k,) ln of the integral over theta of exp(-(theta - 1)^2 / (2 variance)) (mean theta)^n exp(-mean theta)."""
+    out, drift = np.empty(len(n)), 1 - mean * variance
+    for i in range(len(n)):
+        at_least_one = max(n[i], 1.0)
+        root = np.sqrt(drift**2 + 4 * at_least_one * variance)
+        # the same root twice: one form cancels where the other does not
+        peak = (drift + root) / 2 if drift > 0 else 2 * at_least_one * variance / (root - drift)
+        width = 1 / np.sqrt(1 / variance + at_least_one / peak**2)
+        low = max(peak - WINDOW * width, 0.0)
+        # a Gamma shape of few events falls slower than a Gaussian
+        half = (peak + (WINDOW + 35 / np.sqrt(at_least_one)) * width - low) / 2
+        ln_top, total = n[i] * np.log(mean * peak) - mean * peak - (peak - 1) ** 2 / (2 * variance), 0.0
+        for j in range(len(x)):
+            theta = low + half * (x[j] + 1)
+            ln_term = n[i] * np.log(mean * theta) - mean * theta - (theta - 1) ** 2 / (2 * variance)
+            total += w[j] * np.exp(ln_term - ln_top)
+        out[i] = ln_top + np.log(total * half)
+    return out
 
 
 def count_pmf(means: np.ndarray, relative_sd: np.ndarray, ln_smallest: float = LN_SMALLEST) -> tuple[int, np.ndarray]:
@@ -80,7 +91,8 @@ def _convolved(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Their convolution, as a sum of positive products: it keeps the relative accuracy of the tail that an FFT loses.
 
     Of long tables every so many entries of the narrower one will do: both are smooth, so that the trapezoid rule is
-    exact but for the end of the narrower one where its rate is cut at 0, of which Euler and Maclaurin take care.
+    exact but for the end of the narrower one where its rate is cut at 0, of which Euler and Maclaurin take care. And
+    beyond SEVERAL every so many entries of what comes out, with a spline in ln P between them.
     """
     if len(a) * len(b) < MOST_PRODUCTS:
         return np.convolve(a, b)
@@ -88,10 +100,15 @@ def _convolved(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     stride = max(int(_sd(b) / OF_SD), 1)
     weights = np.where(np.arange(len(b)) % stride == 0, float(stride), 0.0)
     weights[:3] += np.array([0.5 - stride / 2, 0.0, 0.0]) + (stride**2 - 1) / 12 * np.array([-1.5, 2.0, -0.5])
-    out = np.zeros(len(a) + len(b) - 1)
-    for i in np.flatnonzero(weights):
-        out[i : i + len(a)] += weights[i] * b[i] * a
-    return np.maximum(out, 0.0)
+    some = np.flatnonzero(weights)
+    last = len(a) + len(b) - 2
+    n = np.unique(np.concatenate([np.arange(int(SEVERAL)), np.arange(0, last, max(int(_sd(a) / OF_SD), 1)), [last]]))
+    above = np.concatenate([np.zeros(len(b)), a, np.zeros(len(b))])
+    p = np.concatenate([above[part[:, None] + len(b) - some] @ (weights * b)[some] for part in np.array_split(n, 64)])
+    kept = np.flatnonzero(p > np.exp(LN_SMALLEST))
+    first, end, out = n[kept[0]], n[kept[-1]] + 1, np.zeros(last + 1)
+    out[first:end] = np.exp(scipy.interpolate.CubicSpline(n[kept], np.log(p[kept]))(np.arange(first, end)))
+    return out
 
 
 def _sd(pmf: np.ndarray) -> float:
