@@ -55,7 +55,7 @@ class Law:
         """Expected number of events of an experiment."""
         return float(self.weights.sum())
 
-    @property
+    @cached_property
     def total(self) -> np.ndarray:
         """(events,) expected events that each stands for, all components together."""
         return self.weights.sum(axis=0)
