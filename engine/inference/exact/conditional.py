@@ -12,8 +12,9 @@ import numpy as np
 from scipy.optimize import brentq
 
 from engine.inference.exact.atoms import pair_tail
+from engine.inference.exact.event_sum import cells
 from engine.inference.exact.given import Shape, TailTable, table
-from engine.inference.exact.joint import JointLaw, cells
+from engine.inference.exact.joint import JointLaw
 
 EVERY_N = 48  # up to here each N has its table; beyond, tables at a few N are interpolated in 1 / sqrt(N)
 N_NODES = 9

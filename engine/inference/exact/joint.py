@@ -31,10 +31,9 @@ from engine.inference.exact.contour import (
     shelves,
     transforms,
 )  # fmt: skip
-from engine.inference.exact.event_sum import EventSum, merged, one_process
+from engine.inference.exact.event_sum import EventSum, cells, one_process
 from engine.inference.exact.inversion import tilts
 
-CELLS = 8192  # of equal width, in which values share their mean: (range / CELLS)^2 / 12 is lost of the variance
 STRIDE = 0.5  # in standard deviations of N
 MOST_BLOCKS = 64  # of ROWS frequencies each; only a few events, or ties, need more, and are blurred
 LN_LOSS = 5.0  # e-folds of accuracy that a line which was drawn for other critical values may cost
@@ -47,19 +46,6 @@ SMALLEST_P = 1e-45
 LN_LARGEST = 700.0  # beyond, exp() overflows
 FAR = 100.0  # in ranges of the values: what no sum of two reaches
 NO_EVENTS = 1e-25  # probability of N <= 2 that is left out
-
-
-def cells(values: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Ascending values and weights (components, k), k <= CELLS: each value is the mean of what its cell holds."""
-    values, weights = merged(values, weights)
-    if len(values) <= CELLS:
-        return values, weights
-    cell = np.minimum((values - values[0]) * (CELLS / np.ptp(values)), CELLS - 1).astype(np.int64)
-    held = np.array([np.bincount(cell, w, minlength=CELLS) for w in weights])
-    total = held.sum(axis=0)
-    used = total > 0
-    mean = np.bincount(cell, values * weights.sum(axis=0), minlength=CELLS)[used] / total[used]
-    return mean, held[:, used]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ from scipy import stats
 
 from engine.inference.exact import conditional, counts, sums
 from engine.inference.exact.conditional import Conditional
-from engine.inference.exact.joint import JointLaw, cells
+from engine.inference.exact.event_sum import cells
+from engine.inference.exact.joint import JointLaw
 
 
 def exponential(b=60.0, n=1500, highest=60.0):
