@@ -7,7 +7,7 @@ def __getattr__(name: str):
         from engine import environment
 
         environment.prepare()
-        from engine.run.scan import scan
+        from engine.report.scan import scan
 
         return scan
     raise AttributeError(f"module 'engine' has no attribute {name!r}")

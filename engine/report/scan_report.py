@@ -127,10 +127,10 @@ def in_short(lines: Iterable[str], text: str) -> PageSection:
 def of_study(study: Study, text: str, settings: tuple[str, ...]) -> PageSection:
     """A study's file, what `--set` changed of it, and all of its fields."""
     changed = (Words(("Changed by --set:",)), Words(settings, listed=True)) if settings else ()
-    file = Verbatim("The file (TOML)", text, folded=False)
+    file = (Verbatim("The file (TOML)", text, folded=False),) if text else ()  # a study may be handed over as an object
     fields = json.dumps(study.fields(), indent=1)
     every = Verbatim("Every field, with its default where the file is silent (JSON)", fields)
-    return PageSection("study", "The study", (*changed, file, every))
+    return PageSection("study", "The study", (*changed, *file, every))
 
 
 def _sections(one: Scanned) -> Iterator[PageSection]:

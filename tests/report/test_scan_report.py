@@ -3,8 +3,10 @@
 import base64
 import io
 import re
+import shutil
 import tomllib
 from dataclasses import replace
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -13,9 +15,11 @@ from PIL import Image
 from scanned import tracked
 from studies import TINY
 
+import engine
 from engine import schemas, stages, study
 from engine.assembly import results
 from engine.assembly.results import Result
+from engine.progress import Silent
 from engine.report import captions, figures, headline, page, references, results_page, scan_report
 from engine.report.tracking.journal import pages
 from engine.run import pipeline
@@ -55,6 +59,24 @@ def filled(schema: pa.Schema, *rows: dict) -> Result:
     plain = {pa.float64(): 0.25, pa.int64(): 3, pa.bool_(): False, pa.string(): "x"}
     rest = {field.name: plain[field.type] for field in schema}
     return Result(pa.Table.from_pylist([rest | row for row in rows], schema), None)
+
+
+def test_a_notebooks_scan_ends_with_it(reference, tmp_path):
+    said, store = [], shutil.copytree(reference.store, tmp_path / "store")
+
+    class Listener(Silent):
+        def note(self, line: str) -> None:
+            said.append(line)
+
+    engine.scan(tomllib.loads(TINY.read_text()), store, workers=0, progress=Listener(), name="mine")
+
+    where = Path(re.fullmatch(r"report: (.*mine\.html)", said[-1])[1])
+    assert [one["id"] for one in Page(where.read_bytes()).all("section")] == SECTIONS
+
+
+def test_a_study_without_a_file_has_its_fields_in_it(scan):
+    said = scan_report.html(replace(scan, text="")).decode()
+    assert "The file (TOML)" not in said and "Every field" in said
 
 
 class TestOfAFinishedScan:

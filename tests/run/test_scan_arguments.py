@@ -10,6 +10,7 @@ from studies import PAIRS
 import engine
 from engine import study
 from engine.errors import BadInput
+from engine.report import scan
 from engine.run import comparison, pipeline
 from engine.store.store import Store
 
@@ -24,6 +25,7 @@ def asked(monkeypatch):
         return SimpleNamespace(table=None)
 
     monkeypatch.setattr(pipeline, "run", run)
+    monkeypatch.setattr(scan, "_keep", lambda *_: "")
     return calls
 
 
@@ -40,6 +42,7 @@ def test_a_study_is_a_path_a_name_a_dictionary_or_parsed(asked, tiny, tmp_path):
 
 def test_of_a_comparison_it_is_the_ranking(asked, tmp_path, monkeypatch):
     monkeypatch.setattr(comparison, "run", lambda study, store, workers: SimpleNamespace(ranking=study.ranking))
+    monkeypatch.setattr(scan, "_keep_comparison", lambda *_: "")
     assert engine.scan(PAIRS, tmp_path / "store", workers=0) == study.load(PAIRS).ranking and not asked
 
 
