@@ -1,6 +1,6 @@
 """f0: the density of the anomaly score under background, each component by itself, then mixed by rate."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
@@ -41,14 +41,22 @@ class Density:
     shares: tuple[float, ...]
     components: tuple[ComponentDensity, ...]
     floor: float
+    _known: list = field(default_factory=list, init=False, compare=False, repr=False)  # scores, and ln f0 of them
+
+    def __reduce__(self) -> tuple:
+        return Density, (self.shares, self.components, self.floor)
 
     def __call__(self, ts: np.ndarray) -> np.ndarray:
         """f0 per unit of TS."""
         return np.maximum(self._mixture(ts), self.floor)
 
     def ln(self, ts: np.ndarray) -> np.ndarray:
-        """ln f0 per event, in nat per unit of TS."""
-        return np.log(self(ts))
+        """ln f0 per event, in nat per unit of TS; kept for two sets of scores, whose laws at other rates ask again."""
+        for scores, ln in self._known:
+            if scores is ts:
+                return ln
+        self._known[:] = [*self._known[-1:], (ts, np.log(self(ts)))]
+        return self._known[-1][1]
 
     def on_floor(self, ts: np.ndarray) -> np.ndarray:
         """Which events lie where the pool says nothing, so that the floor speaks for them."""

@@ -31,6 +31,9 @@ TERMS = (
     "lower a count: 'half z shift' says how far halves differ. "
     "+- is what a finite pool leaves open (a jack-knife), not the error of one training or of simulation. The floor "
     "is a small network on cS1, cS2 and drift time alone, fitted to the same events: what others must beat.",
+    "'tail_count_R250000' is the statistic tail_count of TS at R = 250000. The literal statistic is extended_poisson, "
+    "-2 ln L as the papers print it. CES is the energy W (cS1 / g1 + cS2 / g2) of an event. ARGOS (Hein et al., "
+    "arXiv:2511.14832) ranks scores without knowing a signal. Numbers such as 2110.12248 are papers on arxiv.org.",
 )
 SIGNIFICANCE = (
     "statistic", "R", "exposure_ty", "p_median", "p_low", "p_high", "tail", "z_median", "z_exact", "exact_tail",

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from functools import reduce
 
 import numpy as np
-import scipy
+from scipy import special
 
 from engine.inference.exact import rates
 
@@ -68,19 +68,30 @@ def widened_law(means: np.ndarray, relative_sd: np.ndarray, tail_pool) -> CountL
     nodes = rates.nodes(means[:, None], relative_sd, z=WIDENED_Z)
     factors = nodes.means[:, 0] / means.sum() if means.sum() > 0 else np.ones(len(nodes.weights))
     kinds = [(float(k), float(w)) for k, w in tail_pool if w > 0]
-    tables = [reduce(np.convolve, (_negative_binomial(k + 1, w * f) for k, w in kinds), np.ones(1)) for f in factors]
-    pmf = np.zeros(max(len(table) for table in tables))
-    for share, table in zip(nodes.weights, tables, strict=True):
+    tables = [_negative_binomials(k + 1, w * factors) for k, w in kinds]
+    pmf = np.zeros(1 + sum(table.shape[1] - 1 for table in tables))
+    for share, *of_kinds in zip(nodes.weights, *tables, strict=True):
+        table = reduce(np.convolve, sorted((_kept(one) for one in of_kinds), key=len), np.ones(1))
         pmf[: len(table)] += share * table
     return CountLaw(0, pmf, smallest_p=10 * float(np.exp(LN_SMALLEST_WIDENED)))
 
 
-def _negative_binomial(shape: float, scale: float) -> np.ndarray:
-    """Probabilities of a Poisson count whose mean is Gamma of this shape and scale, from 0 to the last that counts."""
-    if scale == 0:
-        return np.ones(1)
-    shape, scale = (shape, scale) if shape < NO_ERROR else (NO_ERROR, scale * shape / NO_ERROR)
-    last = 32 + int(2 * shape * scale)
-    while (ln_p := scipy.stats.nbinom.logpmf(np.arange(last), shape, 1 / (1 + scale)))[-1] > LN_SMALLEST_WIDENED:
+def _kept(pmf: np.ndarray) -> np.ndarray:
+    """Up to the last entry that counts."""
+    return pmf[: np.flatnonzero(pmf > np.exp(LN_SMALLEST_WIDENED))[-1] + 1]
+
+
+def _negative_binomials(shape: float, scales: np.ndarray) -> np.ndarray:
+    """(scales, k) probabilities of a Poisson count whose mean is Gamma of this shape and each scale, from 0 to the last
+    that counts."""
+    shape, scales = (shape, scales) if shape < NO_ERROR else (NO_ERROR, scales * shape / NO_ERROR)
+    last = 32 + int(2 * shape * scales.max())
+    while (ln_p := _ln_negative_binomial(np.arange(last), shape, scales.max()))[-1] > LN_SMALLEST_WIDENED:
         last *= 2
-    return np.exp(ln_p[: np.flatnonzero(ln_p > LN_SMALLEST_WIDENED)[-1] + 1])
+    n = np.arange(np.flatnonzero(ln_p > LN_SMALLEST_WIDENED)[-1] + 1)
+    return np.exp(_ln_negative_binomial(n, shape, scales[:, None]))
+
+
+def _ln_negative_binomial(n: np.ndarray, shape: float, scale: np.ndarray) -> np.ndarray:
+    of_n = special.gammaln(n + shape) - special.gammaln(shape) - special.gammaln(n + 1)
+    return of_n - shape * np.log1p(scale) + special.xlogy(n, scale / (1 + scale))

@@ -56,9 +56,8 @@ class EventSum:
     @cached_property
     def without_events(self) -> tuple[float, np.ndarray, np.ndarray]:
         """ln P(N = 0), and mean and variance of theta (components,) in experiments without an event."""
-        pairs = [(np.array(-b), s) for b, s in zip(self.expected, self.relative_sd, strict=True)]
-        moments = np.array([generating.tilted_moments(x, s) for x, s in pairs])
-        return sum(float(generating.ln_mgf(x, s)) for x, s in pairs), moments[:, 0], moments[:, 1]
+        mean, variance = generating.tilted_moments(-self.expected, self.relative_sd)
+        return float(generating.ln_mgf(-self.expected, self.relative_sd).sum()), mean, variance
 
     def of_every_n(self, t: float, tau: np.ndarray, total: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Where the penalty is slope N: z (frequencies,) and ln E exp(lambda Q) over all N, at lambda = t + i tau.

@@ -15,33 +15,32 @@ from scipy import special
 SMOOTH = 6.0  # in units of sqrt(2) s: further from the cut than this, erfc is below 2e-17
 
 
-def ln_mgf(x: np.ndarray, sd: float) -> np.ndarray:
+def ln_mgf(x: np.ndarray, sd: np.ndarray) -> np.ndarray:
     """ln E exp(theta x) for real or complex x; theta is a Gaussian (1, sd) cut at 0, or exactly 1 for sd = 0.
 
-    With u = (1 + sd^2 x) / (sqrt(2) sd): exp(x + sd^2 x^2 / 2) (1 - erfc(u) / 2) / Phi(1 / sd), whose second
-    form exp(-1 / (2 sd^2)) erfcx(-u) / 2 / Phi(1 / sd) does not overflow where u is negative.
+    sd broadcasts to x. With u = (1 + sd^2 x) / (sqrt(2) sd) it is ln of exp(x + sd^2 x^2 / 2) (1 - erfc(u) / 2) /
+    Phi(1 / sd), whose second form exp(-1 / (2 sd^2)) erfcx(-u) / 2 / Phi(1 / sd) does not overflow where u is negative.
     """
-    if sd == 0:
-        return x
-    u = (1 + sd**2 * x) / (np.sqrt(2) * sd)
-    near = u.real < SMOOTH
-    out = x + 0.5 * sd**2 * x * x
+    uncertain = sd > 0
+    s = np.where(uncertain, sd, 1.0)
+    u = (1 + s**2 * x) / (np.sqrt(2) * s)
+    near = uncertain & (u.real < SMOOTH)
+    out = np.array(x + np.where(uncertain, 0.5 * s**2, 0.0) * x * x)
     if near.any():
-        out = np.array(out)
-        out[near] = np.log(special.erfcx(-u[near]) / 2) - 0.5 / sd**2
-    return out - special.log_ndtr(1 / sd)
+        out[near] = np.log(special.erfcx(-u[near]) / 2) - np.broadcast_to(0.5 / s**2, x.shape)[near]
+    return out - np.where(uncertain, special.log_ndtr(1 / s), 0.0)
 
 
-def tilted_moments(x: np.ndarray, sd: float) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and variance of theta under the weight exp(theta x), real x: derivatives of `ln_mgf`."""
-    if sd == 0:
-        return np.ones_like(x), np.zeros_like(x)
-    v = 1 / sd + sd * x
+def tilted_moments(x: np.ndarray, sd: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance of theta under the weight exp(theta x), real x: derivatives of `ln_mgf`; sd broadcasts to x."""
+    uncertain = sd > 0
+    s = np.where(uncertain, sd, 1.0)
+    v = 1 / s + s * x
     hazard = np.exp(-0.5 * v * v - 0.5 * np.log(2 * np.pi) - special.log_ndtr(v))
     far = v < -1e4  # an exponential law: the general form cancels
-    mean = np.where(far, -sd / np.where(far, v, -1.0), sd * (v + hazard))
-    variance = np.where(far, mean**2, sd**2 * (1 - v * hazard - hazard**2))
-    return mean, np.maximum(variance, 0.0)
+    mean = np.where(far, -s / np.where(far, v, -1.0), s * (v + hazard))
+    variance = np.where(far, mean**2, s**2 * (1 - v * hazard - hazard**2))
+    return np.where(uncertain, mean, 1.0), np.where(uncertain, np.maximum(variance, 0.0), 0.0)
 
 
 def ln_generating(z: np.ndarray, rates: np.ndarray, expected: np.ndarray, sd: np.ndarray) -> np.ndarray:
@@ -49,15 +48,13 @@ def ln_generating(z: np.ndarray, rates: np.ndarray, expected: np.ndarray, sd: np
 
     rates (components, ...): A_j; expected, sd (components,): b_j and s_j.
     """
-    parts = (ln_mgf(np.asarray(z * a - b), s) for a, b, s in zip(rates, expected, sd, strict=True))
-    return sum(parts, start=np.zeros(1))
+    x = np.asarray(z * rates)
+    of_each = (-1, *[1] * (x.ndim - 1))
+    return ln_mgf(x - expected.reshape(of_each), sd.reshape(of_each)).sum(axis=0)
 
 
 def count_moments(r: np.ndarray, rates: np.ndarray, expected: np.ndarray, sd: np.ndarray):
-    """Mean and variance of N under the weight r^N, for real A_j (components,) and r of any shape."""
-    mean, variance = np.zeros_like(r), np.zeros_like(r)
-    for a, b, s in zip(rates, expected, sd, strict=True):
-        theta, spread = tilted_moments(r * a - b, s)
-        mean = mean + r * a * theta
-        variance = variance + r * a * theta + (r * a) ** 2 * spread
-    return mean, variance
+    """Mean and variance of N under the weight r^N, for real A_j (components,) and r (k,)."""
+    a = r * rates[:, None]
+    theta, spread = tilted_moments(a - expected[:, None], sd[:, None])
+    return (a * theta).sum(axis=0), (a * theta + a**2 * spread).sum(axis=0)
