@@ -11,7 +11,7 @@ from math import lgamma
 
 import numpy as np
 from numba import njit
-from scipy.special import gammaln
+from scipy.special import betainc, gammainc, gammaln
 
 from engine.inference import bisection
 from engine.inference.exact import rates
@@ -21,7 +21,7 @@ N_THRESHOLDS, PER_E = 64, 8.0
 LARGEST_B = 300.0  # events: above it a local excess is what the other statistics see, and the recursion costs most
 NEGLIGIBLE = 1e-19  # share of the chains that may be lost far below the mean, whence they cross least of all
 SMALLEST_P = 1e-290
-LEFT_OUT = 1e-5  # of p, in nodes of little weight
+LEFT_OUT = 1e-7  # of p, in nodes that add little
 NO_ERROR = 1e8  # a Gamma shape from which on its factor is 1: the logarithms of larger ones cancel
 
 
@@ -184,12 +184,13 @@ class ScanLaw:
         return np.clip(p, SMALLEST_P, 1.0).reshape(q.shape)
 
     def _sf(self, q: float, increments: np.ndarray, weights: np.ndarray) -> float:
-        order = np.argsort(-weights, kind="stable")
-        increments, weights = increments[order], weights[order]
         boundary = np.array([np.searchsorted(row, q, side="left") for row in self.table.minus_ln_p])
         ln_factorial = gammaln(np.arange(boundary.max() + 2) + 1.0)
         shape = np.full(len(boundary), np.inf) if self.shape is None else self.shape
-        return _mixture(boundary, increments, weights, shape, ln_factorial)
+        most = weights * _at_most(boundary, increments, shape)
+        order = np.argsort(-most, kind="stable")
+        left = np.cumsum(most[order][::-1])[::-1]
+        return _mixture(boundary, increments[order], weights[order], left, shape, ln_factorial)
 
     def median(self) -> float:
         """The smallest value with P(Q <= value) >= 1/2, looked for from where the central rates have theirs."""
@@ -204,13 +205,27 @@ class ScanLaw:
         return float(levels[bisection.first(lambda i: within(i, means, weights), low + 1, high) - 1])
 
 
+def _at_most(boundary: np.ndarray, increments: np.ndarray, shape: np.ndarray) -> np.ndarray:
+    """(nodes,) about the most that each node's chains cross: the sum over thresholds of the chance to lie beyond each,
+    counts being negative binomial with the mean and the variance that they have."""
+    mean = np.cumsum(increments, axis=1)
+    variance = np.cumsum(increments**2 / shape, axis=1)  # of the factors
+    is_poisson = mean**2 > NO_ERROR * variance
+    shapes = mean**2 / np.where(is_poisson, 1.0, variance)
+    with np.errstate(invalid="ignore"):
+        beyond = np.where(is_poisson, gammainc(np.maximum(boundary, 1), mean),
+                          betainc(np.maximum(boundary, 1), shapes, mean / (mean + shapes)))  # fmt: skip
+    return np.minimum(np.where(boundary > 0, beyond, 1.0).sum(axis=1), 1.0)
+
+
 @njit(cache=True)
-def _mixture(boundary, increments, weights, shape, ln_factorial):
-    p, left = 0.0, 1.0
+def _mixture(boundary, increments, weights, left, shape, ln_factorial):
+    """The average of `first_passage` over nodes, until the rest cannot matter: left[i] is about the most that the nodes
+    from i on add."""
+    p = 0.0
     for node in range(len(weights)):
-        if left < LEFT_OUT * p:  # the rest adds as much at most
+        if left[node] < LEFT_OUT * p:
             break
-        left -= weights[node]
         p += weights[node] * first_passage(boundary, increments[node], shape, ln_factorial)
     return p
 
