@@ -15,6 +15,7 @@ AFFINE_INVARIANT = True
 MONOTONE_INVARIANT = True
 MODEL_DEPENDENT = False
 NEEDS = ()
+LAW_VERSION = 2  # tables of another arithmetic: 1e-8 of p
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ AFFINE_INVARIANT = True
 MONOTONE_INVARIANT = True
 MODEL_DEPENDENT = False
 NEEDS = ()
+LAW_VERSION = 2  # tables of another arithmetic: 1e-8 of p
 
 ER, NR = 0, 1  # places of the recoils among the pool's kinds; a component of its own kind is vetoed as ER is
 

@@ -26,6 +26,7 @@ AFFINE_INVARIANT = True
 MONOTONE_INVARIANT = True
 MODEL_DEPENDENT = False
 NEEDS = ("score",)
+LAW_VERSION = 2  # the first left out up to 1e-5 of p
 
 REACH = 6.0  # standard deviations down to which its null is known: every further one costs a recursion per rate more
 

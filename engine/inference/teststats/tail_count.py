@@ -16,6 +16,7 @@ AFFINE_INVARIANT = True
 MONOTONE_INVARIANT = True
 MODEL_DEPENDENT = False
 NEEDS = ("score",)
+LAW_VERSION = 2  # tables of another arithmetic: 1e-8 of p
 
 # pool events above the threshold, below which the row is `pool_limited`: where the pool is taken for the truth; where
 # the null has its error, which of 25 events is a fifth of the tail, as the error of a leakage known to 1.2
