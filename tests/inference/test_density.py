@@ -123,3 +123,13 @@ def test_weighted_quantiles_are_those_of_repeated_values():
     at = (0.25, 0.5, 0.75)
     found = density.weighted_quantiles(values, repeats.astype(float), at)
     assert found == pytest.approx(np.quantile(np.repeat(values, repeats), at), abs=5e-3)
+
+
+def test_heights_between_bins_are_those_of_a_search_to_the_bit():
+    rng = np.random.default_rng(3)
+    for first, step in ((-3.7, 0.0123), (0.1, 1e-4)):
+        height, places = rng.random(4096), first + step * np.arange(4096)
+        u = rng.uniform(places[0] - 9 * step, places[-1] + 9 * step, 20_000)
+        u = np.concatenate([u, places, np.nextafter(places, np.inf), np.nextafter(places, -np.inf)])
+        expected = np.interp(u, places, height, left=0, right=0)
+        assert np.array_equal(density._between(u, first, step, height), expected)
