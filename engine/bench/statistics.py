@@ -6,6 +6,7 @@ import scipy
 from engine.bench import toys as surrogate
 from engine.bench.speed import Side, Work
 from engine.inference import cells, template_likelihood, toys
+from engine.inference.exact.sums import Sums
 from engine.inference.hypothesis import Null
 from engine.inference.population import Population
 from engine.inference.teststats import extended_poisson
@@ -16,9 +17,9 @@ FEW = 20.0  # signal events: what a small cross-section adds to a background toy
 
 
 def sides() -> list[Side]:
-    """A density that is evaluated per toy, toys drawn whole, a fit event by event, a law made anew."""
+    """A density that is evaluated per toy, toys drawn whole, a fit event by event, a law made anew, circles."""
     population = surrogate.surrogate()
-    return [_kde(population), _increments(population), _profiled(population), _law(population)]
+    return [_kde(population), _increments(population), _profiled(population), _law(population), _oracle(population)]
 
 
 def _kde(population: Population) -> Side:
@@ -90,4 +91,20 @@ def _law(population: Population) -> Side:
         "one more exact p against a law made anew", "points / s",
         Work(lambda: point(once), 1),
         Work(lambda: point(extended_poisson.prepare(null, configure(extended_poisson, {}))), 1),
+    )  # fmt: skip
+
+
+def _oracle(population: Population) -> Side:
+    law = population.null(surrogate.R, 1.0).drawn
+    signal = np.where(law.events.kind == 1, 1.0, 0.0)
+    signal *= FEW / signal.sum()
+    ratio, sd = np.log1p(signal / np.maximum(law.total, 1e-9)), np.array([0.03, 0.3])
+
+    def point(penalty):
+        background = Sums(ratio, law.weights, sd, penalty, 1.0).distribution()
+        return background.sf(np.array([3.0, 10.0]))
+
+    return Side(
+        "an oracle's p against circles over the number of events", "laws / s",
+        Work(lambda: point(None), 1), Work(lambda: point(np.zeros_like), 1),
     )  # fmt: skip
