@@ -7,7 +7,8 @@ at distances of one period; the transforms are those of the values themselves, n
 
 Phi(lambda) = sum_N exp(lambda c(N)) h_N(lambda), h_N the coefficient of z^N in the generating function: an
 integral over a circle |z| = r. A circle has relative accuracy where r^N weighs N up, so the range of N is cut
-into shelves with circles of their own.
+into shelves with circles of their own. Where c(N) = slope N no circle is needed: Phi is the generating function itself
+at z = exp(lambda slope), less its terms of no, one and two events, which `atoms.Few` counts.
 """
 
 from collections.abc import Iterator
