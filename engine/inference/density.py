@@ -31,7 +31,8 @@ class ComponentDensity:
     def density(self, ts: np.ndarray) -> np.ndarray:
         """Density per unit of TS: the density in u times |du/dTS|."""
         x = (ts - self.location) / self.scale
-        return _between(np.arcsinh(x), self.first_u, self.step_u, self.height) / (self.scale * np.hypot(1, x))
+        height = _between(np.arcsinh(np.ravel(x)), self.first_u, self.step_u, self.height)
+        return height.reshape(np.shape(x)) / (self.scale * np.hypot(1, x))
 
 
 @njit(cache=True)

@@ -218,7 +218,7 @@ def test_medians_from_the_backgrounds_tables_are_those_from_scratch(n_signal):
     assert law.sf(median) == pytest.approx(0.5, abs=1e-8)
 
 
-@pytest.mark.parametrize("b", [0.1, 1.0, 12.0, 400.0, 5000.0])
+@pytest.mark.parametrize("b", [0.1, 12.0, 400.0])
 def test_without_a_penalty_no_circle_is_needed(b):
     """The generating function at one z for every frequency, against the sum over circles that a penalty of 0 takes."""
     v, w = weighted([0.7 * b, 0.299 * b, 1e-3 * b], [False, False, True])
@@ -229,7 +229,7 @@ def test_without_a_penalty_no_circle_is_needed(b):
     nulls, laws = [[one.distribution(extra) for one in either] for extra in (None, signal)]
     medians = [law.median() for law in laws]
     assert medians[0] == pytest.approx(medians[1], rel=1e-4)
-    q = np.linspace(0.2, 2.0, 7) * medians[1]
+    q = np.array([0.5, 1.5]) * medians[1]
     for one, other in (nulls, laws):  # where most experiments hold none of the third component, a blur is between them
         assert one.sf(q) == pytest.approx(other.sf(q), rel=2e-3 if b < 100 else 1e-6)
 
