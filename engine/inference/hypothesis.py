@@ -50,7 +50,7 @@ class Law:
     relative_sd: np.ndarray
     leaks: np.ndarray | None = None
 
-    @property
+    @cached_property
     def n_expected(self) -> float:
         """Expected number of events of an experiment."""
         return float(self.weights.sum())
