@@ -4,6 +4,7 @@ rate pays, and who reads a study does not.
 
 import warnings
 from contextlib import contextmanager
+from functools import lru_cache
 
 import numericalunits as nu
 
@@ -32,10 +33,15 @@ class Halo(wimprates.StandardHaloModel):
 
 @contextmanager
 def fixed_units():
-    """SI units in the block: numericalunits are random per process, and so would be a rate's last bits."""
-    random_units = dict(vars(nu))
+    """SI units in the block: numericalunits are random per process, and so would be a rate's last bits.
+
+    In them the Earth's speed is one number, which wimprates makes anew for every speed at which it looks at the halo.
+    """
+    random_units, v_earth = dict(vars(nu)), wimprates.halo.v_earth
     nu.reset_units("SI")
+    wimprates.halo.v_earth = lru_cache(v_earth)
     try:
         yield
     finally:
         vars(nu).update(random_units)
+        wimprates.halo.v_earth = v_earth
