@@ -43,7 +43,7 @@ class Population:
     leaks: np.ndarray
     leakage: LeakagePrior = KNOWN
     er_kinds: tuple[str, ...] = ("ER",)
-    laws: dict = field(default_factory=dict, compare=False, repr=False)  # of one exposure, by half; not pickled
+    laws: dict = field(default_factory=dict, compare=False, repr=False)  # of one exposure, by half and R; not pickled
 
     def __getstate__(self) -> dict:
         return vars(self) | {"laws": {}}
@@ -108,15 +108,20 @@ class Population:
         """This population with other scores, by R (pool,), and their f0; raises BadInput where one is not finite."""
         _check_finite(ts)
         f0 = _densities(ts, self.pool, self.weights, self.bandwidth, self.relative_floor)
-        return replace(self, ts=ts, f0=f0)
+        unscored = {place: {None: known[None]} for place, known in self.laws.items()}
+        return replace(self, ts=ts, f0=f0, laws=unscored)
 
     def _law(self, R: float | None, exposure_ty: float, half: int) -> Law:
         if (exposure_ty, half) not in self.laws:
             if any(known != exposure_ty for known, _ in self.laws):  # a law for every exposure would fill the memory
                 self.laws.clear()
-            self.laws[exposure_ty, half] = self._unscored_law(exposure_ty, half)
-        law = self.laws[exposure_ty, half]
-        return law if R is None else replace(law, events=replace(law.events, ts=self.ts[R][self.pool.half == half]))
+            self.laws[exposure_ty, half] = {None: self._unscored_law(exposure_ty, half)}
+        known = self.laws[exposure_ty, half]
+        if R not in known:
+            law = known[None]
+            events = replace(law.events, ts=self.ts[R][self.pool.half == half])
+            self.laws[exposure_ty, half] = known = {None: law, R: replace(law, events=events)}  # the last score's alone
+        return known[R]
 
     def _unscored_law(self, exposure_ty: float, half: int) -> Law:
         chosen, pool = self.pool.half == half, self.pool

@@ -48,7 +48,8 @@ def ratios(table: pa.Table) -> Figure:
     figure.colorbar(mesh, extend="both", label="T3 over the oracle's in (cS1, cS2)", pad=0.01)
     first = rows[0]
     aim = f"power {first['power']:g} at p = {first['p_false_alarm']:.3g}"
-    said = f"hatched: beyond {first['to_ty']:g} t y, a lower bound; grey: so is the oracle's"
+    low, high = first["from_ty"], first["to_ty"]
+    said = f"hatched: beyond {high:g} t y, a lower bound; grey: the oracle's is not in {low:g} to {high:g} t y"
     axes.set_title(wrapped(f"{aim}; {said}", describe(shared | {"score": ""}), width=60 + 5 * len(columns)))
     return figure
 
