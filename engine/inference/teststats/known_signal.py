@@ -1,8 +1,9 @@
 """The likelihood ratio with the true signal density in TS: an oracle, the ceiling of every test on this score.
 
 q = sum ln(1 + s f_s(TS_i) / (B f0(TS_i))), the extended likelihood ratio up to a constant. f_s is estimated as f0 is,
-from the events that toys draw. Its null depends on the point: no toys, its law alone, right to 1e-6 at four sigma.
-Where B is so small that most experiments hold nothing, it is blurred next to their q: 1e-2 of p at q of about 0.6.
+from the events that toys draw. Its null depends on the point: no toys, its law alone, right to 1e-6 at four sigma
+and to 1e-4 next to the q of experiments that hold nothing of the signal's kind. Where all experiments but 1e-4 of them
+have two events or fewer it is blurred there: 1e-2 of p at q of about 0.6.
 """
 
 from dataclasses import dataclass

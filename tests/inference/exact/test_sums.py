@@ -234,6 +234,20 @@ def test_without_a_penalty_no_circle_is_needed(b):
         assert one.sf(q) == pytest.approx(other.sf(q), rel=2e-3 if b < 100 else 1e-6)
 
 
+def test_a_law_next_to_its_heaviest_value():
+    """Three of four experiments hold none of 0.3 events of an exponential density, beside sixty that add little."""
+    x, w = panels()
+    little = np.geomspace(1e-12, 1e-2, 4000)
+    weights = np.append(0.3 * w, np.full(4000, 60 / 4000))
+    law = Sums(np.append(x, little), weights[None], [0.0], None, 1.0).distribution()
+    steps = -np.log(np.cumsum(w[::-1])[::-1])[::16]
+    q = steps[[int(np.argmin(abs(steps - one))) for one in (0.3, 0.6, 1.0)]]
+    shifts, shares = np.polynomial.hermite_e.hermegauss(7)
+    moved = 60 * little.mean() + np.sqrt(60 * (little**2).mean()) * shifts
+    expected = shares @ [gamma_sums(2 * (q - one), 0.3, np.zeros_like) for one in moved] / shares.sum()
+    assert law.sf(q) == pytest.approx(expected, rel=1e-4)
+
+
 def test_the_median_of_few_events_without_a_penalty():
     """A third component of 1 % in two events: the law is steep next to values that most experiments have."""
     v, w = weighted([1.4, 0.58, 0.02], [False, False, True])
