@@ -83,7 +83,7 @@ def light(reference, tiny, tmp_path_factory) -> Path:
 @pytest.fixture
 def undrawn(monkeypatch):
     """Scans without figures, which take longer than all else of a small one."""
-    monkeypatch.setattr("engine.cli.scan._draw", lambda *_: {})
+    monkeypatch.setattr("engine.report.figures.draw", lambda *_, **__: {})
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from engine.cli.options import again, console, say, stem
 from engine.errors import BadInput
 from engine.progress import Silent, reporter
 from engine.report import comparison_page, comparison_report
+from engine.report.scan import keep_comparison
 from engine.report.tracking import tracked
 from engine.run import comparison
 from engine.run.comparison import Comparison
@@ -26,11 +27,12 @@ def scan(
     progress.note(f"computed {computed} of {total} items, reused {reused}, corrupt {len(result.set_aside)}")
     for line in comparison_page.lines(result):
         progress.note(line)
-    made = _tell(result, store)
-    made |= {"report.html": _reported(name, settings, result, store, made)}
+    kept = keep_comparison(stem(name), text(name), tuple(settings or ()), result, store)
+    _tell(result, store)
+    say(f"report: {kept.report}")
     for pair, outcome in result.outcomes.items():
         progress.note(f"table of {pair}: {outcome.path}")
-    runs = partial(comparison_report.logged, stem(name), result, store, made, comparison_page.lines(result))
+    runs = partial(comparison_report.logged, stem(name), result, store, kept.files, comparison_page.lines(result))
     tracked.send(runs, store, tracking, progress, later)
 
 
@@ -39,7 +41,9 @@ def show(name: str, parsed: Study, store: str, settings: list[str] | None, forma
     if parsed.compare is None:
         raise BadInput(f"{name!r} has no [compare] section; at least: [compare.classifier.NAME] and name = 'FAMILY'")
     opened_store = Store(store, create=False)
-    _tell(_finished(parsed, opened_store, again("scan", name, store, settings)), opened_store, format)
+    result = _finished(parsed, opened_store, again("scan", name, store, settings))
+    comparison_report.keep(result, opened_store, format)
+    _tell(result, opened_store, format)
 
 
 def track(
@@ -57,20 +61,13 @@ def track(
 def report(name: str, parsed: Study, store: Store, settings: list[str] | None, into: Path | None) -> None:
     """Writes the report of a comparison that has ended, from the store alone, to a file or into the store."""
     result = _finished(parsed, store, again("scan", name, store.uri, settings))
-    _reported(name, settings, result, store, comparison_report.files(result), into)
-
-
-def _reported(
-    name: str, settings: list[str] | None, result: Comparison, store: Store, made: dict[str, bytes],
-    into: Path | None = None,
-) -> bytes:  # fmt: skip
-    page, path = _page(name, settings, result, made), f"{result.plan.folder}/{stem(name)}.html"
+    page = _page(name, settings, result, comparison_report.files(result))
+    path = f"{result.plan.folder}/{stem(name)}.html"
     if into:
         into.write_bytes(page)
     else:
         store.put(path, page)
     say(f"report: {into or store.where(path)}")
-    return page
 
 
 def _page(name: str, settings: list[str] | None, result: Comparison, made: dict[str, bytes]) -> bytes:
@@ -84,10 +81,8 @@ def _finished(parsed: Study, store: Store, scan_again: str) -> Comparison:
     return result
 
 
-def _tell(result: Comparison, store: Store, format: str = "png") -> dict[str, bytes]:
-    made = comparison_report.keep(result, store, format)
+def _tell(result: Comparison, store: Store, format: str = "png") -> None:
     for table in comparison_report.shown(result):
         console.print(table)
     for name in ("comparison.parquet", "differences.parquet", f"ranking.{format}"):
         say(f"{Path(name).stem}: {store.where(f'{result.plan.folder}/{name}')}")
-    return made

@@ -26,7 +26,6 @@ from engine.cli.options import (
     say,
     stem,
 )
-from engine.cli.report import reported, scanned
 from engine.errors import BadInput
 from engine.progress import reporter
 
@@ -63,10 +62,11 @@ def _scan(
 ) -> None:  # fmt: skip
     from engine.estimate import pricing
     from engine.plan.plan import Plan
+    from engine.report.scan import keep
     from engine.report.tracking import tracked
     from engine.run import pipeline, sharing  # torch and Ray take seconds to import: who uses them pays
     from engine.store.store import Store
-    from engine.study import load
+    from engine.study import load, text
 
     address, workers, share = where
     part = sharing.Share.parse(share) if share else None
@@ -75,6 +75,7 @@ def _scan(
     parsed = load(study, tuple(settings or ()))
     curves = _curves(curve, parsed)
     opened_store, later = Store(store), again("track", study, store, settings, tracking)
+    named = (stem(study), text(study), tuple(settings or ()))
     how = {"address": address, "workers": 0 if part else workers, "share": part, "price": pricing()}
     if part and part.number > 1:
         return _take_part(study, parsed, opened_store, progress, how)
@@ -85,18 +86,17 @@ def _scan(
     with tracked.followed(stem(study), Plan(parsed), opened_store, tracking, progress, later) as watched:
         outcome = pipeline.run(parsed, opened_store, progress=watched, name=stem(study), **how)
         if outcome.n_failed:
-            files = _partial(study, settings, outcome, opened_store, again("scan", study, store, settings))
-            tracked.send_partial(stem(study), outcome, opened_store, files, tracking, progress, later)
+            kept = keep(*named, outcome, opened_store)
+            _tell_partial(outcome, kept, again("scan", study, store, settings))
+            tracked.send_partial(stem(study), outcome, opened_store, kept.files, tracking, progress, later)
     if outcome.n_failed:  # beyond the watch, which would take it for a failure
         raise typer.Exit(PARTIAL)
-    _tell(outcome, progress)
-    files = _draw(outcome, opened_store, curves, "png")
+    _tell(outcome, progress, again("results", study, store, settings))
+    kept = keep(*named, outcome, opened_store, curves)
     more = " --curve limit.csv" if parsed.grid.m_chi_GeV else ""
-    drawn = f"{again('plot', study, store, settings)} --all{more}"
-    say(f"figures: {opened_store.where(_figures(outcome))}; all of them: {drawn}")
-    files |= {"report.html": reported(scanned(study, settings, outcome, opened_store, files))}
-    tracked.send_scan(stem(study), outcome, opened_store, files, tracking, progress, later)
-    progress.note(f"every line: {again('results', study, store, settings)}")
+    say(f"figures: {kept.folder}; all of them: {again('plot', study, store, settings)} --all{more}")
+    say(f"report: {kept.report}")
+    tracked.send_scan(stem(study), outcome, opened_store, kept.files, tracking, progress, later)
 
 
 def _take_part(name: str, parsed, store, progress, how: dict) -> None:
@@ -121,6 +121,7 @@ def plot(
     no_code: NoCode = False,
 ) -> None:
     """Draws a finished study's figures again, or all there are, with curves of your own on the plane."""
+    from engine.report import figures
     from engine.store.store import Store
     from engine.study import load
 
@@ -129,8 +130,10 @@ def plot(
         raise BadInput(f"{study!r} compares pairs of models; run: {again('compare', study, store, settings)}")
     curves = _curves(curve, parsed)
     outcome = finished(parsed, opened_store, again("scan", study, store, settings))
-    for name in _draw(outcome, opened_store, curves, format, every):
-        say(opened_store.where(f"{_figures(outcome)}/{name}"))
+    files = figures.draw(outcome.plan, outcome, curves, format, every)
+    folder = figures.keep(opened_store, outcome.plan, files)
+    for name in files:
+        say(opened_store.where(f"{folder}/{name}"))
 
 
 def _say_plan(study: str, store: str, settings: list[str] | None, as_json: bool, calibrate: bool) -> None:
@@ -152,8 +155,8 @@ def _say_plan(study: str, store: str, settings: list[str] | None, as_json: bool,
         say(line)
 
 
-def _tell(outcome, progress) -> None:
-    """What was done, what came out in three lines, and where the table is: the rest is in the report."""
+def _tell(outcome, progress, every_line: str) -> None:
+    """What was done, what came out in a few lines, and where the table is: the rest is in the report."""
     from engine import stages
     from engine.report import headline
 
@@ -162,27 +165,18 @@ def _tell(outcome, progress) -> None:
     progress.note(f"computed {computed} of {total} items, reused {reused}, corrupt {len(outcome.set_aside)}")
     for line in headline.lines(outcome):
         progress.note(line)
-    say(f"table: {outcome.path}")
+    say(f"table: {outcome.path}; every line of it: {every_line}")
 
 
-def _partial(study: str, settings: list[str] | None, outcome, store, again: str) -> dict[str, bytes]:
-    """Says what has no answer, and where the rest is, with figures of it and a report; returns these by name."""
-    from engine.report import scan_report
-    from engine.report.partial import draw
-
+def _tell_partial(outcome, kept, again: str) -> None:
+    """What has no answer and why, and where the rest is."""
     for stage, failed in outcome.failed.items():
         for reason, n in Counter(failed.values()).items():
             say(f"failed: {n} of {stage}: {reason}")
     say(f"table: {outcome.path} (partial: {outcome.n_failed} items have no answer, see its column reason)")
-    folder, files = f"partial/{outcome.plan.table}/figures", draw(outcome)
-    for name, data in files.items():
-        store.put(f"{folder}/{name}", data)
-    say(f"figures: {store.where(folder)}")
-    one = scanned(study, settings, outcome, store, files)
-    store.put(scan_report.partial_path(one), made := scan_report.partial_html(one))
-    say(f"report: {store.where(scan_report.partial_path(one))}")
+    say(f"figures: {kept.folder}")
+    say(f"report: {kept.report}")
     say(f"try them again: {again}; which they are: {again.replace(' scan ', ' status ', 1)}")
-    return files | {"report.html": made}
 
 
 def _curves(paths: list[Path] | None, study) -> tuple:
@@ -193,17 +187,3 @@ def _curves(paths: list[Path] | None, study) -> tuple:
     if paths and not study.grid.m_chi_GeV:
         raise BadInput(f"--curve {paths[0]}: the signal {study.signal.name!r} has no plane of mass and cross-section")
     return tuple((path.stem, *read_curve(path, study.signal.size.name)) for path in paths or ())
-
-
-def _figures(outcome) -> str:
-    from engine.report import figures
-
-    return figures.place(outcome.plan)
-
-
-def _draw(outcome, store, curves: tuple, format: str, every: bool = False) -> dict[str, bytes]:
-    from engine.report import figures
-
-    files = figures.draw(outcome.plan, outcome, curves, format, every)
-    figures.keep(store, outcome.plan, files)
-    return files

@@ -48,13 +48,14 @@ def place(plan: Plan) -> str:
     return f"{FOLDER}/{plan.table}{own}"
 
 
-def keep(store: Store, plan: Plan, files: dict[str, bytes]) -> None:
-    """Writes the figures of a scan into the store, and beside them what they are known by."""
+def keep(store: Store, plan: Plan, files: dict[str, bytes]) -> str:
+    """Writes the figures of a scan into the store, and beside them what they are known by; returns their folder."""
     folder = place(plan)
     for name, data in files.items():
         store.put(f"{folder}/{name}", data)
     known = store.kept(f"{folder}.json", Gallery) or Gallery({})
     store.keep(f"{folder}.json", Gallery(known.sha256 | {name: sha256(data) for name, data in files.items()}))
+    return folder
 
 
 def whole(outcome: Outcome, store: Store) -> dict[str, bytes]:

@@ -1,4 +1,4 @@
-"""A finished scan in three lines: what was simulated, what a search says of it, and how sure that is."""
+"""A finished scan in a few lines: what was simulated, what searches say of it, and how sure that is."""
 
 import math
 
@@ -8,12 +8,14 @@ from engine.report import audit, results_page
 from engine.report.tracking import ranking
 from engine.run.pipeline import Outcome
 from engine.study import Study
+from engine.study.battery import COMBINED
 
 
-def lines(outcome: Outcome) -> tuple[str, str, str]:
-    """Of the benchmark at the largest exposure, by the statistic that models are ranked by (`tracking.ranking`)."""
+def lines(outcome: Outcome) -> tuple[str, ...]:
+    """Of the benchmark at the largest exposure, by the statistic that models are ranked by (`tracking.ranking`), and
+    by all others that the study has."""
     row = chosen(outcome)
-    return _simulated(outcome, row), _found(outcome, row), _sure(outcome, row)
+    return _simulated(outcome, row), _found(outcome, row), *_others(outcome, row), _sure(outcome, row)
 
 
 def chosen(outcome: Outcome) -> dict:
@@ -55,6 +57,25 @@ def _found(outcome: Outcome, row: dict) -> str:
     return (f"Median experiment: {row_label(row['statistic'], row['R'])} has Z "
             f"{'' if z.startswith('>') else '= '}{z.rstrip('*')}{poor}, "
             f"the count alone {row['z_count']:.2f}{t3}{_limit(outcome, row['exposure_ty'])}.")  # fmt: skip
+
+
+def _others(outcome: Outcome, chosen: dict) -> list[str]:
+    """Z of the study's other statistics at the same R and exposure, and of all of them as one test: those first that
+    know no signal and do not move with the unit of TS."""
+    at = outcome.plan.study.at | {"exposure_ty": chosen["exposure_ty"]}
+    rows = [row for row in results.rows_at(outcome.table, at)
+            if row["statistic"] != chosen["statistic"] and row["R"] in (chosen["R"], None)]  # fmt: skip
+    rows.sort(key=lambda row: (row["model_dependent"], not row["monotone_invariant"], row["statistic"]))
+    said = [f"all of them as one test, '{COMBINED}', {'> ' if row['tail'] == 'bound' else ''}{row['z_median']:.2f}"
+            for row in results.rows_at(outcome["combined"].table, at)]  # fmt: skip
+    said += [f"{row['statistic']} {results_page.significance(row)}{_kind(row)}" for row in rows]
+    return [f"Z of the other searches in such an experiment: {', '.join(said)}."] if said else []
+
+
+def _kind(row: dict) -> str:
+    if row["model_dependent"]:
+        return " (told the signal)"
+    return "" if row["monotone_invariant"] else " (moves with the unit of TS)"
 
 
 def _limit(outcome: Outcome, exposure_ty: float) -> str:

@@ -6,10 +6,12 @@ import pyarrow.compute as pc
 from engine import plots
 from engine.assembly import contours
 from engine.lineage import label, row_label
+from engine.plan.plan import Plan
 from engine.plots import coverage as tiles
 from engine.plots import plane
 from engine.run.coverage import Coverage, coverage
 from engine.run.pipeline import Outcome
+from engine.store.store import Store
 
 LEAST_SHARE = 0.5  # of a plane's points with an answer: with fewer, colours and contours would be of the gaps
 
@@ -22,6 +24,14 @@ def draw(outcome: Outcome, format: str = "png") -> dict[str, bytes]:
     if plan.study.grid.m_chi_GeV:
         files |= {f"{name}.{format}": plots.render(figure, format) for name, figure in _planes(outcome)}
     return files
+
+
+def keep(store: Store, plan: Plan, files: dict[str, bytes]) -> str:
+    """Writes the figures of a scan without all answers into the store; returns their folder."""
+    folder = f"partial/{plan.table}/figures"
+    for name, data in files.items():
+        store.put(f"{folder}/{name}", data)
+    return folder
 
 
 def covered(coverages: list[Coverage]):

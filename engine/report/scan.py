@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
 import tomlkit
@@ -13,6 +14,8 @@ from engine.files import PRESET
 from engine.progress import Silent
 from engine.report import comparison_page, comparison_report, figures, partial, scan_report
 from engine.run import comparison, pipeline
+from engine.run.comparison import Comparison
+from engine.run.pipeline import Outcome
 from engine.store.store import Store
 from engine.study import Study, load, parse, text
 
@@ -23,6 +26,14 @@ OPTIONS = {  # of `scan`: their types, and what is said of another
     "progress": (Silent, "a reporter, as engine.progress has them"),
     "name": (str, "a name in quotes"),
 }
+
+
+class Kept(NamedTuple):
+    """What a scan left in its store: figures, tables and report.html by file name; where the first and the last are."""
+
+    files: dict[str, bytes]
+    folder: str
+    report: str
 
 
 def scan(
@@ -56,34 +67,34 @@ def scan(
     if study.compare:
         options.pop("name", None)  # a comparison's tables name their pairs
         compared = comparison.run(study, opened, **options)
-        listener.note(f"report: {_keep_comparison(name, toml, chosen, compared, opened)}")
+        listener.note(f"report: {keep_comparison(name, toml, chosen, compared, opened).report}")
         return compared.ranking
     outcome = pipeline.run(study, opened, **options)
-    listener.note(f"report: {_keep(name, toml, chosen, outcome, opened)}")
+    listener.note(f"report: {keep(name, toml, chosen, outcome, opened).report}")
     return outcome.table
 
 
-def _keep(name: str, toml: str, settings: tuple[str, ...], outcome: pipeline.Outcome, store: Store) -> str:
-    """Draws and reports a scan; where its report is."""
-    if outcome.n_failed:
-        one = scan_report.Scanned(name, toml, settings, outcome, store, partial.draw(outcome))
-        path, page = scan_report.partial_path(one), scan_report.partial_html(one)
-    else:
-        files = figures.draw(outcome.plan, outcome, (), "png")
-        figures.keep(store, outcome.plan, files)
-        one = scan_report.Scanned(name, toml, settings, outcome, store, files)
-        path, page = scan_report.path(one), scan_report.html(one)
-    store.put(path, page)
-    return store.where(path)
+def keep(name: str, toml: str, settings: tuple[str, ...], outcome: Outcome, store: Store, curves: tuple = ()) -> Kept:
+    """Draws and reports a scan that has ended, or what there is of one whose items have no answer, into its store.
+
+    `toml` is the study's text, `settings` what was changed of it, `curves` more of them for the plane, as
+    `engine.assembly.contours.read_curve` reads them.
+    """
+    whole = outcome.n_failed == 0
+    files = figures.draw(outcome.plan, outcome, curves, "png") if whole else partial.draw(outcome)
+    one = scan_report.Scanned(name, toml, settings, outcome, store, files)
+    made = {"report.html": scan_report.html(one) if whole else scan_report.partial_html(one)}
+    folder = figures.keep(store, outcome.plan, files) if whole else partial.keep(store, outcome.plan, files)
+    store.put(path := scan_report.path(one) if whole else scan_report.partial_path(one), made["report.html"])
+    return Kept(files | made, store.where(folder), store.where(path))
 
 
-def _keep_comparison(
-    name: str, toml: str, settings: tuple[str, ...], compared: comparison.Comparison, store: Store
-) -> str:  # fmt: skip
-    ranking = plots.lean(comparison_report.keep(compared, store, "png")["ranking.png"])
-    store.put(path := f"{compared.plan.folder}/{name}.html",
-              comparison_page.html(name, toml, settings, compared, ranking))  # fmt: skip
-    return store.where(path)
+def keep_comparison(name: str, toml: str, settings: tuple[str, ...], compared: Comparison, store: Store) -> Kept:
+    """Tables, ranking and report of a comparison that has ended, into its store."""
+    files = comparison_report.keep(compared, store, "png")
+    made = {"report.html": comparison_page.html(name, toml, settings, compared, plots.lean(files["ranking.png"]))}
+    store.put(path := f"{compared.plan.folder}/{name}.html", made["report.html"])
+    return Kept(files | made, store.where(compared.plan.folder), store.where(path))
 
 
 def _check_option(option: str, value: object) -> None:

@@ -120,7 +120,7 @@ class Room:
 
     def without_views(self) -> None:
         """No figures and no MLflow, which take longer than the scan."""
-        self.patch.setattr("engine.cli.scan._draw", lambda *_: {})
+        self.patch.setattr("engine.report.figures.draw", lambda *_, **__: {})
         self.patch.setattr(tracked, "send_scan", lambda *_: True)
         self.patch.setattr(live.Live, "_begin", lambda _: None)
 

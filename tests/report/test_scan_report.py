@@ -23,7 +23,7 @@ from engine.progress import Silent
 from engine.report import captions, figures, headline, page, references, results_page, scan_report
 from engine.report.tracking.journal import pages
 from engine.run import pipeline
-from engine.stages import battery, leakage, limits, reach
+from engine.stages import battery, combined, leakage, limits, reach
 from engine.store.store import Store
 from engine.study.figures import KINDS
 
@@ -56,7 +56,8 @@ def changed(scan, **tables):
 
 def filled(schema: pa.Schema, *rows: dict) -> Result:
     """Rows of a stage as if it had made them: of what they leave open any value will do."""
-    plain = {pa.float64(): 0.25, pa.int64(): 3, pa.bool_(): False, pa.string(): "x"}
+    plain = {pa.float64(): 0.25, pa.int64(): 3, pa.bool_(): False, pa.string(): "x",
+             pa.list_(pa.float64()): [0.25]}  # fmt: skip
     rest = {field.name: plain[field.type] for field in schema}
     return Result(pa.Table.from_pylist([rest | row for row in rows], schema), None)
 
@@ -142,7 +143,7 @@ class TestOfAFinishedScan:
         from engine.report import summary
 
         lines = headline.lines(scan.outcome)
-        assert len(lines) == 3
+        assert len(lines) == 4
         for line in (*lines, *headline.remarks(scan.outcome), *summary.lines(scan.outcome)):
             assert " ".join(line.split()) in found.words
         row = headline.chosen(scan.outcome)
@@ -153,6 +154,17 @@ class TestOfAFinishedScan:
         (limit,) = (one for one in limits if (one["m_chi_GeV"], one["exposure_ty"]) == (50, 50))
         value, error = limit["sigma_si_90_cm2"], limit["sigma_si_90_error_cm2"]
         assert f"a median limit of {value:.3g} cm2 (90 % CL +- {error:.2g}" in lines[1]
+        (other,) = results.rows_at(scan.outcome.table, {**scan.outcome.plan.study.at, "exposure_ty": 50.0,
+                                                        "statistic": "extended_poisson", "R": 1e4})  # fmt: skip
+        assert lines[2] == ("Z of the other searches in such an experiment: extended_poisson "
+                            f"{results_page.significance(other)} (moves with the unit of TS).")  # fmt: skip
+
+    def test_the_headline_has_all_statistics_as_one_test_where_the_study_has_it(self, scan):
+        at = scan.outcome.plan.study.at | {"exposure_ty": 50.0}
+        row = {"z_median": 2.345, "tail": "bound", "R": [1e4]} | at
+        made = filled(combined.table_schema(scan.outcome.plan.study.signal.size), row, row | {"exposure_ty": 20.0})
+        lines = headline.lines(changed(scan, combined=made).outcome)
+        assert "experiment: all of them as one test, 'combined', > 2.35, extended_poisson " in lines[2]
 
     def test_study_lineage_versions_and_time_are_in_it(self, scan, found):
         assert " ".join(scan.text.split()) in found.words
@@ -300,7 +312,7 @@ class TestCommands:
                                                                                   tmp_path):  # fmt: skip
         lines = reference.log.partition("computed ")[2].splitlines()
         assert len(lines) <= 10
-        assert lines[1:4] == list(headline.lines(scan.outcome))
+        assert lines[1:5] == list(headline.lines(scan.outcome))
         (kept,) = (reference.store / "reports").glob("*/*")
         assert f"report: {kept}" in lines and kept.name == "tiny.html" and kept.read_bytes() == made
         done = run_here("report", TINY, "--store", reference.store, "--into", "sent.html")

@@ -25,7 +25,7 @@ def asked(monkeypatch):
         return SimpleNamespace(table=None)
 
     monkeypatch.setattr(pipeline, "run", run)
-    monkeypatch.setattr(scan, "_keep", lambda *_: "")
+    monkeypatch.setattr(scan, "keep", lambda *_: scan.Kept({}, "", ""))
     return calls
 
 
@@ -42,7 +42,7 @@ def test_a_study_is_a_path_a_name_a_dictionary_or_parsed(asked, tiny, tmp_path):
 
 def test_of_a_comparison_it_is_the_ranking(asked, tmp_path, monkeypatch):
     monkeypatch.setattr(comparison, "run", lambda study, store, workers: SimpleNamespace(ranking=study.ranking))
-    monkeypatch.setattr(scan, "_keep_comparison", lambda *_: "")
+    monkeypatch.setattr(scan, "keep_comparison", lambda *_: scan.Kept({}, "", ""))
     assert engine.scan(PAIRS, tmp_path / "store", workers=0) == study.load(PAIRS).ranking and not asked
 
 
