@@ -16,6 +16,7 @@ from scipy import optimize
 from engine.inference import bisection, jackknife
 from engine.inference.cells import Choice
 from engine.inference.exact import Distribution
+from engine.inference.exact.averaged import Averaged
 from engine.inference.exact.counts import CountLaw
 from engine.inference.exact.scan import ScanLaw
 from engine.inference.population import Population
@@ -27,6 +28,7 @@ STRIDE = 2.0  # between exposures that are tried first
 N_HELD = 2  # strides without a bad stretch: one threshold of a count is good for a factor of 2.4 at most, then a dip
 JUMP_GROWTH = 1.1  # by which a step may be larger inside a stretch than at its ends
 REACHED = 1e-9  # of the first step from a median
+FAR_BELOW = 1.0  # sigma
 SLOPE_SPAN = 1.2  # factor in exposure over which dZ / dln t is taken
 FOUND, BEYOND, BELOW = ("found", "beyond_range", "below_range")
 
@@ -69,15 +71,24 @@ class FoundExposure:
     checked_to_ty: float
 
 
-def read(population: Population, choice: Choice, weights: np.ndarray, exposure_ty: float, aim: Aim) -> Reading:
-    """The laws of one statistic at one exposure; weights (pool,): selected signal events per t y."""
+def read(
+    population: Population, choice: Choice, weights: np.ndarray, exposure_ty: float, aim: Aim, roughly: bool = False
+) -> Reading:
+    """The laws of one statistic at one exposure; weights (pool,): selected signal events per t y; `roughly`: see
+    `reading`."""
     laws = choice.laws(population.null(choice.R, exposure_ty))
-    return reading(*laws.distributions(population.signal(weights) * exposure_ty), aim)
+    return reading(*laws.distributions(population.signal(weights) * exposure_ty), aim, roughly)
 
 
-def reading(null: Distribution, alternative: Distribution, aim: Aim) -> Reading:
-    """What two laws of q, without and with signal, say of an aim."""
+def reading(null: Distribution, alternative: Distribution, aim: Aim, roughly: bool = False) -> Reading:
+    """What two laws of q, without and with signal, say of an aim.
+
+    `roughly`: where Z is FAR_BELOW what is asked with the leakage exactly known, that Z, and no average over the
+    leakage: it would have to multiply the tail by a thirtieth to matter.
+    """
     q = _reached(alternative, aim.power)
+    if roughly and isinstance(null, Averaged) and _z(null.central, q) < aim.z - FAR_BELOW:
+        null = null.central
     z = _z(null, q)
     critical = null.threshold(aim.p) if isinstance(alternative, CountLaw) else None
     above = _next_value(alternative, q)
@@ -123,16 +134,17 @@ def _next_value(law: Distribution, q: float) -> float | None:
 
 @dataclass(frozen=True)
 class ExposureSearch:
-    """Readings by exposure, each made once; `wanted_z`: what a good one has at least."""
+    """Readings by exposure, each made once, far below `wanted_z` roughly; `wanted_z`: what a good one has at least.
+    read(exposure, roughly): one of them."""
 
-    read: Callable[[float], Reading]
+    read: Callable[[float, bool], Reading]
     wanted_z: float
     known: dict[float, Reading] = field(default_factory=dict)
 
     def at(self, exposure_ty: float) -> Reading:
         """The reading at an exposure."""
         if exposure_ty not in self.known:
-            self.known[exposure_ty] = self.read(exposure_ty)
+            self.known[exposure_ty] = self.read(exposure_ty, True)
         return self.known[exposure_ty]
 
     def run(self, low_ty: float, high_ty: float) -> FoundExposure:
@@ -153,7 +165,7 @@ class ExposureSearch:
 
     def slope(self, exposure_ty: float) -> float:
         """dZ / dln t, across the steps."""
-        ends = [self.at(exposure_ty * factor).smooth_z for factor in (1 / SLOPE_SPAN, SLOPE_SPAN)]
+        ends = [self.read(exposure_ty * factor, False).smooth_z for factor in (1 / SLOPE_SPAN, SLOPE_SPAN)]
         return (ends[1] - ends[0]) / (2 * np.log(SLOPE_SPAN))
 
     def _is_good(self, exposure_ty: float) -> bool:
@@ -195,15 +207,15 @@ class ExposureSearch:
 
 def find(population: Population, choice: Choice, weights: np.ndarray, aim: Aim, low_ty: float, high_ty: float):
     """The reach of one statistic, and the search that found it."""
-    search = ExposureSearch(lambda t: read(population, choice, weights, t, aim), aim.z)
+    search = ExposureSearch(lambda t, roughly: read(population, choice, weights, t, aim, roughly), aim.z)
     return search.run(low_ty, high_ty), search
 
 
 def pool_error(
     population: Population, choice: Choice, weights: np.ndarray, aim: Aim, search: ExposureSearch, reach: FoundExposure,
     groups: int,
-) -> float | None:  # fmt: skip
-    """Jack-knife error of the exposure in t y, from so many groups of the finite pool.
+) -> tuple[float, float] | None:  # fmt: skip
+    """Jack-knife errors of the exposure in t y, and of Z there, from so many groups of the finite pool.
 
     Each replicate (`jackknife.replicates`) makes f0, thresholds and laws anew at the exposure found; its Z, across the
     steps (a jump from step to step has no derivative), moves the exposure by the slope of Z. None where the exposure is
@@ -217,4 +229,5 @@ def pool_error(
         z.append([reading(null, alternative, aim).smooth_z for alternative in alternatives])
         if max(z[-1]) >= z_one_sided(null.smallest_p):
             return None
-    return reach.exposure_ty * jackknife.error(z) / slope
+    z_error = jackknife.error(z)
+    return reach.exposure_ty * z_error / slope, z_error

@@ -13,6 +13,7 @@ from engine.study.battery import ORACLE
 from engine.study.search import Dimension, changed, epochs_at
 from engine.study.tune import BATTERY, T3
 
+T3_VERSION = 2  # of the exposure as an objective: raised where the search for it changes
 
 class SearchPlan(TunePlan):
     """A study's plan for the search of its `tune` section.
@@ -105,7 +106,8 @@ class SearchPlan(TunePlan):
         if tune.ranked_by:
             measured["law"] = [self.law(tune.exposure_ty, None, name), [self.place(point) for point in self.points]]
         if tune.objective == T3:
-            measured["reach"] = self.study.reach.model_dump(include={"exposure_ty", "p", "power", "groups"})
+            section = self.study.reach.model_dump(include={"exposure_ty", "p", "power", "groups"})
+            measured |= {"reach": section, "version": T3_VERSION}
         return measured
 
     @cached_property

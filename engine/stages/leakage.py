@@ -21,7 +21,7 @@ from engine.store.store import Ledger
 from engine.store.units import Unit, totals
 from engine.study import Leakage, Study
 
-NAME, VERSION, SCHEMA = "leakage", 2, schemas.LEAKAGE_ROW
+NAME, VERSION, SCHEMA = "leakage", 3, schemas.LEAKAGE_ROW
 MAY_FAIL, STALLS = True, False
 TABLES, table_schema, TABLE_VERSION = "leakage_tables", schemas.leakage, 2
 

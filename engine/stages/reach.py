@@ -20,7 +20,7 @@ from engine.store.store import Ledger
 from engine.store.units import Unit, totals
 from engine.study import SignalPoint, Study
 
-NAME, VERSION, SCHEMA = "reach", 5, reach_schemas.REACH_ROW
+NAME, VERSION, SCHEMA = "reach", 6, reach_schemas.REACH_ROW
 MAY_FAIL, STALLS = True, False  # a search is a task of many laws, any of which may take its time
 TABLES, table_schema = "reach_tables", reach_schemas.reach
 TABLE_VERSION, TOYS_VERSION = 6, 4
@@ -139,11 +139,11 @@ def _by_law(plan: Plan, pool: Population, choice: Choice, weights: np.ndarray, s
     section = plan.study.reach
     aim = reach.Aim(section.p, section.power)
     estimate, search = reach.find(pool, choice, weights, aim, *section.exposure_ty)
-    error = reach.pool_error(pool, choice, weights, aim, search, estimate, section.groups)
-    row = _of(estimate) | {"t3_error_ty": error}
-    if error is not None:
-        at_ty = estimate.exposure_ty
-        shift, z_error = jackknife.half_z_shift(pool, choice, weights, at_ty), error * search.slope(at_ty) / at_ty
+    errors = reach.pool_error(pool, choice, weights, aim, search, estimate, section.groups)
+    row = _of(estimate) | {"t3_error_ty": None}
+    if errors is not None:
+        row["t3_error_ty"], z_error = errors
+        shift = jackknife.half_z_shift(pool, choice, weights, estimate.exposure_ty)
         row["disagree"] = shift is not None and bool(jackknife.halves_disagree(shift, z_error))
     return row
 

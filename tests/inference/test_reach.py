@@ -6,7 +6,7 @@ from scipy import stats
 
 from engine.inference import reach
 from engine.inference.cells import Choice
-from engine.inference.exact import counts, power
+from engine.inference.exact import averaged, counts, power
 from engine.inference.teststats import excess_scan, pearson, tail_count
 
 AIM = reach.Aim(power.P_THREE_SIGMA, 0.5)
@@ -28,7 +28,7 @@ class Gaussian:
 
 
 def count_reading(b_per_ty, s_per_ty, aim=AIM):
-    def read(exposure_ty):
+    def read(exposure_ty, _):
         null = counts.law(np.array([b_per_ty * exposure_ty]), np.zeros(1))
         return reach.reading(null, null.with_signal(s_per_ty * exposure_ty), aim)
 
@@ -58,7 +58,7 @@ def test_a_background_that_does_not_grow_has_no_steps():
     """b0 = 1 whatever the exposure: 6 events are needed, and 5.6702 expected give them half the time."""
     null = counts.law(np.ones(1), np.zeros(1))
     assert null.threshold(AIM.p) == 6
-    search = reach.ExposureSearch(lambda t: reach.reading(null, null.with_signal(0.5 * t), AIM), AIM.z)
+    search = reach.ExposureSearch(lambda t, _: reach.reading(null, null.with_signal(0.5 * t), AIM), AIM.z)
     assert 1 + 0.5 * search.run(0.1, 100.0).exposure_ty == pytest.approx(5.6702, rel=2 * reach.TOLERANCE)
 
 
@@ -79,7 +79,7 @@ def test_bisection_alone_would_stop_at_an_earlier_step():
 def test_a_law_without_steps_against_its_closed_form(asked):
     """Z of the median grows as 0.7 sqrt(t): the exposure is ((z_p + z_power) / 0.7)^2."""
     aim = reach.Aim(AIM.p, asked)
-    search = reach.ExposureSearch(lambda t: reach.reading(Gaussian(0.0), Gaussian(0.7 * np.sqrt(t)), aim), aim.z)
+    search = reach.ExposureSearch(lambda t, _: reach.reading(Gaussian(0.0), Gaussian(0.7 * np.sqrt(t)), aim), aim.z)
     found = search.run(1.0, 2000.0)
     expected = ((aim.z + stats.norm.ppf(asked)) / 0.7) ** 2
     assert found.exposure_ty == pytest.approx(expected, rel=reach.TOLERANCE)
@@ -152,6 +152,24 @@ def test_the_error_is_the_spread_over_pools(make_mixed, choice):
         population, weights = make_mixed(seed)
         found, search = reach.find(population, choice, weights, AIM, 1.0, 2000.0)
         exposures.append(found.exposure_ty)
-        errors.append(reach.pool_error(population, choice, weights, AIM, search, found, 5))
+        errors.append(reach.pool_error(population, choice, weights, AIM, search, found, 5)[0])
     ratio = np.sqrt(np.mean(np.square(errors))) / np.std(exposures, ddof=1)
     assert 0.55 < ratio < 1.8
+
+
+@pytest.mark.parametrize("choice", [choose(excess_scan, pool_error=False), choose(pearson), STEPPED])
+def test_no_average_over_the_leakage_is_made_where_z_is_far_below(make_mixed, choice, monkeypatch):
+    """The exposure is that of a search which makes it everywhere, and its laws are fewer."""
+    population, weights = make_mixed(1)
+    population, made = population.knowing(1.3, None), []
+    law = averaged.Averaged.law
+    monkeypatch.setattr(averaged.Averaged, "law", lambda null, place: made.append(place) or law(null, place))
+    found, search = reach.find(population, choice, weights, AIM, 1.0, 2000.0)
+    n_made = len(set(made)), len(made)
+    everywhere = reach.ExposureSearch(lambda t, _: reach.read(population, choice, weights, t, AIM), AIM.z)
+    expected = everywhere.run(1.0, 2000.0)
+    assert found.status == expected.status == "found" and found.checked_to_ty == expected.checked_to_ty
+    assert found.exposure_ty == pytest.approx(expected.exposure_ty, rel=2 * reach.TOLERANCE)
+    assert search.slope(found.exposure_ty) == everywhere.slope(found.exposure_ty)
+    far = [t for t, reading in everywhere.known.items() if reading.z < AIM.z - 1.5]
+    assert len(far) > 2 and len(made) - n_made[1] > n_made[1]

@@ -134,7 +134,7 @@ def test_an_exposure_is_that_of_a_search_of_one_signal_by_itself(outcome, rows, 
         row = of(rows, "wimp", score, statistic)
         assert row["status"] == alone.status == reach.FOUND
         assert search.at(row["t3_ty"]).smooth_z == pytest.approx(aim.z, abs=0.12)  # a count of few events takes steps
-        error = reach.pool_error(on.population, choice, on.alternatives["wimp"].weights, aim, search, alone, 2)
+        error, _ = reach.pool_error(on.population, choice, on.alternatives["wimp"].weights, aim, search, alone, 2)
         assert 0.2 < row["t3_error_ty"] / error < 5, "of two groups: an error of an error"
 
 

@@ -23,5 +23,5 @@ def measure(plan: TunePlan, population: Population, signals: dict, R: float) -> 
         if longest is None or estimate.exposure_ty > longest[0].exposure_ty:
             longest = estimate, search, weights, point.m_chi_GeV
     estimate, search, weights, mass = longest
-    error = reach.pool_error(population, choice, weights, aim, search, estimate, section.groups)
-    return Measure(estimate.exposure_ty, error, mass)
+    errors = reach.pool_error(population, choice, weights, aim, search, estimate, section.groups)
+    return Measure(estimate.exposure_ty, None if errors is None else errors[0], mass)
