@@ -27,7 +27,7 @@ class Arena:
         beside them."""
         expected = self.population.weights.any(axis=0)
         f0 = self.population.only(expected).with_scores({R: ts[expected]}).f0
-        return replace(self, population=replace(self.population, ts={R: ts}, f0=f0, laws={}))
+        return replace(self, population=replace(self.population, ts={R: ts}, f0=f0))
 
     def only(self, name: str) -> "Arena":
         """The same with the events of one signal alone."""
@@ -52,7 +52,7 @@ def arena(plan: Plan, ledger: Ledger, nominal: Population) -> Arena:
     more = Pool(**columns, half=half, n_thrown=n_thrown, terms=joined, kinds=kinds)
     weights = np.hstack([nominal.weights, np.zeros((len(nominal.weights), n_more))])
     leaks = np.concatenate([nominal.leaks, np.zeros(n_more, bool)])
-    found = replace(nominal, pool=more, ts={}, f0={}, weights=weights, leaks=leaks, laws={})
+    found = replace(nominal, pool=more, ts={}, f0={}, weights=weights, leaks=leaks)
     return Arena(found, {name: Alternative(more.weights(name, one.rate), one.replaces)
                          for name, one in signals.items()})  # fmt: skip
 

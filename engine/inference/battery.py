@@ -179,7 +179,7 @@ def z_errors(
     and of the null alone. Signals with one exposure share its nulls.
     """
     scores = {} if choice.R is None else {choice.R: population.ts[choice.R]}
-    population = replace(population, ts=scores, leakage=KNOWN, laws={})
+    population = replace(population, ts=scores, leakage=KNOWN)
     z: dict[str, list[list[float]]] = {name: [] for name in at_ty}
     for group in range(groups):
         kept, fewer = population.pool.groups(groups) != group, population.without(group, groups)

@@ -60,7 +60,7 @@ class Density:
     shares: tuple[float, ...]
     components: tuple[ComponentDensity, ...]
     floor: float
-    _known: list = field(default_factory=list, init=False, compare=False, repr=False)  # scores, and ln f0 of them
+    _known: list = field(default_factory=list, init=False, compare=False, repr=False)  # scores, f0 and ln f0
 
     def __reduce__(self) -> tuple:
         return Density, (self.shares, self.components, self.floor)
@@ -69,13 +69,18 @@ class Density:
         """f0 per unit of TS."""
         return np.maximum(self._mixture(ts), self.floor)
 
-    def ln(self, ts: np.ndarray) -> np.ndarray:
-        """ln f0 per event, in nat per unit of TS; kept for two sets of scores, whose laws at other rates ask again."""
-        for scores, ln in self._known:
+    def of(self, ts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """f0 per unit of TS, and ln f0; kept for two sets of scores, whose laws at other rates ask again."""
+        for scores, *known in self._known:
             if scores is ts:
-                return ln
-        self._known[:] = [*self._known[-1:], (ts, np.log(self(ts)))]
-        return self._known[-1][1]
+                return tuple(known)
+        density = self(ts)
+        self._known[:] = [*self._known[-1:], (ts, density, np.log(density))]
+        return self._known[-1][1:]
+
+    def ln(self, ts: np.ndarray) -> np.ndarray:
+        """ln f0 per event, in nat per unit of TS."""
+        return self.of(ts)[1]
 
     def on_floor(self, ts: np.ndarray) -> np.ndarray:
         """Which events lie where the pool says nothing, so that the floor speaks for them."""

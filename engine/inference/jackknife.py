@@ -64,7 +64,7 @@ def replicates(
 
 def _nominal(population: Population, choice: Choice) -> Population:
     scores = {} if choice.R is None else {choice.R: population.ts[choice.R]}
-    return replace(population, ts=scores, leakage=KNOWN, laws={})
+    return replace(population, ts=scores, leakage=KNOWN)
 
 
 def z_pool_error(

@@ -43,10 +43,13 @@ class Population:
     leaks: np.ndarray
     leakage: LeakagePrior = KNOWN
     er_kinds: tuple[str, ...] = ("ER",)
-    laws: dict = field(default_factory=dict, compare=False, repr=False)  # of one exposure, by half and R; not pickled
+    # made as they are asked for, of this population alone, and not pickled: laws of one exposure, by half and R; of
+    # either half what all exposures share
+    _laws: dict = field(default_factory=dict, init=False, compare=False, repr=False)
+    _halves: dict = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def __getstate__(self) -> dict:
-        return vars(self) | {"laws": {}}
+        return vars(self) | {"_laws": {}, "_halves": {}}
 
     def n_background(self, exposure_ty: float) -> float:
         """B: expected selected background events."""
@@ -82,13 +85,13 @@ class Population:
         weights = self.weights[:, kept] * (groups / (groups - 1))
         ts = {R: score[kept] for R, score in self.ts.items()}
         f0 = _densities(ts, fewer, weights, self.bandwidth, self.relative_floor)
-        return replace(self, pool=fewer, ts=ts, f0=f0, weights=weights, leaks=self.leaks[kept], laws={})
+        return replace(self, pool=fewer, ts=ts, f0=f0, weights=weights, leaks=self.leaks[kept])
 
     def only(self, kept: np.ndarray) -> "Population":
         """The population of these events of its pool alone, (pool,) bool; f0 stays what it is."""
         ts = {R: score[kept] for R, score in self.ts.items()}
         fewer = {"pool": self.pool.only(kept), "weights": self.weights[:, kept], "leaks": self.leaks[kept]}
-        return replace(self, ts=ts, laws={}, **fewer)
+        return replace(self, ts=ts, **fewer)
 
     def knowing(self, factor: float, calibration_events: float | None) -> "Population":
         """This population, its leakage known to a log-normal factor or from so many calibration electron recoils.
@@ -97,42 +100,65 @@ class Population:
         that its posterior cannot be told.
         """
         if calibration_events is None:
-            return replace(self, leakage=LeakagePrior(factor), laws={})
+            return replace(self, leakage=LeakagePrior(factor))
         if not (share := self._leaking(("ER",))) > 0:
             n_er = np.count_nonzero(self.pool.of_kinds(("ER",)))
             raise BadInput(f"backgrounds.leakage.calibration_events = {calibration_events:g}: none of the pool's "
                            f"{n_er} electron recoils leaks; raise pool.er_events")  # fmt: skip
-        return replace(self, leakage=LeakagePrior(leaked=calibration_events * share), laws={})
+        return replace(self, leakage=LeakagePrior(leaked=calibration_events * share))
 
     def with_scores(self, ts: dict[float, np.ndarray]) -> "Population":
         """This population with other scores, by R (pool,), and their f0; raises BadInput where one is not finite."""
         _check_finite(ts)
         f0 = _densities(ts, self.pool, self.weights, self.bandwidth, self.relative_floor)
-        unscored = {place: {None: known[None]} for place, known in self.laws.items()}
-        return replace(self, ts=ts, f0=f0, laws=unscored)
+        other = replace(self, ts=ts, f0=f0)
+        for half, known in self._halves.items():
+            other._halves[half] = replace(known, events={None: known.events[None]})
+        other._laws.update({place: {None: known[None]} for place, known in self._laws.items()})
+        return other
 
     def _law(self, R: float | None, exposure_ty: float, half: int) -> Law:
-        if (exposure_ty, half) not in self.laws:
-            if any(known != exposure_ty for known, _ in self.laws):  # a law for every exposure would fill the memory
-                self.laws.clear()
-            self.laws[exposure_ty, half] = {None: self._unscored_law(exposure_ty, half)}
-        known = self.laws[exposure_ty, half]
+        if (exposure_ty, half) not in self._laws:
+            if any(known != exposure_ty for known, _ in self._laws):  # a law for every exposure would fill the memory
+                self._laws.clear()
+            self._laws[exposure_ty, half] = {None: self._unscored_law(exposure_ty, half)}
+        known = self._laws[exposure_ty, half]
         if R not in known:
-            law = known[None]
-            events = replace(law.events, ts=self.ts[R][self.pool.half == half])
-            self.laws[exposure_ty, half] = known = {None: law, R: replace(law, events=events)}  # the last score's alone
+            law, events = known[None], self._halves[half].events
+            if R not in events:  # the same arrays at every exposure, by which what is made of them is known again
+                events[R] = replace(events[None], ts=self.ts[R][self._halves[half].chosen])
+            self._laws[exposure_ty, half] = known = {None: law, R: replace(law, events=events[R])}  # the last score's
         return known[R]
 
     def _unscored_law(self, exposure_ty: float, half: int) -> Law:
+        if half not in self._halves:
+            self._halves[half] = self._half(half)
+        shared = self._halves[half]
+        weights = np.empty((len(shared.kept), np.count_nonzero(shared.chosen)))  # the largest array of a task
+        for row, component, total, total_of_half in zip(weights, shared.kept, *shared.totals, strict=True):
+            np.compress(shared.chosen, self.weights[component], out=row)
+            row *= total * exposure_ty / total_of_half
+        names = tuple(self.names[i] for i in shared.kept)
+        return Law(names, shared.events[None], weights, self.relative_uncertainty[shared.kept], shared.leaks)
+
+    def _half(self, half: int) -> "_Half":
         chosen, pool = self.pool.half == half, self.pool
         kept = np.flatnonzero([row[chosen].any() for row in self.weights])  # what has no event cannot be drawn
-        weights = np.empty((len(kept), np.count_nonzero(chosen)))  # filled in place: the largest array of a task
-        for row, component in zip(weights, kept, strict=True):
-            row[:] = self.weights[component, chosen]
-            row *= self.weights[component].sum() * exposure_ty / row.sum()
+        totals = np.array([(self.weights[i].sum(), self.weights[i, chosen].sum()) for i in kept]).reshape(-1, 2).T
         events = Scored(np.zeros(len(pool.kind)), pool.kind, pool.cs1_pe, pool.cs2_pe, columns_of(pool.terms))[chosen]
-        names = tuple(self.names[i] for i in kept)
-        return Law(names, events, weights, self.relative_uncertainty[kept], self.leaks[chosen])
+        return _Half(chosen, kept, totals, {None: events}, self.leaks[chosen])
+
+
+@dataclass(frozen=True)
+class _Half:
+    """Half of a pool: which events it has (pool,), the components that have any there, their totals of all events and
+    of these, (2, kept), the events by R, and which of them leak."""
+
+    chosen: np.ndarray
+    kept: np.ndarray
+    totals: np.ndarray
+    events: dict[float | None, Scored]
+    leaks: np.ndarray
 
 
 def populate(

@@ -26,11 +26,11 @@ def _leaky():
     population = make_population(pool, make_scores(pool), expected=(60.0, 1e-12), relative_uncertainty=(0.05, 0.0))
     ts = population.ts[R]
     leaks = (pool.kind == 0) & (ts > np.quantile(ts[pool.kind == 0], 0.9))
-    return replace(population, leaks=leaks, laws={})
+    return replace(population, leaks=leaks)
 
 
 def known_to(population, factor):
-    return replace(population, leakage=LeakagePrior(factor), laws={})
+    return replace(population, leakage=LeakagePrior(factor))
 
 
 def choice(module, **options):

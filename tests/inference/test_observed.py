@@ -162,7 +162,7 @@ def test_what_is_expected_above_a_score_is_the_pools_weight_there(population):
 @pytest.fixture(scope="module")
 def searches(population, search):
     """Two searches: that of 1 t y, and one of a run half as long with a stream of its own."""
-    other = dataclasses.replace(population, stream_key=("another run",), laws={})
+    other = dataclasses.replace(population, stream_key=("another run",))
     choices = [Choice(R if "score" in m.NEEDS else None, m, configure(m, {})) for m in STATISTICS.values()]
     null = cells.background_toys(other, EXPOSURE_TY / 2, "null", choices, N_TOYS)
     return search, (cells.prepare(other, EXPOSURE_TY / 2, choices), null)

@@ -153,7 +153,7 @@ def test_a_strong_signal_speaks_against_background(choice, prepared, population)
 def with_terms(population, make_terms=np.copy):
     """The population with a term of a model, or a map of it."""
     term = make_terms(np.log(population.pool.cs2_pe) - np.log(population.pool.cs1_pe))
-    return dataclasses.replace(population, pool=dataclasses.replace(population.pool, terms={"m": {"t": term}}), laws={})
+    return dataclasses.replace(population, pool=dataclasses.replace(population.pool, terms={"m": {"t": term}}))
 
 
 def test_it_looks_at_the_models_terms_in_any_unit(population):

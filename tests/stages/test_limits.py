@@ -174,7 +174,7 @@ class TestScan:
         plan, population = scanned[0].plan, scanned[0].population
         weights = population.weights.copy()
         weights[population.names.index("atm"), population.pool.half == TOY_HALF] = 0.0
-        lacking = replace(population, weights=weights, laws={})
+        lacking = replace(population, weights=weights)
         signal = {100.0: signal_weights(plan.study.signal.at(100.0), population)}
         row = computed(plan, lacking, signal, (80.0, 100.0))
         assert row["left_out"] == "atm" and row["n_background"] < found[80.0, 100.0]["n_background"]

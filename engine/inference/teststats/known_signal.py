@@ -51,7 +51,7 @@ class KnownSignal:
         if not signal.sum() > 0:
             return np.zeros(len(ts))
         f_s = density.estimate(ts, signal[None], bandwidth=self.bandwidth, relative_floor=1e-12)
-        return signal.sum() * f_s(ts) / (self.null.n_background * self.null.f0(ts))
+        return signal.sum() * f_s(ts) / (self.null.n_background * self.null.f0.of(ts)[0])
 
 
 def prepare(null: Null, options: Options) -> KnownSignal:
