@@ -210,7 +210,7 @@ def _at_most(boundary: np.ndarray, increments: np.ndarray, shape: np.ndarray) ->
     counts being negative binomial with the mean and the variance that they have."""
     mean = np.cumsum(increments, axis=1)
     variance = np.cumsum(increments**2 / shape, axis=1)  # of the factors
-    is_poisson = mean**2 > NO_ERROR * variance
+    is_poisson = mean**2 >= NO_ERROR * variance  # and where nothing is expected
     shapes = mean**2 / np.where(is_poisson, 1.0, variance)
     with np.errstate(invalid="ignore"):
         beyond = np.where(is_poisson, gammainc(np.maximum(boundary, 1), mean),

@@ -26,7 +26,7 @@ AFFINE_INVARIANT = True
 MONOTONE_INVARIANT = True
 MODEL_DEPENDENT = False
 NEEDS = ("score",)
-LAW_VERSION = 2  # the first left out up to 1e-5 of p
+LAW_VERSION = 3  # the first left out up to 1e-5 of p; the second nothing where no event lies above a threshold
 
 REACH = 6.0  # standard deviations down to which its null is known: every further one costs a recursion per rate more
 

@@ -106,6 +106,18 @@ def test_two_nodes_are_two_laws_mixed():
     assert mixture.sf(q) == pytest.approx(0.25 * parts[0] + 0.75 * parts[1], rel=1e-12)
 
 
+@pytest.mark.parametrize("shape", [None, np.array([50.0, 80.0, 200.0, 400.0])])
+def test_of_a_threshold_that_no_event_passes_the_bound_is_nought_and_nodes_are_left_out(shape):
+    boundary, means = np.array([0, 1, 3, 4]), np.array([[0.0, 0.5, 0.8, 1.4], [0.0, 1e-6, 1e-6, 1e-6]])
+    most = scan._at_most(boundary, means, np.full(4, np.inf) if shape is None else shape)
+    assert most[0] == 1.0 and most[1] == 1.0, "a threshold of no event is always passed"
+    most = scan._at_most(boundary + 1, means, np.full(4, np.inf) if shape is None else shape)
+    assert 0.01 < most[0] < 1 and 0 < most[1] < 1e-5
+    law = scan.ScanLaw(scan.table(np.cumsum(STEPS)), fixed([0.0, 0.5, 0.8, 1.4]), shape)
+    plain = scan.ScanLaw(scan.table(np.cumsum(STEPS)[1:]), fixed([0.5, 0.8, 1.4]), None if shape is None else shape[1:])
+    assert law.sf(np.array([4.0])) == pytest.approx(plain.sf(np.array([4.0])), rel=1e-12)
+
+
 def test_more_signal_less_p_and_no_signal_is_the_null():
     null = make_law(STEPS)
     p = [float(null.sf(make_law(STEPS, fixed(STEPS + s * STEPS[::-1])).median())) for s in (0, 0.5, 1, 3, 10, 1000)]
