@@ -165,14 +165,32 @@ def exposure(row: dict) -> str:
     return f"{row['t3_ty']:.3g}{error} t y"
 
 
-def answer(ranked: list[Ranked]) -> str:
-    """What a search that knows no signal should take, and what it is blind to."""
-    if not ranked:
-        return "no oracle is within the range of exposures"
-    best = ranked[0]
-    alone = next(one for one in ranked if not one.is_combined)
-    said = f"of all that knows no signal {best.words} is blind to fewest of {best.n_signals}: {len(best.blind_to)}"
-    return said if best is alone else f"{said}; alone {alone.words}: {len(alone.blind_to)}"
+def starred(row: dict) -> str:
+    """`exposure` as a cell of a table; `*`: too few pool events are behind it."""
+    return exposure(row).removesuffix(" t y") + ("*" if row["pool_limited"] else "")
+
+
+def answer(found: pa.Table) -> str:
+    """What a search that knows no signal should take, what it finds, what it is blind to and what all searches as one
+    find, and which signals are in its score, but not in the tail that it looks at."""
+    if not (ranked := ranking(found)):
+        return "No oracle is within the range of exposures."
+    alone, to_ty = next(one for one in ranked if not one.is_combined), found["to_ty"][0].as_py()
+    of = {(row["signal"], row["score"], row["statistic"]): row["status"] for row in found.to_pylist()}
+    names = signals(found)
+    seen = [name for name in names if of[name, alone.score, alone.statistic] != BEYOND]
+    blind = [name for name in names if name not in seen]
+    told = [name for name in blind if of.get((name, alone.score, ORACLE), BEYOND) != BEYOND]
+    together = sum(of[name, None, COMBINED] != BEYOND for name in names)
+    said = (f"Of all searches that know no signal {alone.words} finds most: {len(seen)} of {len(names)} within "
+            f"{to_ty:g} t y, those whose oracle is within the range after {bounded(*alone.median)} times the oracle's "
+            f"exposure in the median; all searches as one, at the price of trying them, find {together}.")  # fmt: skip
+    if blind:
+        said += f" It is blind to {', '.join(blind)}."
+    if told:
+        said += (f" Told the signal, a search finds {', '.join(told)} on the same score: there the tail that it looks "
+                 "at is blind, not the score.")  # fmt: skip
+    return said
 
 
 def ratios_of_combined(found: pa.Table) -> dict[str, float]:

@@ -24,22 +24,26 @@ def ratios(table: pa.Table) -> Figure:
     """Exposure of three sigma over that of the oracle in (cS1, cS2), signals down and statistics on scores across.
 
     `table`: `battery_schemas.battery`. Hatched: the exposure is beyond the range, and the number a lower bound. Grey:
-    the oracle's is, too. BadInput names what differs between the rows.
+    the oracle's is not within it, and a number the exposure itself. BadInput names what differs between the rows.
     """
     shared = setting(table, SHARED)
     rows = table.filter(pc.field("score").is_null() | (pc.field("score") != "cs1_cs2")).to_pylist()
     names = list(dict.fromkeys(row["signal"] for row in rows))
     columns = _columns(rows)
     ratio, is_bound = np.full((len(names), len(columns)), np.nan), np.zeros((len(names), len(columns)), bool)
+    t3_ty = np.full(ratio.shape, np.nan)
     for row in rows:
+        place = names.index(row["signal"]), columns.index((row["score"], row["statistic"]))
+        is_bound[place] = row["t3_ty"] is None
         if row["ratio"] is not None:
-            place = names.index(row["signal"]), columns.index((row["score"], row["statistic"]))
-            ratio[place], is_bound[place] = row["ratio"], row["ratio_is"] == "at_least"
+            ratio[place] = row["ratio"]
+        elif not is_bound[place]:
+            t3_ty[place] = row["t3_ty"]
     figure = Figure(layout="constrained", figsize=(3.5 + 0.62 * len(columns), 3.2 + 0.42 * len(names)))
     axes = figure.subplots()
     axes.set_facecolor("0.75")
     mesh = axes.imshow(ratio, cmap="viridis_r", norm=LogNorm(LEAST, MOST), aspect="auto")
-    _numbers(axes, ratio, is_bound)
+    _numbers(axes, ratio, t3_ty, is_bound)
     axes.set_xticks(range(len(columns)), [_title(*column) for column in columns], rotation=90, fontsize=11)
     axes.set_yticks(range(len(names)), [_row_title(table, name) for name in names], fontsize=11)
     axes.tick_params(which="both", length=0)
@@ -49,13 +53,15 @@ def ratios(table: pa.Table) -> Figure:
     first = rows[0]
     aim = f"power {first['power']:g} at p = {first['p_false_alarm']:.3g}"
     low, high = first["from_ty"], first["to_ty"]
-    said = f"hatched: beyond {high:g} t y, a lower bound; grey: the oracle's is not in {low:g} to {high:g} t y"
+    said = (f"hatched: beyond {high:g} t y, a lower bound; grey: the oracle's is not in {low:g} to {high:g} t y, and a "
+            "number is T3 in t y")  # fmt: skip
     axes.set_title(wrapped(f"{aim}; {said}", describe(shared | {"score": ""}), width=60 + 5 * len(columns)))
     return figure
 
 
 def _columns(rows: list[dict]) -> list[tuple[str | None, str]]:
-    """What looks at a score side by side, of each score the oracle last; what looks at none, and `combined`, first."""
+    """What looks at a score side by side, of each score the search that is told the signal last; what looks at none,
+    and `combined`, first."""
     found = dict.fromkeys((row["score"], row["statistic"]) for row in rows)
     scores = list(dict.fromkeys(score for score, _ in found))
     order = {"combined": 1, "known_signal": 2}
@@ -69,7 +75,7 @@ def _borders(columns: list[tuple[str | None, str]]) -> list[int]:
 def _title(score: str | None, statistic: str) -> str:
     of_score = {None: "", "elbo": "VAE: ", "classifier": "classifier: ", "elbo_and_classifier": "TS: ",
                 "two_dimensional": "2-D: "}  # fmt: skip
-    short = {"known_signal": "oracle", "excess_scan": "scan", "tail_count": "tail", "extended_poisson": "ext. Poisson"}
+    short = {"known_signal": "told", "excess_scan": "scan", "tail_count": "tail", "extended_poisson": "ext. Poisson"}
     return of_score.get(score, f"{score}: ") + short.get(statistic, statistic.replace("_", " "))
 
 
@@ -79,10 +85,11 @@ def _row_title(table: pa.Table, name: str) -> str:
     return f"{words(name)} ({per_ty:.2g}/t y)"
 
 
-def _numbers(axes: Axes, ratio: np.ndarray, is_bound: np.ndarray) -> None:
+def _numbers(axes: Axes, ratio: np.ndarray, t3_ty: np.ndarray, is_bound: np.ndarray) -> None:
     boxes = [Rectangle((j - 0.5, i - 0.5), 1, 1) for i, j in zip(*np.nonzero(is_bound), strict=True)]
-    axes.add_collection(PatchCollection(boxes, **BOUND, alpha=0.5))
+    axes.add_collection(PatchCollection(boxes, **BOUND, alpha=0.25))
     for (i, j), value in np.ndenumerate(ratio):
-        if np.isfinite(value):
-            text = f"{'>' if is_bound[i, j] else ''}{value:{'.2g' if value < 100 else '.0f'}}"
-            axes.text(j, i, text, ha="center", va="center", fontsize=9, color="black", path_effects=OUTLINE)
+        if np.isfinite(value) or np.isfinite(t3_ty[i, j]):
+            number = f"{value:{'.2g' if value < 100 else '.0f'}}" if np.isfinite(value) else f"{t3_ty[i, j]:.2g} t y"
+            axes.text(j, i, f"{'>' if is_bound[i, j] else ''}{number}", ha="center", va="center", fontsize=10,
+                      color="black", path_effects=OUTLINE)  # fmt: skip

@@ -137,7 +137,8 @@ def _planes(
     plan: Plan, outcome: Outcome, grid: pa.Table, lines: pa.Table, curves: tuple[Curve, ...]
 ) -> Iterator[Drawing]:
     study = plan.study
-    if study.grid.size.points()[-1] == 0:  # a study of no signal has no plane
+    sizes = [size for size in study.grid.size.points() if size > 0]
+    if min(len(sizes), len(study.grid.m_chi_GeV.points())) < 2:  # one point or one line is no plane
         return
     for R, statistic in plan.wanted:
         for exposure_ty in study.figures.exposure_ty or study.grid.exposure_ty.points():
@@ -191,6 +192,8 @@ def _exposures(plan: Plan) -> tuple[float, ...]:
 def _over_exposure(outcome: Outcome) -> Iterator[Drawing]:
     """p against exposure, a figure for each group of statistics."""
     study, smallest = outcome.plan.study, outcome["combined"].table
+    if len(study.grid.exposure_ty.points()) < 2:
+        return
     beside = [dict(zip(study.signal.axes, (point.m_chi_GeV, point.size)[-len(study.signal.axes) :], strict=True))
               for point in study.figures.points]  # fmt: skip
     for place_no, group in enumerate(study.figures.panels or (None,), start=1):

@@ -2,7 +2,7 @@
 
 import math
 
-from engine.assembly import foresight, results
+from engine.assembly import battery_rows, foresight, results
 from engine.lineage import row_label
 from engine.report import audit, results_page
 from engine.report.tracking import ranking
@@ -12,9 +12,11 @@ from engine.study.battery import COMBINED
 
 
 def lines(outcome: Outcome) -> tuple[str, ...]:
-    """Of the benchmark at the largest exposure, by the statistic that models are ranked by (`tracking.ranking`), and
-    by all others that the study has."""
-    row = chosen(outcome)
+    """Of a battery what the search is blind to; else of the benchmark at the largest exposure, by the statistic that
+    models are ranked by (`tracking.ranking`), and by all others that the study has."""
+    row, battery = chosen(outcome), outcome["battery"].table
+    if len(battery):  # a study of many signals is not about the benchmark
+        return _simulated(outcome, row), battery_rows.answer(battery), _sure(outcome, row)
     return _simulated(outcome, row), _found(outcome, row), *_others(outcome, row), _sure(outcome, row)
 
 
@@ -43,7 +45,11 @@ def place(study: Study) -> str:
 
 
 def _simulated(outcome: Outcome, row: dict) -> str:
-    study, exposure_ty = outcome.plan.study, row["exposure_ty"]
+    study, exposure_ty, battery = outcome.plan.study, row["exposure_ty"], outcome["battery"].table
+    if len(battery):
+        signals = len(battery_rows.signals(battery))
+        return (f"Simulated: {study.detector.name}, {row['n_background'] / exposure_ty:.4g} background events per t y "
+                f"expected and selected, and {signals} signals, of which no search is told.")  # fmt: skip
     n_background = float(f"{row['n_background']:.4g}")  # 37720, not 3.772e+04
     return (f"Simulated: {study.detector.name}, {exposure_ty:g} t y: {n_background:g} background events are "
             f"expected and selected, and {row['n_signal']:.3g} of {study.signal.name} at {place(study)}.")  # fmt: skip
@@ -94,9 +100,11 @@ def _limit(outcome: Outcome, exposure_ty: float) -> str:
 def _sure(outcome: Outcome, row: dict) -> str:
     backgrounds, n = outcome.plan.study.backgrounds, len(remarks(outcome))
     audited = "the audit has no remark" if n == 0 else f"the audit has {n} remark{'s' if n > 1 else ''}"
-    by = "an exact law" if row["z_exact"] is not None else f"{row['n_toys_null']} toys"
+    by = "Z by an exact law" if row["z_exact"] is not None else f"Z by {row['n_toys_null']} toys"
+    if len(outcome["battery"].table):
+        by = "exposures by exact laws"
     beside = audit.over_floor(outcome["diagnostics"].table)
     leaks = "".join(f"; at 30 % of nuclear recoils the {role} lets {times} times the electron recoils of the floor "
                     f"through, a small network on cS1, cS2 and drift time" for role, times in beside.items())
-    return (f"How sure: Z by {by}, +- is the finite pool's error; rates {backgrounds.rates.replace('_', ' ')}; "
+    return (f"How sure: {by}, +- is the finite pool's error; rates {backgrounds.rates.replace('_', ' ')}; "
             f"{results_page.leakage(row['er_leakage'], backgrounds)}{leaks}; {audited}.")  # fmt: skip

@@ -22,9 +22,13 @@ def headline(outcome: Outcome) -> str:
 
 def known_to(outcome: Outcome) -> str:
     """How well rates and leakage are known to every Z, and what the signs in `benchmark` mean."""
-    backgrounds, first = outcome.plan.study.backgrounds, results.rows_at(outcome.table, outcome.plan.study.at)[0]
-    return (f"Rates {backgrounds.rates.replace('_', ' ')}; {leakage(first['er_leakage'], backgrounds)}. "
-            "Z by exact laws, +- the pool's error; `>`: a bound; `*`: too few pool events behind it.")  # fmt: skip
+    backgrounds, rows = outcome.plan.study.backgrounds, results.rows_at(outcome.table, outcome.plan.study.at)
+    by_law = [row["z_exact"] is not None for row in rows]
+    toys = f"{rows[0]['n_toys_null']} toys, whose number leaves the interval of 'Z in detail'"
+    exact = "exact laws, +- the pool's error"
+    by = exact if all(by_law) else f"{exact}, or where there is none by {toys}" if any(by_law) else toys
+    return (f"Rates {backgrounds.rates.replace('_', ' ')}; {leakage(rows[0]['er_leakage'], backgrounds)}. "
+            f"Z by {by}; `>`: a bound; `*`: too few pool events behind it.")  # fmt: skip
 
 
 def leakage(share: float, backgrounds: Backgrounds) -> str:
@@ -42,13 +46,15 @@ def benchmark(outcome: Outcome) -> tuple[list[str], list[list[str]]]:
     exposures = sorted({row["exposure_ty"] for row in results.rows_at(outcome.table, study.at)})
     z = {(row["statistic"], row["R"], row["exposure_ty"]): significance(row)
          for row in results.rows_at(outcome.table, study.at)}  # fmt: skip
-    points = [study.signal.at(point.m_chi_GeV, point.size) for point in study.reach.points]
-    places = [study.at, *(point.place for point in points)]
+    is_sought = len(outcome["reach"].table) > 0
+    points = [study.signal.at(point.m_chi_GeV, point.size) for point in study.reach.points if is_sought]
+    places = [study.at, *(point.place for point in points)] if is_sought else []
     t3 = {(row["statistic"], row["R"], i): exposure(row) for i, place in enumerate(places)
           for row in results.rows_at(outcome["reach"].table, place)}  # fmt: skip
     pairs = dict.fromkeys(pair[:2] for pair in (*z, *t3))
-    named = [f" at {point.m_chi_GeV:g} GeV, {point.value:g} {study.signal.size.unit}" for point in points]
-    head = ["statistic", "R", *(f"Z at {one:g} t y" for one in exposures), *(f"T3{at} in t y" for at in ("", *named))]
+    named = ["", *(f" at {point.m_chi_GeV:g} GeV, {point.value:g} {study.signal.size.unit}" for point in points)]
+    of_t3 = [f"T3{at} in t y" for at in named if is_sought]
+    head = ["statistic", "R", *(f"Z at {one:g} t y" for one in exposures), *of_t3]
     rows = [[f"`{name}`", NOTHING if R is None else f"{R:g}", *(z.get((name, R, one), NOTHING) for one in exposures),
              *(t3.get((name, R, i), NOTHING) for i in range(len(places)))]
             for name, R in sorted(pairs, key=_order)]  # fmt: skip
@@ -82,9 +88,12 @@ def of_battery(outcome: Outcome) -> str:
     return f"{table(*battery(outcome))}\n\n{OF_BATTERY}"
 
 
-OF_BATTERY = ("T3 in t y +- its error from the finite pool; in brackets T3 over that of the oracle in (cS1, cS2), "
-              "which knows the signal; `>`: T3 is beyond the range, and the ratio a lower bound. Last rows: median and "
-              "worst ratio over the signals that the oracle finds, and how many are beyond the range.")  # fmt: skip
+OF_BATTERY = ("T3, the exposure of three sigma, in t y, +- its error from the finite pool: of few groups of it, so "
+              "that where it is as large as T3 a finding is no more than likely. In brackets T3 over that of the "
+              "oracle in (cS1, cS2), which knows the signal, where that is within the range of exposures; `>`: T3 is "
+              "beyond the range, and the ratio a lower bound; `*`: too few pool events behind it. `combined`: all "
+              "searches as one, at the price of trying them. Last rows: median and worst ratio over the signals whose "
+              "oracle is within the range, and how many of these are beyond it.")  # fmt: skip
 
 
 def battery(outcome: Outcome) -> tuple[list[str], list[list[str]]]:
@@ -100,8 +109,7 @@ def battery(outcome: Outcome) -> tuple[list[str], list[list[str]]]:
     for name in battery_rows.signals(found):
         known = rows[name, KNOWN_PLANE, ORACLE]
         cells = [_of_oracle(rows[name, one.score, one.statistic]) for one in shown.values()]
-        t3 = battery_rows.exposure(known).removesuffix(" t y")
-        body.append([name, f"{known['n_signal_per_ty']:.3g}", t3, *cells])
+        body.append([name, f"{known['n_signal_per_ty']:.3g}", battery_rows.starred(known), *cells])
     best = list(shown.values())
     body.append(["median ratio", NOTHING, "1", *(battery_rows.bounded(*one.median) for one in best)])
     body.append(["worst ratio", NOTHING, "1", *(battery_rows.bounded(*one.worst) for one in best)])
@@ -111,7 +119,7 @@ def battery(outcome: Outcome) -> tuple[list[str], list[list[str]]]:
 
 def _of_oracle(row: dict) -> str:
     """An exposure with its error and its ratio to the oracle's."""
-    said = battery_rows.exposure(row).removesuffix(" t y")
+    said = battery_rows.starred(row)
     if row["ratio"] is None:
         return said
     return f"{said} ({battery_rows.bounded(row['ratio'], row['ratio_is'] == battery_rows.AT_LEAST)})"

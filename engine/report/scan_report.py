@@ -226,7 +226,7 @@ def _limits(outcome: Outcome) -> Iterator[Part]:
 
 def _battery(outcome: Outcome) -> Iterator[Part]:
     found = outcome["battery"].table
-    yield Words((battery_rows.answer(battery_rows.ranking(found)).capitalize() + ".",))
+    yield Words((battery_rows.answer(found),))
     yield page.plain(*results_page.battery(outcome), title="Signals that the search knows nothing of",
                      note=results_page.OF_BATTERY.replace("`", ""))  # fmt: skip
     columns = ["signal", "kind", "m_chi_GeV", "size", "size_name", "replaces", "n_signal_per_ty", "score", "R",

@@ -127,12 +127,11 @@ def lines(found: results.Result, study: Study) -> Iterator[str]:
     """What every statistic on every score is blind to, and of each signal the oracle, the best and the combined."""
     if not len(found.table):
         return
-    ranking = battery_rows.ranking(found.table)
-    for one in ranking:
+    for one in battery_rows.ranking(found.table):
         yield f"battery, {one.words}: {one.said}"
     for signal in battery_rows.signals(found.table):
         yield f"battery, {signal}: {battery_rows.said_of(found.table, signal)}"
-    yield f"battery: {battery_rows.answer(ranking)}"
+    yield f"battery: {battery_rows.answer(found.table)}"
 
 
 def metrics(found: results.Result, study: Study) -> dict[str, float]:

@@ -14,6 +14,7 @@ from engine.plan.battery_plan import chosen_scores, targets
 from engine.plan.plan import Plan
 from engine.plots import render
 from engine.plots.battery import ratios
+from engine.report import headline
 from engine.run import pipeline
 from engine.stages import battery, battery_schemas
 from engine.store.scratch import Scratch
@@ -195,6 +196,13 @@ def test_it_is_told_logged_and_drawn(outcome):
     assert len(ranking) == 1 + 2 * 2 + 1 and [len(one.blind_to) for one in ranking] == sorted(
         len(one.blind_to) for one in ranking
     )
+    simulated, answer, sure = headline.lines(outcome)
+    assert said[-1] == f"battery: {answer}" and f"{len(SIGNALS)} signals" in simulated and "by exact laws" in sure
+    best = next(one for one in ranking if not one.is_combined)
+    mine = [row for row in found.table.to_pylist() if (row["score"], row["statistic"]) == (best.score, best.statistic)]
+    blind = [row["signal"] for row in mine if row["status"] == reach.BEYOND]
+    assert f"{best.words} finds most: {len(SIGNALS) - len(blind)} of {len(SIGNALS)} within" in answer
+    assert f"It is blind to {', '.join(blind)}." in answer and set(best.blind_to) <= set(blind)
     logged = battery.metrics(found, outcome.plan.study)
     assert sum(name.startswith(("battery/worst_ratio", "battery/median_ratio")) for name in logged) == 2 * len(ranking)
     assert any(name in logged for name in ("battery/worst_ratio", "battery/worst_ratio_at_least"))
