@@ -100,8 +100,16 @@ def draw(
 def _wanted(plan: Plan, outcome: Outcome, names: Iterable[str]) -> list[str]:
     """The figures of a study that says which, or the usual ones."""
     if (kinds := plan.study.figures.kinds) is None:
-        return usual(names, headline.chosen(outcome))
+        return usual((name for name in names if _tells(plan, name)), headline.chosen(outcome))
     return [name for wanted in kinds for name in names if kind(name) == wanted]
+
+
+def _tells(plan: Plan, name: str) -> bool:
+    """Whether a figure has more than one point: a plane of the grid, or a curve over its exposures."""
+    grid = plan.study.grid
+    if kind(name) == "plane":
+        return len(grid.m_chi_GeV.points()) * np.count_nonzero(grid.size.points()) > 1
+    return kind(name) != "p_against_exposure" or len(grid.exposure_ty.points()) > 1
 
 
 def kind(name: str) -> str:
@@ -137,8 +145,7 @@ def _planes(
     plan: Plan, outcome: Outcome, grid: pa.Table, lines: pa.Table, curves: tuple[Curve, ...]
 ) -> Iterator[Drawing]:
     study = plan.study
-    sizes = [size for size in study.grid.size.points() if size > 0]
-    if min(len(sizes), len(study.grid.m_chi_GeV.points())) < 2:  # one point or one line is no plane
+    if study.grid.size.points()[-1] == 0:  # a study of no signal has no plane
         return
     for R, statistic in plan.wanted:
         for exposure_ty in study.figures.exposure_ty or study.grid.exposure_ty.points():
@@ -192,8 +199,6 @@ def _exposures(plan: Plan) -> tuple[float, ...]:
 def _over_exposure(outcome: Outcome) -> Iterator[Drawing]:
     """p against exposure, a figure for each group of statistics."""
     study, smallest = outcome.plan.study, outcome["combined"].table
-    if len(study.grid.exposure_ty.points()) < 2:
-        return
     beside = [dict(zip(study.signal.axes, (point.m_chi_GeV, point.size)[-len(study.signal.axes) :], strict=True))
               for point in study.figures.points]  # fmt: skip
     for place_no, group in enumerate(study.figures.panels or (None,), start=1):
