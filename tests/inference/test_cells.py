@@ -1,6 +1,7 @@
 """The two computations of a scan on a small population: what blocks and cells may depend on, and what they say."""
 
 import dataclasses
+import pickle
 from types import SimpleNamespace
 
 import numpy as np
@@ -539,9 +540,20 @@ def test_a_population_keeps_the_laws_of_one_exposure_alone(make_population):
     population = make_population()
     for exposure_ty in (1.0, 2.0, 3.0):
         population.null(1.0, exposure_ty)
-    assert {exposure_ty for exposure_ty, _ in population.laws} == {3.0}
+    assert {exposure_ty for exposure_ty, _ in population._laws} == {3.0}
     again = population.null(1.0, 1.0)
     assert again.n_background == pytest.approx(population.n_background(1.0))
+
+
+def test_what_all_exposures_share_is_made_once_and_never_handed_to_another_population(make_population):
+    population = make_population()
+    first, second = (population.null(1.0, exposure_ty).drawn for exposure_ty in (1.0, 2.0))
+    assert first.events is second.events and first.events.ts is second.events.ts
+    other = dataclasses.replace(population, ts={1.0: population.ts[1.0] + 1.0})
+    assert (other.null(1.0, 1.0).drawn.events.ts == first.events.ts + 1.0).all()
+    learned = population.with_scores({1.0: 2 * population.ts[1.0]})
+    assert (learned.null(1.0, 1.0).drawn.events.ts == 2 * first.events.ts).all()
+    assert len(pickle.dumps(population)) == len(pickle.dumps(make_population()))
 
 
 def test_a_pool_without_which_nothing_is_said_has_no_error(make_population):
