@@ -17,6 +17,20 @@ def gaussian_nll(x: torch.Tensor, mean: torch.Tensor, log_variance: torch.Tensor
     return 0.5 * (math.log(2 * math.pi) + log_variance + (x - mean).square() * torch.exp(-log_variance))
 
 
+def correlated(
+    x: torch.Tensor, mean: torch.Tensor, log_variance: torch.Tensor, factors: torch.Tensor
+) -> torch.Tensor:
+    """What features that move together add to the sum of `gaussian_nll` over features, per event (n,).
+
+    The covariance is sigma (1 + W W^T) sigma, W = `factors` (features, rank): by the lemmas of Woodbury and of
+    Sylvester with matrices of rank x rank alone.
+    """
+    pulls = (x - mean) * torch.exp(-0.5 * log_variance) @ factors
+    lower = torch.linalg.cholesky(torch.eye(factors.shape[1], device=factors.device) + factors.T @ factors)
+    whitened = torch.linalg.solve_triangular(lower, pulls.T.to(lower.dtype), upper=False)
+    return lower.diagonal().log().sum() - 0.5 * whitened.square().sum(dim=0)
+
+
 def kl_to_standard_normal(mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
     """KL(N(mean, sigma^2) || N(0, 1)) of every latent dimension, unweighted (second term of Eq. 2)."""
     return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)

@@ -18,6 +18,10 @@ What the paper leaves open:
   variance shrinks until one stray photon costs more than all else, or overflows. `log_variance_range` is in
   the unit of the scaled features: its default suits `max` and `log1p_standard`, `raw` counts want a higher
   end.
+
+As printed, what the decoder leaves of one feature knows nothing of its neighbours. With `covariance_rank` r > 0 the
+covariance of p(x|z) is structured (Dorta et al., "Structured uncertainty prediction networks", arXiv:1802.07079, in the
+form of factors that all events share): sigma_D (1 + W W^T) sigma_D, with W of r columns, which training finds.
 """
 
 from dataclasses import dataclass
@@ -30,7 +34,7 @@ from zoo import _sizes as sizes
 from zoo._adamax import Adamax
 from zoo._choices import ACTIVATIONS, KINDS
 from zoo._layers import bounded, mlp
-from zoo._losses import gaussian_nll, kl_to_standard_normal, latents
+from zoo._losses import correlated, gaussian_nll, kl_to_standard_normal, latents
 
 KIND = "autoencoder"
 TRAINS_ON = ("ER",)
@@ -51,12 +55,14 @@ class Config(fields.Stopping):
     learning_rate: float = fields.real(0.0005, above=0)
     validation_fraction: float = fields.real(0.3, above=0, below=1)
     preprocess: str = fields.choice("max", KINDS)
+    covariance_rank: int = fields.later(fields.whole(0, at_least=0))  # of p(x|z): columns of W; 0: independent features
 
 
 def size(config: Config, n_features: int) -> sizes.Size:
     """How large the network is."""
     head = sizes.dense(config.latent, *reversed(config.hidden), n_features)
-    return sizes.summed(sizes.dense(n_features, *config.hidden, 2 * config.latent), head, head)
+    factors = sizes.Size(n_features * config.covariance_rank, n_features * config.covariance_rank)
+    return sizes.summed(sizes.dense(n_features, *config.hidden, 2 * config.latent), head, head, factors)
 
 
 class DenseVAE(nn.Module):
@@ -69,6 +75,9 @@ class DenseVAE(nn.Module):
         self.encoder = mlp((n_features, *config.hidden, 2 * config.latent), config.activation)
         self.mean_head = mlp(mirrored, config.activation)
         self.log_variance_head = mlp(mirrored, config.activation)
+        if config.covariance_rank:
+            start = torch.randn(n_features, config.covariance_rank) / n_features**0.5  # at 0 it would have no gradient
+            self.factors = nn.Parameter(start)
 
     def encode(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """mu and log sigma^2 of q(z|x), each (n, latent)."""
@@ -78,6 +87,13 @@ class DenseVAE(nn.Module):
     def decode(self, z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """mu_D and log sigma_D^2 of p(x|z), each (n, n_features)."""
         return self.mean_head(z), bounded(self.log_variance_head(z), *self.range)
+
+    def nll(self, x: torch.Tensor, z: torch.Tensor, dtype: torch.dtype | None = None) -> torch.Tensor:
+        """-ln p(x|z) per event (n,), summed over features in `dtype`."""
+        mean, log_variance = self.decode(z)
+        independent = gaussian_nll(x, mean, log_variance).sum(dim=1, dtype=dtype)
+        factors = getattr(self, "factors", None)
+        return independent if factors is None else independent + correlated(x, mean, log_variance, factors)
 
 
 def build(config: Config, n_features: int) -> DenseVAE:
@@ -94,8 +110,7 @@ def loss(module: DenseVAE, x: torch.Tensor, label: torch.Tensor, generator: torc
     """-ELBO of Eq. 2 with its beta, averaged over the batch, one draw of z per event; parts `recon`, `kl`."""
     mu, log_variance = module.encode(x)
     noise = torch.randn(mu.shape, generator=generator)
-    mean, log_variance_x = module.decode(mu + noise * torch.exp(0.5 * log_variance))
-    recon = gaussian_nll(x, mean, log_variance_x).sum(dim=1).mean()
+    recon = module.nll(x, mu + noise * torch.exp(0.5 * log_variance)).mean()
     kl = kl_to_standard_normal(mu, log_variance).sum(dim=1).mean()
     return recon + config.beta * kl, {"recon": recon.detach(), "kl": kl.detach()}
 
@@ -103,8 +118,7 @@ def loss(module: DenseVAE, x: torch.Tensor, label: torch.Tensor, generator: torc
 def terms(module: DenseVAE, x: torch.Tensor, n_latent: int = 0) -> dict[str, torch.Tensor]:
     """`recon` at z = mu, or its mean over n_latent z of q(z|x), and the unweighted `kl`, per event, in float64."""
     mu, log_variance = module.encode(x)
-    recon = [gaussian_nll(x, *module.decode(z)).sum(dim=1, dtype=torch.float64)
-             for z in latents(mu, log_variance, n_latent)]  # fmt: skip
+    recon = [module.nll(x, z, torch.float64) for z in latents(mu, log_variance, n_latent)]
     return {
         "recon": sum(recon) / len(recon),
         "kl": kl_to_standard_normal(mu, log_variance).sum(dim=1, dtype=torch.float64),

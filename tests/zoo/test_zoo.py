@@ -9,6 +9,7 @@ import torch
 from scipy import stats
 
 import zoo
+from zoo._fields import identity
 from zoo._losses import gaussian_nll, kl_to_standard_normal
 from zoo._preprocess import fit_preprocess
 
@@ -105,6 +106,42 @@ def test_vae_loss_is_taken_at_one_noisy_draw(vae, lab):
         mean, log_variance_x = module.decode(mu + noise * log_variance.exp().sqrt())
     recon = -stats.norm.logpdf(x, mean, np.exp(log_variance_x.numpy() / 2)).sum(axis=1).mean()
     np.testing.assert_allclose(parts["recon"], recon, rtol=1e-5)
+
+
+def test_vae_of_correlated_features_against_the_density_that_torch_has(vae, lab):
+    config = lab.small(vae, covariance_rank=3)
+    torch.manual_seed(0)
+    module = vae.build(config, lab.width(vae))
+    x = torch.from_numpy(lab.counts(5).astype(np.float32))
+    with torch.no_grad():
+        module.factors.mul_(20)
+        mu, _ = module.encode(x)
+        mean, log_variance = module.decode(mu)
+        sigma = torch.exp(0.5 * log_variance)
+        law = torch.distributions.LowRankMultivariateNormal(mean, sigma[:, :, None] * module.factors, sigma.square())
+        recon = vae.terms(module, x)["recon"]
+    np.testing.assert_allclose(recon, -law.log_prob(x), rtol=1e-5)
+    assert (abs(recon - vae.gaussian_nll(x, mean, log_variance).sum(dim=1)) > 0.1).all()
+
+
+def test_vae_learns_that_features_move_together(vae, lab):
+    """A noise that all features share, of which a latent that costs beta = 1e4 tells nothing: a column of W does."""
+    rng = np.random.default_rng(2)
+    x = 20 + 2 * rng.standard_normal((600, 1)) + rng.standard_normal((600, 30))
+    fields = {"hidden": [8], "latent": 1, "beta": 1e4, "epochs": 30, "batch_size": 20, "learning_rate": 0.02,
+              "preprocess": "max"}  # fmt: skip
+    losses = [zoo.fit(vae, zoo.configure(vae, fields | {"covariance_rank": rank}), x, np.zeros(600), seed=1)
+              .history["validation_recon"][-1] for rank in (0, 1)]  # fmt: skip
+    rho = 4 / 5
+    gain = -0.5 * (29 * np.log(1 - rho) + np.log(1 + 29 * rho))  # of independent over correlated features, in nat
+    assert losses[0] - losses[1] == pytest.approx(gain, rel=0.2)
+
+
+def test_a_vae_of_independent_features_has_the_name_that_it_had(vae):
+    without, of_rank = (zoo.configure(vae, fields) for fields in ({}, {"covariance_rank": 2}))
+    named = [identity(vae, dataclasses.asdict(config)) for config in (without, of_rank)]
+    assert "covariance_rank" not in named[0] and named[1]["covariance_rank"] == 2
+    assert vae.size(of_rank, 50).weights == vae.size(without, 50).weights + 100
 
 
 def test_vae_resamples_with_the_spread_of_its_latent(vae, lab):
