@@ -87,6 +87,11 @@ class Ranked:
     median: tuple[float, bool]
 
     @property
+    def place(self) -> tuple[str | None, str]:
+        """The score and the statistic."""
+        return self.score, self.statistic
+
+    @property
     def is_combined(self) -> bool:
         """Whether it is the search that tries everything."""
         return self.statistic == COMBINED
@@ -175,16 +180,20 @@ def answer(found: pa.Table) -> str:
     find, and which signals are in its score, but not in the tail that it looks at."""
     if not (ranked := ranking(found)):
         return "No oracle is within the range of exposures."
-    alone, to_ty = next(one for one in ranked if not one.is_combined), found["to_ty"][0].as_py()
-    of = {(row["signal"], row["score"], row["statistic"]): row["status"] for row in found.to_pylist()}
-    names = signals(found)
-    seen = [name for name in names if of[name, alone.score, alone.statistic] != BEYOND]
+    names, to_ty = signals(found), found["to_ty"][0].as_py()
+    seen_by: dict[tuple[str | None, str], list[str]] = {}
+    for row in found.to_pylist():
+        if row["status"] != BEYOND:
+            seen_by.setdefault((row["score"], row["statistic"]), []).append(row["signal"])
+    # of those that find as many the one that is ranked first
+    alone = max((one for one in ranked if not one.is_combined), key=lambda one: len(seen_by.get(one.place, ())))
+    seen, together = (seen_by.get(place, []) for place in (alone.place, (None, COMBINED)))
     blind = [name for name in names if name not in seen]
-    told = [name for name in blind if of.get((name, alone.score, ORACLE), BEYOND) != BEYOND]
-    together = sum(of[name, None, COMBINED] != BEYOND for name in names)
+    told = [name for name in blind if name in seen_by.get((alone.score, ORACLE), ())]
     said = (f"Of all searches that know no signal {alone.words} finds most: {len(seen)} of {len(names)} within "
             f"{to_ty:g} t y, those whose oracle is within the range after {bounded(*alone.median)} times the oracle's "
-            f"exposure in the median; all searches as one, at the price of trying them, find {together}.")  # fmt: skip
+            f"exposure in the median; all searches as one, at the price of trying them, find "
+            f"{len(together)}.")  # fmt: skip
     if blind:
         said += f" It is blind to {', '.join(blind)}."
     if told:

@@ -32,7 +32,7 @@ def report(
 ) -> None:
     """Writes a finished study's report: one HTML file with all its tables and figures; of two studies, side by side."""
     from engine.cli import comparison
-    from engine.report import figures
+    from engine.report import figures, scan_report
     from engine.store.store import Store
     from engine.study import load
 
@@ -50,7 +50,12 @@ def report(
                        "study, or change the first by --set")  # fmt: skip
     scans = [scanned(name, some, outcome, opened_store, figures.whole(outcome, opened_store))
              for (name, some), outcome in zip(named, outcomes, strict=True)]  # fmt: skip
-    reported(*scans, into=into)
+    made = scan_report.html(*scans)
+    if into:
+        into.write_bytes(made)
+    else:
+        opened_store.put(scan_report.path(*scans), made)
+    say(f"report: {into or opened_store.where(scan_report.path(*scans))}")
 
 
 def scanned(study: str, settings: list[str] | None, outcome, store, files: dict[str, bytes]):
@@ -59,16 +64,3 @@ def scanned(study: str, settings: list[str] | None, outcome, store, files: dict[
     from engine.study import text
 
     return Scanned(stem(study), text(study), tuple(settings or ()), outcome, store, files)
-
-
-def reported(*scans, into: Path | None = None) -> bytes:
-    """The report of a scan, or of two, written to a file or into the store of the first; says where it is."""
-    from engine.report import scan_report
-
-    made = scan_report.html(*scans)
-    if into:
-        into.write_bytes(made)
-    else:
-        scans[0].store.put(scan_report.path(*scans), made)
-    say(f"report: {into or scans[0].store.where(scan_report.path(*scans))}")
-    return made

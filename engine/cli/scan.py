@@ -86,8 +86,9 @@ def _scan(
     with tracked.followed(stem(study), Plan(parsed), opened_store, tracking, progress, later) as watched:
         outcome = pipeline.run(parsed, opened_store, progress=watched, name=stem(study), **how)
         if outcome.n_failed:
+            _tell_failed(outcome)  # first, should what there is of it not be drawn
             kept = keep(*named, outcome, opened_store)
-            _tell_partial(outcome, kept, again("scan", study, store, settings))
+            _tell_partial(kept, again("scan", study, store, settings))
             tracked.send_partial(stem(study), outcome, opened_store, kept.files, tracking, progress, later)
     if outcome.n_failed:  # beyond the watch, which would take it for a failure
         raise typer.Exit(PARTIAL)
@@ -168,12 +169,16 @@ def _tell(outcome, progress, every_line: str) -> None:
     say(f"table: {outcome.path}; every line of it: {every_line}")
 
 
-def _tell_partial(outcome, kept, again: str) -> None:
-    """What has no answer and why, and where the rest is."""
+def _tell_failed(outcome) -> None:
+    """What has no answer and why, and where the table of the rest is."""
     for stage, failed in outcome.failed.items():
         for reason, n in Counter(failed.values()).items():
             say(f"failed: {n} of {stage}: {reason}")
     say(f"table: {outcome.path} (partial: {outcome.n_failed} items have no answer, see its column reason)")
+
+
+def _tell_partial(kept, again: str) -> None:
+    """Where figures and report of what there is are, and how to go on."""
     say(f"figures: {kept.folder}")
     say(f"report: {kept.report}")
     say(f"try them again: {again}; which they are: {again.replace(' scan ', ' status ', 1)}")

@@ -84,7 +84,8 @@ def reading(null: Distribution, alternative: Distribution, aim: Aim, roughly: bo
     """What two laws of q, without and with signal, say of an aim.
 
     `roughly`: where Z is FAR_BELOW what is asked with the leakage exactly known, that Z, and no average over the
-    leakage: it would have to multiply the tail by a thirtieth to matter.
+    leakage. Where more leakage makes the tail larger, the average has half of it at least, which is too much still: a
+    sigma is more than a factor of two at any significance.
     """
     q = _reached(alternative, aim.power)
     if roughly and isinstance(null, Averaged) and _z(null.central, q) < aim.z - FAR_BELOW:

@@ -100,11 +100,11 @@ def draw(
 def _wanted(plan: Plan, outcome: Outcome, names: Iterable[str]) -> list[str]:
     """The figures of a study that says which, or the usual ones."""
     if (kinds := plan.study.figures.kinds) is None:
-        return usual((name for name in names if _tells(plan, name)), headline.chosen(outcome))
+        return usual((name for name in names if _has_points(plan, name)), headline.chosen(outcome))
     return [name for wanted in kinds for name in names if kind(name) == wanted]
 
 
-def _tells(plan: Plan, name: str) -> bool:
+def _has_points(plan: Plan, name: str) -> bool:
     """Whether a figure has more than one point: a plane of the grid, or a curve over its exposures."""
     grid = plan.study.grid
     if kind(name) == "plane":

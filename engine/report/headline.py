@@ -49,7 +49,7 @@ def _simulated(outcome: Outcome, row: dict) -> str:
     if len(battery):
         signals = len(battery_rows.signals(battery))
         return (f"Simulated: {study.detector.name}, {row['n_background'] / exposure_ty:.4g} background events per t y "
-                f"expected and selected, and {signals} signals, of which no search is told.")  # fmt: skip
+                f"expected and selected, and {signals} signals, of which none but the oracles is told.")  # fmt: skip
     n_background = float(f"{row['n_background']:.4g}")  # 37720, not 3.772e+04
     return (f"Simulated: {study.detector.name}, {exposure_ty:g} t y: {n_background:g} background events are "
             f"expected and selected, and {row['n_signal']:.3g} of {study.signal.name} at {place(study)}.")  # fmt: skip
@@ -74,11 +74,11 @@ def _others(outcome: Outcome, chosen: dict) -> list[str]:
     rows.sort(key=lambda row: (row["model_dependent"], not row["monotone_invariant"], row["statistic"]))
     said = [f"all of them as one test, '{COMBINED}', {'> ' if row['tail'] == 'bound' else ''}{row['z_median']:.2f}"
             for row in results.rows_at(outcome["combined"].table, at)]  # fmt: skip
-    said += [f"{row['statistic']} {results_page.significance(row)}{_kind(row)}" for row in rows]
+    said += [f"{row['statistic']} {results_page.significance(row)}{_caveat(row)}" for row in rows]
     return [f"Z of the other searches in such an experiment: {', '.join(said)}."] if said else []
 
 
-def _kind(row: dict) -> str:
+def _caveat(row: dict) -> str:
     if row["model_dependent"]:
         return " (told the signal)"
     return "" if row["monotone_invariant"] else " (moves with the unit of TS)"
