@@ -15,6 +15,7 @@ from engine.physics.detectors._s2 import half_normals, normal
 
 NOISE_STREAM = np.uint64(1 << 62)  # of an event's key: photons are numbered from 0 on
 RECORDED = (3, 6)  # samples of a tube kept before and after a photoelectron's own: 3 and 3 about its pulse (straxen)
+BLOCK = 64  # samples
 TAIL = 1e-4  # of a pulse, which its end cuts off; the rest has the charge of all
 
 
@@ -72,27 +73,37 @@ def _digitise(waveform, kernel, noise, tubes, keys, half_normals):
     charge, padded = np.zeros(n + before + after, np.float32), np.zeros(n + len(kernel), np.float32)
     for event in range(len(waveform)):
         padded[:] = 0
-        for i in range(n):
-            one = waveform[event, i]
-            charge[after + i] = one
-            if one > 0:
-                for j in range(len(kernel)):
-                    padded[i + j] += one * kernel[j]
+        charge[after : after + n] = waveform[event]
+        for j in range(len(kernel) - 1, -1, -1):
+            _add(padded[j:], waveform[event], kernel[j])
         if noise > 0:
             _add_noise(padded, charge, noise, tubes, mix64(keys[event], NOISE_STREAM), half_normals)
         out[event] = padded[:n]
     return out
 
 
+@njit(cache=True)
+def _add(target, source, factor):
+    for i in range(len(source)):
+        target[i] += factor * source[i]
+
+
 @njit(cache=True, error_model="numpy")
 def _add_noise(waveform, charge, noise, tubes, key, half_normals):
-    """Normal noise of as many tubes as so much light hits, up to all of them: charge tubes / (charge + tubes)."""
-    width = RECORDED[0] + 1 + RECORDED[1]
-    lit_until = width  # there may be light in what the first sample sees
-    for sample in range(len(charge) - width + 1):
-        if charge[sample + width - 1] > 0:
-            lit_until = sample + width
-        if sample < lit_until:
-            seen = charge[sample : sample + width].sum()
-            seen *= tubes / (seen + tubes)
-            waveform[sample] += noise * np.sqrt(seen) * normal(mix64(key, np.uint64(sample)), half_normals)
+    """Normal noise of as many tubes as so much light hits, up to all of them: charge tubes / (charge + tubes).
+
+    In blocks of samples, of which most hold no charge: a loop without a branch takes several samples at a time.
+    """
+    width, n = RECORDED[0] + 1 + RECORDED[1], len(charge) - RECORDED[0] - RECORDED[1]
+    seen = np.empty(BLOCK, np.float32)
+    for first in range(0, n, BLOCK):
+        size = min(BLOCK, n - first)
+        seen[:] = 0
+        for shift in range(width):
+            _add(seen, charge[first + shift : first + shift + size], np.float32(1))
+        if not seen.max() > 0:
+            continue
+        target = waveform[first:]
+        for i in range(size):
+            lit = seen[i] * (tubes / (seen[i] + tubes))
+            target[i] += noise * np.sqrt(lit) * normal(mix64(key, np.uint64(first + i)), half_normals)
