@@ -50,7 +50,7 @@ KNOWN = {
     "rungs": ((4, 1), "a6c60a"),
     "scores": ((1, 1), "a0d82d"),
     "searched": (3, "d2b32e"),
-    "systematics": (5, "512de5"),
+    "systematics": (6, "512de5"),
     "tables": (6, "f735b8"),
     "together": (1, "03a894"),
     "trials": (5, "185ec6"),

@@ -3,6 +3,7 @@
 False alarms, the threshold it ought to have, power.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,7 @@ from engine.inference.cells import Choice
 from engine.inference.exact.power import P_THREE_SIGMA
 from engine.inference.hypothesis import Null
 from engine.inference.significance import z_of_median
-from engine.inference.truth import Mixture, Truth, exact_laws, pool_law, toy_laws
+from engine.inference.truth import Mixture, Truth, exact_laws, tails_without, toy_laws
 
 GROUPS = 10
 HALVINGS = 40  # halvings of a bracket: the threshold of a continuous law to some 1e-12 of it
@@ -42,19 +43,27 @@ class Effect:
     method: str
 
 
-def effect(
-    null: Null, choice: Choice, nominal: Truth, varied: Truth, stream_key: tuple, n_toys: int, p: float = P_THREE_SIGMA
-) -> Effect:
-    """The effect on one statistic by its exact law, or by n_toys toys where its law is not known."""
-    if choice.module.EXACT is True:
-        laws = [exact_laws(null, choice, truth) for truth in (nominal, varied)]
-        compared = _compared(*laws, p)
-        error = _pool_error(null, choice, nominal, varied, compared["threshold"])
-        error = None if error is None else error * compared["inflation"]
-        return Effect(**compared, inflation_error=error, method="exact")
-    laws = [toy_laws(null, choice, truth, stream_key, n_toys) for truth in (nominal, varied)]
-    compared = _compared(*laws, p)
-    return Effect(**compared, inflation_error=_toy_error(compared, n_toys), method="toys")
+def effects(
+    null: Null, choice: Choice, nominal: Truth, varied: Sequence[Truth], stream_key: tuple, n_toys: int,
+    p: float = P_THREE_SIGMA,
+) -> Iterator[Effect]:  # fmt: skip
+    """The effect of each varied truth on one statistic by its exact law, or by n_toys toys where that is not known."""
+    is_exact, fewer = choice.module.EXACT is True, None
+
+    def laws(truth: Truth) -> tuple[Mixture, Mixture]:
+        return exact_laws(null, choice, truth) if is_exact else toy_laws(null, choice, truth, stream_key, n_toys)
+
+    of_nominal = laws(nominal)
+    q = threshold(of_nominal[0], p)
+    for truth in varied:
+        compared = _compared(of_nominal, laws(truth), q, p)
+        if is_exact:
+            fewer = fewer or _fewer(null, choice, nominal, q)
+            error = _pool_error(fewer, _fewer(null, choice, truth, q))
+            error = None if error is None else error * compared["inflation"]
+        else:
+            error = _toy_error(compared, n_toys)
+        yield Effect(**compared, inflation_error=error, method="exact" if is_exact else "toys")
 
 
 @dataclass(frozen=True)
@@ -99,8 +108,8 @@ def _tail(law: Mixture, q: float) -> float:
     return float(law.sf(np.array([q]))[0])
 
 
-def _compared(nominal: tuple[Mixture, Mixture], varied: tuple[Mixture, Mixture], p: float) -> dict:
-    q, q_varied = (threshold(background, p) for background, _ in (nominal, varied))
+def _compared(nominal: tuple[Mixture, Mixture], varied: tuple[Mixture, Mixture], q: float, p: float) -> dict:
+    q_varied = threshold(varied[0], p)
     at = {
         "false_alarm": (nominal[0], q), "false_alarm_varied": (varied[0], q),
         "power": (nominal[1], q), "power_varied": (varied[1], q), "power_recalibrated": (varied[1], q_varied),
@@ -137,20 +146,21 @@ def _bracketed(law: Mixture, p: float) -> float:
     return bisection.bracket(lambda q: _tail(law, q) <= p, low, low + step, HALVINGS)[1]
 
 
-def _pool_error(null: Null, choice: Choice, nominal: Truth, varied: Truth, q: float) -> float | None:
+def _fewer(null: Null, choice: Choice, truth: Truth, q: float) -> tuple[np.ndarray, float]:
+    """False alarms at q without each group of the pool, of few laws where there are many, and the least that is known:
+    relative to the inflation its error hardly depends on how finely a nuisance is averaged over."""
+    return tails_without(null, choice, truth.coarse(), q, GROUPS)
+
+
+def _pool_error(nominal: tuple[np.ndarray, float], varied: tuple[np.ndarray, float]) -> float | None:
     """Jack-knife of the inflation's relative error at a fixed threshold.
 
-    Both truths lose the same events: where they share the pool, most of its error is in both. Relative to the
-    inflation it hardly depends on how finely a nuisance is averaged over.
+    Both truths lose the same events: where they share the pool, most of its error is in both.
     """
-    ratios = []
-    for group in range(GROUPS):
-        fewer = [pool_law(null, choice, truth.coarse().without(group, GROUPS)) for truth in (nominal, varied)]
-        alarm, alarm_varied = (_tail(law, q) for law in fewer)
-        if alarm <= fewer[0].smallest_p or alarm_varied <= fewer[1].smallest_p:
-            return None
-        ratios.append(alarm_varied / alarm)
-    return jackknife.error(np.array(ratios) / np.mean(ratios))
+    if any((tails <= smallest_p).any() for tails, smallest_p in (nominal, varied)):
+        return None
+    ratios = varied[0] / nominal[0]
+    return jackknife.error(ratios / ratios.mean())
 
 
 def _toy_error(compared: dict, n_toys: int) -> float:

@@ -11,6 +11,7 @@ import numpy as np
 
 from engine.inference import cells, toys
 from engine.inference.cells import Choice
+from engine.inference.exact import Distribution
 from engine.inference.hypothesis import Law, Null
 from engine.inference.leakage import KNOWN
 
@@ -31,12 +32,6 @@ class Truth:
     signal: np.ndarray
     group: np.ndarray
 
-    def without(self, group: int, groups: int) -> "Truth":
-        """This truth from a pool that lacks one of so many groups; what is left stands for all events."""
-        kept, scale = self.group != group, groups / (groups - 1)
-        laws = tuple((share, _scaled(_only(law, kept), scale)) for share, law in self.laws)
-        return Truth(laws, self.signal[kept] * scale, self.group[kept])
-
     def coarse(self) -> "Truth":
         """This truth with every fourth law of an average, and of those the likely ones: enough for an error."""
         kept = [(share, law) for share, law in self.laws[::4] if share > UNLIKELY]
@@ -49,13 +44,12 @@ class Truth:
         return replace(self, laws=tuple(laws))
 
 
-def _only(law: Law, kept: np.ndarray) -> Law:
+def _without(law: Law, group: np.ndarray, left_out: int, groups: int) -> Law:
+    """The law of a pool that lacks one of so many groups; what is left stands for all events."""
+    kept = group != left_out
     leaks = None if law.leaks is None else law.leaks[kept]
-    return replace(law, events=law.events[kept], weights=law.weights[:, kept], leaks=leaks)
-
-
-def _scaled(law: Law, scale: float) -> Law:
-    return replace(law, weights=law.weights * scale)
+    weights = law.weights[:, kept] * (groups / (groups - 1))
+    return replace(law, events=law.events[kept], weights=weights, leaks=leaks)
 
 
 def averaged(law: Law, factor: float) -> list[tuple[float, Law]]:
@@ -119,18 +113,34 @@ def exact_laws(null: Null, choice: Choice, truth: Truth) -> tuple[Mixture, Mixtu
     """Laws of q under background and with signal, events drawn from the truth and the statistic made for the null."""
     laws = []
     for share, law in truth.laws:
-        statistic = choice.prepare(replace(null, drawn=law, stated=null.n_background))
-        laws.append((share, *statistic.distributions(truth.signal)))
+        laws.append((share, *_of_truth(null, choice, law).distributions(truth.signal)))
     return Mixture(tuple((s, b) for s, b, _ in laws)), Mixture(tuple((s, a) for s, _, a in laws))
 
 
-def pool_law(null: Null, choice: Choice, truth: Truth) -> Mixture:
-    """The law of q under background as if the pool were the truth: for a jack-knife, which asks how far off it is."""
-    laws = []
+def tails_without(null: Null, choice: Choice, truth: Truth, q: float, groups: int) -> tuple[np.ndarray, float]:
+    """(groups,) P(Q >= q) under background as if the pool without each of so many groups were the truth, for a
+    jack-knife, which asks how far off it is; and the p below which they are bounds."""
+    tails, smallest = np.zeros(groups), 0.0
     for share, law in truth.laws:
-        statistic = choice.prepare(replace(null, drawn=law, stated=null.n_background))
-        laws.append((share, statistic.unwidened() if hasattr(statistic, "unwidened") else statistic.background))
-    return Mixture(tuple(laws))
+        statistic, own = _of_truth(null, choice, law), None
+        if hasattr(statistic, "tails_without"):
+            own, known = statistic.tails_without(q, truth.group, groups), statistic.background.smallest_p
+        if own is None:
+            fewer = [_without(law, truth.group, each, groups) for each in range(groups)]
+            laws = [_of_pool(_of_truth(null, choice, one)) for one in fewer]
+            own, known = np.array([float(one.sf(np.array([q]))[0]) for one in laws]), laws[0].smallest_p
+        tails += share * own
+        smallest = max(smallest, known)
+    return tails, smallest
+
+
+def _of_truth(null: Null, choice: Choice, law: Law):
+    """The statistic made for the null, of events drawn from the law."""
+    return choice.prepare(replace(null, drawn=law, stated=null.n_background))
+
+
+def _of_pool(statistic) -> Distribution:
+    return statistic.unwidened() if hasattr(statistic, "unwidened") else statistic.background
 
 
 def toy_laws(null: Null, choice: Choice, truth: Truth, stream_key: tuple, n_toys: int) -> tuple[Mixture, Mixture]:

@@ -14,7 +14,7 @@ from engine.inference.cells import Choice
 from engine.inference.hypothesis import Law
 from engine.inference.pools import TOY_HALF
 from engine.inference.population import Population
-from engine.inference.systematics import GROUPS, effect, refit
+from engine.inference.systematics import GROUPS, effects, refit
 from engine.inference.truth import Truth
 from engine.lineage import row_label
 from engine.plan.plan import Plan, Point, Wanted
@@ -24,11 +24,12 @@ from engine.store.store import Ledger
 from engine.store.units import Unit, totals
 from engine.study import Study
 
-NAME, VERSION, SCHEMA = "systematics", 5, schemas.VARIED
+NAME, VERSION, SCHEMA = "systematics", 6, schemas.VARIED
 MAY_FAIL, REREAD = True, True
 OF_SEEDS, OF_TRUTHS = ("z", "z_varied"), ("false_alarm_varied", "inflation", "inflation_error", "power_varied")
 
 Row = tuple[Variation, float, float | None, str]  # a variation, an exposure, R and the name of a statistic
+Thrown = tuple[Population, np.ndarray]  # a pool, and (pool,) its selected signal events per t y at the benchmark
 
 
 def items(plan: Plan) -> list[str]:
@@ -84,20 +85,24 @@ def amounts(plan: Plan, missing: set[str]) -> dict[str, float]:
 
 
 def units(inputs: Inputs, missing: set[str]) -> Iterable[Unit]:
-    """One variation, exposure, R and statistic each."""
+    """One nuisance, exposure, R and statistic each, whichever ways it is moved: what is nominal is made once."""
     plan: Plan = inputs.plan
     nominal, signal = inputs.population, population.benchmark_weights(plan, inputs.population)
-    shared, wanted = (inputs.share(plan), inputs.share(nominal)), {}
+    shared, wanted = (inputs.share(plan), inputs.share((nominal, signal))), {}
     for item, (variation, *place) in places(plan).items():
         if item in missing:
-            wanted.setdefault(variation, []).append((item, place))
-    for variation, of_variation in wanted.items():
-        varied = varied_population(plan, inputs.ledger, nominal, variation)
-        moved = inputs.share(varied), inputs.share((signal, population.benchmark_weights(plan, varied)))
-        change = f"{variation.nuisance} {variation.direction} {variation.amount:g}"
-        for item, (exposure_ty, *pair) in of_variation:
-            name = f"{change}, {row_label(pair[1], pair[0])}, {exposure_ty:g} t y"
-            yield Unit((*shared, *moved, item), items=(item,), name=name)
+            of_nuisance = wanted.setdefault(variation.nuisance, {})
+            of_nuisance.setdefault(tuple(place), []).append((item, variation))
+    for nuisance, of_nuisance in wanted.items():
+        pools: dict[Variation, object] = {}
+        for (exposure_ty, *pair), moved in of_nuisance.items():
+            for _, variation in moved:
+                if variation not in pools:
+                    varied = varied_population(plan, inputs.ledger, nominal, variation)
+                    pools[variation] = inputs.share((varied, population.benchmark_weights(plan, varied)))
+            items, name = tuple(item for item, _ in moved), f"{row_label(pair[1], pair[0])}, {exposure_ty:g} t y"
+            pools_moved = [pools[variation] for _, variation in moved]
+            yield Unit((*shared, items, *pools_moved), items=items, name=f"{nuisance}, {name}")
 
 
 def varied_population(plan: Plan, ledger: Ledger, nominal: Population, variation: Variation) -> Population:
@@ -113,46 +118,46 @@ def varied_population(plan: Plan, ledger: Ledger, nominal: Population, variation
     return replace(population.population(plan, ledger, shift=variation.shift), f0=nominal.f0)
 
 
-def work(
-    plan: Plan, nominal: Population, varied: Population, signals: tuple[np.ndarray, np.ndarray], item: str
-) -> list[Part]:
-    """The row of one variation at one exposure, for one score and statistic.
-
-    signals: (pool,) selected signal events per t y at the benchmark, of the nominal and of the varied pool.
-    """
-    variation, exposure_ty, R, statistic = places(plan)[item]
-    benchmark = plan.study.benchmark_signal
-    expected = rows.Expectation(plan, nominal, signals[0] / benchmark.scale, exposure_ty)
-    row = expected.row(R, statistic, benchmark.value) | {"lineage": item}
-    row |= _moved_columns(plan, nominal, varied, signals, variation, exposure_ty, (R, statistic))
-    return [of_rows(NAME, SCHEMA, [row])]
+def work(plan: Plan, nominal: Thrown, items: tuple[str, ...], *moved: Thrown) -> Iterator[Part]:
+    """The rows of the variations of one nuisance at one exposure, for one score and statistic; moved: of each item."""
+    benchmark, (_, exposure_ty, R, statistic) = plan.study.benchmark_signal, places(plan)[items[0]]
+    expected = rows.Expectation(plan, nominal[0], nominal[1] / benchmark.scale, exposure_ty)
+    pairs = [(places(plan)[item][0], thrown) for item, thrown in zip(items, moved, strict=True)]
+    columns = _moved_columns(plan, nominal, pairs, exposure_ty, (R, statistic))
+    for item, of_item in zip(items, columns, strict=True):
+        row = expected.row(R, statistic, benchmark.value) | {"lineage": item} | of_item
+        yield of_rows(NAME, SCHEMA, [row])
 
 
 def _moved_columns(
-    plan: Plan, nominal: Population, varied: Population, signals: tuple[np.ndarray, np.ndarray], variation: Variation,
-    exposure_ty: float, pair: Wanted,
-) -> dict:  # fmt: skip
-    """The columns that say what the variation does."""
+    plan: Plan, nominal: Thrown, moved: list[tuple[Variation, Thrown]], exposure_ty: float, pair: Wanted
+) -> Iterator[dict]:
+    """The columns that say what each variation does; all are of one nuisance."""
     R, statistic = pair
-    sides = [_truth(one, R, exposure_ty, s) for one, s in zip((nominal, varied), signals, strict=True)]
-    sides = _changed(plan, variation, *sides)
-    choice, numbers = Choice(R, *plan.study.toys.statistic(statistic)), (nominal.stream_key, plan.study.toys.null)
-    null, refitted = nominal.null(R, exposure_ty), variation.nuisance == SEED
+    sides = [
+        _changed(plan, variation, _truth(nominal, R, exposure_ty), _truth(thrown, R, exposure_ty))
+        for variation, thrown in moved
+    ]
+    choice, numbers = Choice(R, *plan.study.toys.statistic(statistic)), (nominal[0].stream_key, plan.study.toys.null)
+    null, refitted = nominal[0].null(R, exposure_ty), moved[0][0].nuisance == SEED
     if refitted:
-        moved = asdict(refit((null, varied.null(R, exposure_ty)), choice, tuple(sides), *numbers))
+        nulls = [(null, thrown[0].null(R, exposure_ty)) for _, thrown in moved]
+        done = (refit(of_both, choice, side, *numbers) for of_both, side in zip(nulls, sides, strict=True))
     else:
-        moved = asdict(effect(null, choice, *sides, *numbers))
+        done = effects(null, choice, sides[0][0], [varied for _, varied in sides], *numbers)
     same_unit = not refitted or choice.module.MONOTONE_INVARIANT  # then q follows from ranks, whatever the score is
-    expected = [sum(share * law.n_expected for share, law in side.laws) for side in sides]
-    return dict.fromkeys((*OF_SEEDS, *OF_TRUTHS)) | moved | {
-        "threshold_shift": moved["threshold_varied"] - moved["threshold"] if same_unit else None,
-        "n_background": expected[0], "n_background_varied": expected[1],
-        "n_signal_varied": float(sides[1].signal.sum()),
-    }  # fmt: skip
+    for side, one in zip(sides, done, strict=True):
+        columns, expected = asdict(one), [sum(share * law.n_expected for share, law in truth.laws) for truth in side]
+        yield dict.fromkeys((*OF_SEEDS, *OF_TRUTHS)) | columns | {
+            "threshold_shift": columns["threshold_varied"] - columns["threshold"] if same_unit else None,
+            "n_background": expected[0], "n_background_varied": expected[1],
+            "n_signal_varied": float(side[1].signal.sum()),
+        }  # fmt: skip
 
 
-def _truth(pool: Population, R: float | None, exposure_ty: float, signal: np.ndarray) -> Truth:
+def _truth(thrown: Thrown, R: float | None, exposure_ty: float) -> Truth:
     """What the half of a pool that toys draw from says of experiments."""
+    pool, signal = thrown
     half = pool.pool.half == TOY_HALF
     law = pool.null(R, exposure_ty).drawn
     return Truth(((1.0, law),), pool.signal(signal) * exposure_ty, pool.pool.groups(GROUPS)[half])

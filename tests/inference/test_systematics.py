@@ -11,7 +11,7 @@ from engine.inference.cells import Choice
 from engine.inference.exact.power import P_THREE_SIGMA
 from engine.inference.pools import TOY_HALF
 from engine.inference.significance import z_one_sided
-from engine.inference.systematics import GROUPS, effect, refit
+from engine.inference.systematics import GROUPS, effects, refit
 from engine.inference.teststats import count, excess_scan, extended_poisson, tail_count
 from engine.inference.truth import Truth
 from engine.options import configure
@@ -58,7 +58,8 @@ def changed(truth, leak, factor):
 
 
 def compare(population, choice, varied, n_toys=0):
-    return effect(population.null(choice.R, 1.0), choice, truth_of(population, choice), varied, ("test",), n_toys)
+    null, nominal = population.null(choice.R, 1.0), truth_of(population, choice)
+    return next(effects(null, choice, nominal, [varied], ("test",), n_toys))
 
 
 @pytest.mark.parametrize("choice", CHOICES, ids=NAMES)
@@ -69,6 +70,40 @@ def test_a_factor_of_one_changes_nothing(leaky, choice):
     assert found.power_varied == found.power_recalibrated == found.power
     assert truths.averaged(leaky.null(choice.R, 1.0).drawn, 1.0)[0][0] == 1.0
     assert 0.1 * P_THREE_SIGMA < found.false_alarm <= P_THREE_SIGMA
+
+
+@pytest.mark.parametrize("choice", CHOICES, ids=NAMES)
+def test_truths_side_by_side_are_what_each_is_alone(leaky, choice):
+    truth, leak = truth_of(leaky, choice), in_tail(leaky, choice)
+    varied = [changed(truth, leak, factor) for factor in (0.5, 2.0)]
+    alone = [compare(leaky, choice, one) for one in varied]
+    assert list(effects(leaky.null(choice.R, 1.0), choice, truth, varied, ("test",), 0)) == alone
+    assert alone[0].inflation < 1 < alone[1].inflation
+
+
+@pytest.mark.parametrize("q", [-20.0, 0.0, 20.0, 60.0])
+@pytest.mark.parametrize("relative_sd", [(0.0, 0.0), (0.1, 0.3)])
+def test_a_pool_without_a_group_along_the_line_of_all(leaky, q, relative_sd, monkeypatch):
+    """Beside laws of their own, made of what is left."""
+    choice, null = CHOICES[2], leaky.null(R, 1.0)
+    truth = truth_of(leaky, choice).changed(lambda law: [(1.0, replace(law, relative_sd=np.array(relative_sd)))])
+    median = truths.exact_laws(null, choice, truth)[0].median()
+    tails, smallest_p = truths.tails_without(null, choice, truth, median + q, GROUPS)
+    with monkeypatch.context() as patched:
+        patched.delattr(extended_poisson.ExtendedPoisson, "tails_without")
+        slow, slow_smallest = truths.tails_without(null, choice, truth, median + q, GROUPS)
+    assert tails == pytest.approx(slow, rel=1e-6) and smallest_p == slow_smallest
+    assert np.ptp(tails) > 0 and 1e-30 < tails.min() < 0.9999999
+
+
+def test_where_two_events_or_none_may_be_all_there_is_laws_are_made_of_what_is_left(leaky):
+    choice, truth = CHOICES[2], truth_of(leaky, CHOICES[2])
+    null = leaky.null(R, 0.1)  # six events
+    truth = truth.changed(lambda law: [(1.0, replace(law, weights=law.weights / 10))])
+    background = truths.exact_laws(null, choice, truth)[0]
+    assert choice.prepare(null).tails_without(background.median(), truth.group, GROUPS) is None
+    tails, _ = truths.tails_without(null, choice, truth, background.median(), GROUPS)
+    assert len(tails) == GROUPS and tails == pytest.approx(0.5, abs=0.02) and np.ptp(tails) > 0
 
 
 def test_twice_the_leak_is_twice_the_tail_with_poissons_false_alarms(leaky):
@@ -125,7 +160,7 @@ def test_toys_agree_with_the_exact_law(leaky):
     varied = changed(truth_of(leaky, choice), in_tail(leaky, choice), 1.5)
     exact = compare(leaky, choice, varied)
     without_law = replace(choice, module=WithoutLaw)
-    counted = effect(leaky.null(R, 1.0), without_law, truth_of(leaky, choice), varied, ("test",), 40_000)
+    counted = compare(leaky, without_law, varied, 40_000)
     assert (exact.method, counted.method) == ("exact", "toys")
     assert counted.threshold == exact.threshold
     assert abs(counted.inflation - exact.inflation) < 4 * counted.inflation_error

@@ -12,7 +12,7 @@ at z = exp(lambda slope), less its terms of no, one and two events, which `atoms
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import finufft
 import numpy as np
@@ -88,7 +88,8 @@ class Contour:
 
     step: of tau; tau, phi (frequencies,); resolution: width by which the atoms of a discrete Q are blurred, 0
     for none; kappa: of `EventSum.tilted`; turn (frequencies,): phase taken out of the background's events; tables: (z
-    (frequencies or 1, nodes), kernel, ln of the background's generating function) of each shelf, if kept.
+    (frequencies or 1, nodes), kernel, ln of the background's generating function over exp(ln_top), ln_top) of each
+    shelf, if kept; is_blurred: whether the transform did not die out.
     """
 
     t: float
@@ -100,6 +101,7 @@ class Contour:
     kappa: float
     turn: np.ndarray
     tables: tuple
+    is_blurred: bool = False
 
     def tail(self, q: np.ndarray) -> np.ndarray:
         """P(Q >= q) for t > 0, -P(Q < q) for t < 0; q (k,)."""
@@ -127,10 +129,27 @@ class Contour:
         weights = signal * np.exp(self.t * values - self.kappa)
         added = pool_transform(values, weights[None], self.tau, self.step)[0] * np.exp(-1j * self.turn)
         phi = np.zeros(len(self.tau), dtype=np.complex128)
-        for z, kernel, ln_g in self.tables:
+        for z, kernel, ln_g, _ in self.tables:
             exponent = ln_g + z * added[:, None] - signal.sum()
             phi += (kernel * np.exp(exponent)).sum(axis=1)
-        return Contour(self.t, self.step, self.tau, phi, self.ln_scale, self.resolution, self.kappa, self.turn, ())
+        return replace(self, phi=phi, tables=())
+
+    def without_each(self, events: EventSum, group: np.ndarray, groups: int) -> Iterator["Contour"]:
+        """This line for the law of a pool that lacks each of so many groups in turn, from the tables that were kept.
+
+        events: those of the law, not merged; group (n,): of each; what is left of them stands for all.
+        """
+        weights, scale = events.weights * np.exp(self.t * events.values - self.kappa), groups / (groups - 1)
+        parts = [(events.values[group == g], weights[:, group == g]) for g in range(groups)]
+        transformed = np.array([pool_transform(*part, self.tau, self.step) for part in parts])
+        expected = np.array([events.weights[:, group == g].sum(axis=1) for g in range(groups)])
+        left = (transformed.sum(axis=0) - transformed) * (scale * np.exp(-1j * self.turn))
+        for rates, number in zip(left, (expected.sum(axis=0) - expected) * scale, strict=True):
+            phi = np.zeros(len(self.tau), dtype=np.complex128)
+            for z, kernel, _, ln_top in self.tables:
+                ln_g = generating.ln_generating(z, rates[:, :, None], number, events.relative_sd)
+                phi += (kernel * np.exp(ln_g - ln_top)).sum(axis=1)
+            yield replace(self, phi=phi, tables=())
 
 
 def copies_apart(t: np.ndarray, k: np.ndarray, index: int, ln_p: float) -> float:
@@ -247,8 +266,9 @@ def contour(law: EventSum, t: float, period: float, wanted: np.ndarray, *, keep:
     resolution = _resolution(tau, phi, step, most)
     ties = resolution if n_values <= FEW_VALUES else 0.0
     phi = phi * _taper(t + 1j * tau, resolution, 1 if ties else BLURS)
-    kept = tuple((s.z, np.concatenate(k), np.concatenate(g)) for s, (k, g) in zip(floor, tables, strict=True) if k)
-    return Contour(t, step, tau, phi, ln_scale, ties, kappa, np.concatenate(turn), kept)
+    kept = tuple((shelf.z, np.concatenate(kernel), np.concatenate(ln_g), shelf.ln_top)
+                 for shelf, (kernel, ln_g) in zip(floor, tables, strict=True) if kernel)  # fmt: skip
+    return Contour(t, step, tau, phi, ln_scale, ties, kappa, np.concatenate(turn), kept, resolution > 0)
 
 
 def _over_every_n(law: EventSum, t: float, period: float) -> Contour:
@@ -267,8 +287,8 @@ def _over_every_n(law: EventSum, t: float, period: float) -> Contour:
     resolution = _resolution(tau, phi, step, MOST_OF_EVERY_N)
     ties = resolution if n_values <= FEW_VALUES else 0.0
     phi = phi * _taper(t + 1j * tau, resolution, 1 if ties else BLURS)
-    tables = ((z[:, None], np.ones((len(tau), 1)), ln_g[:, None]),)
-    return Contour(t, step, tau, phi, ln_scale, ties, kappa, np.zeros(len(tau)), tables)
+    tables = ((z[:, None], np.ones((len(tau), 1)), ln_g[:, None], ln_scale),)
+    return Contour(t, step, tau, phi, ln_scale, ties, kappa, np.zeros(len(tau)), tables, resolution > 0)
 
 
 def _taper(line: np.ndarray, resolution: float, blurs: int) -> np.ndarray:

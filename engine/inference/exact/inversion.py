@@ -42,10 +42,32 @@ class Inverted:
         p = np.array([self._many(x) + self.few.at_least(x) for x in q.ravel()]).reshape(q.shape)
         return np.clip(p, np.finfo(float).tiny, 1.0)
 
+    def tails_without(self, q: float, events: EventSum, group: np.ndarray, groups: int) -> np.ndarray | None:
+        """(groups,) P(Q >= q) of a pool that lacks each of so many groups of events, along the line that serves all.
+
+        events: those of the law, not merged; group (n,): of each. The integral is exact along any line; which one it
+        is, how far apart copies are and which N count are taken from the whole pool. None where experiments of two
+        events or none may matter, or the law is discrete, or q beyond all lines.
+        """
+        chernoff = self._k - self._t * q
+        ln_tail, ln_rest = self._bounds(chernoff)
+        if self.law.counts[0] <= 3 or ln_tail < LN_WINDOW or ln_rest < -LN_COPIES:
+            return None
+        index = self._best(chernoff - ln_tail)
+        line = contour(self.law, self._t[index], self.period(index), self.counts(index), keep=True)
+        if line.is_blurred:
+            return None
+        tails = np.array([one.tail(np.array([q]))[0] for one in line.without_each(events, group, groups)])
+        return np.clip(tails if line.t > 0 else 1.0 + tails, np.finfo(float).tiny, 1.0)
+
+    def _bounds(self, chernoff: np.ndarray) -> tuple[float, float]:
+        """ln of the most that P(Q >= q) and P(Q < q) may be, N >= 3."""
+        return chernoff[self._t >= 0].min(), chernoff[self._t <= 0].min()
+
     def _many(self, q: float) -> float:
         """P(Q >= q, N >= 3)."""
         chernoff = self._k - self._t * q
-        ln_tail, ln_rest = chernoff[self._t >= 0].min(), chernoff[self._t <= 0].min()
+        ln_tail, ln_rest = self._bounds(chernoff)
         if ln_tail < LN_WINDOW:
             return float(np.exp(max(ln_tail, -700.0)))
         if ln_rest < -LN_COPIES:
@@ -58,10 +80,13 @@ class Inverted:
         """A line that loses little accuracy; ln_loss has one entry per tilt."""
         index = min(self._lines, key=lambda i: ln_loss[i], default=None)
         if index is None or ln_loss[index] > LN_LOSS:
-            index = int(np.argmin(np.where(self._ln_p >= LEAST_LN, ln_loss, np.inf)))
+            index = self._best(ln_loss)
         if index not in self._lines:
             self._lines[index] = contour(self.law, self._t[index], self.period(index), self.counts(index))
         return self._lines[index]
+
+    def _best(self, ln_loss: np.ndarray) -> int:
+        return int(np.argmin(np.where(self._ln_p >= LEAST_LN, ln_loss, np.inf)))
 
     def period(self, index: int) -> float:
         """The distance of the copies on this line."""

@@ -1,6 +1,7 @@
 """The exact law of q = c(N) + a sum v over the events of a prior-predictive experiment."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -25,9 +26,11 @@ class Sums:
         weights, sd = one_process(weights, sd)
         self._centre = centre = _centre(self._y, weights, sd)
         slope = centre if penalty is None else None
-        self._law = EventSum(
-            *merged(self._y - centre, weights), sd, lambda n: (penalty(n) if penalty else 0.0) + centre * n, slope
+        self._events = EventSum(
+            self._y - centre, weights, sd, lambda n: (penalty(n) if penalty else 0.0) + centre * n, slope
         )
+        values, weights = merged(self._events.values, weights)
+        self._law = replace(self._events, values=values, weights=weights)
         self._null = exact(self._law)
 
     def distribution(self, signal=None) -> Inverted | WithSignal | Counted:
@@ -38,6 +41,14 @@ class Sums:
         if isinstance(self._null, Counted):
             return exact(self._law.added(values, extra[0]))
         return WithSignal(self._null, values, extra[0])
+
+    def tails_without(self, q: float, group: np.ndarray, groups: int) -> np.ndarray | None:
+        """(groups,) P(Q >= q) under background of a pool without each of so many groups; group (n,): of each event.
+
+        None where these need a law of their own (`Inverted.tails_without`).
+        """
+        null = self._null
+        return None if isinstance(null, Counted) else null.tails_without(q, self._events, group, groups)
 
 
 def _centre(y: np.ndarray, weights: np.ndarray, sd: np.ndarray) -> float:

@@ -18,6 +18,8 @@ totals, and hand it to `q(n_events (t,), made (t, m)) -> (t,)`. A toy takes what
 optionally, where ADDITIVE, `widen(totals, expected (t, k), rng) -> totals`: carries the pool's finite size into null
 toys, of which each was drawn with totals expected of its own, as its rates and its leakage moved them;
 optionally `unwidened() -> law`: its null without that, where its law is known;
+optionally `tails_without(q, group (n,), groups) -> (groups,)`: P(Q >= q) under background of a pool that lacks each of
+so many groups in turn, or None where each needs a law of its own;
 optionally `pool_limited`: whether too few pool events stand behind it;
 optionally `sees_deficit`: whether q grows for fewer events than expected, too, so that rows say how much of p they are;
 and, where its law is known, `distributions(signal) -> (null, alternative)`, two laws of q

@@ -66,6 +66,10 @@ class ExtendedPoisson:
         """The law of q under background, and with a signal of these expected events."""
         return self.background, self._sums.distribution(signal)
 
+    def tails_without(self, q: float, group: np.ndarray, groups: int) -> np.ndarray | None:
+        """(groups,) P(Q >= q) under background of a pool without each of so many groups; group (events,): of each."""
+        return self._sums.tails_without(q, group, groups)
+
 
 def prepare(null: Null, options: Options) -> ExtendedPoisson:
     """Eq. 6 under this null."""
