@@ -7,6 +7,8 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from engine.store import checkpoints
 from engine.store.parts import Entry, Part
 from engine.store.store import Store
 from engine.store.units import Group, Unit
+from zoo import Fitted
 
 EPOCHS = 12
 
@@ -93,42 +96,65 @@ def kill_a_follower(folder, killed):
     killed.append(follower)
 
 
+def meet(folder: str, name: str, device: str) -> Iterator[Part]:
+    """A fit that waits, for a while, until all of the other fit's members have begun as well."""
+    open(f"{folder}/begun.{name}.{os.getpid()}", "w").close()
+    until = time.monotonic() + 120
+    while len(glob.glob(f"{folder}/begun.*")) < 4 and time.monotonic() < until:
+        time.sleep(0.05)
+    with open(f"{folder}/met", "a") as file:
+        file.write(f"{len(glob.glob(f'{folder}/begun.*'))}\n")
+    os.makedirs(f"{folder}/{name}", exist_ok=True)
+    (part,) = fit(f"{folder}/{name}", 0.3 if name == "one" else 0.0, device)
+    yield Part(f"models/{name}.safetensors", (name,), part.content)
+
+
+@dataclass
+class SideBySide:
+    """What came of two fits: the disturbed one, the other, and the folder of both."""
+
+    disturbed: Fitted
+    other: Fitted
+    folder: Path
+
+
 @pytest.fixture(scope="module")
-def disturbed(cluster, tmp_path_factory):
-    """A fit of two processes of which one was killed, and its folder."""
-    folder, killed = tmp_path_factory.mktemp("disturbed"), []
-    watch = threading.Thread(target=kill_a_follower, args=(folder, killed), daemon=True)
+def fits(cluster, tmp_path_factory):
+    """Two fits of two processes each, side by side, of which one was killed."""
+    folder, killed = tmp_path_factory.mktemp("fits"), []
+    watch = threading.Thread(target=kill_a_follower, args=(folder / "one", killed), daemon=True)
     watch.start()
-    found = train(fit, str(folder), 0.3)
+    store = Store(str(folder))
+    units = [Unit((nodes.share(str(folder)), name), items=(name,)) for name in ("one", "other")]
+    entries = [entry for ended in trainer.train(meet, units, store, Group(2, 0)) for entry in ended]
     watch.join()
-    assert killed and len(list(folder.glob("pid.*"))) > 2
-    return found, folder
+    assert killed and len(list((folder / "one").glob("pid.*"))) > 2
+    family = importlib.import_module("zoo.dense_vae")
+    made = {entry.items: zoo.load(store.get(entry.path), family) for entry in entries}
+    assert made.keys() == {("one",), ("other",)}
+    return SideBySide(made["one",], made["other",], folder)
 
 
-def test_two_workers_give_the_curve_of_one_though_one_of_them_is_killed(disturbed, tmp_path):
-    is_that_of_one(disturbed[0], tmp_path)
+def test_two_workers_give_the_curve_of_one_though_one_of_them_is_killed(fits, tmp_path):
+    is_that_of_one(fits.disturbed, tmp_path)
 
 
-def test_an_interrupt_is_still_the_programs(disturbed):
+def test_fits_side_by_side_are_one_and_the_kill_changed_no_byte(fits):
+    assert (fits.folder / "met").read_text().split()[:4] == 4 * ["4"]
+    assert len(list((fits.folder / "other").glob("pid.*"))) == 2
+    assert zoo.save(fits.disturbed) == zoo.save(fits.other)
+
+
+def test_an_interrupt_is_still_the_programs(fits):
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_a_killed_worker_costs_no_epoch_that_was_kept(disturbed):
-    lines = [line.split() for line in (disturbed[1] / "epochs").read_text().splitlines()]
+def test_a_killed_worker_costs_no_epoch_that_was_kept(fits):
+    lines = [line.split() for line in (fits.folder / "one" / "epochs").read_text().splitlines()]
     first, second = dict.fromkeys(pid for _, pid in lines)
     before, after = ([int(epoch) for epoch, pid in lines if pid == which] for which in (first, second))
     assert 3 <= before[-1] < EPOCHS
     assert after[0] in (before[-1], before[-1] + 1) and after[-1] == EPOCHS  # the last may not have been kept in time
-
-
-@pytest.mark.slow
-def test_an_undisturbed_fit_of_two_is_that_of_one_and_the_kill_changed_no_byte(disturbed, tmp_path):
-    folder = tmp_path / "together"
-    folder.mkdir()
-    together = train(fit, str(folder), 0.0)
-    assert len(list(folder.glob("pid.*"))) == 2
-    is_that_of_one(together, tmp_path)
-    assert zoo.save(disturbed[0]) == zoo.save(together)
 
 
 def test_what_every_worker_refuses_is_refused_at_once(cluster, tmp_path):
@@ -145,30 +171,6 @@ def test_a_part_that_a_worker_finds_damaged_is_told_to_the_driver(cluster, tmp_p
 def test_a_cluster_too_small_is_said_before_anything_waits(cluster, tmp_path):
     with pytest.raises(BadInput, match=r"training.workers = 5.*the cluster has 4 CPUs and 0 GPUs"):
         train(refuse, str(tmp_path), workers=5)
-
-
-def meet(folder: str, name: str, device: str) -> Iterator[Part]:
-    """A fit that waits, for a while, until all of the other fit's members have begun as well."""
-    open(f"{folder}/begun.{name}.{os.getpid()}", "w").close()
-    until = time.monotonic() + 120
-    while len(glob.glob(f"{folder}/begun.*")) < 4 and time.monotonic() < until:
-        time.sleep(0.05)
-    with open(f"{folder}/met", "a") as file:
-        file.write(f"{len(glob.glob(f'{folder}/begun.*'))}\n")
-    os.makedirs(f"{folder}/{name}", exist_ok=True)
-    (part,) = fit(f"{folder}/{name}", 0.0, device)
-    yield Part(f"models/{name}.safetensors", (name,), part.content)
-
-
-def test_fits_side_by_side_are_those_of_one_after_the_other(disturbed, tmp_path):
-    store = Store(str(tmp_path))
-    units = [Unit((nodes.share(str(tmp_path)), name), items=(name,)) for name in ("one", "other")]
-    entries = [entry for ended in trainer.train(meet, units, store, Group(2, 0)) for entry in ended]
-    assert {entry.items for entry in entries} == {("one",), ("other",)}
-    assert (tmp_path / "met").read_text().split() == 4 * ["4"]
-    family = importlib.import_module("zoo.dense_vae")
-    fits = [zoo.load(store.get(entry.path), family) for entry in entries]
-    assert zoo.save(fits[0]) == zoo.save(fits[1]) == zoo.save(disturbed[0])
 
 
 # --- how many fits have room, without Ray

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from scipy.special import logsumexp
 
 from engine.inference.exact import generating
 
@@ -15,6 +14,7 @@ CELLS = 8192  # of equal width, in which values share their mean: (range / CELLS
 COARSE_CELLS = 1024
 PER_DEVIATION = 8  # of N: counts to each standard deviation, where some stand for all
 LN_R = 1e-3 * np.sinh(np.linspace(-10, 10, 401))  # weights r^N that move the mean of N from next to 0 to beyond all use
+COARSE_LN_R = LN_R[::4]
 
 
 @dataclass(frozen=True)
@@ -93,24 +93,23 @@ class EventSum:
         """The penalty at every N of the window."""
         return np.asarray(self.penalty(self.counts), dtype=np.float64)
 
-    def count_saddles(self, total: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Mean of N, its variance, and ln of the saddle-point weight of N, at every weight r^N of LN_R.
+    def count_saddles(self, total: np.ndarray, ln_r: np.ndarray = LN_R) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Mean of N, its variance, and ln of the saddle-point weight of N, at every weight r^N.
 
         total (components,): A_j(t). The weight is good to some per cent: enough to choose contours by.
         """
-        r = np.exp(LN_R)
+        r = np.exp(ln_r)
         mean, variance = generating.count_moments(r, total, self.expected, self.relative_sd)
         ln_g = generating.ln_generating(r, total[:, None], self.expected, self.relative_sd).real
-        return mean, variance, ln_g - mean * LN_R - 0.5 * np.log(2 * np.pi * variance + 1)
+        return mean, variance, ln_g - mean * ln_r - 0.5 * np.log(2 * np.pi * variance + 1)
 
     def ln_terms(self, t: float) -> np.ndarray:
         """ln of E[exp(t Q); N] for every N of the window, by the saddle point in N."""
-        return self._ln_terms(t, (self.counts, self.penalties))
+        return self._ln_terms(t, self.counts, self.penalties, LN_R)
 
-    def _ln_terms(self, t: float, some: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-        counts, penalties = some
+    def _ln_terms(self, t: float, counts: np.ndarray, penalties: np.ndarray, ln_r: np.ndarray) -> np.ndarray:
         kappa, totals = self.totals(t)
-        mean, _, ln_weight = self.count_saddles(totals)
+        mean, _, ln_weight = self.count_saddles(totals, ln_r)
         return t * penalties + kappa * counts + np.interp(counts, mean, ln_weight)
 
     def cumulant(self, t: float) -> float:
@@ -128,7 +127,9 @@ class EventSum:
         if self.slope is not None and (few := self.share_of_few(t)) < MOST_OF_FEW:
             ln_g = self.of_every_n(t, np.zeros(1), self.totals(t)[1][:, None])[1]
             return float(ln_g.real[0] + np.log1p(-few))
-        return float(logsumexp(self._ln_terms(t, self._few_counts)) + np.log(self._stride))
+        ln_terms = self._ln_terms(t, *self._few_counts, COARSE_LN_R)
+        largest = ln_terms.max()
+        return float(largest + np.log(np.exp(ln_terms - largest).sum()) + np.log(self._stride))
 
     @cached_property
     def _stride(self) -> int:

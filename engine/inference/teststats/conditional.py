@@ -21,7 +21,7 @@ AFFINE_INVARIANT = True
 MONOTONE_INVARIANT = False
 MODEL_DEPENDENT = False
 NEEDS = ("score", "density")
-LAW_VERSION = 2  # transforms of another arithmetic: 1e-9 of p
+LAW_VERSION = 3  # of another arithmetic than those before: 1e-9 of p
 
 SMALLEST_SIGNAL_P = 1e-12  # of laws with signal: medians are asked of them
 SPREAD = 12.0  # standard deviations of N, and as many events more, that tables reach beyond B

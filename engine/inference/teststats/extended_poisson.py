@@ -21,7 +21,7 @@ AFFINE_INVARIANT = False
 MONOTONE_INVARIANT = False
 MODEL_DEPENDENT = False
 NEEDS = ("score", "density")
-LAW_VERSION = 2  # transforms and circles of another arithmetic: 1e-9 of p
+LAW_VERSION = 3  # of another arithmetic than those before: 1e-9 of p
 
 
 class Options(options.Options):
