@@ -107,10 +107,11 @@ def estimate(ts: np.ndarray, weights: np.ndarray, *, bandwidth: float, relative_
 def _component(ts: np.ndarray, weights: np.ndarray, bandwidth: float) -> ComponentDensity:
     used = weights > 0
     ts, weights = ts[used], weights[used]
-    low, high = shortest_interval(ts, weights, PEAK)
+    order = np.argsort(ts, kind="stable")  # what is sorted is sorted again in no time
+    low, high = shortest_interval(ts[order], weights[order], PEAK)
     location, scale = (low + high) / 2, max(PEAK_TO_IQR * (high - low), 1e-9 * max(1.0, abs(low)))
     u = np.arcsinh((ts - location) / scale)
-    width = bandwidth * _silverman(u, weights)
+    width = bandwidth * _silverman(u, weights, order)
     first, last = u.min() - PADDING * width, u.max() + PADDING * width
     height, edges = np.histogram(u, bins=N_BINS, range=(first, last), weights=weights, density=True)
     step = edges[1] - edges[0]
@@ -129,9 +130,9 @@ def shortest_interval(values: np.ndarray, weights: np.ndarray, share: float) -> 
     return float(ranked[best]), float(ranked[last[best]])
 
 
-def _silverman(u: np.ndarray, weights: np.ndarray) -> float:
-    """0.9 min(sd, IQR / 1.34) n^(-1/5), with the effective sample size (Silverman 1986, Eq. 3.31)."""
-    low, high = weighted_quantiles(u, weights, (0.25, 0.75))
+def _silverman(u: np.ndarray, weights: np.ndarray, order: np.ndarray) -> float:
+    """0.9 min(sd, IQR / 1.34) n^(-1/5), with the effective sample size (Silverman 1986, Eq. 3.31); order: of u."""
+    low, high = weighted_quantiles(u[order], weights[order], (0.25, 0.75))
     mean = np.average(u, weights=weights)
     spread = np.sqrt(np.average((u - mean) ** 2, weights=weights))
     spread = min(spread, (high - low) / 1.34) or spread or 1.0

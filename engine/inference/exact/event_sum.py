@@ -75,9 +75,14 @@ class EventSum:
 
     def share_of_few(self, t: float) -> float:
         """E[exp(t Q); N <= 2] / E exp(t Q), where the penalty is slope N."""
-        total = self.totals(t)[1][:, None]
-        z, ln_g = self.of_every_n(t, np.zeros(1), total)
-        return float((self.of_few(z, total) * np.exp(-ln_g)).real[0])
+        return self._along_slope(t)[1]
+
+    def _along_slope(self, t: float) -> tuple[float, float]:
+        """Where the penalty is slope N: ln E exp(t Q), and the share that N <= 2 have of E exp(t Q)."""
+        kappa, total = self.totals(t)
+        z, total = np.exp(np.array([kappa + t * self.slope])), total[:, None]
+        ln_g = generating.ln_generating(z, total, self.expected, self.relative_sd)
+        return float(ln_g[0]), float((self.of_few(z, total) * np.exp(-ln_g))[0])
 
     @cached_property
     def counts(self) -> np.ndarray:
@@ -124,9 +129,10 @@ class EventSum:
 
     def _cumulant(self, t: float) -> float:
         """`cumulant` of the values as they are; by a saddle point in N, where the penalty is not slope N."""
-        if self.slope is not None and (few := self.share_of_few(t)) < MOST_OF_FEW:
-            ln_g = self.of_every_n(t, np.zeros(1), self.totals(t)[1][:, None])[1]
-            return float(ln_g.real[0] + np.log1p(-few))
+        if self.slope is not None:
+            ln_g, few = self._along_slope(t)
+            if few < MOST_OF_FEW:
+                return float(ln_g + np.log1p(-few))
         ln_terms = self._ln_terms(t, *self._few_counts, COARSE_LN_R)
         largest = ln_terms.max()
         return float(largest + np.log(np.exp(ln_terms - largest).sum()) + np.log(self._stride))
