@@ -198,6 +198,32 @@ def test_the_rates_moment_generating_function(sd, x):
     assert np.exp(generating.ln_mgf(np.array(x), sd)) == pytest.approx(expected, rel=1e-8)
 
 
+SD = np.array([0.0, 0.02, 0.06, 0.1, 0.2, 0.2, 0.5, 0.5, 0.3, 1.0])
+EXPECTED = np.array([500.0, 300.0, 100.0, 5.0, 1.0, 0.3, 0.1, 0.5, 2.0, 0.2])
+
+
+@pytest.mark.parametrize("scale", [0.1, 1.0, 30.0])
+@pytest.mark.parametrize("over", [np.s_[:, :, None], np.s_[:, :1], np.s_[:]], ids=["nodes", "one", "each"])
+def test_the_product_of_components_is_that_of_each_of_them(scale, over):
+    """Of small ones a series, of some a closed form, of others neither: logarithms agree but for whole turns."""
+    rng, expected = np.random.default_rng(4), scale * EXPECTED
+    z = 1.01 * np.exp(1j * np.linspace(-0.2, 0.2, 41))
+    size, phase = rng.uniform(0.5, 1.1, (len(SD), 41)), rng.uniform(-0.5, 0.5, (len(SD), 41))
+    rates = (expected[:, None] * size * np.exp(1j * phase))[over]
+    ln_g = generating.ln_generating(z, rates, expected, SD)
+    of_each = (-1, *[1] * (rates.ndim - 1))
+    terms = generating.ln_mgf(z * rates - expected.reshape(of_each), SD.reshape(of_each))
+    assert ln_g.shape == terms.shape[1:]
+    assert abs(np.exp(ln_g - terms.sum(axis=0)) - 1).max() < 1e-14 * expected.sum()
+
+
+@pytest.mark.parametrize("sd", [0.02, 0.3, 1.0])
+def test_moments_of_a_rate_are_those_of_a_cut_gaussian(sd):
+    moments = generating.scaled_moments(sd)[:7] * special.factorial(np.arange(7))
+    expected = [stats.truncnorm.moment(k, -1 / sd, np.inf, 1, sd) for k in range(1, 7)]
+    assert moments[1:] == pytest.approx(expected, rel=1e-9)
+
+
 def test_no_signal_is_the_null_and_little_signal_nearly():
     v, w = weighted([2500.0, 490.0, 10.0], [False, False, True])
     sums, sd = Sums(v, w, [0.03, 0.08, 0.3], eq_6(3000.0), -2.0), 150.0
