@@ -18,8 +18,9 @@ class Live(Relay):
     """Passes on what a scan reports, and shows it in the scan's run.
 
     `record` makes what is known at the beginning, `total` is the number of the scan's items; `record` and `uri` are
-    asked for at the first stage, when bad input has been refused. The first failure is told to `warn`, and the scan
-    goes on unwatched. `fitted`: items of the fits whose epochs are shown, each in its run.
+    asked for at the first news of a stage, when bad input has been refused and others are at work: MLflow takes
+    seconds to import and to make a database. The first failure is told to `warn`, and the scan goes on unwatched.
+    `fitted`: items of the fits whose epochs are shown, each in its run.
     """
 
     def __init__(
@@ -30,23 +31,21 @@ class Live(Relay):
         self.record, self.total, self.uri, self.warn = record, total, uri, warn
         self.fitted, self.lock = set(fitted), threading.Lock()  # fits are told of by another thread
         self.client = self.run = self.epochs = self.system = None
-        self.begun = False
+        self.staged = self.begun = False
         self.n_done = 0
         self.logged, self.logged_s = -1, time.monotonic()
 
     def stage(self, name: str, total: int, reused: int) -> None:
-        """The first one begins the run, or goes on with it."""
+        """There is something to tell from the first one on."""
         super().stage(name, total, reused)
-        if not self.begun:
-            self.begun = True
-            self._safely(self._begin)
+        self.staged = True
         self.n_done += reused
 
     def advance(self, n_items: int) -> None:
         """A point of progress every EVERY_S seconds."""
         super().advance(n_items)
         self.n_done += n_items
-        if time.monotonic() - self.logged_s > EVERY_S:
+        if not self.begun or time.monotonic() - self.logged_s > EVERY_S:
             self._safely(self._tell)
 
     def fits(self, under_way: dict[str, FitProgress]) -> None:
@@ -61,6 +60,8 @@ class Live(Relay):
 
     def end(self, status: str | None = None) -> None:
         """Nothing is measured any more; the run of a scan that did not come to its end is FAILED or KILLED."""
+        if status:
+            self._safely(lambda: None)  # also of one of which nothing was told yet
         if self.system:
             self.system.stop()
         if self.run and status:
@@ -88,8 +89,12 @@ class Live(Relay):
             self.logged, self.logged_s = n_done, time.monotonic()
 
     def _safely(self, act: Callable[[], None]) -> None:
+        """What is first to be told begins the run, or goes on with it."""
         with self.lock:
             try:
+                if self.staged and not self.begun:
+                    self.begun = True
+                    self._begin()
                 act()
             except Exception as error:  # the scan matters, not who watches it
                 self.client = self.run = self.epochs = None

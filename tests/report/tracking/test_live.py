@@ -52,6 +52,21 @@ def test_nothing_is_written_before_the_first_stage(watch, uri, tmp_path):
     assert not (tmp_path / "none.db").exists()
 
 
+def test_no_work_waits_for_it(watch, tmp_path):
+    reporter = watch(f"sqlite:///{tmp_path}/later.db")
+    scan(reporter, 0)
+    assert not (tmp_path / "later.db").exists(), "what is made in a stage is under way before anything is told"
+    reporter.advance(1)
+    assert (tmp_path / "later.db").exists()
+
+
+def test_a_scan_that_ends_before_anything_was_made_is_there(watch, seen):
+    reporter = watch()
+    scan(reporter, 0)
+    reporter.end("KILLED")
+    assert [run.info.status for run in seen().runs()] == ["KILLED"] and not measuring()
+
+
 def test_it_shows_its_progress_and_ends_as_it_is_told(watch, seen):
     reporter = watch()
     scan(reporter, 3)
