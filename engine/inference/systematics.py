@@ -3,8 +3,8 @@
 False alarms, the threshold it ought to have, power.
 """
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -43,27 +43,51 @@ class Effect:
     method: str
 
 
-def effects(
-    null: Null, choice: Choice, nominal: Truth, varied: Sequence[Truth], stream_key: tuple, n_toys: int,
-    p: float = P_THREE_SIGMA,
-) -> Iterator[Effect]:  # fmt: skip
-    """The effect of each varied truth on one statistic by its exact law, or by n_toys toys where that is not known."""
-    is_exact, fewer = choice.module.EXACT is True, None
+class Nominal:
+    """One statistic under the nominal truth, beside which others are put: by its exact law, or by n_toys toys where
+    that is not known. What is nominal is made once."""
 
-    def laws(truth: Truth) -> tuple[Mixture, Mixture]:
-        return exact_laws(null, choice, truth) if is_exact else toy_laws(null, choice, truth, stream_key, n_toys)
+    def __init__(
+        self, null: Null, choice: Choice, truth: Truth, stream_key: tuple, n_toys: int, p: float = P_THREE_SIGMA
+    ):
+        self.null, self.choice, self.truth = null, choice, truth
+        self.stream_key, self.n_toys, self.p = stream_key, n_toys, p
+        self.is_exact = choice.module.EXACT is True
+        self.laws = self._laws(truth)
+        self.threshold = threshold(self.laws[0], p)
 
-    of_nominal = laws(nominal)
-    q = threshold(of_nominal[0], p)
-    for truth in varied:
-        compared = _compared(of_nominal, laws(truth), q, p)
-        if is_exact:
-            fewer = fewer or _fewer(null, choice, nominal, q)
-            error = _pool_error(fewer, _fewer(null, choice, truth, q))
-            error = None if error is None else error * compared["inflation"]
+    def effect(self, varied: Truth) -> Effect:
+        """What another truth does."""
+        laws = self._laws(varied)
+        q, q_varied = self.threshold, threshold(laws[0], self.p)
+        at = {
+            "false_alarm": (self.laws[0], q), "false_alarm_varied": (laws[0], q),
+            "power": (self.laws[1], q), "power_varied": (laws[1], q), "power_recalibrated": (laws[1], q_varied),
+        }  # fmt: skip
+        tails = {name: _tail(law, value) for name, (law, value) in at.items()}
+        inflation = tails["false_alarm_varied"] / tails["false_alarm"]
+        if self.is_exact:
+            error = _pool_error(self._without, self._false_alarms_without(varied))
+            error = None if error is None else error * inflation
         else:
-            error = _toy_error(compared, n_toys)
-        yield Effect(**compared, inflation_error=error, method="exact" if is_exact else "toys")
+            error = _toy_error(tails, self.n_toys)
+        method = "exact" if self.is_exact else "toys"
+        return Effect(threshold=q, threshold_varied=q_varied, inflation=inflation, inflation_error=error,
+                      method=method, **tails)  # fmt: skip
+
+    def _laws(self, truth: Truth) -> tuple[Mixture, Mixture]:
+        if self.is_exact:
+            return exact_laws(self.null, self.choice, truth)
+        return toy_laws(self.null, self.choice, truth, self.stream_key, self.n_toys)
+
+    @cached_property
+    def _without(self) -> tuple[np.ndarray, float]:
+        return self._false_alarms_without(self.truth)
+
+    def _false_alarms_without(self, truth: Truth) -> tuple[np.ndarray, float]:
+        """(GROUPS,) at the nominal threshold, without each group of the pool, and the least that is known; of few laws
+        where there are many: the relative error hardly depends on how finely a nuisance is averaged over."""
+        return tails_without(self.null, self.choice, truth.coarse(), self.threshold, GROUPS)
 
 
 @dataclass(frozen=True)
@@ -108,17 +132,6 @@ def _tail(law: Mixture, q: float) -> float:
     return float(law.sf(np.array([q]))[0])
 
 
-def _compared(nominal: tuple[Mixture, Mixture], varied: tuple[Mixture, Mixture], q: float, p: float) -> dict:
-    q_varied = threshold(varied[0], p)
-    at = {
-        "false_alarm": (nominal[0], q), "false_alarm_varied": (varied[0], q),
-        "power": (nominal[1], q), "power_varied": (varied[1], q), "power_recalibrated": (varied[1], q_varied),
-    }  # fmt: skip
-    tails = {name: _tail(law, value) for name, (law, value) in at.items()}
-    inflation = tails["false_alarm_varied"] / tails["false_alarm"]
-    return {"threshold": q, "threshold_varied": q_varied, "inflation": inflation} | tails
-
-
 def threshold(law: Mixture, p: float) -> float:
     """The smallest q with P(Q >= q) <= p: a value that q can take where those are known, else from a bracket."""
     kinds = [one for _, one in law.laws]
@@ -146,12 +159,6 @@ def _bracketed(law: Mixture, p: float) -> float:
     return bisection.bracket(lambda q: _tail(law, q) <= p, low, low + step, HALVINGS)[1]
 
 
-def _fewer(null: Null, choice: Choice, truth: Truth, q: float) -> tuple[np.ndarray, float]:
-    """False alarms at q without each group of the pool, of few laws where there are many, and the least that is known:
-    relative to the inflation its error hardly depends on how finely a nuisance is averaged over."""
-    return tails_without(null, choice, truth.coarse(), q, GROUPS)
-
-
 def _pool_error(nominal: tuple[np.ndarray, float], varied: tuple[np.ndarray, float]) -> float | None:
     """Jack-knife of the inflation's relative error at a fixed threshold.
 
@@ -163,7 +170,7 @@ def _pool_error(nominal: tuple[np.ndarray, float], varied: tuple[np.ndarray, flo
     return jackknife.error(ratios / ratios.mean())
 
 
-def _toy_error(compared: dict, n_toys: int) -> float:
+def _toy_error(tails: dict[str, float], n_toys: int) -> float:
     """Of two binomial shares, as if no random number were shared."""
-    shares = np.maximum([compared["false_alarm"], compared["false_alarm_varied"]], 1 / n_toys)
+    shares = np.maximum([tails["false_alarm"], tails["false_alarm_varied"]], 1 / n_toys)
     return float(shares[1] / shares[0] * np.sqrt(((1 - shares) / (shares * n_toys)).sum()))

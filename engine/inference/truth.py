@@ -120,18 +120,18 @@ def exact_laws(null: Null, choice: Choice, truth: Truth) -> tuple[Mixture, Mixtu
 def tails_without(null: Null, choice: Choice, truth: Truth, q: float, groups: int) -> tuple[np.ndarray, float]:
     """(groups,) P(Q >= q) under background as if the pool without each of so many groups were the truth, for a
     jack-knife, which asks how far off it is; and the p below which they are bounds."""
-    tails, smallest = np.zeros(groups), 0.0
+    tails, smallest_p = np.zeros(groups), 0.0
     for share, law in truth.laws:
-        statistic, own = _of_truth(null, choice, law), None
+        statistic, p = _of_truth(null, choice, law), None
         if hasattr(statistic, "tails_without"):
-            own, known = statistic.tails_without(q, truth.group, groups), statistic.background.smallest_p
-        if own is None:
+            p, least = statistic.tails_without(q, truth.group, groups), statistic.background.smallest_p
+        if p is None:
             fewer = [_without(law, truth.group, each, groups) for each in range(groups)]
             laws = [_of_pool(_of_truth(null, choice, one)) for one in fewer]
-            own, known = np.array([float(one.sf(np.array([q]))[0]) for one in laws]), laws[0].smallest_p
-        tails += share * own
-        smallest = max(smallest, known)
-    return tails, smallest
+            p, least = np.array([float(one.sf(np.array([q]))[0]) for one in laws]), laws[0].smallest_p
+        tails += share * p
+        smallest_p = max(smallest_p, least)
+    return tails, smallest_p
 
 
 def _of_truth(null: Null, choice: Choice, law: Law):

@@ -1,7 +1,7 @@
 """Systematics: pools thrown in another detector, or scored by networks fitted with another seed, and the truths behind
 each nuisance."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -9,12 +9,13 @@ import numpy as np
 from engine import lineage, schemas
 from engine.assembly import population, results, rows
 from engine.assembly.inputs import Inputs
+from engine.errors import UNANSWERED, Unanswerable
 from engine.inference import truth as truths
 from engine.inference.cells import Choice
 from engine.inference.hypothesis import Law
 from engine.inference.pools import TOY_HALF
 from engine.inference.population import Population
-from engine.inference.systematics import GROUPS, effects, refit
+from engine.inference.systematics import GROUPS, Nominal, refit
 from engine.inference.truth import Truth
 from engine.lineage import row_label
 from engine.plan.plan import Plan, Point, Wanted
@@ -85,24 +86,29 @@ def amounts(plan: Plan, missing: set[str]) -> dict[str, float]:
 
 
 def units(inputs: Inputs, missing: set[str]) -> Iterable[Unit]:
-    """One nuisance, exposure, R and statistic each, whichever ways it is moved: what is nominal is made once."""
+    """One nuisance, exposure, R and statistic each, whichever ways it is moved: what is nominal is made once.
+
+    Every further fit is a unit, since two thresholds are made for each.
+    """
     plan: Plan = inputs.plan
-    nominal, signal = inputs.population, population.benchmark_weights(plan, inputs.population)
-    shared, wanted = (inputs.share(plan), inputs.share((nominal, signal))), {}
+    nominal, shared = inputs.population, inputs.share(plan)
+    thrown, wanted = inputs.share((nominal, population.benchmark_weights(plan, nominal))), {}
     for item, (variation, *place) in places(plan).items():
         if item in missing:
-            of_nuisance = wanted.setdefault(variation.nuisance, {})
-            of_nuisance.setdefault(tuple(place), []).append((item, variation))
-    for nuisance, of_nuisance in wanted.items():
+            moved = variation if variation.nuisance == SEED else variation.nuisance
+            wanted.setdefault(moved, {}).setdefault(tuple(place), []).append((item, variation))
+    for of_nuisance in wanted.values():
         pools: dict[Variation, object] = {}
         for (exposure_ty, *pair), moved in of_nuisance.items():
             for _, variation in moved:
                 if variation not in pools:
                     varied = varied_population(plan, inputs.ledger, nominal, variation)
-                    pools[variation] = inputs.share((varied, population.benchmark_weights(plan, varied)))
-            items, name = tuple(item for item, _ in moved), f"{row_label(pair[1], pair[0])}, {exposure_ty:g} t y"
-            pools_moved = [pools[variation] for _, variation in moved]
-            yield Unit((*shared, items, *pools_moved), items=items, name=f"{nuisance}, {name}")
+                    is_nominal = varied is nominal
+                    weights = None if is_nominal else population.benchmark_weights(plan, varied)
+                    pools[variation] = thrown if is_nominal else inputs.share((varied, weights))
+            asked, name = tuple(item for item, _ in moved), f"{row_label(pair[1], pair[0])}, {exposure_ty:g} t y"
+            arguments = (shared, thrown, asked, *(pools[variation] for _, variation in moved))
+            yield Unit(arguments, items=asked, name=f"{moved[0][1].nuisance}, {name}")
 
 
 def varied_population(plan: Plan, ledger: Ledger, nominal: Population, variation: Variation) -> Population:
@@ -118,41 +124,51 @@ def varied_population(plan: Plan, ledger: Ledger, nominal: Population, variation
     return replace(population.population(plan, ledger, shift=variation.shift), f0=nominal.f0)
 
 
-def work(plan: Plan, nominal: Thrown, items: tuple[str, ...], *moved: Thrown) -> Iterator[Part]:
-    """The rows of the variations of one nuisance at one exposure, for one score and statistic; moved: of each item."""
-    benchmark, (_, exposure_ty, R, statistic) = plan.study.benchmark_signal, places(plan)[items[0]]
+def work(plan: Plan, nominal: Thrown, asked: tuple[str, ...], *moved: Thrown) -> list[Part]:
+    """The rows of variations of one nuisance at one exposure, for one score and statistic; moved: the pool of each.
+
+    Raises Unanswerable, with the others' rows, where some variations have no answer.
+    """
+    benchmark, (first, exposure_ty, R, statistic) = plan.study.benchmark_signal, places(plan)[asked[0]]
     expected = rows.Expectation(plan, nominal[0], nominal[1] / benchmark.scale, exposure_ty)
-    pairs = [(places(plan)[item][0], thrown) for item, thrown in zip(items, moved, strict=True)]
-    columns = _moved_columns(plan, nominal, pairs, exposure_ty, (R, statistic))
-    for item, of_item in zip(items, columns, strict=True):
-        row = expected.row(R, statistic, benchmark.value) | {"lineage": item} | of_item
-        yield of_rows(NAME, SCHEMA, [row])
+    row, parts, reasons = expected.row(R, statistic, benchmark.value), [], {}
+    columns = _columns_of(plan, nominal, first.nuisance, exposure_ty, (R, statistic))
+    for item, thrown in zip(asked, moved, strict=True):
+        variation = places(plan)[item][0]
+        try:
+            parts.append(of_rows(NAME, SCHEMA, [row | {"lineage": item} | columns(variation, thrown)]))
+        except UNANSWERED as error:
+            reasons[item] = f"{variation.direction} {variation.amount:g}", error
+    if reasons:
+        raise Unanswerable(parts, reasons)
+    return parts
 
 
-def _moved_columns(
-    plan: Plan, nominal: Thrown, moved: list[tuple[Variation, Thrown]], exposure_ty: float, pair: Wanted
-) -> Iterator[dict]:
-    """The columns that say what each variation does; all are of one nuisance."""
+def _columns_of(
+    plan: Plan, nominal: Thrown, nuisance: str, exposure_ty: float, pair: Wanted
+) -> Callable[[Variation, Thrown], dict]:
+    """What gives the columns that say what a variation of the nuisance does, by it and its pool."""
     R, statistic = pair
-    sides = [
-        _changed(plan, variation, _truth(nominal, R, exposure_ty), _truth(thrown, R, exposure_ty))
-        for variation, thrown in moved
-    ]
     choice, numbers = Choice(R, *plan.study.toys.statistic(statistic)), (nominal[0].stream_key, plan.study.toys.null)
-    null, refitted = nominal[0].null(R, exposure_ty), moved[0][0].nuisance == SEED
-    if refitted:
-        nulls = [(null, thrown[0].null(R, exposure_ty)) for _, thrown in moved]
-        done = (refit(of_both, choice, side, *numbers) for of_both, side in zip(nulls, sides, strict=True))
-    else:
-        done = effects(null, choice, sides[0][0], [varied for _, varied in sides], *numbers)
-    same_unit = not refitted or choice.module.MONOTONE_INVARIANT  # then q follows from ranks, whatever the score is
-    for side, one in zip(sides, done, strict=True):
-        columns, expected = asdict(one), [sum(share * law.n_expected for share, law in truth.laws) for truth in side]
-        yield dict.fromkeys((*OF_SEEDS, *OF_TRUTHS)) | columns | {
-            "threshold_shift": columns["threshold_varied"] - columns["threshold"] if same_unit else None,
-            "n_background": expected[0], "n_background_varied": expected[1],
-            "n_signal_varied": float(side[1].signal.sum()),
+    null, truth = nominal[0].null(R, exposure_ty), _truth(nominal, R, exposure_ty)
+    truth = truth.changed(_known) if nuisance == "rates" else truth
+    effect = None if nuisance == SEED else Nominal(null, choice, truth, *numbers).effect
+    same_unit = effect is not None or choice.module.MONOTONE_INVARIANT  # q follows from ranks, whatever the score is
+
+    def columns(variation: Variation, thrown: Thrown) -> dict:
+        varied = _varied(plan, variation, _truth(thrown, R, exposure_ty))
+        if effect is None:
+            done = refit((null, thrown[0].null(R, exposure_ty)), choice, (truth, varied), *numbers)
+        else:
+            done = effect(varied)
+        n_background, n_varied = (sum(share * law.n_expected for share, law in one.laws) for one in (truth, varied))
+        return dict.fromkeys((*OF_SEEDS, *OF_TRUTHS)) | asdict(done) | {
+            "threshold_shift": done.threshold_varied - done.threshold if same_unit else None,
+            "n_background": n_background, "n_background_varied": n_varied,
+            "n_signal_varied": float(varied.signal.sum()),
         }  # fmt: skip
+
+    return columns
 
 
 def _truth(thrown: Thrown, R: float | None, exposure_ty: float) -> Truth:
@@ -163,16 +179,16 @@ def _truth(thrown: Thrown, R: float | None, exposure_ty: float) -> Truth:
     return Truth(((1.0, law),), pool.signal(signal) * exposure_ty, pool.pool.groups(GROUPS)[half])
 
 
-def _changed(plan: Plan, variation: Variation, nominal: Truth, varied: Truth) -> tuple[Truth, Truth]:
-    """The two truths: a shift of constants is in the varied pool already."""
+def _varied(plan: Plan, variation: Variation, truth: Truth) -> Truth:
+    """The truth behind a variation; a shift of constants is in its pool already."""
     if variation.nuisance == "leakage":
         if variation.direction == AVERAGED:
-            return nominal, varied.changed(lambda law: truths.averaged(law, variation.amount))
-        return nominal, varied.changed(lambda law: [(1.0, law.leaking(variation.amount))])
+            return truth.changed(lambda law: truths.averaged(law, variation.amount))
+        return truth.changed(lambda law: [(1.0, law.leaking(variation.amount))])
     if variation.nuisance == "rates":
         sd = {name: plan.study.backgrounds.relative_uncertainty(name) for name in plan.study.backgrounds.components}
-        return nominal.changed(_known), varied.changed(lambda law: [(1.0, _drawn(law, sd))])
-    return nominal, varied
+        return truth.changed(lambda law: [(1.0, _drawn(law, sd))])
+    return truth
 
 
 def _known(law: Law) -> list[tuple[float, Law]]:

@@ -11,8 +11,8 @@ from engine.inference.cells import Choice
 from engine.inference.exact.power import P_THREE_SIGMA
 from engine.inference.pools import TOY_HALF
 from engine.inference.significance import z_one_sided
-from engine.inference.systematics import GROUPS, effects, refit
-from engine.inference.teststats import count, excess_scan, extended_poisson, tail_count
+from engine.inference.systematics import GROUPS, Nominal, refit
+from engine.inference.teststats import centred, count, excess_scan, extended_poisson, tail_count
 from engine.inference.truth import Truth
 from engine.options import configure
 
@@ -59,7 +59,7 @@ def changed(truth, leak, factor):
 
 def compare(population, choice, varied, n_toys=0):
     null, nominal = population.null(choice.R, 1.0), truth_of(population, choice)
-    return next(effects(null, choice, nominal, [varied], ("test",), n_toys))
+    return Nominal(null, choice, nominal, ("test",), n_toys).effect(varied)
 
 
 @pytest.mark.parametrize("choice", CHOICES, ids=NAMES)
@@ -76,16 +76,19 @@ def test_a_factor_of_one_changes_nothing(leaky, choice):
 def test_truths_side_by_side_are_what_each_is_alone(leaky, choice):
     truth, leak = truth_of(leaky, choice), in_tail(leaky, choice)
     varied = [changed(truth, leak, factor) for factor in (0.5, 2.0)]
-    alone = [compare(leaky, choice, one) for one in varied]
-    assert list(effects(leaky.null(choice.R, 1.0), choice, truth, varied, ("test",), 0)) == alone
+    alone, nominal = [compare(leaky, choice, one) for one in varied], Nominal(
+        leaky.null(choice.R, 1.0), choice, truth, ("test",), 0
+    )
+    assert [nominal.effect(one) for one in varied] == alone
     assert alone[0].inflation < 1 < alone[1].inflation
 
 
-@pytest.mark.parametrize("q", [-20.0, 0.0, 20.0, 60.0])
+@pytest.mark.parametrize(("q", "module"), [(-20.0, extended_poisson), (0.0, extended_poisson), (60.0, extended_poisson),
+                                           (20.0, centred)])  # fmt: skip
 @pytest.mark.parametrize("relative_sd", [(0.0, 0.0), (0.1, 0.3)])
-def test_a_pool_without_a_group_along_the_line_of_all(leaky, q, relative_sd, monkeypatch):
+def test_a_pool_without_a_group_along_the_line_of_all(leaky, q, module, relative_sd, monkeypatch):
     """Beside laws of their own, made of what is left."""
-    choice, null = CHOICES[2], leaky.null(R, 1.0)
+    choice, null = Choice(R, module, configure(module, {})), leaky.null(R, 1.0)
     truth = truth_of(leaky, choice).changed(lambda law: [(1.0, replace(law, relative_sd=np.array(relative_sd)))])
     median = truths.exact_laws(null, choice, truth)[0].median()
     tails, smallest_p = truths.tails_without(null, choice, truth, median + q, GROUPS)
@@ -94,6 +97,17 @@ def test_a_pool_without_a_group_along_the_line_of_all(leaky, q, relative_sd, mon
         slow, slow_smallest = truths.tails_without(null, choice, truth, median + q, GROUPS)
     assert tails == pytest.approx(slow, rel=1e-6) and smallest_p == slow_smallest
     assert np.ptp(tails) > 0 and 1e-30 < tails.min() < 0.9999999
+
+
+@pytest.mark.parametrize("last", [GROUPS - 2, 4])
+def test_groups_that_hold_none_or_most_of_the_events_have_laws_of_their_own(leaky, last):
+    """Without the events of most, other numbers of events count than those that the line of all sees."""
+    choice, truth, null = CHOICES[2], truth_of(leaky, CHOICES[2]), leaky.null(R, 1.0)
+    group = np.minimum(truth.group, last)
+    q = truths.exact_laws(null, choice, truth)[0].median()
+    assert choice.prepare(null).tails_without(q, group, GROUPS) is None
+    tails, _ = truths.tails_without(null, choice, replace(truth, group=group), q, GROUPS)
+    assert len(tails) == GROUPS and np.ptp(tails) > 0
 
 
 def test_where_two_events_or_none_may_be_all_there_is_laws_are_made_of_what_is_left(leaky):

@@ -263,6 +263,24 @@ class TestResume:
         for path in gone:
             assert path.read_bytes() == (outcome[1] / "systematics" / path.name).read_bytes()
 
+    def test_a_way_without_an_answer_leaves_the_others(self, outcome, tmp_path, monkeypatch):
+        copy = shutil.copytree(outcome[1], tmp_path / "store")
+        shutil.rmtree(copy / "systematics")
+        known = systematics._varied
+
+        def refuse(plan, variation, truth):
+            if (variation.nuisance, variation.direction) == ("g1", DOWN):
+                raise ValueError("no answer")
+            return known(plan, variation, truth)
+
+        monkeypatch.setattr(systematics, "_varied", refuse)
+        again = pipeline.run(outcome[0].plan.study, Store(str(copy)), workers=0)
+        failed = set(Ledger(Store(str(copy))).failures.values())
+        assert {failure.name for failure in failed} == {
+            "g1, tail_count_R10000, 20 t y, down -0.05", "g1, count, 20 t y, down -0.05"}  # fmt: skip
+        left, whole = (one["systematics"].table.to_pylist() for one in (again, outcome[0]))
+        assert left == [row for row in whole if (row["nuisance"], row["direction"]) != ("g1", DOWN)]
+
     def test_the_scan_alone_serves_the_section_later(self, outcome):
         plan = Plan(tiny(*SHORT))
         ledger = Ledger(Store(str(outcome[1])))

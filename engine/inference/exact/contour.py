@@ -234,7 +234,7 @@ def _circle(law: EventSum, total: np.ndarray, r: float) -> tuple[float, float]:
 
 
 def contour(law: EventSum, t: float, period: float, wanted: np.ndarray, *, keep: bool = False) -> Contour:
-    """The line through t; `keep` keeps the tables that `Contour.with_signal` needs.
+    """The line through t; `keep` keeps the tables that `Contour.with_signal` and `without_each` need.
 
     Frequencies are added until the transform has died out for good, or the work's bound is reached.
     """

@@ -15,6 +15,7 @@ COARSE_CELLS = 1024
 PER_DEVIATION = 8  # of N: counts to each standard deviation, where some stand for all
 LN_R = 1e-3 * np.sinh(np.linspace(-10, 10, 401))  # weights r^N that move the mean of N from next to 0 to beyond all use
 COARSE_LN_R = LN_R[::4]
+COARSE_VARIANCE = 1e7  # of N, up to which these are 0.6 standard deviations apart, and ln of a Gaussian off by 0.05
 
 
 @dataclass(frozen=True)
@@ -133,15 +134,20 @@ class EventSum:
             ln_g, few = self._along_slope(t)
             if few < MOST_OF_FEW:
                 return float(ln_g + np.log1p(-few))
-        ln_terms = self._ln_terms(t, *self._few_counts, COARSE_LN_R)
+        ln_r = COARSE_LN_R if self.variance_of_n < COARSE_VARIANCE else LN_R
+        ln_terms = self._ln_terms(t, *self._few_counts, ln_r)
         largest = ln_terms.max()
         return float(largest + np.log(np.exp(ln_terms - largest).sum()) + np.log(self._stride))
+
+    @property
+    def variance_of_n(self) -> float:
+        """Variance of N, but for the cut of rates at 0."""
+        return float(self.expected.sum() + np.square(self.expected * self.relative_sd).sum())
 
     @cached_property
     def _stride(self) -> int:
         """Every so many N stand for all in a sum of smooth terms that only has to be about right."""
-        variance = self.expected.sum() + np.square(self.expected * self.relative_sd).sum()
-        return max(1, int(np.sqrt(variance) / PER_DEVIATION)) if self.counts[0] > 3 else 1
+        return max(1, int(np.sqrt(self.variance_of_n) / PER_DEVIATION)) if self.counts[0] > 3 else 1
 
     @cached_property
     def _few_counts(self) -> tuple[np.ndarray, np.ndarray]:

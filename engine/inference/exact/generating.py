@@ -16,8 +16,8 @@ from numba import njit
 from scipy import special
 
 SMOOTH = 6.0  # in units of sqrt(2) s: further from the cut than this, erfc is below 2e-17
-NEAR_ZERO = 1.0  # of |x|: up to here M(x), of e^-1 at least, is its series in x to the last bits
-N_MOMENTS, NEGLIGIBLE = 48, 1e-18
+NEAR_ZERO = 1.0  # of |x|: up to here M(x), which is not small, is its series in x to the last bits
+N_MOMENTS, NEGLIGIBLE = 48, 1e-18  # enough for the widest rate that a study may give, of 200 %
 
 
 def ln_mgf(x: np.ndarray, sd: np.ndarray) -> np.ndarray:
@@ -126,7 +126,7 @@ def _ln_product(z, rates, expected, sd, ln_kept, moments):
 
 @njit(cache=True, error_model="numpy")
 def _power_series(coefficients, x, y, re, im):
-    """Fills re + i im with sum_k c_k (x + i y)^k: Horner's rule for all at once, which takes several at a time."""
+    """Fills re + i im with sum_k c_k (x + i y)^k: Horner's rule step by step for all, in vector instructions."""
     last = len(coefficients) - 1
     while last > 1 and coefficients[last] < NEGLIGIBLE:
         last -= 1

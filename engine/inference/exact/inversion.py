@@ -16,6 +16,7 @@ LEAST_LN = 0.5  # of -ln p: no line comes closer to the pole at t = 0
 MEDIAN_LN = 2.0  # of -ln p: the line from which medians are read
 ROOM = 3.0  # how many times its own width the line for signals leaves to them
 LEAK = 1e-8
+MOST_MOVED = 2.0  # standard deviations of N, of some 9 that a line sees, by which a pool's group may move its mean
 LN_BLIND = 12.0  # e-folds of accuracy lost at the lowest q that a median is sought at
 SHIFT_SD = 3.0  # signal events, in standard deviations of N, that the circles of the background still serve
 
@@ -47,8 +48,13 @@ class Inverted:
 
         events: those of the law, not merged; group (n,): of each. The integral is exact along any line; which one it
         is, how far apart copies are and which N count are taken from the whole pool. None where experiments of two
-        events or none may matter, or the law is discrete, or q beyond all lines.
+        events or none may matter, the law is discrete, q beyond all lines, or a group has so many of the expected
+        events, or none of the pool's, that other N count without it.
         """
+        share = np.bincount(group, events.weights.sum(axis=0), groups) / self.law.expected.sum()
+        moved = abs((1 - share) * groups / (groups - 1) - 1).max() * self.law.expected.sum()
+        if not share.all() or moved > MOST_MOVED * np.sqrt(self.law.variance_of_n):
+            return None
         chernoff = self._k - self._t * q
         ln_tail, ln_rest = self._bounds(chernoff)
         if self.law.counts[0] <= 3 or ln_tail < LN_WINDOW or ln_rest < -LN_COPIES:

@@ -23,7 +23,7 @@ AFFINE_INVARIANT = True
 MONOTONE_INVARIANT = False
 MODEL_DEPENDENT = True
 NEEDS = ("score", "density")
-LAW_VERSION = 3  # the first blurred what lies next to a value that most experiments have; now 1e-9 of p differ
+LAW_VERSION = 3  # the first blurred what lies next to a value that most experiments have; then 1e-9 of p
 
 
 class Options(options.Options):

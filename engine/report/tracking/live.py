@@ -1,4 +1,4 @@
-"""A scan in MLflow while it runs: RUNNING from its first missing stage, with its progress, to its end."""
+"""A scan in MLflow while it runs: RUNNING from the first thing that it makes, with its progress, to its end."""
 
 import threading
 import time
@@ -18,7 +18,7 @@ class Live(Relay):
     """Passes on what a scan reports, and shows it in the scan's run.
 
     `record` makes what is known at the beginning, `total` is the number of the scan's items; `record` and `uri` are
-    asked for at the first news of a stage, when bad input has been refused and others are at work: MLflow takes
+    asked for when the first items were made, after bad input was refused and while tasks are at work: MLflow takes
     seconds to import and to make a database. The first failure is told to `warn`, and the scan goes on unwatched.
     `fitted`: items of the fits whose epochs are shown, each in its run.
     """
@@ -36,7 +36,7 @@ class Live(Relay):
         self.logged, self.logged_s = -1, time.monotonic()
 
     def stage(self, name: str, total: int, reused: int) -> None:
-        """There is something to tell from the first one on."""
+        """Notes that there is a scan to tell of; the run begins when something is made, or nothing is missing."""
         super().stage(name, total, reused)
         self.staged = True
         self.n_done += reused
@@ -51,7 +51,8 @@ class Live(Relay):
     def fits(self, under_way: dict[str, FitProgress]) -> None:
         """The epochs that are new."""
         super().fits(under_way)
-        self._safely(lambda: self.epochs and self.epochs.tell(under_way))
+        if self.begun:  # by the scan's own thread: to import MLflow in another would meet its imports
+            self._safely(lambda: self.epochs and self.epochs.tell(under_way))
 
     def done(self) -> None:
         """A point of progress where items were made."""
@@ -61,7 +62,7 @@ class Live(Relay):
     def end(self, status: str | None = None) -> None:
         """Nothing is measured any more; the run of a scan that did not come to its end is FAILED or KILLED."""
         if status:
-            self._safely(lambda: None)  # also of one of which nothing was told yet
+            self._safely(lambda: None)  # begins the run of a scan that made nothing, so that its end is seen
         if self.system:
             self.system.stop()
         if self.run and status:
