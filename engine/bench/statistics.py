@@ -9,6 +9,7 @@ from engine.inference import cells, template_likelihood, toys
 from engine.inference.exact.sums import Sums
 from engine.inference.hypothesis import Null
 from engine.inference.population import Population
+from engine.inference.systematics import GROUPS
 from engine.inference.teststats import extended_poisson
 from engine.inference.teststats import template_likelihood as template
 from engine.options import configure
@@ -17,9 +18,11 @@ FEW = 20.0  # signal events: what a small cross-section adds to a background toy
 
 
 def sides() -> list[Side]:
-    """A density that is evaluated per toy, toys drawn whole, a fit event by event, a law made anew, circles."""
+    """Beside a density that is evaluated per toy, toys drawn whole, a fit event by event, a law made anew, circles, and
+    laws of what is left of a pool."""
     population = surrogate.surrogate()
-    return [_kde(population), _increments(population), _profiled(population), _law(population), _oracle(population)]
+    makers = _kde, _increments, _profiled, _law, _oracle, _without_groups
+    return [make(population) for make in makers]
 
 
 def _kde(population: Population) -> Side:
@@ -107,4 +110,21 @@ def _oracle(population: Population) -> Side:
     return Side(
         "an oracle's p against circles over the number of events", "laws / s",
         Work(lambda: point(None), 1), Work(lambda: point(np.zeros_like), 1),
+    )  # fmt: skip
+
+
+def _without_groups(population: Population) -> Side:
+    law, sd = population.null(surrogate.R, 1.0).drawn, np.array([0.03, 0.3])
+    values, group = np.log(population.f0[surrogate.R](law.events.ts)), np.arange(len(law.events)) % GROUPS
+    at = (values, law.weights, sd, np.zeros_like, -2.0)
+    q = 1.02 * Sums(*at).distribution().median()
+
+    def anew(left_out: int) -> float:
+        kept = group != left_out
+        weights = law.weights[:, kept] * (GROUPS / (GROUPS - 1))
+        return Sums(values[kept], weights, *at[2:]).distribution().sf(np.array([q]))[0]
+
+    return Side(
+        "p without each tenth of the pool, along one contour, against laws made anew", "pools / s",
+        Work(lambda: Sums(*at).tails_without(q, group, GROUPS), GROUPS), Work(lambda: anew(0), 1),
     )  # fmt: skip
