@@ -81,12 +81,12 @@ class Nominal:
         return toy_laws(self.null, self.choice, truth, self.stream_key, self.n_toys)
 
     @cached_property
-    def _without(self) -> tuple[np.ndarray, float]:
+    def _without(self) -> tuple[np.ndarray, np.ndarray]:
         return self._false_alarms_without(self.truth)
 
-    def _false_alarms_without(self, truth: Truth) -> tuple[np.ndarray, float]:
-        """(GROUPS,) at the nominal threshold, without each group of the pool, and the least that is known; of few laws
-        where there are many: the relative error hardly depends on how finely a nuisance is averaged over."""
+    def _false_alarms_without(self, truth: Truth) -> tuple[np.ndarray, np.ndarray]:
+        """(GROUPS,) at the nominal threshold, without each group of the pool, and the least p that is known; of few
+        laws where there are many: the relative error hardly depends on how finely a nuisance is averaged over."""
         return tails_without(self.null, self.choice, truth.coarse(), self.threshold, GROUPS)
 
 
@@ -159,7 +159,7 @@ def _bracketed(law: Mixture, p: float) -> float:
     return bisection.bracket(lambda q: _tail(law, q) <= p, low, low + step, HALVINGS)[1]
 
 
-def _pool_error(nominal: tuple[np.ndarray, float], varied: tuple[np.ndarray, float]) -> float | None:
+def _pool_error(nominal: tuple[np.ndarray, np.ndarray], varied: tuple[np.ndarray, np.ndarray]) -> float | None:
     """Jack-knife of the inflation's relative error at a fixed threshold.
 
     Both truths lose the same events: where they share the pool, most of its error is in both.

@@ -117,10 +117,10 @@ def exact_laws(null: Null, choice: Choice, truth: Truth) -> tuple[Mixture, Mixtu
     return Mixture(tuple((s, b) for s, b, _ in laws)), Mixture(tuple((s, a) for s, _, a in laws))
 
 
-def tails_without(null: Null, choice: Choice, truth: Truth, q: float, groups: int) -> tuple[np.ndarray, float]:
+def tails_without(null: Null, choice: Choice, truth: Truth, q: float, groups: int) -> tuple[np.ndarray, np.ndarray]:
     """(groups,) P(Q >= q) under background as if the pool without each of so many groups were the truth, for a
-    jack-knife, which asks how far off it is; and the p below which they are bounds."""
-    tails, smallest_p = np.zeros(groups), 0.0
+    jack-knife, which asks how far off it is; and (groups,) the p below which each is a bound."""
+    tails, smallest_p = np.zeros(groups), np.zeros(groups)
     for share, law in truth.laws:
         statistic, p = _of_truth(null, choice, law), None
         if hasattr(statistic, "tails_without"):
@@ -128,9 +128,9 @@ def tails_without(null: Null, choice: Choice, truth: Truth, q: float, groups: in
         if p is None:
             fewer = [_without(law, truth.group, each, groups) for each in range(groups)]
             laws = [_of_pool(_of_truth(null, choice, one)) for one in fewer]
-            p, least = np.array([float(one.sf(np.array([q]))[0]) for one in laws]), laws[0].smallest_p
+            p, least = np.array([(float(one.sf(np.array([q]))[0]), one.smallest_p) for one in laws]).T
         tails += share * p
-        smallest_p = max(smallest_p, least)
+        smallest_p = np.maximum(smallest_p, least)
     return tails, smallest_p
 
 

@@ -95,8 +95,8 @@ def units(inputs: Inputs, missing: set[str]) -> Iterable[Unit]:
     thrown, wanted = inputs.share((nominal, population.benchmark_weights(plan, nominal))), {}
     for item, (variation, *place) in places(plan).items():
         if item in missing:
-            moved = variation if variation.nuisance == SEED else variation.nuisance
-            wanted.setdefault(moved, {}).setdefault(tuple(place), []).append((item, variation))
+            together = variation if variation.nuisance == SEED else variation.nuisance
+            wanted.setdefault(together, {}).setdefault(tuple(place), []).append((item, variation))
     for of_nuisance in wanted.values():
         pools: dict[Variation, object] = {}
         for (exposure_ty, *pair), moved in of_nuisance.items():
