@@ -8,7 +8,7 @@ import pkgutil
 from functools import lru_cache
 from types import ModuleType
 
-SAID = {"Config", "check", "size"}  # beside the constants: what `zoo` says that a family declares
+SAID = {"Config", "check", "composes", "lean_size", "size"}  # beside the constants: what a family declares, see `zoo`
 
 
 @lru_cache

@@ -100,7 +100,8 @@ def terms(
 
 def _terms(fitted: Fitted, features: np.ndarray, batch_size: int, device: str) -> dict[str, np.ndarray]:
     of_batch = partial(fitted.family.terms, n_latent=fitted.n_latent) if fitted.n_latent else fitted.family.terms
-    batches = evaluate(fitted, of_batch, features, batch_size, device)
+    lean = getattr(fitted.family, "lean", lambda module: module)
+    batches = evaluate(dataclasses.replace(fitted, module=lean(fitted.module)), of_batch, features, batch_size, device)
     return {name: torch.cat([batch[name] for batch in batches]).double().cpu().numpy() for name in batches[0]}
 
 

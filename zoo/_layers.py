@@ -30,6 +30,24 @@ def mlp(widths: tuple[int, ...], activation: str) -> nn.Sequential:
     return nn.Sequential(*(part for layer in hidden for part in (layer, MAKES[activation]())), last)
 
 
+@torch.no_grad()
+def composed(layers: nn.Sequential) -> nn.Sequential:
+    """Linear layers without an activation as the one that they are, multiplied in float64, where that takes fewer
+    products; else the layers themselves. Last bits are not those of one after the other."""
+    parts = [part for part in layers if not isinstance(part, nn.Identity)]
+    n_products = sum(part.weight.numel() for part in parts if isinstance(part, nn.Linear))
+    first, last = parts[0], parts[-1]
+    if not all(isinstance(part, nn.Linear) for part in parts) or first.in_features * last.out_features >= n_products:
+        return layers
+    weight, bias = last.weight.double(), last.bias.double()
+    for part in parts[-2::-1]:
+        bias, weight = bias + weight @ part.bias.double(), weight @ part.weight.double()
+    one = nn.utils.skip_init(nn.Linear, first.in_features, last.out_features)
+    one.weight.copy_(weight)
+    one.bias.copy_(bias)
+    return nn.Sequential(one)
+
+
 def bounded(raw: torch.Tensor, low: float, high: float) -> torch.Tensor:
     """A smooth, monotone bound, the identity well inside (low, high).
 

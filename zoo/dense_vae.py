@@ -24,7 +24,8 @@ covariance of p(x|z) is structured (Dorta et al., "Structured uncertainty predic
 form of factors that all events share): sigma_D (1 + W W^T) sigma_D, with W of r columns, which training finds.
 """
 
-from dataclasses import dataclass
+import copy
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
@@ -33,7 +34,7 @@ from zoo import _fields as fields
 from zoo import _sizes as sizes
 from zoo._adamax import Adamax
 from zoo._choices import ACTIVATIONS, KINDS
-from zoo._layers import bounded, mlp
+from zoo._layers import bounded, composed, mlp
 from zoo._losses import correlated, gaussian_nll, kl_to_standard_normal, latents
 
 KIND = "autoencoder"
@@ -63,6 +64,16 @@ def size(config: Config, n_features: int) -> sizes.Size:
     head = sizes.dense(config.latent, *reversed(config.hidden), n_features)
     factors = sizes.Size(n_features * config.covariance_rank, n_features * config.covariance_rank)
     return sizes.summed(sizes.dense(n_features, *config.hidden, 2 * config.latent), head, head, factors)
+
+
+def composes(config: Config) -> bool:
+    """Whether `lean` makes another module of it: without activations layers are one linear map."""
+    return config.activation == "linear" and len(config.hidden) > 0
+
+
+def lean_size(config: Config, n_features: int) -> sizes.Size:
+    """How large the network is that `lean` makes."""
+    return size(replace(config, hidden=()) if composes(config) else config, n_features)
 
 
 class DenseVAE(nn.Module):
@@ -123,6 +134,13 @@ def terms(module: DenseVAE, x: torch.Tensor, n_latent: int = 0) -> dict[str, tor
         "recon": sum(recon) / len(recon),
         "kl": kl_to_standard_normal(mu, log_variance).sum(dim=1, dtype=torch.float64),
     }
+
+
+def lean(module: DenseVAE) -> DenseVAE:
+    """The same functions of an event in fewer products: each of encoder and heads, where it is linear, as one layer."""
+    one = copy.copy(module)
+    one._modules = {name: composed(layers) for name, layers in module.named_children()}
+    return one
 
 
 def encode(module: DenseVAE, x: torch.Tensor) -> torch.Tensor:

@@ -337,7 +337,14 @@ class EventPlan:
             fields["n_latent"] = n_latent
         if (device := self.study.score.device) != "cpu":
             fields["device"] = device
+        fields |= self.if_composed(role)
         return lineage.digest("scores", VERSIONS["scores"], fields, [shard.item, self.models[role]])
+
+    def if_composed(self, role: str) -> dict:
+        """What marks the terms of a model whose layers are scored as one, with other last bits than one by one."""
+        family = self.family(role)
+        composes = getattr(family, "composes", None)
+        return {"composed": True} if composes and composes(zoo.configure(family, self.fitted[role].config)) else {}
 
     def score_items(self, shards: list[Shard]) -> list[str]:
         """Items of all terms on these shards."""

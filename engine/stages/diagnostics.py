@@ -149,7 +149,7 @@ def _floor(plan: Plan) -> tuple[dict, list[str]]:
 def _network(plan: Plan, role: str) -> tuple[dict, list[str]]:
     fields = {"representation": plugins.identity("engine.physics.representations", plan.view(role)),
               "seed": plan.study.seed}  # fmt: skip
-    return fields, [plan.models[role], *(shard.item for shard in sampled(plan))]
+    return fields | plan.if_composed(role), [plan.models[role], *(shard.item for shard in sampled(plan))]
 
 
 def amounts(plan: Plan, missing: set[str]) -> dict[str, float]:

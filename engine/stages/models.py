@@ -56,16 +56,18 @@ def _of_fit(model: Model, n_features: int, n: int, n_watched: int) -> list[tuple
         steps += math.ceil(2 * adapt.calibration / config.batch_size) * adapt.epochs
         passes += 6 * adapt.calibration * adapt.epochs + adapt.unlabelled
     weights = family.size(config, n_features).weights
-    return [("steps taken", steps), ("weights moved", steps * weights), *of_passes(model, n_features, passes)]
+    passed = of_passes(model, n_features, passes, trained=True)
+    return [("steps taken", steps), ("weights moved", steps * weights), *passed]
 
 
-def of_passes(model: Model, n_features: int, n: float) -> list[tuple[str, float]]:
+def of_passes(model: Model, n_features: int, n: float, trained: bool = False) -> list[tuple[str, float]]:
     """What so many events take on their way through a network, by what costs are known for; of a family that does not
-    say how large it is, events."""
+    say how large it is, events. trained: while it is trained, where what is scored has fewer products."""
     family = declared(model.name)
     if not hasattr(family, "size"):
         return [(model.name, n)]
-    size = family.size(zoo.configure(family, model.config), n_features)
+    counted = family.size if trained else getattr(family, "lean_size", family.size)
+    size = counted(zoo.configure(family, model.config), n_features)
     decoded = n_features if family.KIND == "autoencoder" else 0
     made = {"products made": size.products, "products convolved": size.convolved, "values read": n_features,
             "values decoded": decoded}  # fmt: skip

@@ -124,7 +124,10 @@ class TestPrice:
         assert not printed["models"].priced_as and not printed["scores"].priced_as
         for smaller in ({"batch_size": 100}, {"hidden": [256, 64]}):
             assert models(**smaller)["models"].core_s < 0.5 * printed["models"].core_s
-        assert models(hidden=[256, 64])["scores"].core_s < 0.5 * printed["scores"].core_s
+        bent = models(activation="relu")["scores"].core_s
+        assert models(activation="relu", hidden=[256, 64])["scores"].core_s < 0.5 * bent
+        # without activations all layers are scored as one
+        assert models(hidden=[256, 64])["scores"].core_s == printed["scores"].core_s < 0.5 * bent
         watched, less = models(watch_nr=True)["models"], models(epochs=15)["models"]
         assert less.core_s < printed["models"].core_s < watched.core_s < 2 * printed["models"].core_s
 

@@ -1,5 +1,6 @@
 """The papers' dense networks, the parts they are made of, and a family of the user's own."""
 
+import copy
 import dataclasses
 import importlib.util
 
@@ -92,6 +93,20 @@ def test_vae_terms_agree_with_a_slow_twin(vae, activation, lab):
     np.testing.assert_allclose(zoo.encode(fit, events), mu, rtol=1e-4, atol=1e-5)
     unscaled = mean * fit.preprocess.scale.numpy()
     np.testing.assert_allclose(zoo.reconstruct(fit, events), unscaled, rtol=1e-3, atol=1e-4)
+
+
+def test_linear_layers_as_one_are_no_farther_from_float64_than_one_by_one(vae, lab):
+    config = zoo.configure(vae, {"hidden": [64, 32], "latent": 8, "epochs": 3})
+    events = lab.counts(300)
+    fit = zoo.fit(vae, config, events, np.zeros(len(events)), seed=1)
+    with torch.inference_mode():
+        x = fit.preprocess.apply(events)
+        one_by_one = vae.terms(fit.module, x)
+        exact = vae.terms(copy.deepcopy(fit.module).double(), x.double())
+    for name, values in zoo.terms(fit, events).items():
+        wanted = exact[name].numpy()
+        as_one, before = (np.abs(some - wanted).max() for some in (values, one_by_one[name].numpy()))
+        assert 0 < as_one < 2 * before and as_one < 1e-6 * np.abs(wanted).max()
 
 
 def test_vae_loss_is_taken_at_one_noisy_draw(vae, lab):
