@@ -15,6 +15,9 @@ import scanned
 from studies import LIGHT, STUDIES
 from threadpoolctl import threadpool_limits
 
+from engine import environment
+
+environment.rarely_collect()
 os.environ["OMP_NUM_THREADS"] = "1"  # of processes that tests start
 threadpool_limits(1)  # of this one, whose numpy is loaded
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"

@@ -59,6 +59,7 @@ these, then, use nothing that needs it.
 import importlib
 import pkgutil
 
+from zoo._about import history
 from zoo._declared import declared
 from zoo._fields import check_input, configure, identity
 from zoo._memory import OutOfMemory
@@ -78,6 +79,7 @@ __all__ = [
     "device_name",
     "encode",
     "fit",
+    "history",
     "identity",
     "joined",
     "load",

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
-from zoo._fitted import metadata
+from zoo._about import metadata
 
 FORMAT = 1
 KEY = "recoilscan.checkpoint"

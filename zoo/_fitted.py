@@ -3,7 +3,6 @@
 import copy
 import dataclasses
 import json
-import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch.overrides import TorchFunctionMode
 
+from zoo._about import KEY, metadata
 from zoo._device import reproducible, sent, there
 from zoo._fields import configure, identity, name_of
 from zoo._memory import named
@@ -25,7 +25,6 @@ from zoo._streams import RESAMPLE, state
 
 BATCH_SIZE = 512  # events per evaluation batch; the engine keeps to it, see `terms`
 FORMAT = 1
-KEY = "recoilscan"
 
 
 @dataclass(frozen=True)
@@ -225,12 +224,6 @@ def _read(data: bytes) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     if about["format"] != FORMAT:
         raise ValueError(f"the model has format {about['format']!r}; this version reads format {FORMAT}.")
     return tensors, about
-
-
-def metadata(data: bytes, key: str) -> dict[str, Any]:
-    """The JSON that a safetensors blob holds under a key of its metadata."""
-    (length,) = struct.unpack("<Q", data[:8])
-    return json.loads(json.loads(data[8 : 8 + length])["__metadata__"][key])
 
 
 class _NoInitialisation(TorchFunctionMode):

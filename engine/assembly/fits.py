@@ -9,7 +9,8 @@ from engine.store.timings import Timing
 
 def blob(plan: EventPlan, ledger: Ledger, role: str) -> bytes:
     """The model of a role as `zoo.load` takes it: the stored fit, or the members of an ensemble together."""
-    return zoo.joined([ledger.read(item) for item in plan.fits_of(role)])
+    first, *others = (ledger.read(item) for item in plan.fits_of(role))
+    return zoo.joined([first, *others]) if others else first  # to join them takes torch, which takes a second to import
 
 
 def fitted(plan: EventPlan, role: str, data: bytes) -> "zoo.Fitted":

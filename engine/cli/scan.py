@@ -62,7 +62,6 @@ def _scan(
 ) -> None:  # fmt: skip
     from engine.estimate import pricing
     from engine.plan.plan import Plan
-    from engine.report.scan import keep
     from engine.report.tracking import tracked
     from engine.run import pipeline, sharing  # torch and Ray take seconds to import: who uses them pays
     from engine.store.store import Store
@@ -86,6 +85,8 @@ def _scan(
     with tracked.followed(stem(study), Plan(parsed), opened_store, tracking, progress, later) as watched:
         outcome = pipeline.run(parsed, opened_store, progress=watched, name=stem(study), **how)
         if outcome.n_failed:
+            from engine.report.scan import keep
+
             _tell_failed(outcome)  # first, should what there is of it not be drawn
             kept = keep(*named, outcome, opened_store)
             _tell_partial(kept, again("scan", study, store, settings))
@@ -93,6 +94,8 @@ def _scan(
     if outcome.n_failed:  # beyond the watch, which would take it for a failure
         raise typer.Exit(PARTIAL)
     _tell(outcome, progress, again("results", study, store, settings))
+    from engine.report.scan import keep
+
     kept = keep(*named, outcome, opened_store, curves)
     more = " --curve limit.csv" if parsed.grid.m_chi_GeV else ""
     say(f"figures: {kept.folder}; all of them: {again('plot', study, store, settings)} --all{more}")

@@ -126,7 +126,7 @@ def _combined(calibrated: EventSet, judged: EventSet) -> Estimate:
     return Estimate(judged.ces_keVee, np.array([off <= n * sigma for n in SIGMAS]), SIGMAS[0] * sigma)
 
 
-def _posterior(flow: zoo.Fitted, judged: EventSet) -> Estimate:
+def _posterior(flow: "zoo.Fitted", judged: EventSet) -> Estimate:
     """The posterior's mean and its central intervals."""
     tails = [(1 - level) / 2 for level in LEVELS]
     ends = zoo.quantiles(flow, judged.features, [*tails, *(1 - tail for tail in tails)]).T
@@ -135,7 +135,7 @@ def _posterior(flow: zoo.Fitted, judged: EventSet) -> Estimate:
     return Estimate(zoo.terms(flow, judged.features)["mean"], holds, (high[0] - low[0]) / 2)
 
 
-def _waldo(flow: zoo.Fitted, calibrated: EventSet, judged: EventSet) -> Estimate:
+def _waldo(flow: "zoo.Fitted", calibrated: EventSet, judged: EventSet) -> Estimate:
     """Neyman intervals out of the posterior's mean and spread; quantiles are functions of energy and drift time."""
     (mean, sd), (of_mean, of_sd) = (zoo.terms(flow, some.features).values() for some in (judged, calibrated))
     pulls = waldo.pull(of_mean, of_sd, calibrated.energy_keV)
@@ -148,7 +148,7 @@ def _waldo(flow: zoo.Fitted, calibrated: EventSet, judged: EventSet) -> Estimate
     return Estimate(mean, holds, half)
 
 
-def _ranks(flow: zoo.Fitted, judged: EventSet) -> np.ndarray:
+def _ranks(flow: "zoo.Fitted", judged: EventSet) -> np.ndarray:
     """(N_RANKS,) events whose truth lies in each of so many equal shares of its own posterior."""
     inner = zoo.quantiles(flow, judged.features, np.arange(1, N_RANKS) / N_RANKS)
     return np.bincount((inner < judged.energy_keV[:, None]).sum(1), minlength=N_RANKS)

@@ -187,8 +187,8 @@ def _figures(plan: Plan, outcome: Outcome) -> Iterator[Drawing]:
 
 def _losses(outcome: Outcome):
     plan = outcome.plan
-    fits = {role: zoo.load(blob(plan, outcome.ledger, role), plan.family(role)) for role in plan.fitted}
-    return losses.losses({f"{role}, {words(plan.fitted[role].name)}": fit.history for role, fit in fits.items()})
+    curves = {role: zoo.history(blob(plan, outcome.ledger, role)) for role in plan.fitted}
+    return losses.losses({f"{role}, {words(plan.fitted[role].name)}": history for role, history in curves.items()})
 
 
 def _exposures(plan: Plan) -> tuple[float, ...]:

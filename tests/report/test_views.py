@@ -19,7 +19,7 @@ SMALL = {
     "grid": {"m_chi_GeV": {"values": [50]}, "sigma_si_cm2": {"values": [1e-47]}, "exposure_ty": {"values": [5]}},
 }
 KNOWN = {
-    "events": "998741c0c3edb0486a6c126a", "models": "fc7affc2e2bbbcfb92e1cae9", "scores": "1704e5a757daffadd6636ce2",
+    "events": "998741c0c3edb0486a6c126a", "models": "fc7affc2e2bbbcfb92e1cae9", "scores": "01c50b9be2f35d015b981fe4",
 }  # fmt: skip
 VAE = {"name": "dense_vae", "hidden": [8], "latent": 2, "batch_size": 50, "epochs": 1}
 FLOOR = {"name": "summary_classifier", "hidden": [4], "epochs": 1}

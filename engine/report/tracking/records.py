@@ -7,7 +7,7 @@ from pathlib import PurePath
 import numpy as np
 
 import zoo
-from engine import lineage, plugins, stages
+from engine import lineage, stages
 from engine.assembly.fits import blob
 from engine.plan.event_plan import Shard
 from engine.plan.plan import Plan
@@ -96,8 +96,8 @@ def _fit(
 ) -> Record:  # fmt: skip
     """A fit with what is known of it; of one with a further seed that is its curves alone."""
     model, item = plan.fitted[role], plan.models[role]
-    family, data = plugins.load("zoo", model.name), blob(plan, ledger, role)
-    fitted = zoo.load(data, family)
+    data = blob(plan, ledger, role)
+    kind = plan.family(role).KIND
     short, seed, view = words.short(model.name), plan.study.seed_of(model), plan.study.view(model)
     training = plan.training(model)
     n_events = sum(shard.n_thrown for shard in training)
@@ -107,13 +107,13 @@ def _fit(
         name=words.title(f"{name}: {role}", seed, {role: short}),
         parameters={"family": model.name, "role": role, "seed": seed, "representation": view} | words.changed(model),
         metrics=metrics.finite({f"quality/{key}": value for key, value in (numbers or {}).items()}),
-        curves={key: list(enumerate(values, start=1)) for key, values in fitted.history.items()},
+        curves={key: list(enumerate(values, start=1)) for key, values in zoo.history(data).items()},
         files=(files or {}) | {"model.json": _json(model.model_dump(mode="json"))},
         tags={"stage": "fit", "study": name} | in_words(environment()),
         inputs={"train": _digest("train", training)},
         sizes={"train": n_events},
         model=LoggedModel(
-            model.name, short, data, _example(ledger, training), tuple(TERMS[family.KIND].names), family.KIND, about,
+            model.name, short, data, _example(ledger, training), tuple(TERMS[kind].names), kind, about,
             rank,
         ),
     )  # fmt: skip
