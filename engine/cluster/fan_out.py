@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
@@ -13,9 +13,9 @@ import ray
 from engine.cluster import nodes
 from engine.cluster.grain import Grain
 from engine.errors import AS_IT_IS, BadInput, ScanStalled, StoreFault, TaskFailed, said
-from engine.store.parts import Entry, Failure, Part
+from engine.store.parts import Entry, Failure
 from engine.store.store import Store
-from engine.store.units import Done, Shared, Unit, called, ended, perform
+from engine.store.units import Done, Job, Shared, Unit, Work, called, ended, perform
 
 STALL_S = 900.0
 WAIT_S = 0.5  # between two looks at Ray, whose own end may end this process within seconds
@@ -38,7 +38,7 @@ _attempt_on_gpu = ray.remote(**HOW, max_calls=1)(_attempt._function)
 
 
 def fan_out(
-    work: Callable[..., Iterable[Part]],
+    work: Work,
     units: Iterable[Unit],
     store: Store,
     cpus: int,
@@ -50,36 +50,110 @@ def fan_out(
     stall_s: float | None = STALL_S,
     nodes_s: float = nodes.NODES_S,
 ) -> Iterator[list[Entry | Failure]]:
-    """Does every unit of `work` and yields what each task committed, as they come.
+    """Does one job as a `Flow` of its own does it; raises the same."""
+    flow = Flow(cpus, STALL_S if stall_s is None else stall_s, nodes_s)
+    try:
+        job = Job(work, units, store, n_items, stage, tolerant, stall_s is not None, gpus=gpus)
+        yield from flow.do(job)
+    finally:
+        flow.close()
+
+
+class Flow:
+    """The tasks of one job after the other, of which the next may begin while the last tasks of one are under way.
 
     A task carries as many units as `Grain` says of a stage of n_items items (0: one each). Tasks may run more than once
     (a worker dies); their commits are idempotent. At most WINDOW_PER_CPU tasks per CPU are in flight, and units are
     made as the window empties; Ray calls them by the stage and their first unit. Each asks for a CPU and `gpus` of a
     GPU. A task that its host kills for its memory is halved. If `tolerant`, a unit without an answer
     (`errors.UNANSWERED`) is a Failure beside the entries.
-
-    Raises BadInput where no node of a cluster that cannot grow has as much of a GPU; ScanStalled when nothing ends
-    within `stall_s` (None: a task may take as long as it takes), or when for `nodes_s` no node could run a task; what
-    of AS_IT_IS `work` raised, and TaskFailed with what else.
     """
-    if gpus and not nodes.may_grow() and all(node.get("GPU", 0) < gpus for node in nodes.alive()):
-        raise BadInput(f"score.gpus_per_task = {gpus:g}: the cluster has no GPU; give 0, which scores on CPUs")
-    tasks, watch = _Tasks(work, store, cpus, n_items, tolerant, stage, gpus), nodes.RayWatch()
-    source, limits = iter(units), _Patience(stall_s, nodes_s)
-    watch.look()
-    try:
-        while tasks.fill(source):
-            done = tasks.ended(min(WAIT_S, *limits.finite))
-            watch.look()
-            if done:
-                limits.restart()
-            else:
-                limits.check(tasks)
-            for reference in done:
-                yield from tasks.result(reference)
-    finally:
-        for reference in tasks.running:
-            ray.cancel(reference, force=True)
+
+    def __init__(self, cpus: int, stall_s: float = STALL_S, nodes_s: float = nodes.NODES_S):
+        self.cpus, self.window = cpus, WINDOW_PER_CPU * cpus
+        self.stall_s, self.nodes_s = stall_s, nodes_s
+        self.begun: dict[Job, _Tasks] = {}  # in the order of their turns
+        self.ended: SimpleQueue[ray.ObjectRef] = SimpleQueue()  # tasks, told by Ray: to ask costs all in flight
+
+    def do(self, job: Job, ahead: Sequence[Job] = ()) -> Iterator[list[Entry | Failure]]:
+        """Does every unit of a job and yields what each task committed, as they come; of the jobs `ahead`, which go on
+        in their turn, as many as find room.
+
+        Raises BadInput where no node of a cluster that cannot grow has as much of a GPU; ScanStalled when nothing ends
+        within `stall_s` (of a job that does not stall: a task may take as long as it takes), or when for `nodes_s` no
+        node could run a task; what of AS_IT_IS its work raised, and TaskFailed with what else.
+        """
+        if job.gpus and not nodes.may_grow() and all(node.get("GPU", 0) < job.gpus for node in nodes.alive()):
+            raise BadInput(f"score.gpus_per_task = {job.gpus:g}: the cluster has no GPU; give 0, which scores on CPUs")
+        for one in (job, *ahead):
+            self.begun.setdefault(one, _Tasks(one, self.cpus, self.ended))
+        mine, watch = self.begun[job], nodes.RayWatch()
+        limits = _Patience(self.stall_s if job.stalls else None, self.nodes_s)
+        watch.look()
+        try:
+            while self._fill(mine):
+                done = self._done(min(WAIT_S, *limits.finite))
+                watch.look()
+                if done:
+                    limits.restart()
+                else:
+                    limits.check(mine)
+                for reference in done:
+                    yield from self._result(reference, mine)
+            del self.begun[job]
+        except BaseException:
+            self.close()
+            raise
+
+    def _fill(self, mine: "_Tasks") -> bool:
+        """Starts tasks until the window is full or nothing is left to begin; whether any of this job is under way."""
+        if mine.error:
+            raise mine.error
+        while sum(len(tasks.running) for tasks in self.begun.values()) < self.window:
+            if not any(tasks.start(raises=tasks is mine) for tasks in self._may_start(mine)):
+                break
+        return bool(mine.running)
+
+    def _may_start(self, mine: "_Tasks") -> Iterator["_Tasks"]:
+        """This job and then those ahead, as long as no task of one before waits for a CPU: Ray keeps no order among
+        tasks that ask for different amounts of memory."""
+        yield mine
+        n_running = len(mine.running)
+        for tasks in self.begun.values():
+            if n_running > self.cpus:
+                return
+            if tasks is not mine:
+                yield tasks
+                n_running += len(tasks.running)
+
+    def _done(self, timeout_s: float) -> list[ray.ObjectRef]:
+        """Tasks that have ended since the last call, at most AT_ONCE, in the order in which they did; none where none
+        does within timeout_s. What it costs is the same for every task, however many are in flight."""
+        found: list[ray.ObjectRef] = []
+        with suppress(Empty):
+            found.append(self.ended.get(timeout=timeout_s))
+            while len(found) < AT_ONCE:
+                found.append(self.ended.get_nowait())
+        return found
+
+    def _result(self, reference: ray.ObjectRef, mine: "_Tasks") -> Iterator[list[Entry | Failure]]:
+        """What a task that ended committed; what one of another job raised waits for that job's turn."""
+        tasks = next((tasks for tasks in self.begun.values() if reference in tasks.running), None)
+        if tasks is None:  # cancelled
+            return
+        try:
+            yield from tasks.result(reference)
+        except (*AS_IT_IS, TaskFailed, ScanStalled) as error:
+            if tasks is mine:
+                raise
+            tasks.error = error
+
+    def close(self) -> None:
+        """Ends all tasks."""
+        for tasks in self.begun.values():
+            for reference in tasks.running:
+                ray.cancel(reference, force=True)
+        self.begun = {}
 
 
 class _Patience:
@@ -112,51 +186,46 @@ class _Patience:
 
 
 class _Tasks:
-    """The tasks in flight, and the halves of those that were too big."""
+    """The tasks of a job in flight, and the halves of those that were too big. ended: where those go that did."""
 
-    def __init__(
-        self, work, store: Store, cpus: int, n_items: int, tolerant: bool, stage: str = "", gpus: float = 0.0
-    ):
-        self.work, self.store, self.tolerant, self.stage, self.gpus = work, store, tolerant, stage, gpus
-        self.window, self.grain = WINDOW_PER_CPU * cpus, Grain(cpus, n_items)
+    def __init__(self, job: Job, cpus: int, ended: "SimpleQueue[ray.ObjectRef]"):
+        self.job, self.ended, self.grain = job, ended, Grain(cpus, job.n_items)
+        self.source = iter(job.units)
         self.memory_bytes = 0.0  # what tasks were seen to need, if much
         self.running: dict[ray.ObjectRef, list[Unit]] = {}
-        self.told: SimpleQueue[ray.ObjectRef] = SimpleQueue()  # of those that ended, by Ray: to ask costs all in flight
         self.halves: deque[list[Unit]] = deque()
+        self.error: Exception | None = None  # that ends the scan when it is this job's turn
 
     @property
     def request(self) -> dict[str, float]:
         """What one task asks of a node."""
-        beside = {"GPU": self.gpus, "memory": self.memory_bytes}
+        beside = {"GPU": self.job.gpus, "memory": self.memory_bytes}
         return {"CPU": 1.0} | {name: amount for name, amount in beside.items() if amount}
 
-    def fill(self, source: Iterator[Unit]) -> bool:
-        """Starts tasks until the window is full or nothing is left; whether any is running."""
-        while len(self.running) < self.window:
-            units = self.halves.popleft() if self.halves else list(islice(source, self.grain.size))
-            if not units:
-                break
+    def start(self, raises: bool) -> bool:
+        """Starts a task, if there is anything to begin. raises: what making its units raises, else it is kept."""
+        if self.error:
+            return False
+        try:
+            units = self.halves.popleft() if self.halves else list(islice(self.source, self.grain.size))
+        except Exception as error:
+            if raises:
+                raise
+            self.error = error
+            return False
+        if units:
             self._start(units)
-        return bool(self.running)
+        return bool(units)
 
     def _start(self, units: list[Unit]) -> None:
         light, shared = packed(units)
         asked = {"memory": self.memory_bytes} if self.memory_bytes else {}
-        function, asked = (_attempt_on_gpu, asked | {"num_gpus": self.gpus}) if self.gpus else (_attempt, asked)
-        attempt = function.options(name=": ".join(filter(None, (self.stage, called(units)))), **asked)
-        reference = attempt.remote(self.work, self.store, light, self.tolerant, *shared)
+        gpus = self.job.gpus
+        function, asked = (_attempt_on_gpu, asked | {"num_gpus": gpus}) if gpus else (_attempt, asked)
+        attempt = function.options(name=": ".join(filter(None, (self.job.stage, called(units)))), **asked)
+        reference = attempt.remote(self.job.work, self.job.store, light, self.job.tolerant, *shared)
         self.running[reference] = units
-        reference.future().add_done_callback(lambda _: self.told.put(reference))
-
-    def ended(self, timeout_s: float) -> list[ray.ObjectRef]:
-        """Tasks that have ended since the last call, at most AT_ONCE, in the order in which they did; none where none
-        does within timeout_s. What it costs is the same for every task, however many are in flight."""
-        found: list[ray.ObjectRef] = []
-        with suppress(Empty):
-            found.append(self.told.get(timeout=timeout_s))
-            while len(found) < AT_ONCE:
-                found.append(self.told.get_nowait())
-        return found
+        reference.future().add_done_callback(lambda _: self.ended.put(reference))
 
     def result(self, reference: ray.ObjectRef) -> Iterator[list[Entry | Failure]]:
         """What a task that ended committed; nothing where it is done again by halves."""

@@ -1,43 +1,19 @@
 """Where units of work are done: on Ray, or one after the other in this process. The bytes are the same."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Protocol
+from typing import Any, Protocol
 
 from threadpoolctl import threadpool_limits
 
 from engine.cluster.grain import TARGET_S
 from engine.errors import AS_IT_IS, BadInput
-from engine.store.parts import Entry, Failure, Part
-from engine.store.store import Store
-from engine.store.units import Done, Group, Unit, ended, perform
+from engine.store.parts import Entry, Failure
+from engine.store.units import Done, Job, Unit, ended, perform
 
-STALL_S = 900.0  # without the end of any task, after which a scan is taken for dead
 AT_ONCE = 32  # units that one process does together, at most: those with equal arguments share what is made of them
-
-Work = Callable[..., Iterable[Part]]
-
-
-@dataclass(frozen=True)
-class Job:
-    """Units of one stage, by its name: what does them, where their parts go, and how they may end.
-
-    tolerant: a unit without an answer is a Failure, and the others go on; stalls: that no task ends for STALL_S is an
-    error; group: processes that share a unit; gpus: of a GPU, what a task asks for.
-    """
-
-    work: Work
-    units: Iterable[Unit]
-    store: Store
-    n_items: int
-    stage: str = ""
-    tolerant: bool = False
-    stalls: bool = True
-    group: Group | None = None
-    gpus: float = 0.0
-
 
 class Executor(Protocol):
     """Does jobs."""
@@ -47,8 +23,12 @@ class Executor(Protocol):
     def share(self, value: object) -> object:
         """Puts a big input where all units can read it; returns what they are to be handed."""
 
-    def do(self, job: Job) -> Iterator[list[Entry | Failure]]:
-        """Does every unit and yields what was committed, as it comes; raises AS_IT_IS and TaskFailed."""
+    def do(self, job: Job, ahead: Sequence[Job] = ()) -> Iterator[list[Entry | Failure]]:
+        """Does every unit and yields what was committed, as it comes; raises AS_IT_IS and TaskFailed.
+
+        ahead: jobs whose turn comes next, in this order, and which may begin now; what they commit is yielded too, what
+        they raise is raised in their turn.
+        """
 
     def close(self) -> None:
         """Frees what was started."""
@@ -63,8 +43,8 @@ class InProcess:
         """The value itself."""
         return value
 
-    def do(self, job: Job) -> Iterator[list[Entry | Failure]]:
-        """As an executor does; one thread, as tasks on Ray have, so that the bytes are theirs."""
+    def do(self, job: Job, ahead: Sequence[Job] = ()) -> Iterator[list[Entry | Failure]]:
+        """As an executor does, but nothing ahead; one thread, as tasks on Ray have, so that the bytes are theirs."""
         if job.group:
             raise BadInput(f"training.workers = {job.group.workers}, training.gpus_per_worker = "
                            f"{job.group.gpus_per_worker} need Ray: give --workers 1 or more")  # fmt: skip
@@ -98,6 +78,7 @@ class OnRay:
     note: Callable[[str], object] = str
     resources: ExitStack = field(default_factory=ExitStack)
     cpus: int = 0
+    flow: Any = None  # an `engine.cluster.fan_out.Flow`, which is there when Ray is
 
     @property
     def width(self) -> int:
@@ -105,10 +86,12 @@ class OnRay:
         return self.cpus
 
     def _start(self) -> int:
-        from engine.cluster import nodes  # Ray takes seconds to import: who has work pays
+        from engine.cluster import fan_out, nodes  # Ray takes seconds to import: who has work pays
 
         if not self.cpus:
             self.cpus = self.resources.enter_context(nodes.cluster(self.address, self.n, self.note))
+            self.flow = fan_out.Flow(self.cpus)
+            self.resources.callback(self.flow.close)
         return self.cpus
 
     def share(self, value: object) -> object:
@@ -118,18 +101,14 @@ class OnRay:
         self._start()
         return nodes.share(value)
 
-    def do(self, job: Job) -> Iterator[list[Entry | Failure]]:
+    def do(self, job: Job, ahead: Sequence[Job] = ()) -> Iterator[list[Entry | Failure]]:
         """As an executor does, in tasks or, of a job with a group, in groups of processes."""
-        from engine.cluster import fan_out, trainer
-
-        cpus = self._start()
+        self._start()
         if job.group:
+            from engine.cluster import trainer
+
             return trainer.train(job.work, job.units, job.store, job.group)
-        return fan_out.fan_out(
-            job.work, job.units, job.store, cpus,
-            stage=job.stage, n_items=job.n_items, gpus=job.gpus, tolerant=job.tolerant,
-            stall_s=STALL_S if job.stalls else None,
-        )  # fmt: skip
+        return self.flow.do(job, ahead)
 
     def close(self) -> None:
         """Ends a local Ray, leaves another's cluster."""

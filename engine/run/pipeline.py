@@ -134,10 +134,9 @@ def score(run: Run) -> None:
 
 def evaluate(run: Run) -> Outcome:
     """The way from scored events to tables."""
-    for stage in STAGES:
-        if stages.trait(stage, "OF_ALL") or not hasattr(stage, "work"):
-            continue
-        run.stage(stage)
+    own = [stage for stage in STAGES if hasattr(stage, "work") and not stages.trait(stage, "OF_ALL")]
+    for number, stage in enumerate(own, start=1):
+        run.stage(stage, ahead=_ahead(run, own[number:]))
         for sibling in run.plan.siblings:
             of_seed = run.under(sibling)
             if sibling.has(stage.NAME) and of_seed.missing(stage.items(sibling)):
@@ -145,6 +144,18 @@ def evaluate(run: Run) -> Outcome:
         if stage is exact and not run.unanswered([*cells.items(run.plan), *exact.items(run.plan)]):
             refine.spend(run)
     return _outcome(run)
+
+
+def _ahead(run: Run, following: list[ModuleType]) -> Iterator[ModuleType]:
+    """The stages that may begin while the one before them ends: those that wait for scored events alone, up to the
+    first that waits for more. None where a seed or a round of refinement is to come in between."""
+    if run.plan.siblings or run.plan.study.grid.refine:
+        return
+    for stage in following:
+        if stages.trait(stage, "OF_SCORES"):
+            yield stage
+        elif run.plan.has(stage.NAME) and run.missing(stage.items(run.plan)):
+            return
 
 
 def _outcome(run: Run) -> Outcome:

@@ -7,16 +7,16 @@ that take the same unit at once cost work and no result.
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from engine.cluster.grain import Grain
 from engine.errors import BadInput, shown
-from engine.run.executors import InProcess, Job
+from engine.run.executors import InProcess
 from engine.store.heartbeat import Beat
 from engine.store.parts import Entry, Failure
 from engine.store.store import Ledger
-from engine.store.units import Unit
+from engine.store.units import Job, Unit
 
 MOST = 1000  # processes, each of which reads the others' records while it waits
 POLL_S = 1.0  # between two looks at what the others do
@@ -53,7 +53,7 @@ class InShares(InProcess):
     beat: Beat
     failed: set[str] = field(default_factory=set)  # that have no answer, as was found since this process began
 
-    def do(self, job: Job) -> Iterator[list[Entry | Failure]]:
+    def do(self, job: Job, ahead: Sequence[Job] = ()) -> Iterator[list[Entry | Failure]]:
         """As an executor does; ends when all units are done, by whomever, and yields its own and nothing else."""
         if job.group or job.gpus:
             yield from super().do(job)  # says that it needs Ray

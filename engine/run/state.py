@@ -1,6 +1,6 @@
 """One pass over a plan: stages whose missing items are computed, by an executor that starts when work is missing."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from types import ModuleType
@@ -11,17 +11,30 @@ from engine.assembly.inputs import Inputs
 from engine.errors import CorruptPart, StoreFault, TaskFailed
 from engine.plan.event_plan import EventPlan
 from engine.progress import Silent
-from engine.run.executors import Executor, InProcess, Job
+from engine.run.executors import Executor, InProcess
 from engine.run.watch import watching
 from engine.store import tracebacks
 from engine.store.parts import Entry, Failure, Part
-from engine.store.units import Unit, commit
+from engine.store.units import Job, Unit, commit
 
 REPAIRS = 20  # of one pass: a disk that damages more parts than that while it is read is no place for a store
 WAITS = "waits for its toys"  # an exact law, which is held against toys that have failed
 
 Made = TypeVar("Made")
 Price = Callable[[ModuleType, EventPlan, set[str]], float]  # of a stage's items
+
+
+@dataclass
+class Begun:
+    """A stage that is computed, or whose turn comes: its items, those that were missing when it began, its fits, what
+    does them (None: nothing is missing), and how many came before its turn."""
+
+    name: str
+    n_items: int
+    missing: set[str]
+    fits: Iterable[str]
+    job: Job | None
+    n_early: int = 0
 
 
 @dataclass
@@ -34,67 +47,97 @@ class Run(Inputs):
     set_aside: list[str] = field(default_factory=list)
     price: Price | None = None
     others: dict[int, "Run"] = field(default_factory=dict)  # by the identity of their plans
+    begun: dict[str, Begun] = field(default_factory=dict)  # by the name of the stage
 
     def under(self, plan: EventPlan) -> "Run":
         """This pass over another plan; one object a plan, so that its population is made once."""
         if id(plan) not in self.others:
-            self.others[id(plan)] = replace(self, plan=plan)
+            self.others[id(plan)] = replace(self, plan=plan, begun={})
         return self.others[id(plan)]
 
     def share(self, value: object) -> object:
         """Puts a big input where all units can read it."""
         return self.executor.share(value)
 
-    def stage(self, stage: ModuleType, name: str | None = None) -> None:
+    def stage(self, stage: ModuleType, name: str | None = None, ahead: Iterable[ModuleType] = ()) -> None:
         """Computes what a stage is missing; what has no answer is noted, if it may be so, and tried in the next pass.
 
-        name: what it is called while it runs, where that is not its own.
+        name: what it is called while it runs, where that is not its own. ahead: stages that are to follow, which may
+        begin while this one's last tasks are under way.
         """
         if not self.plan.has(stage.NAME):
             return
-        group = stage.group(self.plan) if hasattr(stage, "group") else None
-        items = stage.items(self.plan)
-        self.compute(
-            name or stage.NAME, items, stage.work, lambda missing: stage.units(self, missing),
-            items if stages.trait(stage, "FITS") else (), self.price and partial(self.price, stage, self.plan),
-            tolerant=stages.trait(stage, "MAY_FAIL"),
-            stalls=stages.trait(stage, "STALLS"), group=group,
-            gpus=stage.gpus(self.plan) if hasattr(stage, "gpus") else 0.0,
-        )  # fmt: skip
+        behind = [self._of_stage(other) for other in ahead if self.plan.has(other.NAME)]
+        price = self.price and partial(self.price, stage, self.plan)
+        self._compute(self._of_stage(stage, name), [one for one in behind if one.job], price)
         if hasattr(stage, "finish"):
             stage.finish(self)
 
+    def _of_stage(self, stage: ModuleType, name: str | None = None) -> "Begun":
+        items = stage.items(self.plan)
+        return self._begin(
+            name or stage.NAME, items, stage.work, lambda missing: stage.units(self, missing),
+            items if stages.trait(stage, "FITS") else (), tolerant=stages.trait(stage, "MAY_FAIL"),
+            stalls=stages.trait(stage, "STALLS"), group=stage.group(self.plan) if hasattr(stage, "group") else None,
+            gpus=stage.gpus(self.plan) if hasattr(stage, "gpus") else 0.0,
+        )  # fmt: skip
+
     def compute(
         self, name: str, items: list[str], work: Callable, units: Callable[[set[str]], Iterable[Unit]],
-        fits: Iterable[str] = (), price: Callable[[set[str]], float] | None = None, **how: object,
+        fits: Iterable[str] = (), **how: object,
     ) -> None:  # fmt: skip
         """Computes the items that are missing; `units(missing)`: what `work` is called with; fits: items of those that
-        are told of while it does; `price(missing)`: seconds of a core that they take; how: see `Job`."""
-        missing = self.missing(items)
-        self.computed.setdefault(name, 0)
-        self.progress.stage(name, len(items), len(items) - len(missing))
-        if missing:
-            job = Job(work, units(missing), self.store, len(missing), name, **how)
+        are told of while it does; how: see `Job`."""
+        self._compute(self._begin(name, items, work, units, fits, **how))
+
+    def _begin(
+        self, name: str, items: list[str], work: Callable, units: Callable[[set[str]], Iterable[Unit]],
+        fits: Iterable[str] = (), **how: object,
+    ) -> "Begun":  # fmt: skip
+        """What a stage is to compute; where it has begun before its turn, what that was."""
+        if name not in self.begun:
+            missing = self.missing(items)
+
+            def made() -> Iterator[Unit]:  # not before the stage is told of
+                yield from units(missing)
+
+            job = Job(work, made(), self.store, len(missing), name, **how) if missing else None
+            self.begun[name] = Begun(name, len(items), missing, fits, job)
+            self.computed.setdefault(name, 0)
+        return self.begun[name]
+
+    def _compute(self, begun: "Begun", behind: Sequence["Begun"] = (), price: Price | None = None) -> None:
+        """Computes what is missing, and of what is `behind` in these stages' order what finds room meanwhile."""
+        name, missing = begun.name, begun.missing
+        self.progress.stage(name, begun.n_items, begun.n_items - len(missing))
+        if begun.n_early:
+            self.progress.advance(begun.n_early)
+        if begun.job:
 
             def expected_s() -> float | None:
                 n = min(self.executor.width, len(missing))
                 return price(missing) / n if price and n else None
 
-            with watching(self.progress, self.store, fits, self.ledger.entries, expected_s):
-                self._do(name, job, missing)
+            with watching(self.progress, self.store, begun.fits, self.ledger.entries, expected_s):
+                self._do(begun, behind)
             self.ledger.flush()
+        del self.begun[name]
         self.progress.done()
 
-    def _do(self, name: str, job: Job, missing: set[str]) -> None:
+    def _do(self, begun: "Begun", behind: Sequence["Begun"]) -> None:
         try:
-            for records in self.executor.do(job):
+            for records in self.executor.do(begun.job, [one.job for one in behind]):
                 self._forget_failures(records)
                 self._put_derived_aside(records)
                 self.ledger.add(records)
                 self._note_failures(records)
-                n_items = sum(item in missing for record in records for item in record.items)
-                self.computed[name] += n_items
-                self.progress.advance(n_items)
+                items = [item for record in records for item in record.items]
+                for one in (begun, *behind):
+                    n_items = sum(item in one.missing for item in items)
+                    self.computed[one.name] += n_items
+                    one.n_early += n_items
+                    if one is begun:
+                        self.progress.advance(n_items)
         except TaskFailed as error:  # which ends the scan, and `status` is asked why
             self.ledger.add([error.failure] if error.failure else [])
             raise
@@ -174,5 +217,5 @@ def to_its_end(run: Run, way: Callable[[Run], Made]) -> Made:
             run.ledger.doubt()
             for entry in run.ledger.check(damage.entry.items, thorough=True):
                 run.put_aside(entry)
-            run = replace(run, others={})  # without the populations that were made of it
+            run = replace(run, others={}, begun={})  # without the populations that were made of it
     raise StoreFault(f"parts of the store {run.store.uri!r} were found damaged {REPAIRS} times, at last {last}")

@@ -13,13 +13,13 @@ A stage whose rows become a table has `TABLES`, the table's folder, `table_schem
 in, `table_item(plan)` -> its digest (or None), and `table(plan, ledger)`; the driver makes it, and joins the words. A
 stage may be such a table alone (`tables`).
 
-What is not said has its default. `OF_ALL` (False): made once for all members of a comparison; `MAY_FAIL` (False): the
+What is not said has its default. `OF_ALL` (False): made once for all members of a comparison; `OF_SCORES` (False): of
+stored items it reads scored events alone, so that it may begin while the stage before it ends; `MAY_FAIL` (False): the
 scan goes on where items have no answer, and says so at its end; `STALLS` (True): where no task ends for long, the
 cluster is taken for dead; `FITS` (False): its items are fits, which say how far they are; `REREAD` (False): what shows
 a finished scan reads its parts again; `group(plan)`: processes that share a unit; `gpus(plan)`: of a GPU, what a task
-asks for; `finish(inputs)`: done when the stage
-has ended; `result(inputs)`: what lines, metrics and figures are made of, by default the table; `lines(result, study)`,
-`metrics(result, study)`.
+asks for; `finish(inputs)`: done when the stage has ended; `result(inputs)`: what lines, metrics and figures are made
+of, by default the table; `lines(result, study)`, `metrics(result, study)`.
 """
 
 from types import ModuleType
@@ -51,7 +51,7 @@ STAGES: tuple[ModuleType, ...] = (
     events, models, scores, nulls, cells, exact, reach, leakage, combined, battery, limits, systematics, diagnostics,
     paired, together, tables,
 )  # fmt: skip
-DEFAULTS = {"OF_ALL": False, "MAY_FAIL": False, "STALLS": True, "FITS": False, "REREAD": False}
+DEFAULTS = {"OF_ALL": False, "OF_SCORES": False, "MAY_FAIL": False, "STALLS": True, "FITS": False, "REREAD": False}
 
 
 def trait(stage: ModuleType, name: str) -> bool:

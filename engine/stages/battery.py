@@ -27,7 +27,7 @@ from engine.store.units import Unit, totals
 from engine.study import Study
 
 NAME, VERSION, SCHEMA = "battery", 2, battery_schemas.BATTERY_ROW
-MAY_FAIL, STALLS = True, False  # a unit is the search of all signals by one statistic
+OF_SCORES, MAY_FAIL, STALLS = True, True, False  # a unit is the search of all signals by one statistic
 TABLES, table_schema, TABLE_VERSION = "battery_tables", battery_schemas.battery, 1
 
 

@@ -28,7 +28,7 @@ from engine.study import Study
 
 NAME, VERSION, SCHEMA = "diagnostics", 5, schemas.CLASSIFIED
 TABLES = "diagnostic_tables"
-REREAD, STALLS = True, False
+OF_SCORES, REREAD, STALLS = True, True, False
 
 CLASSIFIER, AUTOENCODER = "classifier", "autoencoder"  # kinds of models that something is said of
 FLOOR = "floor"  # what else classifies, whatever the study

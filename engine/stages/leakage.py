@@ -22,7 +22,7 @@ from engine.store.units import Unit, totals
 from engine.study import Leakage, Study
 
 NAME, VERSION, SCHEMA = "leakage", 3, schemas.LEAKAGE_ROW
-MAY_FAIL, STALLS = True, False
+OF_SCORES, MAY_FAIL, STALLS = True, True, False
 TABLES, table_schema, TABLE_VERSION = "leakage_tables", schemas.leakage, 2
 
 Row = tuple[Leakage, float | None, float | None, str]  # how well it is known, an exposure (None: sought), R, statistic

@@ -24,7 +24,7 @@ from engine.study import Study
 
 NAME, VERSION, SCHEMA = "limits", 3, schemas.LIMIT
 TABLES, table_schema = "limit_tables", schemas.limits
-MAY_FAIL = True
+OF_SCORES, MAY_FAIL = True, True
 STATISTIC = "profile_likelihood"
 ORDER = ["exposure_ty", "m_chi_GeV"]
 NO_SIGNAL = "none"  # a method: the pool has no signal event, and so no limit

@@ -21,7 +21,7 @@ from engine.store.units import Unit, totals
 from engine.study import SignalPoint, Study
 
 NAME, VERSION, SCHEMA = "reach", 6, reach_schemas.REACH_ROW
-MAY_FAIL, STALLS = True, False  # a search is a task of many laws, any of which may take its time
+OF_SCORES, MAY_FAIL, STALLS = True, True, False  # a search is a task of many laws, any of which may take its time
 TABLES, table_schema = "reach_tables", reach_schemas.reach
 TABLE_VERSION, TOYS_VERSION = 6, 4
 ORACLE, COUNT = "known_signal", "count"  # what a reach is compared with

@@ -26,7 +26,7 @@ from engine.store.units import Unit, totals
 from engine.study import Study
 
 NAME, VERSION, SCHEMA = "systematics", 6, schemas.VARIED
-MAY_FAIL, REREAD = True, True
+OF_SCORES, MAY_FAIL, REREAD = True, True, True
 OF_SEEDS, OF_TRUTHS = ("z", "z_varied"), ("false_alarm_varied", "inflation", "inflation_error", "power_varied")
 
 Row = tuple[Variation, float, float | None, str]  # a variation, an exposure, R and the name of a statistic

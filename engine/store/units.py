@@ -33,6 +33,28 @@ class Group:
     gpus_per_worker: float
 
 
+Work = Callable[..., Iterable[Part]]
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """Units of one stage, by its name: what does them, where their parts go, and how they may end.
+
+    tolerant: a unit without an answer is a Failure, and the others go on; stalls: that no task ends for a quarter of an
+    hour is an error; group: processes that share a unit; gpus: of a GPU, what a task asks for.
+    """
+
+    work: Work
+    units: Iterable[Unit]
+    store: Store
+    n_items: int
+    stage: str = ""
+    tolerant: bool = False
+    stalls: bool = True
+    group: Group | None = None
+    gpus: float = 0.0
+
+
 @dataclass(frozen=True)
 class Shared:
     """Where an argument stands among those that tasks share."""
@@ -65,9 +87,6 @@ def commit(store: Store, parts: Iterable[Part]) -> list[Entry]:
         there, e_tag = store.put_new(part.path, encode(part), part.items)
         entries.append(Entry(part.path, sha256(there), part.items, len(there), e_tag))
     return entries
-
-
-Work = Callable[..., Iterable[Part]]
 
 
 def perform(work: Work, store: Store, units: list[Unit], shared: tuple, tolerant: bool) -> Done:

@@ -3,6 +3,7 @@
 import os
 import time
 from pathlib import Path
+from queue import SimpleQueue
 from types import SimpleNamespace
 
 import pytest
@@ -15,7 +16,7 @@ from engine.cluster.nodes import check_address, cluster, share
 from engine.errors import BadInput, CorruptPart, ScanStalled, TaskFailed
 from engine.store.parts import Entry, Failure, Part
 from engine.store.store import Store, read
-from engine.store.units import Unit
+from engine.store.units import Job, Unit
 
 
 def fan_out(work, tasks, store, cpus, **options):
@@ -53,6 +54,19 @@ def square(x: int) -> list[Part]:
 
 def add(x: int, shared: int) -> list[Part]:
     return [Part(f"sums/{x}", (str(x),), str(x + shared).encode())]
+
+
+def until(x: int, gate: str) -> list[Part]:
+    """Waits for a file, a minute at most."""
+    end = time.monotonic() + 60
+    while not Path(gate).exists():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    return square(x)
+
+
+def items(records: list[Entry | Failure]) -> list[str]:
+    return [item for record in records for item in record.items]
 
 
 def refuse(x: int) -> list[Part]:
@@ -266,8 +280,8 @@ def test_a_gpu_that_no_node_has_is_said_at_once(cpus, store):
 
 def test_a_process_that_held_much_has_its_memory_declared(cpus, store, monkeypatch):
     monkeypatch.setattr(module, "BIG_BYTES", 1000)
-    tasks = module._Tasks(square, store, cpus, 0, False)
-    assert tasks.fill(iter([Unit((5,))]))
+    tasks = module._Tasks(Job(square, [Unit((5,))], store, 0), cpus, SimpleQueue())
+    assert tasks.start(raises=True) and not tasks.start(raises=True)
     (reference,) = tasks.running
     ray.wait([reference], timeout=30)
     list(tasks.result(reference))
@@ -275,14 +289,54 @@ def test_a_process_that_held_much_has_its_memory_declared(cpus, store, monkeypat
 
 
 def test_what_ends_is_told_once_and_together(cpus, store, monkeypatch):
-    tasks = module._Tasks(square, store, 5, 0, False)
-    assert tasks.fill(Unit((x,)) for x in range(20)) and len(tasks.running) == 5 * WINDOW_PER_CPU
+    flow, job = module.Flow(5), Job(square, (Unit((x,)) for x in range(20)), store, 0)
+    tasks = flow.begun[job] = module._Tasks(job, 5, flow.ended)
+    assert flow._fill(tasks) and len(tasks.running) == 5 * WINDOW_PER_CPU
     ray.wait(list(tasks.running), num_returns=len(tasks.running), timeout=60)
     time.sleep(0.5)  # Ray tells from a thread of its own
     monkeypatch.setattr(module, "AT_ONCE", 7)
-    some, rest = tasks.ended(30.0), tasks.ended(30.0)
+    some, rest = flow._done(30.0), flow._done(30.0)
     assert len(some) == 7 and {*some, *rest} == {*tasks.running} and len(rest) == 3
-    assert tasks.ended(0.0) == []
+    assert flow._done(0.0) == []
+    flow.close()
+
+
+class TestAhead:
+    """Jobs that begin while the last tasks of the one before them are under way."""
+
+    @pytest.fixture
+    def flow(self, cpus):
+        flow = module.Flow(cpus)
+        yield flow
+        flow.close()
+
+    def test_the_next_begins_when_nothing_more_of_the_first_can(self, flow, store, tmp_path):
+        gate = tmp_path / "gate"
+        first = Job(until, [Unit((1, str(gate)))], store, 1, "first")
+        second, third = (Job(square, [Unit((x,)) for x in some], store, 3) for some in ((2, 3, 4), (5,)))
+        came = []
+        for records in flow.do(first, [second, third]):
+            came += items(records)
+            if {"2", "3", "4", "5"} <= set(came):
+                gate.touch()  # the first waits for all of the others, which wait for none of their turns
+        assert came[-1] == "1" and sorted(came) == ["1", "2", "3", "4", "5"]
+        assert list(flow.do(second, [third])) == list(flow.do(third)) == [] and not flow.begun
+
+    def test_what_an_early_one_raises_waits_for_its_turn(self, flow, store):
+        first = Job(square, [Unit((x,)) for x in range(30)], store, 30)
+        second = Job(refuse, [Unit((7,), name="the seventh")], store, 1)
+        third = Job(square, (1 / 0 for _ in range(1)), store, 1)
+        came = [int(item) for some in flow.do(first, [second, third]) for item in items(some)]
+        assert sorted(came) == [*range(30)]
+        with pytest.raises(TaskFailed, match="the seventh: .*7 is not for me"):
+            list(flow.do(second, [third]))
+        assert not flow.begun  # a scan that goes on after that begins anew
+
+    def test_what_makes_units_is_heard_in_its_turn(self, flow, store):
+        first, second = Job(square, [Unit((1,))], store, 1), Job(square, (1 / 0 for _ in range(1)), store, 1)
+        assert [item for some in flow.do(first, [second]) for item in items(some)] == ["1"]
+        with pytest.raises(ZeroDivisionError):
+            list(flow.do(second))
 
 
 def test_keepalive_is_set_for_a_cluster_of_ours(cpus):

@@ -14,10 +14,10 @@ from scanned import SECONDS
 from engine import study
 from engine.errors import BadInput, StoreFault, TaskFailed
 from engine.run import executors, pipeline
-from engine.run.executors import InProcess, Job, OnRay, executor
+from engine.run.executors import InProcess, OnRay, executor
 from engine.store.parts import Entry, Failure, Part
 from engine.store.store import Ledger, Store
-from engine.store.units import Group, Unit
+from engine.store.units import Group, Job, Unit
 
 TABLES = ("tables", "limit_tables", "diagnostic_tables")
 

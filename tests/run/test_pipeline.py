@@ -10,10 +10,12 @@ import pyarrow.parquet as pq
 import pytest
 import scanned
 from scanned import computed, tracked
+from studies import LIGHT
 
 from engine import schemas, stages, study
 from engine.plan.plan import Plan
 from engine.run import pipeline
+from engine.run.executors import InProcess
 from engine.run.status import Status
 from engine.run.status import status as how_far
 from engine.store.store import Store
@@ -123,6 +125,25 @@ class TestTable:
 def _artifacts(client, run_id: str, folder: str = ""):
     for file in client.list_artifacts(run_id, folder):
         yield from _artifacts(client, run_id, file.path) if file.is_dir else [file.path]
+
+
+@pytest.mark.parametrize(
+    ("settings", "behind"),
+    [((), ["systematics", "diagnostics"]), (("training.n_seeds=2", "toys.exact='benchmark'"), [])],
+)
+def test_stages_that_wait_for_scores_alone_may_begin_early(scored, tiny, monkeypatch, settings, behind):
+    """Behind the cells, for which no law waits here; cells wait for null toys, and everything has its turn as ever."""
+    ahead: dict[str, list[str]] = {}
+
+    class Watched(InProcess):
+        def do(self, job, following=()):
+            ahead.setdefault(job.stage, [one.stage for one in following])
+            return super().do(job)
+
+    monkeypatch.setattr(pipeline, "executor", lambda *_: Watched())
+    run(study.load(str(tiny), (*LIGHT, "systematics.rates=true", *settings)), scored)
+    assert ahead.pop("cells") == behind and not ahead["nulls"] and (behind or not any(ahead.values()))
+    assert [stage for stage in ahead if stage in behind] == behind
 
 
 def test_a_finished_scan_computes_nothing(copy, tiny, run_here, undrawn):

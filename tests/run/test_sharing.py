@@ -12,13 +12,12 @@ import pytest
 from engine import study
 from engine.errors import BadInput
 from engine.run import pipeline, sharing
-from engine.run.executors import Job
 from engine.run.sharing import InShares, Share
 from engine.store import heartbeat
 from engine.store.heartbeat import Beat
 from engine.store.parts import Failure, Part
 from engine.store.store import Ledger, Store
-from engine.store.units import Unit, commit
+from engine.store.units import Job, Unit, commit
 
 ITEMS = [f"{number * 0x1234567:08x}{number:016x}" for number in range(24)]
 OTHERS = [item for item in ITEMS if not Share(1, 3).has(Unit((), items=(item,)))]
