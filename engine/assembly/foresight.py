@@ -1,5 +1,6 @@
 """What can be told of a study before any of its events exists."""
 
+import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -14,6 +15,7 @@ MOST_EVENTS = 1e6  # expected in a toy, of a kind: ten thousand such toys take m
 LEAST_SELECTED = 0.1  # of recoils whose true energy is where a selection takes most of them: certainly more pass
 NR_OF_CES = (0.1478, 1.1)  # NEST: W (photons + electrons) = 0.1478 E^1.1, both in keV
 CERTAIN_KEVEE = (4.0, 8.0)  # which any selection of areas keeps
+MOST_RECOILS_GEV = 50.0  # the mass at which a WIMP of one cross-section makes about the most of them
 LINES_OF_124XE_KEVEE = (4.0, 12.0)  # LM and LL with their widths
 OF_RAY_TRAIN = ("file", "s3", "gs", "gcs")  # where it can write its notes, by pyarrow's file systems
 
@@ -22,9 +24,10 @@ def refuse_full_toys(study: Study) -> None:
     """Raises BadInput where toys would certainly be so full that a digit has slipped; the pool tells it exactly."""
     exposure_ty, size = max(study.grid.exposure_ty.points()), max(study.grid.size.points())
     expected = {"background": sum(_certain_per_ty(study.backgrounds, name) for name in study.backgrounds.components)}
-    for mass in study.grid.masses:
-        signal = study.signal.at(mass, size)
-        expected[f"signal ({signal.words})"] = _integral(study.backgrounds, study.signal.kind, signal.rate)
+    # of one mass, where xenon sees about as many recoils as anywhere: ten take a second, and the pool tells of all
+    mass = min(study.grid.masses, key=lambda mass: abs(math.log(mass / MOST_RECOILS_GEV)) if mass else 0.0)
+    signal = study.signal.at(mass, size)
+    expected[f"signal ({signal.words})"] = _integral(study.backgrounds, study.signal.kind, signal.rate)
     for what, per_ty in expected.items():
         if (n_events := LEAST_SELECTED * per_ty * exposure_ty) > MOST_EVENTS:
             raise BadInput(f"exposure_ty = {exposure_ty:g}: at least {n_events:.2g} {what} events are expected in a "

@@ -1,6 +1,7 @@
 """`recoilscan scan` and `plot`: a study from its events to its table, and its figures again."""
 
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -64,6 +65,7 @@ def _scan(
     from engine.plan.plan import Plan
     from engine.report.tracking import tracked
     from engine.run import pipeline, sharing  # torch and Ray take seconds to import: who uses them pays
+    from engine.run.executors import executor
     from engine.store.store import Store
     from engine.study import load, text
 
@@ -75,28 +77,30 @@ def _scan(
     curves = _curves(curve, parsed)
     opened_store, later = Store(store), again("track", study, store, settings, tracking)
     named = (stem(study), text(study), tuple(settings or ()))
-    how = {"address": address, "workers": 0 if part else workers, "share": part, "price": pricing()}
+    where, price = {"address": address, "workers": 0 if part else workers}, pricing()
     if part and part.number > 1:
-        return _take_part(study, parsed, opened_store, progress, how)
+        return _take_part(study, parsed, opened_store, progress, where | {"share": part, "price": price})
     if parsed.compare:
         from engine.cli import comparison
 
+        how = where | {"share": part, "price": price}
         return comparison.scan(study, parsed, opened_store, settings, tracking, progress, later, **how)
-    with tracked.followed(stem(study), Plan(parsed), opened_store, tracking, progress, later) as watched:
-        outcome = pipeline.run(parsed, opened_store, progress=watched, name=stem(study), **how)
-        if outcome.n_failed:
-            from engine.report.scan import keep
+    with closing(executor(**where, note=progress.note)) as on:
+        with tracked.followed(stem(study), Plan(parsed), opened_store, tracking, progress, later) as watched:
+            outcome = pipeline.run(
+                parsed, opened_store, progress=watched, name=stem(study), share=part, price=price, on=on
+            )
+            from engine.report.scan import keep  # what draws takes a second to import, while which no task would run
 
-            _tell_failed(outcome)  # first, should what there is of it not be drawn
-            kept = keep(*named, outcome, opened_store)
-            _tell_partial(kept, again("scan", study, store, settings))
-            tracked.send_partial(stem(study), outcome, opened_store, kept.files, tracking, progress, later)
-    if outcome.n_failed:  # beyond the watch, which would take it for a failure
-        raise typer.Exit(PARTIAL)
-    _tell(outcome, progress, again("results", study, store, settings))
-    from engine.report.scan import keep
-
-    kept = keep(*named, outcome, opened_store, curves)
+            if outcome.n_failed:
+                _tell_failed(outcome)  # first, should what there is of it not be drawn
+                kept = keep(*named, outcome, opened_store)
+                _tell_partial(kept, again("scan", study, store, settings))
+                tracked.send_partial(stem(study), outcome, opened_store, kept.files, tracking, progress, later)
+        if outcome.n_failed:  # beyond the watch, which would take it for a failure
+            raise typer.Exit(PARTIAL)
+        _tell(outcome, progress, again("results", study, store, settings))
+        kept = keep(*named, outcome, opened_store, curves, on)
     more = " --curve limit.csv" if parsed.grid.m_chi_GeV else ""
     say(f"figures: {kept.folder}; all of them: {again('plot', study, store, settings)} --all{more}")
     say(f"report: {kept.report}")

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 from queue import Empty, SimpleQueue
+from typing import Any
 
 import ray
 
@@ -29,12 +30,39 @@ HOW = {"num_cpus": 1, "max_retries": 20, "retry_exceptions": [OSError, StoreFaul
 
 
 @ray.remote(**HOW)
-def _attempt(work: Callable, store: Store, units: list[Unit], tolerant: bool, *shared: object) -> Done:
-    return perform(work, store, units, shared, tolerant)
+def _attempt(work: Callable, store: Store, units: list[Unit], tolerant: bool, shared: list[ray.ObjectRef]) -> Done:
+    return perform(work, store, units, _fetched(shared), tolerant)
 
 
 # one task a process: it keeps to the GPU that it was first given, and keeps memory there
 _attempt_on_gpu = ray.remote(**HOW, max_calls=1)(_attempt._function)
+
+
+_last: dict[ray.ObjectRef, object] = {}  # what the last task of this process shared with others
+
+
+def _fetched(references: list[ray.ObjectRef]) -> tuple:
+    """The values of references; those that the last task had are the same objects, with all that was made of them."""
+    known = {reference: _last[reference] for reference in references if reference in _last}
+    new = [reference for reference in references if reference not in known]
+    _last.clear()
+    _last.update(known | dict(zip(new, ray.get(new), strict=True)))
+    return tuple(_last[reference] for reference in references)
+
+
+@ray.remote(num_cpus=1, max_retries=20)
+def _call(function: Callable[..., Any], *arguments: object) -> object:
+    return function(*arguments)
+
+
+def mapped(function: Callable[..., Any], *arguments: Iterable) -> Iterator[Any]:
+    """As the builtin `map`, in tasks that are all begun at once; raises what the function raised."""
+    references = [_call.remote(function, *some) for some in zip(*arguments, strict=False)]
+    for reference in references:
+        try:
+            yield ray.get(reference)
+        except ray.exceptions.RayTaskError as error:
+            raise error.cause from error
 
 
 def fan_out(
@@ -223,7 +251,7 @@ class _Tasks:
         gpus = self.job.gpus
         function, asked = (_attempt_on_gpu, asked | {"num_gpus": gpus}) if gpus else (_attempt, asked)
         attempt = function.options(name=": ".join(filter(None, (self.job.stage, called(units)))), **asked)
-        reference = attempt.remote(self.job.work, self.job.store, light, self.job.tolerant, *shared)
+        reference = attempt.remote(self.job.work, self.job.store, light, self.job.tolerant, shared)
         self.running[reference] = units
         reference.future().add_done_callback(lambda _: self.ended.put(reference))
 
@@ -262,7 +290,7 @@ class _Tasks:
 
 
 def packed(units: list[Unit]) -> tuple[list[Unit], list[ray.ObjectRef]]:
-    """The units with Shared for each object reference, and the references, each once: Ray fetches what it is handed."""
+    """The units with Shared for each object reference, and the references, each once."""
     references: dict[ray.ObjectRef, Shared] = {}
 
     def known(argument: object) -> object:

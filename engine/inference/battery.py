@@ -15,7 +15,6 @@ from engine.inference import jackknife
 from engine.inference.cells import Choice
 from engine.inference.exact import Distribution
 from engine.inference.hypothesis import Law, Null
-from engine.inference.leakage import KNOWN
 from engine.inference.population import Population
 from engine.inference.reach import BELOW, BEYOND, FOUND, N_HELD, STRIDE, Aim, reading
 from engine.inference.significance import z_one_sided
@@ -178,8 +177,7 @@ def z_errors(
     As `jackknife.replicates`: at the nominal leakage, and the larger of what is left out of null and signal together
     and of the null alone. Signals with one exposure share its nulls.
     """
-    scores = {} if choice.R is None else {choice.R: population.ts[choice.R]}
-    population = replace(population, ts=scores, leakage=KNOWN)
+    population = population.nominal(choice.R)
     z: dict[str, list[list[float]]] = {name: [] for name in at_ty}
     for group in range(groups):
         kept, fewer = population.pool.groups(groups) != group, population.without(group, groups)

@@ -12,7 +12,6 @@ import numpy as np
 from engine.inference.cells import Choice
 from engine.inference.exact import Distribution
 from engine.inference.hypothesis import Null
-from engine.inference.leakage import KNOWN
 from engine.inference.population import Population
 from engine.inference.significance import z_of_median
 
@@ -51,7 +50,7 @@ def replicates(
     Only the choice's score is kept, and f0 is made anew. The leakage is the nominal one: an average over it would take
     many times as long, and only make an error smaller, since what is open of the leakage does not move with the pool.
     """
-    population = _nominal(population, choice)
+    population = population.nominal(choice.R)
     whole, of_whole = population.null(choice.R, exposure_ty).drawn, population.signal(signal_weights) * exposure_ty
     for group in range(groups):
         kept, fewer = population.pool.groups(groups) != group, population.without(group, groups)
@@ -60,11 +59,6 @@ def replicates(
         if not choice.module.MODEL_DEPENDENT:
             with_signal.append((replace(null, drawn=whole, stated=null.n_background), of_whole))
         yield Replicate(null, with_signal)
-
-
-def _nominal(population: Population, choice: Choice) -> Population:
-    scores = {} if choice.R is None else {choice.R: population.ts[choice.R]}
-    return replace(population, ts=scores, leakage=KNOWN)
 
 
 def z_pool_error(
@@ -92,7 +86,7 @@ def half_z_shift(
     """
     if choice.module.MODEL_DEPENDENT:
         return None
-    population = _nominal(population, choice)
+    population = population.nominal(choice.R)
     null = population.null(choice.R, exposure_ty)
     own, alternative = choice.prepare(null).distributions(population.signal(signal_weights) * exposure_ty)
     other = choice.prepare(replace(null, drawn=null.reference, stated=null.n_background)).background

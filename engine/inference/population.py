@@ -11,6 +11,8 @@ from engine.inference.hypothesis import Law, Null, Scored, columns_of
 from engine.inference.leakage import KNOWN, LeakagePrior
 from engine.inference.pools import DENSITY_HALF, TOY_HALF, Pool, effective_size
 
+KEPT_BYTES = 2**26  # of weights of pools without a group, which take some three times as much with their laws
+
 
 @dataclass(frozen=True)
 class Background:
@@ -44,12 +46,14 @@ class Population:
     leakage: LeakagePrior = KNOWN
     er_kinds: tuple[str, ...] = ("ER",)
     # made as they are asked for, of this population alone, and not pickled: laws of one exposure, by half and R; of
-    # either half what all exposures share
+    # either half what all exposures share; this with one score, by R; and this without a group of its pool
     _laws: dict = field(default_factory=dict, init=False, compare=False, repr=False)
     _halves: dict = field(default_factory=dict, init=False, compare=False, repr=False)
+    _nominal: dict = field(default_factory=dict, init=False, compare=False, repr=False)
+    _fewer: dict = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def __getstate__(self) -> dict:
-        return vars(self) | {"_laws": {}, "_halves": {}}
+        return vars(self) | {"_laws": {}, "_halves": {}, "_nominal": {}, "_fewer": {}}
 
     def n_background(self, exposure_ty: float) -> float:
         """B: expected selected background events."""
@@ -78,8 +82,22 @@ class Population:
         half = weights[self.pool.half == TOY_HALF]
         return half * (weights.sum() / half.sum()) if half.sum() > 0 else half
 
+    def nominal(self, R: float | None) -> "Population":
+        """This population with one score, or none, and its leakage known: what a jack-knife is made of."""
+        if R not in self._nominal:
+            self._nominal[R] = replace(self, ts={} if R is None else {R: self.ts[R]}, leakage=KNOWN)
+        return self._nominal[R]
+
     def without(self, group: int, groups: int) -> "Population":
-        """The population of a pool that lacks one of its groups (`Pool.groups`): for a jack-knife."""
+        """The population of a pool that lacks one of its groups (`Pool.groups`): for a jack-knife. Those asked for last
+        are kept: laws of other points, statistics and exposures ask for the same."""
+        known = self._fewer.pop((group, groups), None) or self._without(group, groups)
+        while self._fewer and (len(self._fewer) + 1) * self.weights.nbytes > KEPT_BYTES:
+            del self._fewer[next(iter(self._fewer))]
+        self._fewer[group, groups] = known
+        return known
+
+    def _without(self, group: int, groups: int) -> "Population":
         kept = self.pool.groups(groups) != group
         fewer = self.pool.only(kept)
         weights = self.weights[:, kept] * (groups / (groups - 1))

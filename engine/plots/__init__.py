@@ -69,11 +69,16 @@ def plain_numbers(axis: Axis) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
+def check_format(format: str) -> None:
+    """Raises BadInput for a format that `render` does not have."""
+    if format not in METADATA:
+        raise BadInput(f"figure format {format!r}; accepted: {', '.join(METADATA)}")
+
+
 @styled
 def render(figure: Figure, format: str) -> bytes:
     """The figure as `png` or `pdf` bytes, without dates. Raises BadInput for another format."""
-    if format not in METADATA:
-        raise BadInput(f"figure format {format!r}; accepted: {', '.join(METADATA)}")
+    check_format(format)
     if layout := figure.get_layout_engine():
         layout.execute(figure)
         figure.set_layout_engine(None)  # constrained layout moves a little with every drawing, and would draw twice

@@ -22,6 +22,7 @@ from engine.plots import battery, exposure, leakage, losses, plane, q_distributi
 from engine.plots._rows import number, words
 from engine.report import headline, named_figures
 from engine.report.diagnostics import diagnosed
+from engine.run.executors import Executor, InProcess
 from engine.run.pipeline import Outcome
 from engine.store.parts import Part, encode, sha256
 from engine.store.store import Store
@@ -75,10 +76,38 @@ def whole(outcome: Outcome, store: Store) -> dict[str, bytes]:
 
 
 def draw(
-    plan: Plan, outcome: Outcome, curves: tuple[Curve, ...] = (), format: str = "png", every: bool = False
-) -> dict[str, bytes]:
+    plan: Plan, outcome: Outcome, curves: tuple[Curve, ...] = (), format: str = "png", every: bool = False,
+    on: Executor | None = None,
+) -> dict[str, bytes]:  # fmt: skip
     """Figures of a scan by file name, MOST at most unless every one is wanted; of a WIMP also `contours.csv`, and the
-    tables that have no other place. Raises BadInput for an unknown format."""
+    tables that have no other place. Raises BadInput for an unknown format.
+
+    on: what draws several at a time, where it has started; else they are drawn here.
+    """
+    plots.check_format(format)
+    drawings, files = _drawings(plan, outcome, curves)
+    if outcome["systematics"] is not None:
+        files["systematics.parquet"] = encode(Part("systematics.parquet", (), outcome["systematics"].table))
+    if len(tried := outcome["combined"].table):
+        files["combined.parquet"] = encode(Part("combined.parquet", (), tried))
+    names, on = in_order(drawings) if every else _wanted(plan, outcome, drawings), on or InProcess()
+    n = min(on.width, len(names)) or 1
+    seen = on.share((plan, outcome, curves, format)) if n > 1 else (plan, outcome, curves, format)
+    drawn = dict(one for some in on.map(_drawn, [seen] * n, [names[i::n] for i in range(n)]) for one in some.items())
+    return files | {f"{name}.{format}": drawn[name] for name in names}
+
+
+def _drawn(seen: tuple, names: list[str]) -> dict[str, bytes]:
+    """Some of the figures; seen: plan, outcome, curves and format."""
+    *what, format = seen
+    drawings, _ = _drawings(*what)
+    return {name: plots.render(drawings[name](), format) for name in names}
+
+
+def _drawings(
+    plan: Plan, outcome: Outcome, curves: tuple[Curve, ...]
+) -> tuple[dict[str, Callable], dict[str, bytes]]:
+    """What draws each figure that there may be, by its name; and a file of the lines that some show."""
     drawings, files = dict(_figures(plan, outcome)), {}
     if plan.study.grid.m_chi_GeV:
         grid = outcome.table.filter(pc.field("point") == "grid")
@@ -87,14 +116,8 @@ def draw(
         # colours need a rectangle of points, which is what the study names
         drawings |= _planes(plan, outcome, grid.filter(pc.field("level") == 0), lines, curves)
     if outcome["systematics"] is not None:
-        varied = outcome["systematics"].table
-        files["systematics.parquet"] = encode(Part("systematics.parquet", (), varied))
-        drawings |= _systematics(plan, varied)
-    if len(tried := outcome["combined"].table):
-        files["combined.parquet"] = encode(Part("combined.parquet", (), tried))
-    for name in in_order(drawings) if every else _wanted(plan, outcome, drawings):
-        files[f"{name}.{format}"] = plots.render(drawings[name](), format)
-    return files
+        drawings |= _systematics(plan, outcome["systematics"].table)
+    return drawings, files
 
 
 def _wanted(plan: Plan, outcome: Outcome, names: Iterable[str]) -> list[str]:

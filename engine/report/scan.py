@@ -1,6 +1,7 @@
 """`engine.scan`: a study in any form that a notebook has it in, to its table and its report."""
 
 import os
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from engine.progress import Silent
 from engine.report import comparison_page, comparison_report, figures, partial, scan_report
 from engine.run import comparison, pipeline
 from engine.run.comparison import Comparison
+from engine.run.executors import Executor, executor
 from engine.run.pipeline import Outcome
 from engine.store.store import Store
 from engine.study import Study, load, parse, text
@@ -69,19 +71,23 @@ def scan(
         compared = comparison.run(study, opened, **options)
         listener.note(f"report: {keep_comparison(name, toml, chosen, compared, opened).report}")
         return compared.ranking
-    outcome = pipeline.run(study, opened, **options)
-    listener.note(f"report: {keep(name, toml, chosen, outcome, opened).report}")
+    with closing(executor(options.pop("address", None), options.pop("workers", None), listener.note)) as on:
+        outcome = pipeline.run(study, opened, on=on, **options)
+        listener.note(f"report: {keep(name, toml, chosen, outcome, opened, on=on).report}")
     return outcome.table
 
 
-def keep(name: str, toml: str, settings: tuple[str, ...], outcome: Outcome, store: Store, curves: tuple = ()) -> Kept:
+def keep(
+    name: str, toml: str, settings: tuple[str, ...], outcome: Outcome, store: Store, curves: tuple = (),
+    on: Executor | None = None,
+) -> Kept:  # fmt: skip
     """Draws and reports a scan that has ended, or what there is of one whose items have no answer, into its store.
 
     `toml` is the study's text, `settings` what was changed of it, `curves` more of them for the plane, as
-    `engine.assembly.contours.read_curve` reads them.
+    `engine.assembly.contours.read_curve` reads them, `on` what draws.
     """
     whole = outcome.n_failed == 0
-    files = figures.draw(outcome.plan, outcome, curves, "png") if whole else partial.draw(outcome)
+    files = figures.draw(outcome.plan, outcome, curves, on=on) if whole else partial.draw(outcome)
     one = scan_report.Scanned(name, toml, settings, outcome, store, files)
     made = {"report.html": scan_report.html(one) if whole else scan_report.partial_html(one)}
     folder = figures.keep(store, outcome.plan, files) if whole else partial.keep(store, outcome.plan, files)

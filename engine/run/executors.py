@@ -1,6 +1,6 @@
 """Where units of work are done: on Ray, or one after the other in this process. The bytes are the same."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import islice
@@ -29,6 +29,9 @@ class Executor(Protocol):
         ahead: jobs whose turn comes next, in this order, and which may begin now; what they commit is yielded too, what
         they raise is raised in their turn.
         """
+
+    def map(self, function: Callable[..., Any], *arguments: Iterable) -> Iterator[Any]:
+        """As the builtin `map`, of what stores nothing; side by side on a cluster that has started."""
 
     def close(self) -> None:
         """Frees what was started."""
@@ -64,6 +67,10 @@ class InProcess:
             raise
         except Exception as error:
             raise ended(units, error) from error
+
+    def map(self, function: Callable[..., Any], *arguments: Iterable) -> Iterator[Any]:
+        """The builtin."""
+        return map(function, *arguments)
 
     def close(self) -> None:
         """Nothing was started."""
@@ -109,6 +116,14 @@ class OnRay:
 
             return trainer.train(job.work, job.units, job.store, job.group)
         return self.flow.do(job, ahead)
+
+    def map(self, function: Callable[..., Any], *arguments: Iterable) -> Iterator[Any]:
+        """In tasks; here where nothing has started a cluster."""
+        if not self.cpus:
+            return map(function, *arguments)
+        from engine.cluster import fan_out
+
+        return fan_out.mapped(function, *arguments)
 
     def close(self) -> None:
         """Ends a local Ray, leaves another's cluster."""

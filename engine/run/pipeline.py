@@ -18,7 +18,7 @@ from engine.plan.members import plan_of
 from engine.plan.plan import Plan
 from engine.progress import Silent
 from engine.run import refine, request
-from engine.run.executors import executor
+from engine.run.executors import Executor, executor
 from engine.run.sharing import InShares, Share
 from engine.run.state import Price, Run, to_its_end
 from engine.stages import STAGES, cells, events, exact, models, scores, tables
@@ -74,11 +74,15 @@ def run(
     progress: Silent | None = None,
     price: Price | None = None,
     name: str = "study",
+    on: Executor | None = None,
 ) -> Outcome:
-    """`engine.scan` of a study without a comparison, with all that is known at its end; raises the same."""
+    """`engine.scan` of a study without a comparison, with all that is known at its end; raises the same.
+
+    on: what does the work, and stays open; by default one of this scan's own, by address and workers.
+    """
     plan = plan_of(study)
     with opened(
-        plan, store, address=address, workers=workers, share=share, progress=progress, price=price
+        plan, store, address=address, workers=workers, share=share, progress=progress, price=price, on=on
     ) as state:
         request.keep(store, name, plan)
         return to_its_end(state, lambda run: whole(run, study))
@@ -100,10 +104,11 @@ def opened(
     share: Share | None = None,
     progress: Silent | None = None,
     price: Price | None = None,
+    on: Executor | None = None,
 ) -> Iterator[Run]:
     """A pass over a plan, whose ledger and executor are closed at its end; raises BadInput before any work.
 
-    share: of several processes that do the same pass, which one this is.
+    share: of several processes that do the same pass, which one this is; on: see `run`.
     """
     foresight.refuse_full_toys(plan.study)
     foresight.refuse_store(plan.study, store.uri)
@@ -114,11 +119,11 @@ def opened(
     ledger.compact()
     made = stages.items(plan)
     progress.ahead([stage.NAME for stage in STAGES if hasattr(stage, "work") and made.get(stage.NAME)])
-    does = executor(address, workers, progress.note)
+    does = on or executor(address, workers, progress.note)
     for line in foresight.remarks(plan.study):
         progress.note(line)
     with ExitStack() as ends:  # the last one first, and all of them, whatever one says
-        for end in (does.close, progress.close, ledger.flush):
+        for end in (*(() if on else (does.close,)), progress.close, ledger.flush):
             ends.callback(end)
         warn = Silent().note if share else progress.note  # of the others it is known
         beat = ends.enter_context(heartbeat.beating(store, lineage.digest("driver", 1, plan.study), warn))

@@ -48,16 +48,21 @@ class Run(Inputs):
     price: Price | None = None
     others: dict[int, "Run"] = field(default_factory=dict)  # by the identity of their plans
     begun: dict[str, Begun] = field(default_factory=dict)  # by the name of the stage
+    shared: dict[int, tuple[object, object]] = field(default_factory=dict)  # what `share` gave, by the value's identity
 
     def under(self, plan: EventPlan) -> "Run":
         """This pass over another plan; one object a plan, so that its population is made once."""
         if id(plan) not in self.others:
-            self.others[id(plan)] = replace(self, plan=plan, begun={})
+            self.others[id(plan)] = replace(self, plan=plan, begun={}, shared={})
         return self.others[id(plan)]
 
     def share(self, value: object) -> object:
-        """Puts a big input where all units can read it."""
-        return self.executor.share(value)
+        """Puts a big input where all units can read it: the plan and its population once for all stages."""
+        if value is not self.plan and value is not vars(self).get("population"):
+            return self.executor.share(value)
+        if id(value) not in self.shared:
+            self.shared[id(value)] = value, self.executor.share(value)  # with the value, so that its id stays its own
+        return self.shared[id(value)][1]
 
     def stage(self, stage: ModuleType, name: str | None = None, ahead: Iterable[ModuleType] = ()) -> None:
         """Computes what a stage is missing; what has no answer is noted, if it may be so, and tried in the next pass.
@@ -217,5 +222,5 @@ def to_its_end(run: Run, way: Callable[[Run], Made]) -> Made:
             run.ledger.doubt()
             for entry in run.ledger.check(damage.entry.items, thorough=True):
                 run.put_aside(entry)
-            run = replace(run, others={}, begun={})  # without the populations that were made of it
+            run = replace(run, others={}, begun={}, shared={})  # without the populations that were made of it
     raise StoreFault(f"parts of the store {run.store.uri!r} were found damaged {REPAIRS} times, at last {last}")

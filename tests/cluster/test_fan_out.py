@@ -56,6 +56,12 @@ def add(x: int, shared: int) -> list[Part]:
     return [Part(f"sums/{x}", (str(x),), str(x + shared).encode())]
 
 
+def grow(name: str, x: int, shared: list) -> list[Part]:
+    """What only a test may do: changes what it shares, so that it is seen how often this process had it."""
+    shared.append(x)
+    return [Part(f"grown/{name}{x}", (f"{name}{x}",), f"{os.getpid()} {len(shared)} {len(module._last)}".encode())]
+
+
 def until(x: int, gate: str) -> list[Part]:
     """Waits for a file, a minute at most."""
     end = time.monotonic() + 60
@@ -299,6 +305,25 @@ def test_what_ends_is_told_once_and_together(cpus, store, monkeypatch):
     assert len(some) == 7 and {*some, *rest} == {*tasks.running} and len(rest) == 3
     assert flow._done(0.0) == []
     flow.close()
+
+
+def test_what_tasks_share_is_one_object_in_a_process_until_the_next_shares_others(cpus, store):
+    for name in "ab":
+        shared = share([name])
+        list(fan_out(grow, [(name, x, shared) for x in range(20)], store, cpus))
+    for name in "ab":
+        said = [store.get(f"grown/{name}{x}").decode().split() for x in range(20)]
+        seen: dict[str, list[int]] = {}
+        for process, n, n_kept in said:
+            assert n_kept == "1"  # nothing of what the tasks before shared
+            seen.setdefault(process, []).append(int(n))
+        assert all(sorted(some) == [*range(2, len(some) + 2)] for some in seen.values())
+
+
+def test_a_map_on_a_cluster_is_the_builtin(cpus):
+    assert list(module.mapped(max, [1, 5, 3], [4, 2, 3])) == [4, 5, 3]
+    with pytest.raises(ZeroDivisionError):
+        list(module.mapped(divmod, [1], [0]))
 
 
 class TestAhead:

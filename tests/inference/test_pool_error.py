@@ -1,10 +1,12 @@
 """A finite pool told truly: what a row says of its own error, against laws that are known in closed form."""
 
+import pickle
+
 import numpy as np
 import pytest
 from scipy import stats
 
-from engine.inference import jackknife
+from engine.inference import jackknife, leakage, population
 from engine.inference.cells import Choice
 from engine.inference.exact import counts, rates, scan
 from engine.inference.exact.power import P_THREE_SIGMA
@@ -171,3 +173,26 @@ def test_halves_that_differ_are_told_by_the_row(make_pool, make_population):
         found.append(jackknife.halves_disagree(jackknife.half_z_shift(*of), jackknife.z_pool_error(*of)))
     assert found == [False, True]
     assert not jackknife.halves_disagree(np.nan, 0.1) and not jackknife.halves_disagree(5.0, np.nan)
+
+
+def test_pools_without_a_group_are_made_once_and_only_so_many_are_kept(make_population, monkeypatch):
+    whole = make_population().nominal(1.0)
+    first, *_ = fewer = [whole.without(group, 5) for group in range(5)]
+    assert all(whole.without(group, 5) is one for group, one in enumerate(fewer))
+    monkeypatch.setattr(population, "KEPT_BYTES", 2 * whole.weights.nbytes)
+    for group in (3, 4):
+        assert whole.without(group, 5) is fewer[group]
+    assert len(whole._fewer) == 2
+    again = whole.without(0, 5)
+    assert again is not first and len(whole._fewer) == 2
+    np.testing.assert_array_equal(again.weights, first.weights)
+    np.testing.assert_array_equal(again.f0[1.0](whole.ts[1.0]), first.f0[1.0](whole.ts[1.0]))
+    assert not pickle.loads(pickle.dumps(whole))._fewer
+
+
+def test_what_a_jackknife_is_made_of_has_one_score_and_knows_its_leakage(make_population):
+    whole = make_population().knowing(1.2, None)
+    for R, scores in ((1.0, {1.0}), (None, set())):
+        nominal = whole.nominal(R)
+        assert nominal is whole.nominal(R) and nominal.ts.keys() == scores
+        assert whole.leakage != nominal.leakage == leakage.KNOWN

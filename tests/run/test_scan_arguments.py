@@ -25,7 +25,7 @@ def asked(monkeypatch):
         return SimpleNamespace(table=None)
 
     monkeypatch.setattr(pipeline, "run", run)
-    monkeypatch.setattr(scan, "keep", lambda *_: scan.Kept({}, "", ""))
+    monkeypatch.setattr(scan, "keep", lambda *_, **options: scan.Kept({}, "", ""))
     return calls
 
 
