@@ -25,6 +25,14 @@ def test_a_bare_forward_pass_gives_the_terms(problem):
     np.testing.assert_array_equal(problem.terms()["logit"], bare)
 
 
+def test_layers_one_by_one_give_the_terms_of_the_one_that_they_are():
+    vae = training.problem("dense_vae", {"epochs": 1, "hidden": [16, 8], "latent": 4}, 100)
+    bare = [torch.cat([terms[name] for terms in vae.bare_terms()]) for name in ("recon", "kl")]
+    for mine, theirs in zip(vae.terms().values(), bare, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-5)
+        assert not np.array_equal(mine, theirs)
+
+
 def test_operations_are_those_of_the_layers(problem):
     """Forwards and of the weights' gradients a product per layer; of the inputs' one for all but the first."""
     _, flops = _bare.pace(problem.family, problem.config, problem.features, problem.labels, 1, "cpu", 0.0)
@@ -52,11 +60,12 @@ def test_without_a_gpu_the_cpu_is_measured_alone():
 
 
 def test_what_is_counted_is_every_event_of_every_epoch():
-    fit, large, images, score = training.sides()
+    fit, large, images, score, of_table_1 = training.sides()
     assert large.fast.units == large.slow.units == 21
     assert images.fast.units == images.slow.units == 2
     assert fit.fast.units == fit.slow.units == 5 * 700
     assert score.fast.units == score.slow.units == training.N_SCORED
+    assert of_table_1.fast.units == of_table_1.slow.units == training.N_LARGE
 
 
 def test_a_fit_to_images_ends_with_the_weights_of_torchs_convolutions():

@@ -68,7 +68,7 @@ def size(config: Config, n_features: int) -> sizes.Size:
 
 def composes(config: Config) -> bool:
     """Whether `lean` makes another module of it: without activations layers are one linear map."""
-    return config.activation == "linear" and len(config.hidden) > 0
+    return config.activation == "linear"
 
 
 def lean_size(config: Config, n_features: int) -> sizes.Size:

@@ -110,4 +110,6 @@ def sides() -> list[Side]:
         Side("training images, torch's convolutions", "steps / s", Work(of_images.bare_fit, of_image_steps),
              Work(partial(by_convolutions, of_images), of_image_steps)),
         Side("scoring, bare torch", "events / s", Work(scoring.terms, N_SCORED), Work(scoring.bare_terms, N_SCORED)),
+        Side("scoring Table 1, layer by layer", "events / s", Work(large.terms, N_LARGE),
+             Work(large.bare_terms, N_LARGE)),
     ]  # fmt: skip

@@ -200,10 +200,10 @@ def damaged_during(room: Room, kind: str, way: str) -> None:
 
     stage, commit_table, outcome = Run.stage, pipeline._commit_table, pipeline._outcome
 
-    def at_stage(run, module, name=None):
+    def at_stage(run, module, **options):
         if module.NAME == reader:
             strike()
-        return stage(run, module, name)
+        return stage(run, module, **options)
 
     def at_table(run, module):
         commit_table(run, module)
