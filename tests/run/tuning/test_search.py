@@ -62,7 +62,7 @@ def alone(monkeypatch):
             yield unit
 
     monkeypatch.setattr(executors, "AT_ONCE", 1)  # what was done before a death is committed
-    monkeypatch.setattr(InProcess, "do", lambda self, job, ahead: do(self, replace(job, units=until_death(job))))
+    monkeypatch.setattr(InProcess, "do", lambda self, job, ahead=(): do(self, replace(job, units=until_death(job))))
     return Way
 
 
@@ -200,7 +200,7 @@ def test_trials_are_fitted_by_groups_and_score_on_the_device_that_these_have(und
     """On a CPU in the place of a GPU, which therefore finds what a CPU finds."""
     asked, do = [], InProcess.do
 
-    def by_groups(self, job, ahead):
+    def by_groups(self, job, ahead=()):
         asked.append((job.stage, job.group, job.gpus))
         if not job.group:
             yield from do(self, replace(job, gpus=0.0))
