@@ -14,7 +14,6 @@ COLLECT = 50_000, 20, 50  # objects made before Python looks for cycles, and how
 
 def prepare() -> None:
     """Gives caches a folder where the home folder cannot be written, and the user a name; what is set stays."""
-    rarely_collect()
     home = os.environ.get("HOME", "")
     if not (os.path.isdir(home) and os.access(home, os.W_OK | os.X_OK)):
         folder = _own_folder()

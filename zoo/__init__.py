@@ -35,7 +35,7 @@ own `.py` file. The caller looks the module up and passes the module object, cal
   `logit`, before the sigmoid, a density `log_density`, ln p of the scaled features or, where its file says so, of some
   under others, a regressor `mean` and `sd` of what it estimates, in the unit of the labels;
 - `lean(module)` -> a module for `terms`, only where these take fewer products in another form than in training; and
-  then `composes(config)`, whether they do: the terms of such fits have another name; and `lean_size`, as `size`;
+  then `composes(config, n_features)`, whether they do: the terms of such fits have another name; and `lean_size`;
 - autoencoders also `encode(module, x)` -> mu of shape (n, latent), `reconstruct(module, x)` -> mu_D at z = mu, and
   `resample(module, x, generator)` -> mu_D at one z of each event, drawn from q(z|x) with `generator`;
 - a classifier whose last linear layer gives the logit can be brought to another detector, see `aligned`;

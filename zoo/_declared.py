@@ -13,7 +13,7 @@ SAID = {"Config", "check", "composes", "lean_size", "size"}  # beside the consta
 
 @lru_cache
 def declared(name: str) -> ModuleType:
-    """The family `zoo.NAME` of which constants, `Config` and `check` are there at once; to ask for any other part
+    """The family `zoo.NAME` of which constants and what is SAID are there at once; to ask for any other part
     imports the module itself, and torch with it. Its `Config` equals that of the module, but is another class.
     """
     tree = ast.parse(pkgutil.get_data("zoo", f"{name}.py"))

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from types import ModuleType
 from typing import Any
 
@@ -46,13 +46,21 @@ class Fitted:
     others: tuple["Fitted", ...] = ()
     n_latent: int = 0
 
-    @property
+    @cached_property
     def members(self) -> tuple["Fitted", ...]:
         """Each fit by itself; of what is no ensemble the one that it is."""
-        return dataclasses.replace(self, others=()), *self.others
+        return (dataclasses.replace(self, others=()), *self.others) if self.others else (self,)
+
+    @cached_property
+    def lean(self) -> torch.nn.Module:
+        """The module that its terms are made by: of a family with `lean` another form of its own."""
+        with torch_threads(1):
+            return self.family.lean(self.module) if hasattr(self.family, "lean") else self.module
 
     def averaging(self, n_latent: int) -> "Fitted":
         """The same with so many z in its terms, in those of every member."""
+        if n_latent == self.n_latent:
+            return self
         others = tuple(dataclasses.replace(one, n_latent=n_latent) for one in self.others)
         return dataclasses.replace(self, n_latent=n_latent, others=others)
 
@@ -99,8 +107,7 @@ def terms(
 
 def _terms(fitted: Fitted, features: np.ndarray, batch_size: int, device: str) -> dict[str, np.ndarray]:
     of_batch = partial(fitted.family.terms, n_latent=fitted.n_latent) if fitted.n_latent else fitted.family.terms
-    lean = getattr(fitted.family, "lean", lambda module: module)
-    batches = evaluate(dataclasses.replace(fitted, module=lean(fitted.module)), of_batch, features, batch_size, device)
+    batches = evaluate(dataclasses.replace(fitted, module=fitted.lean), of_batch, features, batch_size, device)
     return {name: torch.cat([batch[name] for batch in batches]).double().cpu().numpy() for name in batches[0]}
 
 

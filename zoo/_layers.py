@@ -39,9 +39,14 @@ def composed(layers: nn.Sequential) -> nn.Sequential:
     first, last = parts[0], parts[-1]
     if not all(isinstance(part, nn.Linear) for part in parts) or first.in_features * last.out_features >= n_products:
         return layers
-    weight, bias = last.weight.double(), last.bias.double()
-    for part in parts[-2::-1]:
-        bias, weight = bias + weight @ part.bias.double(), weight @ part.weight.double()
+    if first.in_features < last.out_features:  # from the narrow end, which takes the fewest products
+        weight, bias = first.weight.double(), first.bias.double()
+        for part in parts[1:]:
+            weight, bias = part.weight.double() @ weight, part.weight.double() @ bias + part.bias.double()
+    else:
+        weight, bias = last.weight.double(), last.bias.double()
+        for part in parts[-2::-1]:
+            bias, weight = bias + weight @ part.bias.double(), weight @ part.weight.double()
     one = nn.utils.skip_init(nn.Linear, first.in_features, last.out_features)
     one.weight.copy_(weight)
     one.bias.copy_(bias)

@@ -25,7 +25,7 @@ form of factors that all events share): sigma_D (1 + W W^T) sigma_D, with W of r
 """
 
 import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -61,19 +61,28 @@ class Config(fields.Stopping):
 
 def size(config: Config, n_features: int) -> sizes.Size:
     """How large the network is."""
-    head = sizes.dense(config.latent, *reversed(config.hidden), n_features)
     factors = sizes.Size(n_features * config.covariance_rank, n_features * config.covariance_rank)
-    return sizes.summed(sizes.dense(n_features, *config.hidden, 2 * config.latent), head, head, factors)
-
-
-def composes(config: Config) -> bool:
-    """Whether `lean` makes another module of it: without activations layers are one linear map."""
-    return config.activation == "linear"
+    return sizes.summed(*(sizes.dense(*widths) for widths in _widths(config, n_features)), factors)
 
 
 def lean_size(config: Config, n_features: int) -> sizes.Size:
-    """How large the network is that `lean` makes."""
-    return size(replace(config, hidden=()) if composes(config) else config, n_features)
+    """How large the network is that `lean` makes: of layers without activations the fewest products."""
+    whole = size(config, n_features)
+    if config.activation != "linear":
+        return whole
+    saved = (sizes.dense(*widths).products - widths[0] * widths[-1] for widths in _widths(config, n_features))
+    return whole._replace(products=whole.products - sum(max(one, 0) for one in saved))
+
+
+def composes(config: Config, n_features: int) -> bool:
+    """Whether `lean` makes another network."""
+    return lean_size(config, n_features) != size(config, n_features)
+
+
+def _widths(config: Config, n_features: int) -> tuple[tuple[int, ...], ...]:
+    """Of the encoder and the two heads."""
+    head = config.latent, *reversed(config.hidden), n_features
+    return (n_features, *config.hidden, 2 * config.latent), head, head
 
 
 class DenseVAE(nn.Module):
@@ -81,11 +90,9 @@ class DenseVAE(nn.Module):
 
     def __init__(self, config: Config, n_features: int):
         super().__init__()
-        mirrored = (config.latent, *reversed(config.hidden), n_features)
         self.range = config.log_variance_range
-        self.encoder = mlp((n_features, *config.hidden, 2 * config.latent), config.activation)
-        self.mean_head = mlp(mirrored, config.activation)
-        self.log_variance_head = mlp(mirrored, config.activation)
+        parts = [mlp(widths, config.activation) for widths in _widths(config, n_features)]
+        self.encoder, self.mean_head, self.log_variance_head = parts
         if config.covariance_rank:
             start = torch.randn(n_features, config.covariance_rank) / n_features**0.5  # at 0 it would have no gradient
             self.factors = nn.Parameter(start)

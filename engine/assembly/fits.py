@@ -1,5 +1,8 @@
 """Fits as they are asked: one blob for a role, whether it is one fit or an ensemble of them."""
 
+from functools import lru_cache
+from types import ModuleType
+
 import zoo
 from engine.plan.event_plan import EventPlan
 from engine.store import timings
@@ -15,7 +18,12 @@ def blob(plan: EventPlan, ledger: Ledger, role: str) -> bytes:
 
 def fitted(plan: EventPlan, role: str, data: bytes) -> "zoo.Fitted":
     """The model of a role, of its blob, as the study's score takes it."""
-    return zoo.load(data, plan.family(role)).averaging(plan.fitted[role].n_latent)
+    return _loaded(data, plan.family(role)).averaging(plan.fitted[role].n_latent)
+
+
+@lru_cache(maxsize=4)  # a task scores one shard of many
+def _loaded(data: bytes, family: ModuleType) -> "zoo.Fitted":
+    return zoo.load(data, family)
 
 
 def timing(plan: EventPlan, store: Store, role: str) -> Timing:

@@ -1,6 +1,5 @@
 """What can be told of a study before any of its events exists."""
 
-import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -24,8 +23,9 @@ def refuse_full_toys(study: Study) -> None:
     """Raises BadInput where toys would certainly be so full that a digit has slipped; the pool tells it exactly."""
     exposure_ty, size = max(study.grid.exposure_ty.points()), max(study.grid.size.points())
     expected = {"background": sum(_certain_per_ty(study.backgrounds, name) for name in study.backgrounds.components)}
-    # of one mass, where xenon sees about as many recoils as anywhere: ten take a second, and the pool tells of all
-    mass = min(study.grid.masses, key=lambda mass: abs(math.log(mass / MOST_RECOILS_GEV)) if mass else 0.0)
+    # of one mass that makes about as many recoils as any: ten take a second, and the pool tells of all
+    heavy = [mass for mass in study.grid.masses if mass and mass >= MOST_RECOILS_GEV]
+    mass = min(heavy) if heavy else max(study.grid.masses, key=lambda mass: mass or 0.0)
     signal = study.signal.at(mass, size)
     expected[f"signal ({signal.words})"] = _integral(study.backgrounds, study.signal.kind, signal.rate)
     for what, per_ty in expected.items():

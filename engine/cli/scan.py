@@ -77,20 +77,20 @@ def _scan(
     curves = _curves(curve, parsed)
     opened_store, later = Store(store), again("track", study, store, settings, tracking)
     named = (stem(study), text(study), tuple(settings or ()))
-    where, price = {"address": address, "workers": 0 if part else workers}, pricing()
+    cluster, price = {"address": address, "workers": 0 if part else workers}, pricing()
     if part and part.number > 1:
-        return _take_part(study, parsed, opened_store, progress, where | {"share": part, "price": price})
+        return _take_part(study, parsed, opened_store, progress, cluster | {"share": part, "price": price})
     if parsed.compare:
         from engine.cli import comparison
 
-        how = where | {"share": part, "price": price}
+        how = cluster | {"share": part, "price": price}
         return comparison.scan(study, parsed, opened_store, settings, tracking, progress, later, **how)
-    with closing(executor(**where, note=progress.note)) as on:
+    with closing(executor(**cluster, note=progress.note)) as on:
         with tracked.followed(stem(study), Plan(parsed), opened_store, tracking, progress, later) as watched:
             outcome = pipeline.run(
                 parsed, opened_store, progress=watched, name=stem(study), share=part, price=price, on=on
             )
-            from engine.report.scan import keep  # what draws takes a second to import, while which no task would run
+            from engine.report.scan import keep  # only now: earlier, tasks would wait a second for it
 
             if outcome.n_failed:
                 _tell_failed(outcome)  # first, should what there is of it not be drawn

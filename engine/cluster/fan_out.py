@@ -19,6 +19,7 @@ from engine.store.store import Store
 from engine.store.units import Done, Job, Shared, Unit, Work, called, ended, perform
 
 STALL_S = 900.0
+MAPPED_S = 120.0  # for what takes seconds
 WAIT_S = 0.5  # between two looks at Ray, whose own end may end this process within seconds
 WINDOW_PER_CPU = 2
 AT_ONCE = 100  # tasks that ended which are dealt with before the window is filled again
@@ -43,6 +44,8 @@ _last: dict[ray.ObjectRef, object] = {}  # what the last task of this process sh
 
 def _fetched(references: list[ray.ObjectRef]) -> tuple:
     """The values of references; those that the last task had are the same objects, with all that was made of them."""
+    if not references:
+        return ()
     known = {reference: _last[reference] for reference in references if reference in _last}
     new = [reference for reference in references if reference not in known]
     _last.clear()
@@ -56,13 +59,20 @@ def _call(function: Callable[..., Any], *arguments: object) -> object:
 
 
 def mapped(function: Callable[..., Any], *arguments: Iterable) -> Iterator[Any]:
-    """As the builtin `map`, in tasks that are all begun at once; raises what the function raised."""
-    references = [_call.remote(function, *some) for some in zip(*arguments, strict=False)]
-    for reference in references:
-        try:
-            yield ray.get(reference)
-        except ray.exceptions.RayTaskError as error:
-            raise error.cause from error
+    """As the builtin `map`, in tasks that are all begun at once; here where a cluster has no room for one or loses it.
+    Raises what the function raised."""
+    tasks = [(_call.remote(function, *some), some) for some in zip(*arguments, strict=False)]
+    try:
+        for reference, some in tasks:
+            try:
+                yield ray.get(reference, timeout=MAPPED_S)
+            except ray.exceptions.RayTaskError as error:
+                raise error.cause from error
+            except ray.exceptions.RayError:
+                yield function(*(ray.get(one) if isinstance(one, ray.ObjectRef) else one for one in some))
+    finally:
+        for reference, _ in tasks:
+            ray.cancel(reference, force=True)
 
 
 def fan_out(
@@ -113,8 +123,9 @@ class Flow:
         """
         if job.gpus and not nodes.may_grow() and all(node.get("GPU", 0) < job.gpus for node in nodes.alive()):
             raise BadInput(f"score.gpus_per_task = {job.gpus:g}: the cluster has no GPU; give 0, which scores on CPUs")
-        for one in (job, *ahead):
-            self.begun.setdefault(one, _Tasks(one, self.cpus, self.ended))
+        for one in self.begun.keys() - {job, *ahead}:  # of a pass that ended before their turn
+            self._drop(one)
+        self.begun = {one: self.begun.get(one) or _Tasks(one, self.cpus, self.ended) for one in (job, *ahead)}
         mine, watch = self.begun[job], nodes.RayWatch()
         limits = _Patience(self.stall_s if job.stalls else None, self.nodes_s)
         watch.look()
@@ -125,7 +136,7 @@ class Flow:
                 if done:
                     limits.restart()
                 else:
-                    limits.check(mine)
+                    limits.check(mine, all(one.stalls for one, tasks in self.begun.items() if tasks.running))
                 for reference in done:
                     yield from self._result(reference, mine)
             del self.begun[job]
@@ -137,7 +148,7 @@ class Flow:
         """Starts tasks until the window is full or nothing is left to begin; whether any of this job is under way."""
         if mine.error:
             raise mine.error
-        while sum(len(tasks.running) for tasks in self.begun.values()) < self.window:
+        while not mine.running or sum(len(tasks.running) for tasks in self.begun.values()) < self.window:
             if not any(tasks.start(raises=tasks is mine) for tasks in self._may_start(mine)):
                 break
         return bool(mine.running)
@@ -178,10 +189,12 @@ class Flow:
 
     def close(self) -> None:
         """Ends all tasks."""
-        for tasks in self.begun.values():
-            for reference in tasks.running:
-                ray.cancel(reference, force=True)
-        self.begun = {}
+        for job in list(self.begun):
+            self._drop(job)
+
+    def _drop(self, job: Job) -> None:
+        for reference in self.begun.pop(job).running:
+            ray.cancel(reference, force=True)
 
 
 class _Patience:
@@ -200,8 +213,8 @@ class _Patience:
         """A task ended."""
         self.since = self.able = time.monotonic()
 
-    def check(self, tasks: "_Tasks") -> None:
-        """Nothing ended for a while."""
+    def check(self, tasks: "_Tasks", stalls: bool) -> None:
+        """Nothing ended for a while. stalls: whether no task is under way that may take as long as it takes."""
         now = time.monotonic()
         try:
             nodes.check(tasks.request)
@@ -209,7 +222,7 @@ class _Patience:
         except ScanStalled:
             if now - self.able >= self.nodes_s:
                 raise
-        if self.stall_s is not None and now - self.since >= self.stall_s:
+        if stalls and self.stall_s is not None and now - self.since >= self.stall_s:
             raise ScanStalled(f"no task ended within {self.stall_s:g} s, {len(tasks.running)} in flight")
 
 

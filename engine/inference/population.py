@@ -11,7 +11,7 @@ from engine.inference.hypothesis import Law, Null, Scored, columns_of
 from engine.inference.leakage import KNOWN, LeakagePrior
 from engine.inference.pools import DENSITY_HALF, TOY_HALF, Pool, effective_size
 
-KEPT_BYTES = 2**26  # of weights of pools without a group, which take some three times as much with their laws
+KEPT_BYTES = 2**26  # of the weights of all pools without a group, which take some three times as much with their laws
 
 
 @dataclass(frozen=True)
@@ -83,19 +83,23 @@ class Population:
         return half * (weights.sum() / half.sum()) if half.sum() > 0 else half
 
     def nominal(self, R: float | None) -> "Population":
-        """This population with one score, or none, and its leakage known: what a jack-knife is made of."""
+        """This population with one score, or none, and its leakage known: what a jack-knife is made of. The one that
+        was asked for last is kept."""
         if R not in self._nominal:
+            self._nominal.clear()
             self._nominal[R] = replace(self, ts={} if R is None else {R: self.ts[R]}, leakage=KNOWN)
         return self._nominal[R]
 
     def without(self, group: int, groups: int) -> "Population":
-        """The population of a pool that lacks one of its groups (`Pool.groups`): for a jack-knife. Those asked for last
-        are kept: laws of other points, statistics and exposures ask for the same."""
-        known = self._fewer.pop((group, groups), None) or self._without(group, groups)
-        while self._fewer and (len(self._fewer) + 1) * self.weights.nbytes > KEPT_BYTES:
-            del self._fewer[next(iter(self._fewer))]
-        self._fewer[group, groups] = known
-        return known
+        """The population of a pool that lacks one of its groups (`Pool.groups`): for a jack-knife. They are kept where
+        all of them find room: laws of other points, statistics and exposures ask for the same."""
+        if groups * self.weights.nbytes > KEPT_BYTES:
+            return self._without(group, groups)
+        if (group, groups) not in self._fewer:
+            if any(known != groups for _, known in self._fewer):
+                self._fewer.clear()
+            self._fewer[group, groups] = self._without(group, groups)
+        return self._fewer[group, groups]
 
     def _without(self, group: int, groups: int) -> "Population":
         kept = self.pool.groups(groups) != group

@@ -342,9 +342,11 @@ class EventPlan:
 
     def if_composed(self, role: str) -> dict:
         """What marks the terms of a model whose layers are scored as one, with other last bits than one by one."""
-        family = self.family(role)
-        composes = getattr(family, "composes", None)
-        return {"composed": True} if composes and composes(zoo.configure(family, self.fitted[role].config)) else {}
+        family, n_features = self.family(role), self.study.n_features(self.view(role))
+        if not hasattr(family, "composes"):
+            return {}
+        config = zoo.configure(family, self.fitted[role].config)
+        return {"composed": True} if family.composes(config, n_features) else {}
 
     def score_items(self, shards: list[Shard]) -> list[str]:
         """Items of all terms on these shards."""

@@ -19,6 +19,7 @@ class Executor(Protocol):
     """Does jobs."""
 
     width: int  # units that are done at the same time; 0 while it is not known
+    looks_ahead: bool  # whether jobs begin before their turn
 
     def share(self, value: object) -> object:
         """Puts a big input where all units can read it; returns what they are to be handed."""
@@ -40,7 +41,7 @@ class Executor(Protocol):
 class InProcess:
     """One unit after the other, here: a breakpoint anywhere in their work stops the scan."""
 
-    width = 1
+    width, looks_ahead = 1, False
 
     def share(self, value: object) -> object:
         """The value itself."""
@@ -85,6 +86,7 @@ class OnRay:
     note: Callable[[str], object] = str
     resources: ExitStack = field(default_factory=ExitStack)
     cpus: int = 0
+    looks_ahead: bool = True
     flow: Any = None  # an `engine.cluster.fan_out.Flow`, which is there when Ray is
 
     @property

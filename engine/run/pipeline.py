@@ -148,6 +148,7 @@ def evaluate(run: Run) -> Outcome:
                 of_seed.stage(stage)
         if stage is exact and not run.unanswered([*cells.items(run.plan), *exact.items(run.plan)]):
             refine.spend(run)
+    run.shared.clear()
     return _outcome(run)
 
 

@@ -34,7 +34,7 @@ def spend(run: Run) -> None:
 def _compute(run: Run, added: Added, name: str) -> None:
     """The stages of a round, whose parts nobody has verified before its points were known."""
     of_round = run.under(added)
-    of_round.population = run.population  # the same pool and scores
+    of_round.population, of_round.shared = run.population, run.shared  # the same pool and scores
     for stage in (nulls, cells, exact):
         for entry in run.ledger.check(stage.items(added)):
             run.put_aside(entry)

@@ -72,13 +72,14 @@ class Run(Inputs):
         """
         if not self.plan.has(stage.NAME):
             return
-        behind = [self._of_stage(other) for other in ahead if self.plan.has(other.NAME)]
+        early = [other for other in ahead if self.executor.looks_ahead and self.plan.has(other.NAME)]
+        behind = [self._of_stage(other) for other in early]
         price = self.price and partial(self.price, stage, self.plan)
         self._compute(self._of_stage(stage, name), [one for one in behind if one.job], price)
         if hasattr(stage, "finish"):
             stage.finish(self)
 
-    def _of_stage(self, stage: ModuleType, name: str | None = None) -> "Begun":
+    def _of_stage(self, stage: ModuleType, name: str | None = None) -> Begun:
         items = stage.items(self.plan)
         return self._begin(
             name or stage.NAME, items, stage.work, lambda missing: stage.units(self, missing),
@@ -98,7 +99,7 @@ class Run(Inputs):
     def _begin(
         self, name: str, items: list[str], work: Callable, units: Callable[[set[str]], Iterable[Unit]],
         fits: Iterable[str] = (), **how: object,
-    ) -> "Begun":  # fmt: skip
+    ) -> Begun:  # fmt: skip
         """What a stage is to compute; where it has begun before its turn, what that was."""
         if name not in self.begun:
             missing = self.missing(items)
@@ -111,7 +112,7 @@ class Run(Inputs):
             self.computed.setdefault(name, 0)
         return self.begun[name]
 
-    def _compute(self, begun: "Begun", behind: Sequence["Begun"] = (), price: Price | None = None) -> None:
+    def _compute(self, begun: Begun, behind: Sequence[Begun] = (), price: Price | None = None) -> None:
         """Computes what is missing, and of what is `behind` in these stages' order what finds room meanwhile."""
         name, missing = begun.name, begun.missing
         self.progress.stage(name, begun.n_items, begun.n_items - len(missing))
@@ -121,7 +122,7 @@ class Run(Inputs):
 
             def expected_s() -> float | None:
                 n = min(self.executor.width, len(missing))
-                return price(missing) / n if price and n else None
+                return price(self.missing(list(missing))) / n if price and n else None
 
             with watching(self.progress, self.store, begun.fits, self.ledger.entries, expected_s):
                 self._do(begun, behind)
@@ -129,7 +130,7 @@ class Run(Inputs):
         del self.begun[name]
         self.progress.done()
 
-    def _do(self, begun: "Begun", behind: Sequence["Begun"]) -> None:
+    def _do(self, begun: Begun, behind: Sequence[Begun]) -> None:
         try:
             for records in self.executor.do(begun.job, [one.job for one in behind]):
                 self._forget_failures(records)
@@ -140,9 +141,10 @@ class Run(Inputs):
                 for one in (begun, *behind):
                     n_items = sum(item in one.missing for item in items)
                     self.computed[one.name] += n_items
-                    one.n_early += n_items
                     if one is begun:
                         self.progress.advance(n_items)
+                    else:
+                        one.n_early += n_items
         except TaskFailed as error:  # which ends the scan, and `status` is asked why
             self.ledger.add([error.failure] if error.failure else [])
             raise

@@ -13,8 +13,8 @@ A stage whose rows become a table has `TABLES`, the table's folder, `table_schem
 in, `table_item(plan)` -> its digest (or None), and `table(plan, ledger)`; the driver makes it, and joins the words. A
 stage may be such a table alone (`tables`).
 
-What is not said has its default. `OF_ALL` (False): made once for all members of a comparison; `OF_SCORES` (False): of
-stored items it reads scored events alone, so that it may begin while the stage before it ends; `MAY_FAIL` (False): the
+What is not said has its default. `OF_ALL` (False): made once for all members of a comparison; `OF_SCORES` (False): it
+reads nothing of the stages behind the scores, and may begin while the stage before it ends; `MAY_FAIL` (False): the
 scan goes on where items have no answer, and says so at its end; `STALLS` (True): where no task ends for long, the
 cluster is taken for dead; `FITS` (False): its items are fits, which say how far they are; `REREAD` (False): what shows
 a finished scan reads its parts again; `group(plan)`: processes that share a unit; `gpus(plan)`: of a GPU, what a task

@@ -40,8 +40,8 @@ Work = Callable[..., Iterable[Part]]
 class Job:
     """Units of one stage, by its name: what does them, where their parts go, and how they may end.
 
-    tolerant: a unit without an answer is a Failure, and the others go on; stalls: that no task ends for a quarter of an
-    hour is an error; group: processes that share a unit; gpus: of a GPU, what a task asks for.
+    tolerant: a unit without an answer is a Failure, and the others go on; stalls: that no task ends for long is an
+    error; group: processes that share a unit; gpus: of a GPU, what a task asks for.
     """
 
     work: Work

@@ -136,6 +136,8 @@ def test_stages_that_wait_for_scores_alone_may_begin_early(scored, tiny, monkeyp
     ahead: dict[str, list[str]] = {}
 
     class Watched(InProcess):
+        looks_ahead = True
+
         def do(self, job, following=()):
             ahead.setdefault(job.stage, [one.stage for one in following])
             return super().do(job)

@@ -41,7 +41,8 @@ def test_weights_and_multiplications_are_those_of_the_network(name, fields, n_fe
     assert family.size(config, n_features) == wanted == zoo.declared(name).size(config, n_features)
 
 
-@pytest.mark.parametrize(("fields", "composes"), [({}, True), ({"activation": "relu"}, False)])
+@pytest.mark.parametrize(("fields", "composes"), [({}, True), ({"activation": "relu"}, False),
+                                                  ({"hidden": [3], "latent": 8}, False)])  # fmt: skip
 def test_what_is_scored_has_the_products_that_it_says(fields, composes):
     family = plugins.load("zoo", "dense_vae")
     config = zoo.configure(family, {"hidden": [20, 10], "latent": 4} | fields)
@@ -50,4 +51,4 @@ def test_what_is_scored_has_the_products_that_it_says(fields, composes):
         family.terms(lean, torch.rand(1, 50))
     size = zoo.declared("dense_vae").lean_size(config, 50)
     assert size.products == counter.get_total_flops() // 2
-    assert family.composes(config) == composes == (size.products < family.size(config, 50).products)
+    assert family.composes(config, 50) == composes == (size.products < family.size(config, 50).products)

@@ -7,6 +7,8 @@ experiments under such maps of TS), MODEL_DEPENDENT (it looks at a signal model)
 arithmetic of its law: what rests on that law gets another name, its toys do not. Toys serve what is ADDITIVE, by its
 sums, and what is neither ADDITIVE nor EXACT, by the events of each toy.
 
+What a null holds is shared by all that is made of a pool: it is looked at and never changed.
+
 `Options` (optional, derived from `engine.options.Options`) are its numbers. `prepare(null, options)` takes an
 `engine.inference.hypothesis.Null` and gives an object that has, where ADDITIVE,
 `columns(events) -> (n, k)`, summed over a toy's events, or `bins(events) -> (n,)` with `n_bins`, counted;
