@@ -98,16 +98,18 @@ def estimate(ts: np.ndarray, weights: np.ndarray, *, bandwidth: float, relative_
     """
     totals = weights.sum(axis=1)
     kept = totals > 0
-    components = tuple(_component(ts, weights[i], bandwidth) for i in np.flatnonzero(kept))
+    order = np.argsort(ts, kind="stable")  # once for all components, whose order is that of some
+    components = tuple(_component(ts, weights[i], order, bandwidth) for i in np.flatnonzero(kept))
     shares = tuple((totals[kept] / totals.sum()).tolist())
     peak = Density(shares, components, 0.0)._mixture(ts).max()
     return Density(shares, components, float(relative_floor * peak))
 
 
-def _component(ts: np.ndarray, weights: np.ndarray, bandwidth: float) -> ComponentDensity:
+def _component(ts: np.ndarray, weights: np.ndarray, order: np.ndarray, bandwidth: float) -> ComponentDensity:
+    """Of the events that carry weight; order (n,): of all scores."""
     used = weights > 0
-    ts, weights = ts[used], weights[used]
-    order = np.argsort(ts, kind="stable")  # what is sorted is sorted again in no time
+    place = np.cumsum(used) - 1  # of an event among those
+    ts, weights, order = ts[used], weights[used], place[order[used[order]]]
     low, high = shortest_interval(ts[order], weights[order], PEAK)
     location, scale = (low + high) / 2, max(PEAK_TO_IQR * (high - low), 1e-9 * max(1.0, abs(low)))
     u = np.arcsinh((ts - location) / scale)

@@ -174,11 +174,13 @@ class EventSum:
 def merged(values: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Distinct values that carry weight, and the weight of each; weights (components, n)."""
     used = weights.sum(axis=0) > 0
-    distinct, which = np.unique(values[used], return_inverse=True)
-    if len(distinct) == used.sum():
-        order = np.argsort(values[used])
-        return distinct, weights[:, used][:, order]
-    columns = [np.bincount(which, w, minlength=len(distinct)) for w in weights[:, used]]
+    values, weights = values[used], weights[:, used]
+    order = np.argsort(values)
+    ascending = values[order]
+    if (ascending[1:] > ascending[:-1]).all():
+        return ascending, weights[:, order]
+    distinct, which = np.unique(values, return_inverse=True)
+    columns = [np.bincount(which, w, minlength=len(distinct)) for w in weights]
     return distinct, np.array(columns)
 
 
