@@ -62,17 +62,14 @@ def mapped(function: Callable[..., Any], *arguments: Iterable) -> Iterator[Any]:
     """As the builtin `map`, in tasks that are all begun at once; here where a cluster has no room for one or loses it.
     Raises what the function raised."""
     tasks = [(_call.remote(function, *some), some) for some in zip(*arguments, strict=False)]
-    try:
-        for reference, some in tasks:
-            try:
-                yield ray.get(reference, timeout=MAPPED_S)
-            except ray.exceptions.RayTaskError as error:
-                raise error.cause from error
-            except ray.exceptions.RayError:
-                yield function(*(ray.get(one) if isinstance(one, ray.ObjectRef) else one for one in some))
-    finally:
-        for reference, _ in tasks:
+    for reference, some in tasks:
+        try:
+            yield ray.get(reference, timeout=MAPPED_S)
+        except ray.exceptions.RayTaskError as error:
+            raise error.cause from error
+        except ray.exceptions.RayError:
             ray.cancel(reference, force=True)
+            yield function(*(ray.get(one) if isinstance(one, ray.ObjectRef) else one for one in some))
 
 
 def fan_out(
