@@ -1,6 +1,5 @@
 """What libraries want of an account, where there is none: on a batch node, in a container, under a foreign user id."""
 
-import atexit
 import gc
 import getpass
 import os
@@ -29,10 +28,9 @@ def prepare() -> None:
 
 
 def rarely_collect() -> None:
-    """Has Python look for cycles of objects rarely, and not once more at its end: torch, MLflow and pandas leave it
-    700 000 objects, which nothing frees, and to go through them took a fifth of a scan's start and end."""
+    """Has Python look for cycles of objects rarely: torch, MLflow and pandas leave it 700 000 objects, which nothing
+    frees, and to go through them took a fifth of a scan's start and end."""
     gc.set_threshold(*COLLECT)
-    atexit.register(gc.freeze)
 
 
 def _own_folder() -> Path:
