@@ -85,39 +85,44 @@ def draw(
     on: what draws several at a time, where it has started; else they are drawn here.
     """
     plots.check_format(format)
-    drawings, files = _drawings(plan, outcome, curves)
+    lines = _contours(plan, outcome) if plan.study.grid.m_chi_GeV else None
+    drawings, files = _drawings(plan, outcome, lines, curves), {}
+    if lines is not None:
+        files["contours.csv"] = contours.write_csv(lines)
     if outcome["systematics"] is not None:
         files["systematics.parquet"] = encode(Part("systematics.parquet", (), outcome["systematics"].table))
     if len(tried := outcome["combined"].table):
         files["combined.parquet"] = encode(Part("combined.parquet", (), tried))
-    names, on = in_order(drawings) if every else _wanted(plan, outcome, drawings), on or InProcess()
-    n = min(on.width, len(names)) or 1
-    seen = on.share((plan, outcome, curves, format)) if n > 1 else (plan, outcome, curves, format)
+    names, on = in_order(drawings) if every else _wanted(plan, outcome, drawings), _several(on)
+    seen, n = on.share((plan, outcome, lines, curves, format)), min(on.width, len(names))
     drawn = dict(one for some in on.map(_drawn, [seen] * n, [names[i::n] for i in range(n)]) for one in some.items())
     return files | {f"{name}.{format}": drawn[name] for name in names}
 
 
+def _several(on: Executor | None) -> Executor:
+    """What draws: workers, where several are there already, else this process."""
+    return on if on and on.width > 1 else InProcess()
+
+
 def _drawn(seen: tuple, names: list[str]) -> dict[str, bytes]:
-    """Some of the figures; seen: plan, outcome, curves and format."""
+    """Some of the figures; seen: what `_drawings` takes, and the format."""
     *what, format = seen
-    drawings, _ = _drawings(*what)
+    drawings = _drawings(*what)
     return {name: plots.render(drawings[name](), format) for name in names}
 
 
 def _drawings(
-    plan: Plan, outcome: Outcome, curves: tuple[Curve, ...]
-) -> tuple[dict[str, Callable], dict[str, bytes]]:
-    """What draws each figure that there may be, by its name; and a file of the lines that some show."""
-    drawings, files = dict(_figures(plan, outcome)), {}
-    if plan.study.grid.m_chi_GeV:
+    plan: Plan, outcome: Outcome, lines: pa.Table | None, curves: tuple[Curve, ...]
+) -> dict[str, Callable]:  # fmt: skip
+    """What draws each figure that there may be, by its name; lines: the contours of a plane, where there is one."""
+    drawings = dict(_figures(plan, outcome))
+    if lines is not None:
         grid = outcome.table.filter(pc.field("point") == "grid")
-        lines = _contours(plan, grid)
-        files["contours.csv"] = contours.write_csv(lines)
         # colours need a rectangle of points, which is what the study names
         drawings |= _planes(plan, outcome, grid.filter(pc.field("level") == 0), lines, curves)
     if outcome["systematics"] is not None:
         drawings |= _systematics(plan, outcome["systematics"].table)
-    return drawings, files
+    return drawings
 
 
 def _wanted(plan: Plan, outcome: Outcome, names: Iterable[str]) -> list[str]:
@@ -156,8 +161,9 @@ def usual(names: Iterable[str], row: dict) -> list[str]:
     return in_order(name for name in kept if name not in of_scores[MOST_SCORES:])[:MOST]
 
 
-def _contours(plan: Plan, grid: pa.Table) -> pa.Table:
+def _contours(plan: Plan, outcome: Outcome) -> pa.Table:
     """Those of the study's figures; where points were spent on some, these too, by what they were spent by."""
+    grid = outcome.table.filter(pc.field("point") == "grid")
     study, levels = plan.study, plan.study.figures.levels_sigma
     if not (refine := study.grid.refine):
         return contours.contours(grid, study.signal.size, levels)

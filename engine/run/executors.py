@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from threadpoolctl import threadpool_limits
 
@@ -13,7 +13,11 @@ from engine.errors import AS_IT_IS, BadInput
 from engine.store.parts import Entry, Failure
 from engine.store.units import Done, Job, Unit, ended, perform
 
+if TYPE_CHECKING:
+    from engine.cluster.fan_out import Flow  # imports Ray
+
 AT_ONCE = 32  # units that one process does together, at most: those with equal arguments share what is made of them
+
 
 class Executor(Protocol):
     """Does jobs."""
@@ -87,7 +91,7 @@ class OnRay:
     resources: ExitStack = field(default_factory=ExitStack)
     cpus: int = 0
     looks_ahead: bool = True
-    flow: Any = None  # an `engine.cluster.fan_out.Flow`, which is there when Ray is
+    flow: "Flow | None" = None  # when Ray is there
 
     @property
     def width(self) -> int:

@@ -83,3 +83,15 @@ def test_ray_train_is_told_of_no_store_that_it_cannot_write_to(settings):
         foresight.refuse_store(study.load(str(TINY)), uri)
     for uri in ("/a/folder", "s3://bucket/store", "gs://bucket/store"):
         foresight.refuse_store(shared, uri)
+
+
+def test_a_digit_that_slipped_is_told_by_the_mass_that_makes_most():
+    def of(*settings):
+        return study.load(str(TINY), ("confirm=['sigma_si_cm2']", "grid.m_chi_GeV.values=[5, 100, 1000]", *settings))
+
+    foresight.refuse_full_toys(of())
+    with pytest.raises(BadInput, match=r"signal \(m_chi_GeV = 100, .*1e-38.*events are expected in a toy; at most 1e"):
+        foresight.refuse_full_toys(of("grid.sigma_si_cm2.values=[1e-38]"))
+    light = of("grid.m_chi_GeV.values=[5, 30]", "grid.sigma_si_cm2.values=[1e-35]")
+    with pytest.raises(BadInput, match=r"signal \(m_chi_GeV = 30, "):
+        foresight.refuse_full_toys(light)

@@ -62,6 +62,13 @@ def grow(name: str, x: int, shared: list) -> list[Part]:
     return [Part(f"grown/{name}{x}", (f"{name}{x}",), f"{os.getpid()} {len(shared)} {len(module._last)}".encode())]
 
 
+def die_elsewhere(here: int, numbers: list[int]) -> int:
+    """Ends any other process."""
+    if os.getpid() != here:
+        os._exit(1)
+    return sum(numbers)
+
+
 def until(x: int, gate: str) -> list[Part]:
     """Waits for a file, a minute at most."""
     end = time.monotonic() + 60
@@ -326,6 +333,11 @@ def test_a_map_on_a_cluster_is_the_builtin(cpus):
         list(module.mapped(divmod, [1], [0]))
 
 
+def test_what_a_cluster_loses_is_made_here(cpus, monkeypatch):
+    monkeypatch.setattr(module, "_call", module._call.options(max_retries=0))
+    assert list(module.mapped(die_elsewhere, [os.getpid()] * 2, [share([1, 2]), share([3])])) == [3, 3]
+
+
 class TestAhead:
     """Jobs that begin while the last tasks of the one before them are under way."""
 
@@ -356,6 +368,14 @@ class TestAhead:
         with pytest.raises(TaskFailed, match="the seventh: .*7 is not for me"):
             list(flow.do(second, [third]))
         assert not flow.begun  # a scan that goes on after that begins anew
+
+    def test_what_an_interrupted_pass_had_begun_is_dropped(self, flow, store, tmp_path):
+        gate = str(tmp_path / "gate")
+        waiting = [Job(until, [Unit((x, gate)) for x in some], store, 2) for some in ((1, 2), (3, 4))]
+        flow.begun = {job: module._Tasks(job, 2, flow.ended) for job in waiting}
+        assert flow._fill(flow.begun[waiting[0]]) and sum(len(tasks.running) for tasks in flow.begun.values()) == 4
+        last = Job(square, [Unit((5,))], store, 1)
+        assert [item for some in flow.do(last) for item in items(some)] == ["5"] and not flow.begun
 
     def test_what_makes_units_is_heard_in_its_turn(self, flow, store):
         first, second = Job(square, [Unit((1,))], store, 1), Job(square, (1 / 0 for _ in range(1)), store, 1)
